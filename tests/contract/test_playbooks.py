@@ -1,0 +1,111 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Laws over tasks and playbooks."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.vllm_ray.cluster.tests.contract import walk
+
+ROLE_INCLUDES = ("include_role", "import_role")
+
+
+def test_the_walk_sees_the_playbooks() -> None:
+    assert len(walk.playbooks()) >= walk.MINIMUM["playbooks"]
+
+
+def test_actions_have_full_names() -> None:
+    assert [task.place for task in walk.tasks(scenarios=True) if task.action.count(".") < 2] == []
+
+
+def test_no_shell_and_no_ignored_errors() -> None:
+    offences = [
+        task.place
+        for task in walk.tasks(scenarios=True)
+        if walk.short(task.action) == "shell" or "ignore_errors" in task.keywords
+    ]
+    offences += [str(path) for path, play in walk.plays() if "ignore_errors" in play]
+    assert not offences, "\n".join(offences)
+
+
+def test_commands_and_set_facts_are_few() -> None:
+    for action in ("command", "set_fact"):
+        found = [task.place for task in walk.tasks() if walk.short(task.action) == action]
+        assert len(found) <= 5, f"{action}: {found}"
+
+
+def test_an_entry_point_is_called_without_an_extension() -> None:
+    """With `.yml` Ansible would leave out the validation of the role's arguments, silently."""
+    offences = [task.place for task in walk.tasks(scenarios=True) if str(task.argument("tasks_from")).endswith(".yml")]
+    assert not offences, "\n".join(offences)
+
+
+def test_plays_gather_no_facts_and_never_become() -> None:
+    offences = []
+    for path, play in walk.plays():
+        place = f"{path.relative_to(walk.ROOT)}: {play.get('name', play['hosts'])}"
+        offences += [f"{place}: {key}" for key in play if key.startswith("become")]
+        if play.get("gather_facts") is not False:
+            offences.append(f"{place}: gather_facts is not false")
+    assert not offences, "\n".join(offences)
+
+
+def test_a_command_says_when_it_changes_something() -> None:
+    offences = [
+        task.place
+        for task in walk.tasks()
+        if walk.short(task.action) == "command"
+        and "changed_when" not in task.keywords
+        and not (task.argument("creates") or task.argument("removes"))
+    ]
+    assert not offences, "\n".join(offences)
+
+
+def test_what_a_playbook_gives_a_role_is_specified() -> None:
+    """Both ways of giving: vars at the role's call, and the mapping files in playbooks/vars."""
+    specified = {
+        role.name: {name for options in walk.specs(role).values() for name in options} for role in walk.roles()
+    }
+    offences = []
+    for task in walk.tasks(scenarios=True):
+        role = str(task.argument("name")).split(".")[-1]
+        if walk.short(task.action) in ROLE_INCLUDES and role in specified:
+            given = {name for name in task.keywords.get("vars") or {} if not name.startswith("__")}
+            offences += [f"{task.place}: {role} has no {name}" for name in sorted(given - specified[role])]
+    for path, play in walk.plays():
+        for entry in play.get("roles") or []:
+            role = str(entry.get("role", "") if isinstance(entry, dict) else entry).split(".")[-1]
+            if role in specified and isinstance(entry, dict):
+                given = {name for name in entry.get("vars") or {} if not name.startswith("__")}
+                offences += [f"{path.name}: {role} has no {name}" for name in sorted(given - specified[role])]
+    for path in walk.below("playbooks/vars", suffix=".yml"):
+        for name in walk.load_mapping(path):
+            owners = [role for role in specified if name.startswith(f"{role}_") and not name.startswith("vllm_ray_")]
+            if owners and not any(name in specified[role] for role in owners):
+                offences.append(f"{path.relative_to(walk.ROOT)}: {owners[0]} has no {name}")
+    assert not offences, "\n".join(offences)
+
+
+def test_user_variables_are_specified() -> None:
+    known = set(walk.user_variables())
+    assert known
+    offences = set()
+    for path in [*walk.below("playbooks", "inventories", "docs", "roles", "plugins"), walk.ROOT / "README.md"]:
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        for name in re.findall(r"(?<![\w/.])vllm_ray_[a-z0-9_]*[a-z0-9]\b(?!\*)", text):
+            if name not in known:
+                offences.add(f"{path.relative_to(walk.ROOT)}: {name}")
+    assert not offences, "\n".join(sorted(offences))
+
+
+def test_user_variables_say_everything() -> None:
+    offences = []
+    for name, spec in walk.user_variables().items():
+        if not name.startswith("vllm_ray_"):
+            offences.append(f"{name}: not vllm_ray_*")
+        offences += [f"{name}: no {key}" for key in ("type", "description") if key not in spec]
+        if spec.get("type") == "list" and "elements" not in spec:
+            offences.append(f"{name}: no elements")
+    assert not offences, "\n".join(offences)

@@ -1,0 +1,160 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Laws over roles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.vllm_ray.cluster.tests.contract import walk
+
+INCLUDES = ("include_tasks", "import_tasks")
+ROLE_INCLUDES = ("include_role", "import_role")
+
+
+def is_template(value: object) -> bool:
+    return isinstance(value, str) and "{{" in value
+
+
+def called_entry_points(role: Path) -> set[str]:
+    """Return main and what is called by tasks_from anywhere."""
+    calls = (task for task in walk.tasks(scenarios=True) if walk.short(task.action) in ROLE_INCLUDES)
+    names = {task.argument("tasks_from") for task in calls if str(task.argument("name")).split(".")[-1] == role.name}
+    return {"main"} | {str(name) for name in names if name}
+
+
+def options_of(options: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield options and their sub-options."""
+    for name, spec in options.items():
+        yield f"{path}{name}", spec
+        yield from options_of(spec.get("options") or {}, f"{path}{name}.")
+
+
+def test_the_walk_sees_the_roles() -> None:
+    assert len(walk.roles()) >= walk.MINIMUM["roles"]
+    assert len(walk.tasks()) >= walk.MINIMUM["tasks"]
+
+
+def test_a_role_has_its_files() -> None:
+    wanted = ("README.md", "meta/main.yml", "meta/argument_specs.yml", "defaults/main.yml", "tasks/main.yml")
+    assert [f"{role.name}/{name}" for role in walk.roles() for name in wanted if not (role / name).is_file()] == []
+
+
+def test_every_entry_point_has_specs_and_every_spec_an_entry_point() -> None:
+    offences = []
+    for role in walk.roles():
+        specified = set(walk.specs(role))
+        offences += [f"{role.name}: {name} is called, not specified" for name in called_entry_points(role) - specified]
+        offences += [
+            f"{role.name}: {name} is specified, has no tasks/{name}.yml"
+            for name in specified
+            if not (role / "tasks" / f"{name}.yml").is_file()
+        ]
+    assert not offences, "\n".join(offences)
+
+
+def test_every_tasks_file_is_an_entry_point_or_included() -> None:
+    offences = []
+    for role in walk.roles():
+        included: set[str] = set()
+        for task in walk.role_tasks(role):
+            if walk.short(task.action) in INCLUDES:
+                name = task.argument("file") or task.args
+                # A template may mean any file that its fixed parts fit.
+                included |= {
+                    path.name
+                    for path in (role / "tasks").glob("*.yml")
+                    if re.fullmatch(re.sub(r"\\\{\\\{.*?\\\}\\\}", ".*", re.escape(str(name))), path.name)
+                }
+        offences += [
+            f"{role.name}/tasks/{path.name} is never used"
+            for path in sorted((role / "tasks").glob("*.yml"))
+            if path.name not in included and path.stem not in walk.specs(role)
+        ]
+    assert not offences, "\n".join(offences)
+
+
+def test_specs_say_everything() -> None:
+    offences = []
+    for role in walk.roles():
+        for entry_point, options in walk.specs(role).items():
+            for name, spec in options_of(options):
+                place = f"{role.name} {entry_point} {name}"
+                offences += [f"{place}: no {key}" for key in ("type", "description") if key not in spec]
+                if spec.get("type") == "list" and "elements" not in spec:
+                    offences.append(f"{place}: no elements")
+                if spec.get("required") and "default" in spec:
+                    offences.append(f"{place}: required, and has a default")
+            offences += [
+                f"{role.name} {entry_point}: {name} lacks the role's prefix"
+                for name in options
+                if not name.startswith(f"{role.name}_")
+            ]
+    assert not offences, "\n".join(offences)
+
+
+def test_defaults_and_specs_agree() -> None:
+    """A default that is a template can't be repeated in the specs: there the option has none."""
+    offences = []
+    for role in walk.roles():
+        defaults = walk.load_mapping(role / "defaults" / "main.yml")
+        specified = {name: spec for options in walk.specs(role).values() for name, spec in options.items()}
+        offences += [f"{role.name}: {name} has a default, no spec" for name in defaults if name not in specified]
+        for entry_point, options in walk.specs(role).items():
+            for name, spec in options.items():
+                place = f"{role.name} {entry_point} {name}"
+                if spec.get("required") and name in defaults:
+                    offences.append(f"{place}: required, and defaults/main.yml has it")
+                elif "default" in spec and name not in defaults:
+                    offences.append(f"{place}: default in the specs, none in defaults/main.yml")
+                elif name in defaults and is_template(defaults[name]):
+                    if "default" in spec and spec["default"] != defaults[name]:
+                        offences.append(f"{place}: a template in defaults/main.yml, {spec['default']!r} in the specs")
+                elif name in defaults and spec.get("default") != defaults[name]:
+                    offences.append(f"{place}: {defaults[name]!r} by default, {spec.get('default')!r} in the specs")
+    assert not offences, "\n".join(offences)
+
+
+def test_names_carry_the_role() -> None:
+    offences = []
+    for role in walk.roles():
+        public, private = f"{role.name}_", f"__{role.name}_"
+        offences += [
+            f"{role.name} defaults: {name}"
+            for name in walk.load_mapping(role / "defaults" / "main.yml")
+            if not name.startswith(public)
+        ]
+        offences += [
+            f"{role.name} vars: {name}"
+            for path in walk.below(f"roles/{role.name}/vars", suffix=".yml")
+            for name in walk.load_mapping(path)
+            if not name.startswith(private)
+        ]
+        for task in walk.role_tasks(role):
+            names = [task.keywords.get("register"), (task.keywords.get("loop_control") or {}).get("loop_var")]
+            if walk.short(task.action) not in ROLE_INCLUDES:
+                names += list(task.keywords.get("vars") or {})
+            if walk.short(task.action) == "set_fact":
+                names += [name for name in task.args if name != "cacheable"]
+            offences += [f"{task.place}: {name}" for name in names if name and not name.startswith(private)]
+    assert not offences, "\n".join(offences)
+
+
+def test_main_is_a_table_of_contents() -> None:
+    lengths = {role.name: len((role / "tasks" / "main.yml").read_text().splitlines()) for role in walk.roles()}
+    assert {name: length for name, length in lengths.items() if length > 60} == {}
+
+
+def test_roles_know_no_groups_and_no_other_hosts() -> None:
+    forbidden = re.compile(r"\b(?:groups|hostvars|group_names|play_hosts|ansible_play_\w+|vllm_ray_\w+)\b(?!\.cluster)")
+    offences = []
+    for path in walk.below("roles"):
+        if path.parts[-2] in ("tasks", "handlers", "templates", "defaults", "vars"):
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                if not line.lstrip().startswith("#") and forbidden.search(line):
+                    offences.append(f"{path.relative_to(walk.ROOT)}:{number}: {line.strip()}")
+    assert not offences, "\n".join(offences)

@@ -1,0 +1,82 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Laws over what users install: the tarball of `ansible-galaxy collection build`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.tests.contract import walk
+
+FOLDERS = ("changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "roles")
+FILES = ("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md")
+INVENTORY = """
+[head]
+gpu01
+[workers]
+gpu02
+"""
+
+
+@pytest.fixture(scope="module")
+def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tarball")
+    command = ["ansible-galaxy", "collection", "build", "--output-path", str(folder), str(walk.ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return next(folder.glob("vllm_ray-cluster-*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def bare(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Install the tarball, leave only what must be enough, and return the environment that finds it."""
+    folder = tmp_path_factory.mktemp("collections")
+    env = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    env |= {"ANSIBLE_COLLECTIONS_PATH": str(folder), "ANSIBLE_LOCALHOST_WARNING": "false"}
+    command = ["ansible-galaxy", "collection", "install", "--offline", "-p", str(folder), str(tarball)]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    installed = folder / "ansible_collections" / "vllm_ray" / "cluster"
+    for path in installed.iterdir():
+        if path.is_dir() and path.name not in ("meta", "plugins", "roles", "playbooks"):
+            shutil.rmtree(path)
+        elif path.is_file() and path.name not in ("MANIFEST.json", "FILES.json"):
+            path.unlink()
+    return env
+
+
+def test_it_holds_what_it_should_and_nothing_else(tarball: Path) -> None:
+    names = {path.relative_to(walk.ROOT).as_posix() for path in walk.tracked_files()}
+    wanted = {name for name in names if name in FILES or name.startswith(tuple(f"{folder}/" for folder in FOLDERS))}
+    with tarfile.open(tarball) as archive:
+        packed = {member.name for member in archive if not member.isdir()} - {"MANIFEST.json", "FILES.json"}
+    assert sorted(packed - wanted) == []
+    assert sorted(wanted - packed - {"changelogs/.gitignore"}) == []
+
+
+def test_its_plugins_are_found_and_documented(bare: dict[str, str], tmp_path: Path) -> None:
+    for kind, folder in (("module", "modules"), ("filter", "filter"), ("callback", "callback")):
+        names = [f"vllm_ray.cluster.{path.stem}" for path in walk.plugins(folder)]
+        if names:
+            command = ["ansible-doc", "--type", kind, *names]
+            done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_playbooks_are_found_and_understood(bare: dict[str, str], tmp_path: Path) -> None:
+    inventory = tmp_path / "cluster.ini"
+    inventory.write_text(INVENTORY, encoding="utf-8")
+    offences = []
+    for path in walk.playbooks():
+        command = ["ansible-playbook", "--syntax-check", f"vllm_ray.cluster.{path.stem}", "-i", str(inventory)]
+        done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, check=False)
+        if done.returncode:
+            offences.append(f"{path.stem}: {done.stdout}{done.stderr}")
+    assert not offences, "\n".join(offences)
