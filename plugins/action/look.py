@@ -1,0 +1,41 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _plan, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import paths
+
+
+class ActionModule(ActionBase):
+    """Turns a host's settings into the arguments of host_info."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        host = variables["inventory_hostname"]
+        settings = _settings.check(host, variables).values
+        place = paths(settings)
+        hosts = _members.members(variables["hostvars"], variables["groups"])
+        model = str(settings.get("vllm_ray_model") or "")
+        arguments = {
+            "peers": [_members.address_of(peer, variables["hostvars"]) for peer in hosts if peer != host],
+            "nic": settings.get("vllm_ray_nic"),
+            "address": settings.get("vllm_ray_address"),
+            "ports": list(_plan.ports(settings, is_head=True, serves=True)),
+            "services": list(_plan.unit_names(settings["vllm_ray_cluster"])),
+            "manager": "systemd" if settings["vllm_ray_scope"] == "system" else "supervisor",
+            "supervisor_directory": place.config,
+            "supervisor_bin": f"{place.config}/current/bin",
+            "paths": [place.releases, place.models, *([model] if model.startswith("/") else [])],
+            "record": f"{place.config}/record.json",
+        }
+        return self._execute_module(
+            module_name="vllm_ray.cluster.host_info", module_args=arguments, task_vars=task_vars
+        )

@@ -1,0 +1,67 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import socket
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _plan, _screen, _settings
+
+display = Display()
+
+
+def own_address(target: str) -> str | None:
+    """Return the address from which this machine would talk to a target. Nothing is sent."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((target, 9))
+                return str(probe.getsockname()[0])
+        except OSError:
+            continue
+    return None
+
+
+def why_absent(look: dict[str, t.Any] | None) -> str | None:
+    """Return why a host was not looked at, or None where it was."""
+    if look is None:
+        return "left out by --limit"
+    if look.get("unreachable"):
+        return str(look.get("msg", "unreachable")).strip().splitlines()[-1]
+    if look.get("failed"):
+        return f"looking at it failed: {str(look.get('msg', '')).strip()}"
+    return None
+
+
+class ActionModule(ActionBase):
+    """Hands inventory, settings and looks to the pure plan, and shows what comes back."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        hostvars, groups = variables["hostvars"], variables["groups"]
+        _validated, arguments = self.validate_argument_spec({"look": {"type": "str", "default": "__vllm_ray_look"}})
+        hosts, problems = [], []
+        for name, roles in _members.members(hostvars, groups).items():
+            settings = _settings.check(name, hostvars[name])
+            problems += [problem.as_dict() for problem in settings.problems]
+            look = hostvars[name].get(arguments["look"])
+            absent = why_absent(look)
+            hosts.append(_plan.Host(name, roles, settings.values, None if absent else look, absent))
+        targets = [_members.address_of(host.name, hostvars) for host in hosts]
+        controllers = sorted({address for address in map(own_address, targets) if address})
+        wish = str(next((host.settings.get("vllm_ray_model") for host in hosts), "") or "")
+        plan = _plan.make_plan(hosts, controllers, os.path.isdir(wish), *_members.group_names(hostvars, groups))
+        plan["problems"] = problems + plan["problems"]
+        display.display(_screen.render(plan))
+        errors = [problem for problem in plan["problems"] if problem["severity"] == "error"]
+        if errors:
+            return {**result, "failed": True, "msg": _screen.summary(errors), "problems": plan["problems"]}
+        return {**result, "changed": False, "plan": plan}

@@ -1,0 +1,53 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: cluster_hosts
+short_description: The hosts of the cluster
+description:
+  - Returns the hosts of the head's and the workers' groups, the head first.
+  - Where the inventory has neither group, returns all hosts, so that the plan is reached and can say so.
+positional: groups
+options:
+  _input:
+    description: The magic variable C(hostvars).
+    type: dict
+    required: true
+  groups:
+    description: The magic variable C(groups).
+    type: dict
+    required: true
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Gather the hosts of the cluster in a group
+  ansible.builtin.add_host:
+    name: "{{ item }}"
+    groups: [vllm_ray_hosts]
+  loop: "{{ hostvars | vllm_ray.cluster.cluster_hosts(groups) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Names of hosts.
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._members import members
+
+
+def cluster_hosts(hostvars: t.Any, groups: dict[str, list[str]]) -> list[str]:
+    """Return the hosts of the cluster, the head first."""
+    return list(members(hostvars, groups)) or list(groups.get("all", []))
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"cluster_hosts": cluster_hosts}

@@ -1,0 +1,40 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: ray_start_argv
+short_description: Command line of a Ray node
+description:
+  - Returns the words of C(ray start) for a node that stays in the foreground.
+options:
+  _input:
+    description: The node, as in the C(vars) of the role P(vllm_ray.cluster.ray#role).
+    type: dict
+    required: true
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ node | vllm_ray.cluster.ray_start_argv }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Command line of a Ray node.
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import start_argv
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"ray_start_argv": start_argv}

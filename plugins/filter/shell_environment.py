@@ -1,0 +1,43 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: shell_environment
+short_description: Environment variables as lines that a shell reads
+description:
+  - Returns a line C(NAME='value') for each variable, sorted by name and quoted.
+options:
+  _input:
+    description: Environment variables.
+    type: dict
+    required: true
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Show the lines
+  ansible.builtin.debug:
+    msg: "{{ {'A': 'b c'} | vllm_ray.cluster.shell_environment }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The lines, each ended by a line feed.
+  type: str
+"""
+
+import shlex
+import typing as t
+
+
+def shell_environment(variables: dict[str, t.Any]) -> str:
+    """Return the variables as lines of a shell script."""
+    return "".join(f"{name}={shlex.quote(str(variables[name]))}\n" for name in sorted(variables))
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"shell_environment": shell_environment}

@@ -1,0 +1,94 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Listening sockets and processes of a host. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+ARGV = ["ss", "-H", "-l", "-t", "-n", "-p"]
+RAY_PROGRAMS = ("raylet", "gcs_server")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as /proc tells it. unit: the last part of its cgroup's path."""
+
+    pid: int
+    parent: int
+    name: str
+    user: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening TCP socket. pid is 0 where the owner may not be seen."""
+
+    address: str
+    port: int
+    pid: int
+    process: str
+
+
+def parse_ss(text: str) -> list[Listener]:
+    """Parse the output of ARGV."""
+    listeners = []
+    for line in text.splitlines():
+        columns = line.split()
+        if len(columns) < 5 or columns[0] != "LISTEN":
+            continue
+        address, _colon, port = columns[3].rpartition(":")
+        owner = re.search(r'\(\("([^"]*)",pid=(\d+)', line)
+        listeners.append(
+            Listener(
+                address=address.strip("[]").split("%")[0],
+                port=int(port),
+                pid=int(owner.group(2)) if owner else 0,
+                process=owner.group(1) if owner else "",
+            )
+        )
+    return listeners
+
+
+def is_descendant(pid: int, ancestors: Collection[int], processes: Mapping[int, Process]) -> bool:
+    """Tell whether a process is one of the ancestors or comes from one."""
+    seen = set()
+    while pid > 1 and pid not in seen:
+        if pid in ancestors:
+            return True
+        seen.add(pid)
+        process = processes.get(pid)
+        pid = process.parent if process else 0
+    return False
+
+
+def foreign_listeners(
+    listeners: Collection[Listener],
+    ports: Collection[int],
+    own_pids: Collection[int],
+    processes: Mapping[int, Process],
+) -> list[Listener]:
+    """Return the listeners on our ports that do not come from our own services."""
+    return [
+        listener
+        for listener in listeners
+        if listener.port in ports and not is_descendant(listener.pid, own_pids, processes)
+    ]
+
+
+def foreign_ray(processes: Mapping[int, Process], own_pids: Collection[int]) -> list[Process]:
+    """Return the Ray daemons that come from no service of this collection, of whichever cluster."""
+    return [
+        process
+        for process in processes.values()
+        if process.name in RAY_PROGRAMS
+        and not process.unit.startswith("vllm-ray-node@")
+        and not is_descendant(process.pid, own_pids, processes)
+    ]

@@ -1,0 +1,146 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Ray node: its environment, its command line and the node table. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+GIB = 1024**3
+
+
+def environment(node: Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the environment of a Ray node, which its workers inherit.
+
+    node: release, config_dir, state_dir, address, nic, env, gpu_indices (None on a CPU host), rdma_devices,
+    autoscaler_metric_port and dashboard_metric_port.
+    vLLM sends the environment of `vllm serve` to its ranks but lets a value stand that the raylet has, so what
+    differs from host to host belongs here.
+    """
+    result = {
+        "PATH": f"{node['release']}/bin:{SYSTEM_PATH}",
+        "HOME": node["state_dir"],
+        "XDG_CACHE_HOME": f"{node['state_dir']}/cache",
+        "VLLM_CACHE_ROOT": f"{node['state_dir']}/cache/vllm",
+        "VLLM_HOST_IP": node["address"],
+        "GLOO_SOCKET_IFNAME": node["nic"],
+        "NCCL_SOCKET_IFNAME": node["nic"],
+        "TP_SOCKET_IFNAME": node["nic"],
+        "HF_HUB_OFFLINE": "1",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": f"{node['config_dir']}/ray.token",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Loading weights goes through the page cache; Ray's monitor takes that for a shortage and kills the rank.
+        "RAY_memory_monitor_refresh_ms": "0",
+        # Ray stops spilling objects when the filesystem is this full.
+        "RAY_local_fs_capacity_threshold": "0.9",
+        "AUTOSCALER_METRIC_PORT": str(node["autoscaler_metric_port"]),
+        "DASHBOARD_METRIC_PORT": str(node["dashboard_metric_port"]),
+    }
+    if node.get("gpu_indices") is not None:
+        result["CUDA_VISIBLE_DEVICES"] = ",".join(str(index) for index in node["gpu_indices"])
+    if node.get("rdma_devices"):
+        result["NCCL_IB_HCA"] = ",".join(node["rdma_devices"])
+    result.update({name: str(value) for name, value in (node.get("env") or {}).items()})
+    return result
+
+
+def start_argv(node: Mapping[str, t.Any]) -> list[str]:
+    """Return the command line of a Ray node that stays in the foreground.
+
+    node: as for environment(), and head_address, is_head, num_gpus, ray_dir, object_store_gib, dashboard_host, the
+    ports, worker_ports (such as "10002-19999") and start_args.
+    """
+    first, _dash, last = str(node["worker_ports"]).partition("-")
+    argv = [f"{node['release']}/bin/ray", "start", "--block", "--disable-usage-stats", "--log-color=false"]
+    if node["is_head"]:
+        argv += [
+            "--head",
+            f"--port={node['gcs_port']}",
+            "--include-dashboard=true",
+            f"--dashboard-host={node['dashboard_host']}",
+            f"--dashboard-port={node['dashboard_port']}",
+            f"--ray-client-server-port={node['client_server_port']}",
+        ]
+    else:
+        argv.append(f"--address={gcs_address(node['head_address'], node['gcs_port'])}")
+    argv += [
+        f"--node-ip-address={node['address']}",
+        f"--num-gpus={node['num_gpus']}",
+        f"--temp-dir={node['ray_dir']}",
+        f"--object-store-memory={int(float(node['object_store_gib']) * GIB)}",
+        f"--node-manager-port={node['node_manager_port']}",
+        f"--object-manager-port={node['object_manager_port']}",
+        f"--runtime-env-agent-port={node['runtime_env_agent_port']}",
+        f"--dashboard-agent-grpc-port={node['dashboard_agent_grpc_port']}",
+        f"--dashboard-agent-listen-port={node['dashboard_agent_port']}",
+        f"--metrics-export-port={node['metrics_port']}",
+        f"--min-worker-port={first}",
+        f"--max-worker-port={last}",
+    ]
+    return [*argv, *(str(argument) for argument in node.get("start_args") or [])]
+
+
+def gcs_address(host: str, port: int) -> str:
+    """Return HOST:PORT, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def node_table(nodes: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Return the node table from the dashboard's answers.
+
+    nodes: of /api/v0/nodes?detail=1. status: of /api/cluster_status, which knows what is in use.
+    Returns a list of {node_id, address, alive, is_head, gpus, gpus_used}.
+    """
+    entries = nodes.get("data", {}).get("result", {}).get("result", [])
+    report = status.get("data", {}).get("clusterStatus", {}).get("loadMetricsReport") or {}
+    usage = report.get("usageByNode") or {}
+    table = []
+    for entry in entries:
+        used = usage.get(entry["node_id"], {}).get("GPU", [0.0, 0.0])
+        table.append(
+            {
+                "node_id": entry["node_id"],
+                "address": entry["node_ip"],
+                "alive": entry["state"] == "ALIVE",
+                "is_head": bool(entry.get("is_head_node")),
+                "gpus": int((entry.get("resources_total") or {}).get("GPU", 0)),
+                "gpus_used": int(used[0]),
+            }
+        )
+    return table
+
+
+def missing_nodes(table: Iterable[Mapping[str, t.Any]], wanted: Mapping[str, int]) -> list[str]:
+    """Return the hosts of {host address: GPUs} that have no living node with at least that many GPUs."""
+    alive = {node["address"]: node["gpus"] for node in table if node["alive"]}
+    return [address for address, gpus in wanted.items() if alive.get(address, -1) < gpus]
+
+
+def placement_problems(
+    table: Sequence[Mapping[str, t.Any]], wanted: Mapping[str, int], names: Mapping[str, str]
+) -> list[str]:
+    """Say why an engine can't be placed, a sentence a host; empty where it can.
+
+    wanted: {address: GPUs that the engine needs there}. names: {address: name of the host}.
+    """
+    nodes = {node["address"]: node for node in table if node["alive"]}
+    problems = []
+    for address, gpus in wanted.items():
+        name, node = names.get(address, address), nodes.get(address)
+        if node is None:
+            strangers = sorted(set(nodes) - set(names))
+            hint = f"; unknown addresses in the table: {', '.join(strangers)}" if strangers else ""
+            problems.append(f"{name}: no living Ray node with the address {address}{hint}")
+        elif node["gpus"] < gpus:
+            problems.append(f"{name}: its Ray node has {node['gpus']} GPUs and the engine needs {gpus}")
+        elif node["gpus"] - node["gpus_used"] < gpus:
+            free = node["gpus"] - node["gpus_used"]
+            problems.append(f"{name}: {free} of {node['gpus']} GPUs are free and the engine needs {gpus}")
+    return problems

@@ -1,0 +1,138 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a set of files and services must do to become what it should be. PRIVATE to the collection.
+
+A service writes the SHA-256 sums of the files it stands on to its record whenever it starts. A running service
+is stale where those sums differ from the wanted ones, whatever lies on the disk by now. That keeps apart the two
+kinds of drift: a file edited while the service runs on the right content is simply rewritten, and a service that
+runs on other content than wanted needs a restart, which may need consent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+from dataclasses import dataclass, field
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as it should be. `depends` are the files whose content it must have been started with."""
+
+    name: str
+    unit_path: str
+    unit: str
+    record: str
+    depends: tuple[str, ...]
+    state: str = "started"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service as it is. `active` also holds while it starts or stops, not between two restarts by itself."""
+
+    active: bool = False
+    enabled: bool = False
+    exists: bool = False
+    reload_needed: bool = False
+    pid: int = 0
+    state: str = "inactive"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do with one service: none, start, restart, stop or hold, and why."""
+
+    action: str
+    reasons: list[str] = field(default_factory=list)
+
+
+def sha256(content: str) -> str:
+    """Return the hexadecimal SHA-256 of a text in UTF-8."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def parse_sums(text: str) -> dict[str, str]:
+    """Parse the output of sha256sum to {path: sum}. Lines that are no sums are passed over."""
+    sums = {}
+    for line in text.splitlines():
+        digest, separator, path = line.partition("  ")
+        if separator and len(digest) == 64:
+            sums[path] = digest
+    return sums
+
+
+def decide(
+    service: Service, running: Running, started: Mapping[str, str], wanted: Mapping[str, str], may_stop: bool
+) -> Verdict:
+    """Decide about one service.
+
+    started: the sums in the service's record. wanted: the sums that it should run with.
+    may_stop: whether it may be stopped while it runs.
+    """
+    if service.state != "started":
+        if not running.active:
+            return Verdict("none")
+        reason = f"{service.name} runs here and the plan has it elsewhere"
+        return Verdict("stop" if may_stop else "hold", [reason])
+    if not running.active:
+        return Verdict("start", [f"{service.name} is {running.state}"])
+    if not started:
+        reasons = [f"{service.name} runs without a record of what it was started with"]
+    else:
+        reasons = [
+            f"{path} is not what {service.name} was started with"
+            for path in service.depends
+            if started.get(path) != wanted.get(path)
+        ]
+    if not reasons:
+        return Verdict("none")
+    return Verdict("restart" if may_stop else "hold", reasons)
+
+
+def held_paths(services: Iterable[Service], verdicts: Mapping[str, Verdict]) -> set[str]:
+    """Return the files that must stay as they are because a service that stands on them may not be stopped."""
+    return {
+        path
+        for service in services
+        if verdicts[service.name].action == "hold"
+        for path in (service.unit_path, *service.depends)
+    }
+
+
+def parse_systemctl_show(text: str) -> dict[str, Running]:
+    """Parse `systemctl show` of several units (blocks of KEY=value, parted by empty lines) to {unit: Running}."""
+    result = {}
+    for block in text.strip().split("\n\n"):
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        state = values.get("ActiveState", "")
+        if values.get("SubState") == "auto-restart":
+            state = "failed"
+        result[values.get("Id", "")] = Running(
+            active=state in ("active", "activating", "reloading", "deactivating"),
+            enabled=values.get("UnitFileState") == "enabled",
+            exists=values.get("LoadState") == "loaded",
+            reload_needed=values.get("NeedDaemonReload") == "yes",
+            pid=int(values.get("MainPID") or 0),
+            state=state or "inactive",
+        )
+    return result
+
+
+def parse_supervisorctl_status(text: str) -> dict[str, Running]:
+    """Parse `supervisorctl status` to {program: Running}. Programs that supervisor knows start by themselves."""
+    result = {}
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) < 2 or not words[1].isupper():
+            continue
+        pid = int(words[3].rstrip(",")) if words[1] == "RUNNING" and len(words) > 3 and words[2] == "pid" else 0
+        active = words[1] in ("RUNNING", "STARTING", "STOPPING")
+        result[words[0]] = Running(active=active, enabled=True, exists=True, pid=pid, state=words[1].lower())
+    return result

@@ -1,0 +1,304 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_set
+short_description: Make the files and services of one role be as wanted, in one call
+description:
+  - Makes an account, directories, files, links and services be as wanted.
+  - A service is restarted only where it was started with other files than the wanted ones, and only where that is
+    allowed. Where it is not, its files stay as they are and the service is returned in RV(held).
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: The content of O(secret_files) is never shown.
+  idempotent:
+    support: full
+options:
+  manager:
+    description: What supervises the services.
+    type: str
+    choices: [systemd, supervisor]
+    default: systemd
+  supervisor_directory:
+    description: Directory of C(supervisord.conf). Needed for O(manager=supervisor).
+    type: path
+  supervisor_bin:
+    description: Directory of the programs of supervisor. Needed for O(manager=supervisor).
+    type: path
+  account:
+    description: A system account without a shell, made where it is missing.
+    type: dict
+    suboptions:
+      name:
+        description: Name of the account and of its group.
+        type: str
+        required: true
+      home:
+        description: Its home directory. It is not made.
+        type: str
+        required: true
+  directories:
+    description: Directories, parents first.
+    type: list
+    elements: dict
+    default: []
+    suboptions: &entry
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      owner:
+        description: Name of the owner. Default is to leave it.
+        type: str
+      group:
+        description: Name of the group. Default is to leave it.
+        type: str
+      mode:
+        description: Mode in octal digits.
+        type: str
+        required: true
+  files:
+    description: Text files.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      <<: *entry
+      content:
+        description: The whole text.
+        type: str
+        required: true
+  secret_files:
+    description: Text files whose content is never shown.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      <<: *entry
+      content:
+        description: The whole text.
+        type: str
+        required: true
+  links:
+    description: Symbolic links.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path of the link.
+        type: path
+        required: true
+      target:
+        description: What it points to.
+        type: str
+        required: true
+  absent:
+    description: Files and links that must not be there.
+    type: list
+    elements: path
+    default: []
+  services:
+    description: Services.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the unit without C(.service), or of the program.
+        type: str
+        required: true
+      unit_path:
+        description: Path of the unit's or program's file.
+        type: path
+        required: true
+      unit:
+        description: Text of that file.
+        type: str
+        default: ''
+      record:
+        description: File in which the service notes, by C(sha256sum), what it was started with.
+        type: path
+        required: true
+      depends:
+        description: Files of this call, besides the unit, whose content the service must have been started with.
+        type: list
+        elements: path
+        default: []
+      state:
+        description: V(absent) also removes the unit's file.
+        type: str
+        choices: [started, absent]
+        default: started
+  may_stop:
+    description: Whether running services may be stopped or restarted.
+    type: bool
+    default: false
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Keep a node of Ray as it should be
+  vllm_ray.cluster.service_set:
+    directories:
+      - path: /etc/vllm-ray/default
+        mode: "0755"
+    files:
+      - path: /etc/vllm-ray/default/node.sh
+        mode: "0755"
+        content: "{{ lookup('ansible.builtin.template', 'node.sh.j2') }}"
+    services:
+      - name: vllm-ray-node@default
+        unit_path: /etc/systemd/system/vllm-ray-node@default.service
+        unit: "{{ lookup('ansible.builtin.template', 'node.service.j2') }}"
+        record: /var/lib/vllm-ray/default/started/node
+        depends:
+          - /etc/vllm-ray/default/node.sh
+"""
+
+RETURN = r"""
+paths:
+  description: What was changed or would be.
+  returned: always
+  type: list
+  elements: str
+  sample: ["/etc/vllm-ray/default/node.env"]
+actions:
+  description: What was done with each service, V(none), V(start), V(restart), V(stop) or V(hold).
+  returned: always
+  type: dict
+  sample: {"vllm-ray-node@default": "none"}
+held:
+  description: Services that need a stop that is not allowed, each with the reasons. Their files were left.
+  returned: always
+  type: dict
+  sample: {"vllm-ray-node@default": ["/etc/vllm-ray/default/node.env is not what it was started with"]}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set import (
+    Service,
+    Verdict,
+    decide,
+    held_paths,
+    parse_sums,
+    sha256,
+)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import (
+    Tree,
+    act,
+    manager_for,
+    read_text,
+)
+
+ENTRY = {
+    "path": {"type": "path", "required": True},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "mode": {"type": "str", "required": True},
+}
+CONTENT = {"content": {"type": "str", "required": True}}
+SERVICE = {
+    "name": {"type": "str", "required": True},
+    "unit_path": {"type": "path", "required": True},
+    "unit": {"type": "str", "default": ""},
+    "record": {"type": "path", "required": True},
+    "depends": {"type": "list", "elements": "path", "default": []},
+    "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
+}
+ARGUMENTS = {
+    "manager": {"type": "str", "choices": ["systemd", "supervisor"], "default": "systemd"},
+    "supervisor_directory": {"type": "path"},
+    "supervisor_bin": {"type": "path"},
+    "account": {
+        "type": "dict",
+        "options": {"name": {"type": "str", "required": True}, "home": {"type": "str", "required": True}},
+    },
+    "directories": {"type": "list", "elements": "dict", "default": [], "options": ENTRY},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": {**ENTRY, **CONTENT}},
+    "secret_files": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {**ENTRY, "content": {"type": "str", "required": True, "no_log": True}},
+        "no_log": False,
+    },
+    "links": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"path": {"type": "path", "required": True}, "target": {"type": "str", "required": True}},
+    },
+    "absent": {"type": "list", "elements": "path", "default": []},
+    "services": {"type": "list", "elements": "dict", "default": [], "options": SERVICE},
+    "may_stop": {"type": "bool", "default": False},
+}
+RULES = [("manager", "supervisor", ["supervisor_directory", "supervisor_bin"])]
+
+
+def judge(module: AnsibleModule, services: list[Service], running: dict) -> dict[str, Verdict]:
+    """Return the verdict on each service."""
+    params = module.params
+    wanted = {entry["path"]: sha256(entry["content"]) for entry in params["files"] + params["secret_files"]}
+    wanted.update((service.unit_path, sha256(service.unit)) for service in services)
+    return {
+        service.name: decide(
+            service, running[service.name], parse_sums(read_text(service.record) or ""), wanted, params["may_stop"]
+        )
+        for service in services
+    }
+
+
+def write(module: AnsibleModule, services: list[Service], held: set[str]) -> Tree:
+    """Make account, directories, files and links be as wanted, apart from what is held."""
+    params = module.params
+    tree = Tree(module, held)
+    if params["account"]:
+        tree.account(params["account"])
+    for entry in params["directories"]:
+        tree.directory(entry)
+    for entry in params["files"]:
+        tree.file(entry)
+    for entry in params["secret_files"]:
+        tree.file(entry, secret=True)
+    for entry in params["links"]:
+        tree.link(entry)
+    for service in services:
+        if service.state == "started":
+            tree.file({"path": service.unit_path, "content": service.unit, "mode": "0644"})
+    for path in params["absent"]:
+        tree.absent(path)
+    return tree
+
+
+def main() -> None:
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True, required_if=RULES)
+    manager = manager_for(module)
+    services = [
+        Service(**{**entry, "depends": (entry["unit_path"], *entry["depends"])}) for entry in module.params["services"]
+    ]
+    running = manager.look([service.name for service in services])
+    verdicts = judge(module, services, running)
+    tree = write(module, services, held_paths(services, verdicts))
+    done = act(manager, tree, services, running, verdicts)
+    module.exit_json(
+        changed=bool(tree.changed or done),
+        diff=tree.diff,
+        paths=tree.changed,
+        actions={name: verdict.action for name, verdict in verdicts.items()},
+        held={name: verdict.reasons for name, verdict in verdicts.items() if verdict.action == "hold"},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,434 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: what the cluster should be, as a pure function of hosts, settings and state. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+from collections import Counter
+from dataclasses import dataclass
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import RAY_DIRECTORY_MAXIMUM, Paths, paths
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ENGINE = "main"
+# On CPU hosts there is seldom a compiler, and vLLM takes half of the memory for its cache unless told otherwise.
+CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1"}
+CPU_SERVE_ARGS = {"enforce-eager": True}
+# Ports on every host, and those of the head alone: {variable: what listens}.
+NODE_PORTS = {
+    "vllm_ray_node_manager_port": "raylet",
+    "vllm_ray_object_manager_port": "object manager",
+    "vllm_ray_runtime_env_agent_port": "runtime environment agent",
+    "vllm_ray_dashboard_agent_grpc_port": "dashboard agent (gRPC)",
+    "vllm_ray_dashboard_agent_port": "dashboard agent (HTTP)",
+    "vllm_ray_metrics_port": "metrics",
+}
+HEAD_PORTS = {
+    "vllm_ray_gcs_port": "GCS",
+    "vllm_ray_dashboard_port": "dashboard",
+    "vllm_ray_client_server_port": "Ray client server",
+    "vllm_ray_autoscaler_metric_port": "autoscaler metrics",
+    "vllm_ray_dashboard_metric_port": "dashboard metrics",
+}
+API_PORT = "vllm_ray_api_port"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host of the inventory as the plan sees it.
+
+    look: what host_info returned, None where the host was not looked at; absent says why.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    settings: dict[str, t.Any]
+    look: dict[str, t.Any] | None = None
+    absent: str | None = None
+
+    @property
+    def is_head(self) -> bool:
+        return "head" in self.groups
+
+
+def unit_names(cluster: str) -> tuple[str, str]:
+    """Return the names of a cluster's units: (node, serve)."""
+    return f"vllm-ray-node@{cluster}", f"vllm-ray-serve@{cluster}-{ENGINE}"
+
+
+def serve_args(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the user's options of `vllm serve`, named as vLLM's long flags."""
+    given = settings.get("vllm_ray_serve_args") or {}
+    return {str(name).lstrip("-").replace("_", "-"): value for name, value in given.items()}
+
+
+def api_port(settings: Mapping[str, t.Any]) -> int:
+    """Return the port of the API."""
+    return int(serve_args(settings).get("port", settings[API_PORT]))
+
+
+def ports(settings: Mapping[str, t.Any], is_head: bool, serves: bool) -> dict[int, str]:
+    """Return the ports that our services use on a host: {port: variable}."""
+    names = [*NODE_PORTS, *(HEAD_PORTS if is_head else ())]
+    result = {settings[name]: name for name in names}
+    if serves:
+        result[api_port(settings)] = API_PORT
+    return result
+
+
+def check_inventory(hosts: Sequence[Host], head_group: str, worker_group: str) -> list[Problem]:
+    """Check what an inventory says by itself, with nothing known of the hosts."""
+    problems = []
+    heads = [host.name for host in hosts if host.is_head]
+    if len(heads) != 1:
+        found = f"{len(heads)} hosts in the group {head_group}" + (f": {', '.join(heads)}" if heads else "")
+        fix = f"put one host into the group {head_group}, or name another group by vllm_ray_head_group"
+        problems.append(Problem("-", "inventory", "error", found, "exactly one", fix))
+    for host in hosts:
+        if len(host.groups) > 1:
+            found = f"in {head_group} and in {worker_group}"
+            fix = f"leave it in one; the head of a cluster also computes, {worker_group} lists the others"
+            problems.append(Problem(host.name, "inventory", "error", found, "one group", fix))
+    for name in ("vllm_ray_cluster", "vllm_ray_scope", "vllm_ray_model", "vllm_ray_accelerator"):
+        values = {str(host.settings.get(name)): host.name for host in hosts}
+        if len(values) > 1:
+            found = ", ".join(f"{value} on {host}" for value, host in values.items())
+            fix = "set it for all hosts alike, or choose the cluster by -e vllm_ray_cluster=NAME"
+            problems.append(Problem("-", "inventory", "error", f"{name}: {found}", "one value", fix))
+    return problems
+
+
+def check_addresses(addresses: Mapping[str, str]) -> list[Problem]:
+    """Two hosts with one cluster address are one host, or a NIC that is wrong on both."""
+    double = [address for address, count in Counter(addresses.values()).items() if count > 1]
+    return [
+        Problem(
+            host,
+            "address",
+            "error",
+            f"cluster address {address}, also of {', '.join(h for h, a in addresses.items() if a == address and h != host)}",
+            "an address of its own",
+            "remove the double entry, or set vllm_ray_address or vllm_ray_nic for this host",
+        )
+        for host, address in addresses.items()
+        if address in double
+    ]
+
+
+def check_host(host: Host, serves: bool) -> list[Problem]:
+    """Check one host that was looked at."""
+    look, settings = host.look, host.settings
+    if look is None:
+        return []
+    problems = []
+
+    def add(check: str, severity: str, found: str, wanted: str, fix: str) -> None:
+        problems.append(Problem(host.name, check, severity, found, wanted, fix))
+
+    if not look["network"]["cluster_nic"]:
+        wanted = " and ".join(
+            f"{name}={settings[name]}" for name in ("vllm_ray_nic", "vllm_ray_address") if settings.get(name)
+        )
+        have = ", ".join(f"{entry['nic']} {entry['address']}" for entry in look["network"]["addresses"]) or "none"
+        add("address", "error", f"addresses: {have}", wanted or "an address", "set vllm_ray_nic or vllm_ray_address")
+    for peer in look["network"]["peers_without_route"]:
+        add("route", "warning", f"no route to {peer}", "a route to each peer", "mend the name or the route")
+    variables = ports(settings, host.is_head, serves)
+    for taken in look["usage"]["ports_taken"]:
+        variable = variables.get(taken["port"])
+        if variable:
+            who = f"{taken['process'] or 'a process'} (pid {taken['pid'] or '?'}, user {taken['user'] or '?'})"
+            add("port", "error", f"port {taken['port']} is held by {who}", "free", f"stop it, or set {variable}")
+    for process in look["usage"]["foreign_ray"]:
+        found = f"a Ray that is not ours: {process['process']}, pid {process['pid']}, user {process['user']}"
+        add("ray", "warning", found, "none", "stop it; it may hold GPUs and ports")
+    if settings["vllm_ray_scope"] == "system" and look["host"]["pid1"] != "systemd":
+        found = f"PID 1 is {look['host']['pid1']}"
+        add("systemd", "error", found, "systemd", "set vllm_ray_scope=user for hosts without systemd")
+    distribution = look["host"]["os"]
+    if not is_supported(distribution):
+        found = f"{distribution['id']} {distribution['version']}"
+        add("os", "warning", found, "Debian 12 or later, Ubuntu 22.04 or later", "go on at your own risk")
+    wished = settings.get("vllm_ray_gpus")
+    have_gpus = {gpu["index"] for gpu in look["host"]["gpus"]}
+    if wished and have_gpus and set(wished) - have_gpus:
+        add("gpu", "error", f"GPUs {sorted(have_gpus)}", f"vllm_ray_gpus={wished}", "correct vllm_ray_gpus")
+    for name in settings["vllm_ray_env"]:
+        if name.startswith("RAY_EXPERIMENTAL_NOSET_"):
+            add("env", "warning", name, "not set", "leave it to vLLM: it hides the GPUs from Ray's own bookkeeping")
+    return problems
+
+
+def is_supported(distribution: Mapping[str, str]) -> bool:
+    """Tell whether a distribution is one that we aim at."""
+    try:
+        version = float(distribution["version"] or 0)
+    except ValueError:
+        return False
+    return version >= {"debian": 12.0, "ubuntu": 22.04}.get(distribution["id"], 1e9)
+
+
+def gpu_indices(host: Host, accelerator: str) -> list[int]:
+    """Return the indices of the GPUs that the cluster may use on a host; a CPU host counts as one."""
+    if accelerator == "cpu":
+        return [0]
+    have = [gpu["index"] for gpu in (host.look or {}).get("host", {}).get("gpus", [])]
+    wished = host.settings.get("vllm_ray_gpus")
+    return [index for index in have if wished is None or index in wished]
+
+
+def accelerator(head: Host) -> str:
+    """Return what the engine computes on."""
+    wish = head.settings["vllm_ray_accelerator"]
+    if wish != "auto":
+        return str(wish)
+    return "cuda" if (head.look or {}).get("host", {}).get("gpus") else "cpu"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The chosen layout and where it comes from."""
+
+    layout: _layout.Layout
+    kept: bool
+    notes: list[str]
+
+
+def choose_layout(
+    offer: Mapping[str, int], head: Host, serve_host: str, record: Mapping[str, t.Any] | None
+) -> Engine:
+    """Choose the layout: the one that serves while it fits, otherwise the one for today's hosts."""
+    args = serve_args(head.settings)
+    tp, pp = (int(args[name]) if args.get(name) else None for name in (_layout.TP, _layout.PP))
+    ordered = {serve_host: offer[serve_host], **offer}
+    fresh = _layout.place(ordered, *_layout.sizes(ordered, tp, pp))
+    old = _layout.from_record(record)
+    if old is None:
+        return Engine(fresh, False, unused_notes(fresh, offer))
+    why_not = _layout.still_fits(old, offer, serve_host, tp, pp)
+    if why_not:
+        return Engine(fresh, False, [f"layout changes: {why_not}", *unused_notes(fresh, offer)])
+    if fresh != old and head.settings["vllm_ray_relayout"]:
+        return Engine(fresh, False, ["layout changes: vllm_ray_relayout is set", *unused_notes(fresh, offer)])
+    notes = unused_notes(old, offer)
+    if fresh != old:
+        notes.append(
+            f"the engine keeps TP={old.tp} PP={old.pp}; -e vllm_ray_relayout=true would give TP={fresh.tp} PP={fresh.pp}"
+        )
+    return Engine(old, True, notes)
+
+
+def unused_notes(layout: _layout.Layout, offer: Mapping[str, int]) -> list[str]:
+    """Say which hosts join without being used by the engine."""
+    return [f"{host} joins, unused by the engine" for host in offer if host not in layout.gpus]
+
+
+def check_absent(hosts: Sequence[Host], used: Mapping[str, int]) -> list[Problem]:
+    """Judge hosts that were not looked at."""
+    problems = []
+    for host in hosts:
+        if host.absent and host.look is None:
+            needed = host.name in used or host.is_head
+            allowed = not needed and host.settings["vllm_ray_absent_ok"]
+            fix = "mend the connection"
+            if not needed:
+                fix += ", or go on without it by -e vllm_ray_absent_ok=true"
+            severity = "warning" if allowed else "error"
+            problems.append(Problem(host.name, "reach", severity, host.absent, "a host that answers", fix))
+    return problems
+
+
+def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> list[str]:
+    """Return who may reach the API besides the peers."""
+    given = settings.get("vllm_ray_api_clients")
+    if given is not None:
+        return [str(client) for client in given]
+    return [address for address in controllers if not ipaddress.ip_address(address).is_loopback]
+
+
+def may_stop(host: Host, serving: bool, used: Mapping[str, int]) -> bool:
+    """Tell whether a host's services may be stopped: with consent, or where nothing serves on them."""
+    return bool(host.settings["vllm_ray_restart"]) or not serving or (host.name not in used and not host.is_head)
+
+
+def host_part(
+    host: Host, address: Mapping[str, t.Any], engine: Engine, kind: str, serving: bool, used: Mapping[str, int]
+) -> dict[str, t.Any]:
+    """Return the plan's part for one host, from which playbooks make role variables."""
+    place = paths(host.settings, (host.look or {}).get("host", {}).get("home", "~"))
+    indices = gpu_indices(host, kind)
+    engine_gpus = indices[: engine.layout.gpus.get(host.name, 0)]
+    # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
+    # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
+    offered = engine_gpus if engine.layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
+    environment = {**(CPU_ENVIRONMENT if kind == "cpu" else {}), **host.settings["vllm_ray_env"]}
+    if host.settings.get("vllm_ray_nccl_debug"):
+        environment["NCCL_DEBUG"] = host.settings["vllm_ray_nccl_debug"]
+    return {
+        "address": address["address"],
+        "nic": address["nic"],
+        "is_head": host.is_head,
+        "reached": host.look is not None,
+        "gpus": len(indices),
+        "ray_gpus": offered,
+        "engine_gpus": engine_gpus,
+        "env": {name: str(value) for name, value in environment.items()},
+        "may_stop": may_stop(host, serving, used),
+        "paths": place.as_dict(),
+        "settings": {name: value for name, value in host.settings.items() if "token" not in name},
+    }
+
+
+def check_paths(place: Paths, host: str) -> list[Problem]:
+    """Check that Ray's sockets will have paths that are short enough."""
+    if len(place.ray) <= RAY_DIRECTORY_MAXIMUM:
+        return []
+    found = f"{place.ray} has {len(place.ray)} characters"
+    fix = "set vllm_ray_state_root to a shorter path"
+    return [Problem(host, "path", "error", found, f"at most {RAY_DIRECTORY_MAXIMUM} for Ray's sockets", fix)]
+
+
+def model_plan(head: Host, hosts: Sequence[Host], place: Paths, controller_has: bool) -> tuple[dict[str, t.Any], list[Problem]]:
+    """Decide where the model comes from and where it lies on every host."""
+    wish, source = head.settings["vllm_ray_model"], head.settings["vllm_ray_model_source"]
+    if not wish:
+        return {}, []
+    name = wish.rstrip("/").rsplit("/", 1)[-1] if wish.startswith("/") else wish
+    here = [host.name for host in hosts if host.look and wish in host.look["host"]["present"]]
+    if source == "auto":
+        source = "huggingface" if not wish.startswith("/") else "host" if here else "controller"
+    model = {"name": name, "source": source, "wish": wish, "source_host": here[0] if here else head.name}
+    if source == "host":
+        path = wish
+    elif source == "controller":
+        path = f"{place.models}/{name}"
+    else:
+        path = f"{place.models}/{name.replace('/', '--')}"
+    problems = []
+    if (source == "host" and not here) or (source == "controller" and not controller_has):
+        where = "on the controller" if source == "controller" else "on any host"
+        fix = "correct vllm_ray_model; a path is looked up on the hosts first, then on the controller"
+        problems.append(Problem("-", "model", "error", f"{wish} is no directory {where}", "a model directory", fix))
+    return {**model, "path": path}, problems
+
+
+def make_plan(
+    hosts: Sequence[Host], controllers: Sequence[str], controller_has_model: bool, head_group: str, worker_group: str
+) -> dict[str, t.Any]:
+    """Make the plan. hosts: the head first, then the workers as in the inventory.
+
+    controllers: the controller's own addresses towards the hosts.
+    Returns a dict with `problems` (list of dicts); the rest is there only where no error stands in the way.
+    """
+    problems = check_inventory(hosts, head_group, worker_group)
+    heads = [host for host in hosts if host.is_head]
+    if len(heads) != 1:
+        return {"problems": [problem.as_dict() for problem in problems]}
+    head = heads[0]
+    record = ((head.look or {}).get("host") or {}).get("record") or {}
+    serve_host = head.settings.get("vllm_ray_serve_host") or head.name
+    if serve_host not in [host.name for host in hosts]:
+        fix = "name a host of the cluster in vllm_ray_serve_host"
+        problems.append(Problem("-", "inventory", "error", f"serve host {serve_host}", "a host of the cluster", fix))
+        serve_host = head.name
+    kind = accelerator(head)
+    known = record.get("hosts", {})
+    for host in hosts:
+        problems += check_host(host, host.name == serve_host)
+        problems += check_paths(paths(host.settings, (host.look or {}).get("host", {}).get("home", "~")), host.name)
+    addresses: dict[str, t.Any] = {
+        host.name: (host.look["network"]["cluster_nic"] if host.look else known.get(host.name)) for host in hosts
+    }
+    addresses = {name: value for name, value in addresses.items() if value}
+    problems += check_addresses({name: value["address"] for name, value in addresses.items()})
+    offer = {
+        host.name: len(gpu_indices(host, kind)) if host.look else known.get(host.name, {}).get("gpus", 0)
+        for host in hosts
+        if host.name in addresses
+    }
+    model, model_problems = model_plan(head, hosts, paths(head.settings, (head.look or {}).get("host", {}).get("home", "~")), controller_has_model)
+    problems += model_problems
+    plan: dict[str, t.Any] = {"cluster": head.settings["vllm_ray_cluster"], "head": head.name, "accelerator": kind}
+    engine = None
+    if serve_host in offer:
+        try:
+            engine = choose_layout(offer, head, serve_host, record)
+        except _layout.LayoutError as error:
+            fix = f"set smaller {_layout.TP} or {_layout.PP} in vllm_ray_serve_args, or add hosts"
+            problems.append(Problem("-", "layout", "error", str(error), "as many GPUs as the engine needs", fix))
+    used = engine.layout.gpus if engine else {}
+    problems += check_absent(hosts, used)
+    if engine:
+        plan.update(complete(hosts, head, serve_host, addresses, engine, kind, model, record, controllers))
+    plan["problems"] = [problem.as_dict() for problem in problems]
+    return plan
+
+
+def complete(
+    hosts: Sequence[Host],
+    head: Host,
+    serve_host: str,
+    addresses: Mapping[str, t.Any],
+    engine: Engine,
+    kind: str,
+    model: Mapping[str, t.Any],
+    record: Mapping[str, t.Any],
+    controllers: Sequence[str],
+) -> dict[str, t.Any]:
+    """Return the part of the plan that needs a layout."""
+    by_name = {host.name: host for host in hosts}
+    look = by_name[serve_host].look or {}
+    serving = bool(look.get("engine", {}).get("serving"))
+    old = _layout.from_record(record)
+    used = {**(old.gpus if old else {}), **({serve_host: 0} if serving else {})}
+    server = by_name[serve_host].settings
+    args = serve_args(server)
+    api_host = server.get("vllm_ray_api_host") or addresses[serve_host]["address"]
+    reach = addresses[serve_host]["address"] if api_host in ("0.0.0.0", "::") else api_host
+    port = api_port(server)
+    served_name = args.get("served-model-name", model.get("name", ""))
+    parts = {
+        name: host_part(by_name[name], address, engine, kind, serving, used) for name, address in addresses.items()
+    }
+    layout = {"tp": engine.layout.tp, "pp": engine.layout.pp, "gpus": engine.layout.gpus}
+    endpoint = {
+        "host": api_host,
+        "port": port,
+        "url": f"http://{f'[{reach}]' if ':' in reach else reach}:{port}",
+        "model": served_name[0] if isinstance(served_name, list) else served_name,
+    }
+    return {
+        "serve_host": serve_host,
+        "serving": serving,
+        "hosts": parts,
+        "engine": {
+            **layout,
+            "executor": engine.layout.executor,
+            "kept": engine.kept,
+            "notes": engine.notes,
+            "args": {**(CPU_SERVE_ARGS if kind == "cpu" else {}), **args},
+            "endpoint": endpoint,
+        },
+        "model": dict(model),
+        "members": [
+            {"name": name, "groups": ["vllm_ray_planned", *(["vllm_ray_serve"] if name == serve_host else [])]}
+            for name, part in parts.items()
+            if part["reached"]
+        ],
+        "peers": {name: address["address"] for name, address in addresses.items()},
+        "api_clients": api_clients(head.settings, controllers),
+        "record": {
+            "hosts": {
+                name: {**{k: address[k] for k in ("address", "nic", "mtu")}, "gpus": parts[name]["gpus"]}
+                for name, address in addresses.items()
+            },
+            "engine": {**layout, "serve_host": serve_host, "endpoint": endpoint},
+        },
+    }

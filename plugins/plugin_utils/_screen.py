@@ -1,0 +1,57 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a plan and its problems look on a terminal. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align columns of text; the last one is left as it is."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
+    return [
+        "  " + "  ".join([cell.ljust(width) for cell, width in zip(row, widths)] + [row[-1]]).rstrip() for row in rows
+    ]
+
+
+def problem_lines(problems: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the lines of a table of problems, errors first."""
+    order = ("error", "warning", "info")
+    rows = [
+        (p["severity"].upper(), p["host"], f"{p['found']}; wanted: {p['wanted']}; to mend: {p['fix']}")
+        for p in sorted(problems, key=lambda problem: order.index(problem["severity"]))
+    ]
+    return table(rows)
+
+
+def summary(errors: Sequence[Mapping[str, str]]) -> str:
+    """Return the text of a run that ends because of errors."""
+    count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
+    return "\n".join([f"{count}, nothing was changed:", *problem_lines(errors)])
+
+
+def render(plan: Mapping[str, t.Any]) -> str:
+    """Return the plan's screen."""
+    lines = [""]
+    if "engine" in plan:
+        engine, endpoint = plan["engine"], plan["engine"]["endpoint"]
+        lines.append(
+            f"PLAN of the cluster {plan['cluster']}: {endpoint['model']} with TP={engine['tp']} PP={engine['pp']}"
+            f" ({engine['executor']} executor, {plan['accelerator']}) at {endpoint['url']}"
+        )
+        rows = []
+        for name, host in plan["hosts"].items():
+            roles = [role for role, here in (("head", host["is_head"]), ("serve", name == plan["serve_host"])) if here]
+            uses = f"engine uses {len(host['engine_gpus'])} of {host['gpus']} GPUs"
+            rows.append((name, host["address"], host["nic"], ", ".join(roles or ["worker"]), uses))
+        lines += table(rows)
+        lines += [f"  {note}" for note in engine["notes"]]
+        if plan["serving"]:
+            lines.append("  The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true.")
+    lines += problem_lines(plan["problems"])
+    return "\n".join(lines)

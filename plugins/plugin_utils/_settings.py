@@ -1,0 +1,63 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user set, checked against the one specification of variables. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import pathlib
+import typing as t
+from dataclasses import dataclass, field
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "vllm_ray_"
+SPEC_FILE = pathlib.Path(__file__).parents[2] / "meta" / "argument_specs.yml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked variables of one host, defaults included, and what is wrong with them."""
+
+    values: dict[str, t.Any]
+    problems: list[Problem] = field(default_factory=list)
+
+
+@functools.lru_cache(maxsize=None)
+def specification() -> dict[str, dict[str, t.Any]]:
+    """Return {variable: option} as in an argument_specs.yml."""
+    with SPEC_FILE.open(encoding="utf-8") as stream:
+        options: dict[str, dict[str, t.Any]] = yaml.safe_load(stream)["argument_specs"]["main"]["options"]
+    return options
+
+
+def check(host: str, variables: Mapping[str, t.Any]) -> Settings:
+    """Check the vllm_ray_* variables of one host.
+
+    variables: all variables of the host; others than vllm_ray_* are passed over.
+    """
+    spec = specification()
+    given = {name: variables[name] for name in variables if name.startswith(PREFIX)}
+    problems = [unknown_variable(host, name) for name in sorted(given) if name not in spec]
+    known = {name: value for name, value in given.items() if name in spec}
+    result = ArgumentSpecValidator(spec).validate(known)
+    problems += [
+        Problem(host, "variable", "error", message, "a value as in the documentation", "correct it in the inventory")
+        for message in result.error_messages
+    ]
+    return Settings(dict(result.validated_parameters), problems)
+
+
+def unknown_variable(host: str, name: str) -> Problem:
+    """Return the problem of a variable that nothing reads, with the nearest right name."""
+    nearest = difflib.get_close_matches(name, specification(), n=1)
+    fix = f"did you mean {nearest[0]}?" if nearest else "remove it; the README lists the variables"
+    return Problem(host, "variable", "error", f"unknown variable {name}", "a known vllm_ray_* variable", fix)
