@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from ansible.playbook.handler import Handler
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,15 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MINIMUM = {"modules": 2, "module_utils": 5, "plugin_utils": 4, "roles": 0, "playbooks": 0, "tasks": 0, "files": 40}
 
 # What a task may hold beside its action.
-TASK_KEYWORDS = frozenset(
-    """
-    any_errors_fatal args async become become_exe become_flags become_method become_user block changed_when
-    check_mode collections connection debugger delay delegate_facts delegate_to diff environment failed_when
-    ignore_errors ignore_unreachable listen loop loop_control module_defaults name no_log notify poll port register
-    remote_user rescue retries run_once tags throttle timeout until vars when always
-    """.split()
-)
-)
+TASK_KEYWORDS = frozenset(Handler.fattributes) - {"action"}
 
 
 class Loader(yaml.SafeLoader):
