@@ -324,9 +324,9 @@ def endpoint(address: str, port: str, proto: str, app: str, v6: bool, nic: str) 
     place = "" if address == ANY[v6] else address
     ports = "" if port == "any" else (port if proto == "any" else f"{port}/{proto}")
     if app:
-        ports = app
+        ports += f" ({app} (v6))" if v6 else f" ({app})"
     words = [" ".join(filter(None, (place, ports))) or "Anywhere"]
-    if v6 and not place:
+    if v6 and not place and not app:
         words.append("(v6)")
     if nic:
         words.append(f"on {nic}")
@@ -338,10 +338,9 @@ def show(rule: Rule) -> str:
     nic_to, nic_from = (rule.nic_out, rule.nic_in) if rule.route else (rule.nic_in, rule.nic_out)
     to = endpoint(rule.dst, rule.dport, rule.proto, rule.dapp, rule.v6, nic_to)
     way = "FWD" if rule.route else rule.direction.upper()
-    sport_proto = rule.proto if rule.dport == "any" else "any"
-    source = endpoint(rule.src, rule.sport, sport_proto, rule.sapp, rule.v6, nic_from)
+    source = endpoint(rule.src, rule.sport, rule.proto, rule.sapp, rule.v6, nic_from)
     notes = [f"({rule.log})"] * bool(rule.log) + [f"# {rule.comment}"] * bool(rule.comment)
-    return f"{to:<26} {rule.action.upper() + ' ' + way:<11} {source:<26} {' '.join(notes)}".rstrip()
+    return f"{to:<26} {rule.action.upper() + ' ' + way:<11} {source:<26} {', '.join(notes)}".rstrip()
 
 
 def show_rules(rules: Sequence[Rule]) -> list[str]:
