@@ -35,6 +35,8 @@ class ActionModule(ActionBase):
             "supervisor_bin": f"{place.config}/current/bin",
             "paths": [place.releases, place.models, *([model] if model.startswith("/") else [])],
             "record": f"{place.config}/record.json",
+            "engine_config": f"{place.config}/serve-{_plan.ENGINE}.yaml",
+            "engine_key_file": f"{place.config}/api.key",
         }
         return self._execute_module(
             module_name="vllm_ray.cluster.host_info", module_args=arguments, task_vars=task_vars

@@ -13,6 +13,8 @@ import socket
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _gpu, _listeners, _nic
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request_json
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import gcs_address
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import manager_for, read_text
 
 if t.TYPE_CHECKING:
@@ -156,3 +158,21 @@ def host(module: AnsibleModule) -> dict[str, t.Any]:
         "present": [path for path in module.params["paths"] if os.path.isdir(path)],
         "record": json.loads(record) if record else None,
     }
+
+
+def engine(module: AnsibleModule) -> dict[str, t.Any]:
+    """Return whether an engine serves here: a completion of one token came, or would come from a busy engine."""
+    text = read_text(module.params["engine_config"]) if module.params["engine_config"] else None
+    if text is None:
+        return {"serving": False, "why": "no engine here"}
+    try:
+        config = json.loads(text)
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config["host"], config["host"])
+        url = f"http://{gcs_address(address, config['port'])}/v1/completions"
+        body = {"model": config["served-model-name"], "prompt": "a", "max_tokens": 1}
+        request_json(url, read_secret(module.params["engine_key_file"]), body, seconds=10)
+    except Refused as error:
+        return {"serving": "timed out" in str(error), "why": str(error)}
+    except (ValueError, KeyError) as error:
+        return {"serving": False, "why": f"{module.params['engine_config']}: {error!r}"}
+    return {"serving": True, "why": ""}

@@ -144,3 +144,18 @@ def placement_problems(
             free = node["gpus"] - node["gpus_used"]
             problems.append(f"{name}: {free} of {node['gpus']} GPUs are free and the engine needs {gpus}")
     return problems
+
+
+def waiting_placements(status: Mapping[str, t.Any]) -> int:
+    """Return how many placement groups wait for resources, from the answer of /api/cluster_status."""
+    report = status.get("data", {}).get("clusterStatus", {}).get("loadMetricsReport") or {}
+    return len(report.get("pgDemand") or [])
+
+
+def table_lines(table: Iterable[Mapping[str, t.Any]], names: Mapping[str, str]) -> list[str]:
+    """Return the node table as lines of text. names: {address: name of the host}."""
+    return [
+        f"{names.get(node['address'], '?')}  {node['address']}  "
+        f"{'alive' if node['alive'] else 'dead'}  {node['gpus_used']} of {node['gpus']} GPUs in use"
+        for node in sorted(table, key=lambda node: (not node["is_head"], node["address"]))
+    ]

@@ -184,7 +184,7 @@ class Tree:
             self._note(path, "absent\n", "directory\n")
             if self.module.check_mode:
                 return
-            os.makedirs(path)
+            os.makedirs(path, mode=0o755)
         self._attributes(entry)
 
     def file(self, entry: Mapping[str, t.Any], secret: bool = False) -> None:
@@ -202,7 +202,7 @@ class Tree:
                 stream.write(content)
             uid, gid = self._ids(entry)
             os.chown(temporary, uid, gid)
-            os.chmod(temporary, int(entry["mode"], 8))
+            os.chmod(temporary, int(entry.get("mode") or "0644", 8))
             self.module.atomic_move(temporary, path, keep_dest_attrs=False)
         self._attributes(entry)
 
@@ -262,3 +262,14 @@ def act(
             if real:
                 manager.start(service)
     return done
+
+
+def read_tail(path: str, lines: int) -> list[str]:
+    """Return the last lines of a log file, reading at most 1 KiB a line from its end."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - lines * 1024))
+            return stream.read().decode(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return []

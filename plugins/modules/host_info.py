@@ -54,6 +54,12 @@ options:
   record:
     description: File with the record of the last run.
     type: path
+  engine_config:
+    description: File with the options of C(vllm serve), where an engine may serve on this host.
+    type: path
+  engine_key_file:
+    description: File with the API key.
+    type: path
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
@@ -76,6 +82,10 @@ network:
     hostname resolves to.
   returned: always
   type: dict
+engine:
+  description: Whether an engine serves on this host, judged by a completion of one token, and why not.
+  returned: always
+  type: dict
 usage:
   description: States of the services, foreign listeners on the ports, foreign Ray daemons.
   returned: always
@@ -96,6 +106,8 @@ ARGUMENTS = {
     "supervisor_bin": {"type": "path"},
     "paths": {"type": "list", "elements": "path", "default": []},
     "record": {"type": "path"},
+    "engine_config": {"type": "path"},
+    "engine_key_file": {"type": "path", "no_log": False},
 }
 
 
@@ -106,6 +118,7 @@ def main() -> None:
         host=_host_io.host(module),
         network=_host_io.network(module),
         usage=_host_io.usage(module),
+        engine=_host_io.engine(module),
     )
 
 

@@ -63,9 +63,8 @@ options:
         description: Name of the group. Default is to leave it.
         type: str
       mode:
-        description: Mode in octal digits.
+        description: Mode in octal digits. Default is to leave it; new files get V(0644), new directories V(0755).
         type: str
-        required: true
   files:
     description: Text files.
     type: list
@@ -205,7 +204,7 @@ ENTRY = {
     "path": {"type": "path", "required": True},
     "owner": {"type": "str"},
     "group": {"type": "str"},
-    "mode": {"type": "str", "required": True},
+    "mode": {"type": "str"},
 }
 CONTENT = {"content": {"type": "str", "required": True}}
 SERVICE = {

@@ -202,9 +202,12 @@ class Engine:
 
 
 def choose_layout(
-    offer: Mapping[str, int], head: Host, serve_host: str, record: Mapping[str, t.Any] | None
+    offer: Mapping[str, int], head: Host, serve_host: str, record: Mapping[str, t.Any] | None, may_change: bool
 ) -> Engine:
-    """Choose the layout: the one that serves while it fits, otherwise the one for today's hosts."""
+    """Choose the layout: the one that serves while it fits, otherwise the one for today's hosts.
+
+    may_change: whether a change may stop the engine; without it what serves stays.
+    """
     args = serve_args(head.settings)
     tp, pp = (int(args[name]) if args.get(name) else None for name in (_layout.TP, _layout.PP))
     ordered = {serve_host: offer[serve_host], **offer}
@@ -213,15 +216,18 @@ def choose_layout(
     if old is None:
         return Engine(fresh, False, unused_notes(fresh, offer))
     why_not = _layout.still_fits(old, offer, serve_host, tp, pp)
+    sizes = f"TP={fresh.tp} PP={fresh.pp}"
+    if not may_change and (why_not or (fresh != old and head.settings["vllm_ray_relayout"])):
+        reason = why_not or "vllm_ray_relayout is set"
+        note = f"the layout would change to {sizes} ({reason}), which stops the engine: -e vllm_ray_restart=true"
+        return Engine(old, True, [note, *unused_notes(old, offer)])
     if why_not:
         return Engine(fresh, False, [f"layout changes: {why_not}", *unused_notes(fresh, offer)])
     if fresh != old and head.settings["vllm_ray_relayout"]:
         return Engine(fresh, False, ["layout changes: vllm_ray_relayout is set", *unused_notes(fresh, offer)])
     notes = unused_notes(old, offer)
     if fresh != old:
-        notes.append(
-            f"the engine keeps TP={old.tp} PP={old.pp}; -e vllm_ray_relayout=true would give TP={fresh.tp} PP={fresh.pp}"
-        )
+        notes.append(f"the engine keeps TP={old.tp} PP={old.pp}; -e vllm_ray_relayout=true would give {sizes}")
     return Engine(old, True, notes)
 
 
@@ -357,16 +363,17 @@ def make_plan(
     problems += model_problems
     plan: dict[str, t.Any] = {"cluster": head.settings["vllm_ray_cluster"], "head": head.name, "accelerator": kind}
     engine = None
+    serving = any((host.look or {}).get("engine", {}).get("serving") for host in hosts)
     if serve_host in offer:
         try:
-            engine = choose_layout(offer, head, serve_host, record)
+            engine = choose_layout(offer, head, serve_host, record, not serving or head.settings["vllm_ray_restart"])
         except _layout.LayoutError as error:
             fix = f"set smaller {_layout.TP} or {_layout.PP} in vllm_ray_serve_args, or add hosts"
             problems.append(Problem("-", "layout", "error", str(error), "as many GPUs as the engine needs", fix))
     used = engine.layout.gpus if engine else {}
     problems += check_absent(hosts, used)
     if engine:
-        plan.update(complete(hosts, head, serve_host, addresses, engine, kind, model, record, controllers))
+        plan.update(complete(hosts, head, serve_host, addresses, engine, kind, model, record, controllers, serving))
     plan["problems"] = [problem.as_dict() for problem in problems]
     return plan
 
@@ -381,11 +388,10 @@ def complete(
     model: Mapping[str, t.Any],
     record: Mapping[str, t.Any],
     controllers: Sequence[str],
+    serving: bool,
 ) -> dict[str, t.Any]:
     """Return the part of the plan that needs a layout."""
     by_name = {host.name: host for host in hosts}
-    look = by_name[serve_host].look or {}
-    serving = bool(look.get("engine", {}).get("serving"))
     old = _layout.from_record(record)
     used = {**(old.gpus if old else {}), **({serve_host: 0} if serving else {})}
     server = by_name[serve_host].settings
@@ -415,10 +421,18 @@ def complete(
             "notes": engine.notes,
             "args": {**(CPU_SERVE_ARGS if kind == "cpu" else {}), **args},
             "endpoint": endpoint,
+            "wanted": {addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in engine.layout.gpus},
         },
+        "names": {address["address"]: name for name, address in addresses.items()},
         "model": dict(model),
         "members": [
-            {"name": name, "groups": ["vllm_ray_planned", *(["vllm_ray_serve"] if name == serve_host else [])]}
+            {
+                "name": name,
+                "groups": [
+                    "vllm_ray_planned",
+                    *(["vllm_ray_serving"] if name == serve_host else []),
+                ],
+            }
             for name, part in parts.items()
             if part["reached"]
         ],

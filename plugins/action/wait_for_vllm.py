@@ -1,0 +1,78 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import DEFAULT_PROOF
+
+display = Display()
+ARGUMENTS = {
+    "url": {"type": "str", "required": True},
+    "key_file": {"type": "path", "required": True, "no_log": False},
+    "model": {"type": "str", "required": True},
+    "proof": {"type": "list", "elements": "dict"},
+    "service": {"type": "str", "required": True},
+    "log_file": {"type": "path"},
+    "timeout": {"type": "int", "default": 1800},
+    "interval": {"type": "float", "default": 2},
+    "fail": {"type": "bool", "default": True},
+}
+# Seconds between two lines of progress.
+PROGRESS = 10
+
+
+class ActionModule(ActionBase):
+    """Asks for completions until they come, shows what the log says meanwhile, and gives up on a crash."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        question = {key: arguments[key] for key in ("url", "key_file", "model")}
+        question["proof"] = arguments["proof"] or [DEFAULT_PROOF]
+        log_query = {"name": arguments["service"], "log_file": arguments["log_file"]}
+        start = said = time.monotonic()
+        restarts = None
+        while True:
+            answer = self._ask("vllm_endpoint_info", question, task_vars)
+            if answer.get("failed") or answer.get("unreachable"):
+                return {**result, **answer}
+            waited = time.monotonic() - start
+            if answer["ready"] or self._task.check_mode:
+                return {**result, "changed": False, "seconds": round(waited, 1), **answer}
+            log: dict[str, t.Any] = {}
+            if time.monotonic() - said >= PROGRESS or restarts is None:
+                said = time.monotonic()
+                log = self._ask("service_log_info", log_query, task_vars)
+                restarts = log["restarts"] if restarts is None else restarts
+                display.display(f"vllm | {waited:.0f} s: {log['progress'] or answer['why']}")
+            if log.get("restarts", 0) > (restarts or 0):
+                return self._give_up(result, "it ended while it started", answer, log)
+            if waited > arguments["timeout"]:
+                if not arguments["fail"]:
+                    return {**result, "changed": False, "seconds": round(waited, 1), **answer}
+                log = self._ask("service_log_info", log_query, task_vars)
+                return self._give_up(result, f"no completion in {waited:.0f} s", answer, log)
+            time.sleep(arguments["interval"])
+
+    def _ask(self, module: str, arguments: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        return t.cast(
+            "dict[str, t.Any]",
+            self._execute_module(
+                module_name=f"vllm_ray.cluster.{module}", module_args=arguments, task_vars=task_vars
+            ),
+        )
+
+    @staticmethod
+    def _give_up(
+        result: dict[str, t.Any], what: str, answer: dict[str, t.Any], log: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
+        cause = log.get("first_error") or answer["why"]
+        return {**result, **answer, "failed": True, "msg": f"The engine does not serve: {what}. {cause}", "tail": log["tail"]}

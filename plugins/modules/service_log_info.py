@@ -1,0 +1,101 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_log_info
+short_description: State and last log of one service
+description:
+  - Tells whether a service runs, how often it was restarted by itself, and what its log says.
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+  - vllm_ray.cluster._attributes.info_module
+options:
+  name:
+    description: Name of the unit without C(.service), or of the program.
+    type: str
+    required: true
+  log_file:
+    description: Log file of the program, where supervisor runs it. Default is the journal.
+    type: path
+  lines:
+    description: How many lines to read from the end.
+    type: int
+    default: 400
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: See why the engine does not come up
+  vllm_ray.cluster.service_log_info:
+    name: vllm-ray-serve@default-main
+"""
+
+RETURN = r"""
+state:
+  description: State of the unit, V(unknown) for a program of supervisor.
+  returned: always
+  type: str
+restarts:
+  description: How often the service was restarted by itself since it was started.
+  returned: always
+  type: int
+first_error:
+  description: The first error of the first failing rank since the last start, empty where there is none.
+  returned: always
+  type: str
+progress:
+  description: The last thing that the log says.
+  returned: always
+  type: str
+tail:
+  description: The last 20 lines.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_tail
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_error, progress
+
+ARGUMENTS = {
+    "name": {"type": "str", "required": True},
+    "log_file": {"type": "path"},
+    "lines": {"type": "int", "default": 400},
+}
+
+
+def systemd(module: AnsibleModule) -> tuple[str, int, list[str]]:
+    """Return state, restarts and log of a unit."""
+    unit = f"{module.params['name']}.service"
+    argv = ["systemctl", "show", "--property=ActiveState,NRestarts", unit]
+    _rc, out, _err = module.run_command(argv, check_rc=True)
+    shown = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+    argv = ["journalctl", "--no-pager", "--output=cat", f"--lines={module.params['lines']}", f"--unit={unit}"]
+    _rc, log, _err = module.run_command(argv)
+    return shown.get("ActiveState", "unknown"), int(shown.get("NRestarts") or 0), log.splitlines()
+
+
+def main() -> None:
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    if module.params["log_file"]:
+        state, restarts, log = "unknown", 0, read_tail(module.params["log_file"], module.params["lines"])
+    else:
+        state, restarts, log = systemd(module)
+    module.exit_json(
+        changed=False,
+        state=state,
+        restarts=restarts,
+        first_error=first_error(log),
+        progress=progress(log),
+        tail=log[-20:],
+    )
+
+
+if __name__ == "__main__":
+    main()

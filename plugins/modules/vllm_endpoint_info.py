@@ -1,0 +1,129 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_endpoint_info
+short_description: Ask an engine for its models and for completions
+description:
+  - Judges an engine by real completions. C(/health) and C(/v1/models) can answer on an engine that is dead.
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+  - vllm_ray.cluster._attributes.info_module
+options:
+  url:
+    description: URL of the API, without a path.
+    type: str
+    required: true
+  key_file:
+    description: File with the API key.
+    type: path
+    required: true
+  model:
+    description: Name of the served model.
+    type: str
+    required: true
+  proof:
+    description: Completions to ask for.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      request:
+        description: Body of the request. C(model) is filled in where it is missing.
+        type: dict
+        required: true
+      expect:
+        description: The exact text that must come. Without it any text or reasoning counts.
+        type: str
+      seconds:
+        description: Seconds that the answer may take.
+        type: int
+        default: 60
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Ask for one token
+  vllm_ray.cluster.vllm_endpoint_info:
+    url: http://192.0.2.11:8000
+    key_file: /etc/vllm-ray/default/api.key
+    model: Qwen3-32B
+    proof:
+      - request:
+          messages: [{role: user, content: Hello}]
+          max_tokens: 1
+"""
+
+RETURN = r"""
+ready:
+  description: Whether all completions came as wanted.
+  returned: always
+  type: bool
+models:
+  description: Names of the models that the API tells.
+  returned: always
+  type: list
+  elements: str
+answers:
+  description: What came of each completion, with ok, text and why.
+  returned: always
+  type: list
+  elements: dict
+why:
+  description: Why the engine is not ready.
+  returned: always
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request_json
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import Answer, completion_request, judge
+
+ARGUMENTS = {
+    "url": {"type": "str", "required": True},
+    "key_file": {"type": "path", "required": True, "no_log": False},
+    "model": {"type": "str", "required": True},
+    "proof": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "request": {"type": "dict", "required": True},
+            "expect": {"type": "str"},
+            "seconds": {"type": "int", "default": 60},
+        },
+    },
+}
+
+
+def ask(url: str, key: str, model: str, proof: dict) -> Answer:
+    """Ask for one completion and judge it."""
+    body = completion_request(proof["request"], model)
+    try:
+        answer = request_json(f"{url}/v1/chat/completions", key, body, proof["seconds"])
+    except Refused as error:
+        return Answer(False, "", str(error))
+    return judge(answer, proof["expect"])
+
+
+def main() -> None:
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    url, key, model = module.params["url"], read_secret(module.params["key_file"]), module.params["model"]
+    try:
+        models = [entry["id"] for entry in request_json(f"{url}/v1/models", key)["data"]]
+    except Refused as error:
+        module.exit_json(changed=False, ready=False, models=[], answers=[], why=f"{url}: {error}")
+    answers = [ask(url, key, model, proof) for proof in module.params["proof"]]
+    why = next((answer.why for answer in answers if not answer.ok), "")
+    module.exit_json(
+        changed=False, ready=not why, models=models, answers=[answer.as_dict() for answer in answers], why=why
+    )
+
+
+if __name__ == "__main__":
+    main()
