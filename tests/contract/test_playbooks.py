@@ -70,13 +70,13 @@ def test_what_a_playbook_gives_a_role_is_specified() -> None:
     }
     offences = []
     for task in walk.tasks(scenarios=True):
-        role = str(task.argument("name")).split(".")[-1]
+        role = walk.last(task.argument("name"))
         if walk.short(task.action) in ROLE_INCLUDES and role in specified:
             given = {name for name in task.keywords.get("vars") or {} if not name.startswith("__")}
             offences += [f"{task.place}: {role} has no {name}" for name in sorted(given - specified[role])]
     for path, play in walk.plays():
         for entry in play.get("roles") or []:
-            role = str(entry.get("role", "") if isinstance(entry, dict) else entry).split(".")[-1]
+            role = walk.last(entry.get("role") if isinstance(entry, dict) else entry)
             if role in specified and isinstance(entry, dict):
                 given = {name for name in entry.get("vars") or {} if not name.startswith("__")}
                 offences += [f"{path.name}: {role} has no {name}" for name in sorted(given - specified[role])]

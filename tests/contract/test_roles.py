@@ -23,7 +23,7 @@ def is_template(value: object) -> bool:
 def called_entry_points(role: Path) -> set[str]:
     """Return main and what is called by tasks_from anywhere."""
     calls = (task for task in walk.tasks(scenarios=True) if walk.short(task.action) in ROLE_INCLUDES)
-    names = {task.argument("tasks_from") for task in calls if str(task.argument("name")).split(".")[-1] == role.name}
+    names = {task.argument("tasks_from") for task in calls if walk.last(task.argument("name")) == role.name}
     return {"main"} | {str(name) for name in names if name}
 
 

@@ -138,6 +138,11 @@ def short(action: str) -> str:
     return action.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.")
 
 
+def last(name: object) -> str:
+    """Return a role's name without its collection."""
+    return str(name).rpartition(".")[2]
+
+
 def specs(role: Path) -> dict[str, dict[str, Any]]:
     """Return a role's {entry point: {option: specification}}."""
     entry_points = load_mapping(role / "meta" / "argument_specs.yml").get("argument_specs", {})
