@@ -40,7 +40,7 @@ def bare(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     folder = tmp_path_factory.mktemp("collections")
     env = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     env |= {"ANSIBLE_COLLECTIONS_PATH": str(folder), "ANSIBLE_LOCALHOST_WARNING": "false"}
-    command = ["ansible-galaxy", "collection", "install", "--offline", "-p", str(folder), str(tarball)]
+    command = ["ansible-galaxy", "collection", "install", "--offline", "--force", "-p", str(folder), str(tarball)]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     installed = folder / "ansible_collections" / "vllm_ray" / "cluster"
