@@ -12,7 +12,7 @@ from ansible_collections.vllm_ray.cluster.tests.contract import walk
 # Written in pieces, so that this file does not break its own laws.
 FORBIDDEN = {
     "an unchecked host key": r"StrictHostKeyChecking[= ]+" + "no",
-    "a path of one machine": r"(?<![\w.])/(?:work|opt/wheels|opt/pypi|tmp/w" + r")(?![\w-])",
+    "a path of one machine": r"(?<![\w.}])/(?:work|opt/wheels|opt/pypi|tmp/w" + r")(?![\w-])",
     "the host of a package index": "|".join(
         re.escape(host)
         for host in ("py" + "pi.org", "python" + "hosted.org", "download.py" + "torch.org", "deb." + "debian.org")
