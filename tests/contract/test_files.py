@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
@@ -65,3 +67,26 @@ def test_the_checkout_is_a_collection_path() -> None:
     link = walk.ROOT / "ansible_collections" / "vllm_ray" / "cluster"
     assert link.is_symlink()
     assert link.resolve() == walk.ROOT
+
+
+def ansible(*command: str) -> str:
+    """Run an Ansible command in the checkout, with no settings but the checkout's own."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    done = subprocess.run(command, cwd=walk.ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_ansible_knows_every_setting_of_ansible_cfg() -> None:
+    ansible("ansible-config", "validate", "--type", "all")
+    changed = ansible("ansible-config", "dump", "--only-changed", "--type", "all")
+    for setting in ("INJECT_FACTS_AS_VARS", "ANSIBLE_PIPELINING", "result_format", "ssh_args"):
+        assert setting in changed
+
+
+def test_the_users_own_command_works_in_the_checkout() -> None:
+    inventory = walk.ROOT / "cluster.ini"
+    if (walk.ROOT / "site.yml").is_file() and inventory.is_file():
+        ansible("ansible-playbook", "--syntax-check", "site.yml", "-i", "cluster.ini")
+    for path in walk.playbooks():
+        ansible("ansible-playbook", "--syntax-check", f"vllm_ray.cluster.{path.stem}", "-i", "localhost,")
