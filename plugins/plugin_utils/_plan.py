@@ -264,8 +264,22 @@ def may_stop(host: Host, serving: bool, used: Mapping[str, int]) -> bool:
     return bool(host.settings["vllm_ray_restart"]) or not serving or (host.name not in used and not host.is_head)
 
 
+def metrics_ports(settings: Mapping[str, t.Any], is_head: bool, serves: bool) -> list[int]:
+    """Return the ports with metrics on a host; those of vLLM are on the API's port."""
+    names = ["vllm_ray_metrics_port"]
+    if is_head:
+        names += ["vllm_ray_autoscaler_metric_port", "vllm_ray_dashboard_metric_port"]
+    return [settings[name] for name in names] + ([api_port(settings)] if serves else [])
+
+
 def host_part(
-    host: Host, address: Mapping[str, t.Any], engine: Engine, kind: str, serving: bool, used: Mapping[str, int]
+    host: Host,
+    address: Mapping[str, t.Any],
+    engine: Engine,
+    kind: str,
+    serves: bool,
+    serving: bool,
+    used: Mapping[str, int],
 ) -> dict[str, t.Any]:
     """Return the plan's part for one host, from which playbooks make role variables."""
     place = paths(host.settings, (host.look or {}).get("host", {}).get("home", "~"))
@@ -283,6 +297,7 @@ def host_part(
         "is_head": host.is_head,
         "reached": host.look is not None,
         "gpus": len(indices),
+        "metrics_ports": metrics_ports(host.settings, host.is_head, serves),
         "ray_gpus": offered,
         "engine_gpus": engine_gpus,
         "env": {name: str(value) for name, value in environment.items()},
@@ -401,7 +416,8 @@ def complete(
     port = api_port(server)
     served_name = args.get("served-model-name", model.get("name", ""))
     parts = {
-        name: host_part(by_name[name], address, engine, kind, serving, used) for name, address in addresses.items()
+        name: host_part(by_name[name], address, engine, kind, name == serve_host, serving, used)
+        for name, address in addresses.items()
     }
     layout = {"tp": engine.layout.tp, "pp": engine.layout.pp, "gpus": engine.layout.gpus}
     endpoint = {

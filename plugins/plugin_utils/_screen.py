@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -55,3 +57,51 @@ def render(plan: Mapping[str, t.Any]) -> str:
             lines.append("  The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true.")
     lines += problem_lines(plan["problems"])
     return "\n".join(lines)
+
+
+def snippets(plan: Mapping[str, t.Any], key_file: str) -> dict[str, str]:
+    """Return how to ask the engine, ready to paste: by curl, and by the OpenAI client. No key stands in them."""
+    endpoint = plan["engine"]["endpoint"]
+    question = "What is vllm_ray.cluster?"
+    body = json.dumps({"model": endpoint["model"], "messages": [{"role": "user", "content": question}]})
+    curl = (
+        # By a pipe, so that the key is in no command line that others could see.
+        f"printf 'Authorization: Bearer %s' \"$(cat {key_file})\" | curl -sS -H @- \\\n"
+        f"  -H 'Content-Type: application/json' {endpoint['url']}/v1/chat/completions \\\n"
+        f"  -d {shlex.quote(body)}"
+    )
+    python = (
+        "import pathlib\n"
+        "import openai\n"
+        f'key = pathlib.Path("{key_file}").expanduser().read_text().strip()\n'
+        f'client = openai.OpenAI(base_url="{endpoint["url"]}/v1", api_key=key)\n'
+        f'answer = client.chat.completions.create(model="{endpoint["model"]}",\n'
+        f'    messages=[{{"role": "user", "content": "{question}"}}])\n'
+        "print(answer.choices[0].message.content)"
+    )
+    return {"curl": curl, "python": python}
+
+
+def proof(
+    plan: Mapping[str, t.Any],
+    nodes: Sequence[str],
+    models: Sequence[str],
+    answers: Sequence[Mapping[str, t.Any]],
+    key_file: str,
+) -> str:
+    """Return the screen that ends a run: what was proved and how to use it."""
+    engine, ways = plan["engine"], snippets(plan, key_file)
+    lines = ["", f"READY {engine['endpoint']['url']}/v1 serves {', '.join(models)} with TP={engine['tp']} PP={engine['pp']}"]
+    lines += [f"  node    {line}" for line in nodes]
+    lines += [f"  answer  {answer['text']}" for answer in answers]
+    lines += ["", *ways["curl"].splitlines(), "", *ways["python"].splitlines()]
+    return "\n".join(lines)
+
+
+def held(reasons: Mapping[str, Sequence[str]]) -> str:
+    """Return the lines about what waits for consent; empty where nothing does."""
+    if not reasons:
+        return ""
+    rows = [(host, reason) for host, listed in reasons.items() for reason in listed]
+    title = "PREPARED, and the engine serves on as before. -e vllm_ray_restart=true stops and changes it, because:"
+    return "\n".join(["", "", title, *table(rows)])

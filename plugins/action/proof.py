@@ -1,0 +1,48 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _screen
+
+display = Display()
+ARGUMENTS = {
+    "plan": {"type": "dict", "required": True},
+    "nodes": {"type": "list", "elements": "str", "required": True},
+    "models": {"type": "list", "elements": "str", "required": True},
+    "answers": {"type": "list", "elements": "dict", "required": True},
+    "key_file": {"type": "str", "required": True},
+    "held_in": {"type": "list", "elements": "str", "required": True},
+}
+
+
+class ActionModule(ActionBase):
+    """Shows what was proved, how to use it, and what waits for consent."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        hostvars = (task_vars or {})["hostvars"]
+        held = {
+            host: [reason for reasons in held_of(hostvars[host], arguments["held_in"]) for reason in reasons]
+            for host in arguments["plan"]["hosts"]
+        }
+        held = {host: reasons for host, reasons in held.items() if reasons}
+        screen = _screen.proof(
+            arguments["plan"], arguments["nodes"], arguments["models"], arguments["answers"], arguments["key_file"]
+        )
+        display.display(screen + _screen.held(held))
+        return {**result, "changed": False, "held": held, "snippets": _screen.snippets(arguments["plan"], arguments["key_file"])}
+
+
+def held_of(variables: t.Any, names: list[str]) -> list[list[str]]:
+    """Return the reasons for which services of a host were held, from what its tasks registered."""
+    registered = [variables.get(name) or {} for name in names]
+    return [reasons for result in registered for reasons in (result.get("held") or {}).values()]

@@ -1,0 +1,55 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checking the options of `vllm serve` by the installed version's own parser. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Runs in the release. argparse ends with 2 and says why on stderr; the names of all options go to stdout for hints.
+SCRIPT = """
+import json, sys
+from vllm.entrypoints.cli.serve import cmd_init
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = FlexibleArgumentParser(prog="vllm")
+commands = parser.add_subparsers(required=True)
+for command in cmd_init():
+    serve = command.subparser_init(commands)
+try:
+    parser.parse_args(["serve", "--config", sys.argv[1]])
+except SystemExit:
+    names = [name for action in serve._actions for name in action.option_strings if name.startswith("--")]
+    print("OPTIONS " + json.dumps(names))
+    raise
+"""
+
+
+def digest(release: str, config: Mapping[str, t.Any]) -> str:
+    """Return what identifies a check that passed: the release and the options."""
+    return hashlib.sha256(json.dumps([release, config], sort_keys=True).encode()).hexdigest()
+
+
+def explain(stdout: str, stderr: str) -> str:
+    """Return what the parser says is wrong, with the nearest right name of each unknown option."""
+    complaints = [line.split("error: ", 1)[1] for line in stderr.splitlines() if "error: " in line]
+    if not complaints:
+        return stderr.strip().splitlines()[-1] if stderr.strip() else "the parser gave no reason"
+    names = next((json.loads(line[8:]) for line in stdout.splitlines() if line.startswith("OPTIONS ")), [])
+    return "; ".join(complaints) + _hints(complaints, names)
+
+
+def _hints(complaints: Sequence[str], names: Sequence[str]) -> str:
+    unknown = [
+        word for text in complaints if text.startswith("unrecognized") for word in re.findall(r"--[\w-]+", text)
+    ]
+    nearest = {word: difflib.get_close_matches(word, names, n=1) for word in unknown}
+    found = [f"did you mean {match[0][2:]} for {word[2:]}?" for word, match in nearest.items() if match]
+    return f" ({' '.join(found)})" if found else ""

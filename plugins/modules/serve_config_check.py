@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: serve_config_check
+short_description: Check the options of vllm serve by its own parser
+description:
+  - Lets the parser of the installed version read the options, and fails where it refuses them.
+  - A check takes about ten seconds. One that passed is noted, and not made again for the same options and release.
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  release:
+    description: Directory of the environment that holds vLLM.
+    type: path
+    required: true
+  config:
+    description: The options, named as vLLM's long flags without the dashes.
+    type: dict
+    required: true
+  passed_file:
+    description: File that notes the last check that passed.
+    type: path
+    required: true
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Check the options before anything is stopped
+  vllm_ray.cluster.serve_config_check:
+    release: /opt/vllm-ray/releases/cuda-0.32.0-2.60.0-0123456789ab
+    config:
+      model: /var/lib/vllm-ray/models/demo
+      tensor-parallel-size: 2
+    passed_file: /etc/vllm-ray/default/serve-main.checked
+"""
+
+RETURN = r"""
+checked:
+  description: Whether the parser was run, V(false) where the same options had passed before.
+  returned: success
+  type: bool
+"""
+
+import json
+import os
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import SCRIPT, digest, explain
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
+
+ARGUMENTS = {
+    "release": {"type": "path", "required": True},
+    "config": {"type": "dict", "required": True},
+    "passed_file": {"type": "path", "required": True},
+}
+
+
+def parse(module: AnsibleModule) -> None:
+    """Run the release's parser on the options; fail where it refuses them."""
+    release = module.params["release"]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as stream:
+        json.dump(module.params["config"], stream)
+        stream.flush()
+        argv = [f"{release}/bin/python", "-c", SCRIPT, stream.name]
+        rc, out, err = module.run_command(argv, environ_update={"VLLM_LOGGING_LEVEL": "ERROR"})
+    if rc:
+        module.fail_json(msg=f"vllm_ray_serve_args: {explain(out, err)}. The vLLM in {release} does not take this.")
+
+
+def main() -> None:
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    wanted, passed_file = digest(module.params["release"], module.params["config"]), module.params["passed_file"]
+    if (read_text(passed_file) or "").strip() == wanted:
+        module.exit_json(changed=False, checked=False)
+    parse(module)
+    if not module.check_mode and os.path.isdir(os.path.dirname(passed_file)):
+        with open(passed_file, "w", encoding="utf-8") as stream:
+            stream.write(f"{wanted}\n")
+    module.exit_json(changed=False, checked=True)
+
+
+if __name__ == "__main__":
+    main()
