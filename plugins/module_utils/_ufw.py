@@ -81,7 +81,10 @@ class Filter:
 
 @dataclass(frozen=True)
 class State:
-    """What ufw is told to do, and what the kernel does. filters has no entry for a family that the kernel lacks."""
+    """What ufw is told to do, and what the kernel does.
+
+    filters has no entry for a family whose rules cannot be read, and is None where nobody looked.
+    """
 
     installed: bool = False
     enabled: bool = False
@@ -90,7 +93,7 @@ class State:
     output_policy: str = "ACCEPT"
     forward_policy: str = "DROP"
     rules: tuple[Rule, ...] = ()
-    filters: Mapping[bool, Filter] = field(default_factory=dict)
+    filters: Mapping[bool, Filter] | None = None
     expected: Mapping[bool, int] = field(default_factory=dict)
 
     def own(self, comment: str) -> list[Rule]:
@@ -187,8 +190,9 @@ def parse_filter(text: str, v6: bool) -> Filter:
 def read_state(read: Callable[[str], str | None], filters: Mapping[bool, str] | None = None) -> State:
     """Return what ufw is told, by a reader of files, and what the outputs of iptables -S say, by family."""
     conf = read(CONF)
+    found = None if filters is None else {v6: parse_filter(text, v6) for v6, text in filters.items()}
     if conf is None:
-        return State(filters={v6: parse_filter(text, v6) for v6, text in (filters or {}).items()})
+        return State(filters=found)
     defaults = parse_settings(read(DEFAULTS) or "")
     texts = {v6: read(path) or "" for v6, path in RULES.items()}
     ipv6 = defaults.get("IPV6", "no").lower() == "yes"
@@ -201,7 +205,7 @@ def read_state(read: Callable[[str], str | None], filters: Mapping[bool, str] | 
         output_policy=defaults.get("DEFAULT_OUTPUT_POLICY", "ACCEPT").upper(),
         forward_policy=defaults.get("DEFAULT_FORWARD_POLICY", "DROP").upper(),
         rules=tuple(rule for v6 in families for rule in parse_rules(texts[v6], v6)),
-        filters={v6: parse_filter(text, v6) for v6, text in (filters or {}).items()},
+        filters=found,
         expected={v6: sum(line.startswith(f"-A {CHAIN[v6]} ") for line in texts[v6].splitlines()) for v6 in families},
     )
 
@@ -211,7 +215,7 @@ def severed(state: State) -> dict[bool, tuple[str, ...]]:
 
     Somebody flushed INPUT. Starting ufw on top of them sets the policy to drop and enters no chain: nobody gets in.
     """
-    return {v6: found.chains for v6, found in state.filters.items() if found.chains and not found.gate}
+    return {v6: found.chains for v6, found in (state.filters or {}).items() if found.chains and not found.gate}
 
 
 @dataclass(frozen=True)
@@ -224,8 +228,10 @@ class Fault:
 
 def fault(state: State) -> Fault | None:
     """Return how the kernel differs from what an enabled ufw is told, or None."""
-    if not state.enabled or not state.filters:
+    if not state.enabled or state.filters is None:
         return None
+    if not state.filters:
+        return Fault("the kernel's packet filter cannot be read")
     differs = None
     for v6 in state.families:
         found, family = state.filters.get(v6), "IPv6" if v6 else "IPv4"

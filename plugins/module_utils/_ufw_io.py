@@ -12,13 +12,16 @@ import typing as t
 from dataclasses import replace
 from pathlib import Path
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ufw, _ufw_plan
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ufw, _ufw_batch_io, _ufw_plan
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw_plan import Listener, Problem, Ssh
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ansible.module_utils.basic import AnsibleModule
+
+# More commands than these are worth a process of their own for all of them.
+BATCH_FROM = 4
 
 
 def read_text(path: str) -> str | None:
@@ -57,6 +60,18 @@ class Host:
                 "firewall_mode=off (vllm_ray_firewall=off).",
                 commands=self.commands,
             )
+
+    def change_rules(
+        self, commands: Sequence[tuple[str, ...]], remaining: Callable[[], Sequence[tuple[str, ...]]]
+    ) -> None:
+        """Run commands of ufw; many of them in one process as far as that goes."""
+        if len(commands) > BATCH_FROM and not self.module.check_mode:
+            _ufw_batch_io.run(commands)
+            left = remaining()
+            self.commands += [shlex.join(["ufw", *argv]) for argv in commands if argv not in left]
+            commands = left
+        for argv in commands:
+            self.change("ufw", *argv)
 
     def state(self) -> _ufw.State:
         filters = {}
@@ -97,7 +112,7 @@ class Host:
             return "firewalld"
         if _ufw.in_force(state):
             return ""
-        if any((x.drops_all or x.policy == "DROP") and not x.chains for x in state.filters.values()):
+        if any((x.drops_all or x.policy == "DROP") and not x.chains for x in (state.filters or {}).values()):
             return "iptables"
         rc, out, _err = self.run("nft", "-j", "list", "ruleset")
         return "nftables" if rc == 0 and _ufw_plan.nft_filters_input(out) else ""
@@ -118,6 +133,7 @@ class Run:
         self.params = module.params
         self.host = Host(module)
         self.problems: list[Problem] = []
+        self.installed = False
         self.want = _ufw_plan.Want(
             cluster=self.params["cluster"],
             peers=tuple(self.params["peers"]),
@@ -136,7 +152,7 @@ class Run:
         base: dict[str, t.Any] = {
             "changed": False,
             "active": False,
-            "installed": False,
+            "installed": self.installed,
             "install": False,
             "mode": self.params["mode"],
             "rules": [],
@@ -161,10 +177,17 @@ class Run:
             self.fail("; ".join(faults))
 
     def __call__(self) -> dict[str, t.Any]:
+        result = self.decide()
+        for problem in self.problems:
+            self.module.warn(f"{problem.found}. Wanted: {problem.wanted}. To mend: {problem.fix}")
+        return result
+
+    def decide(self) -> dict[str, t.Any]:
         if self.params["mode"] == "off":
             return self.result()
         self.check_input()
         state = self.host.state()
+        self.installed = state.installed
         other = self.host.other_firewall(state)
         if other:
             self.note(
@@ -174,7 +197,7 @@ class Run:
                 f"allow {', '.join(self.want.peers) or 'the peers'} in {other} by hand; set firewall_mode=off "
                 "(vllm_ray_firewall=off) to say that this is done",
             )
-            return self.result(installed=state.installed)
+            return self.result()
         if not state.installed and (not self.manages or not self.module.get_bin_path("apt-get")):
             self.note(
                 "warning",
@@ -203,7 +226,6 @@ class Run:
             self.note("warning", f"ufw is enabled, but {found.text}", "the kernel does what ufw is told", "ufw reload")
         self.refuse(enable, state, plan, ssh, closing)
         values = {
-            "installed": state.installed,
             "active": self.manages or _ufw.is_active(state),
             "rules": _ufw.show_rules([rule for rule in plan.after if rule.comment == self.want.comment]),
             "added": _ufw.show_rules(plan.added),
@@ -262,8 +284,7 @@ class Run:
 
     def act(self, state: _ufw.State, plan: _ufw_plan.Plan, enable: bool, found: _ufw.Fault | None) -> None:
         """Add, remove, then enable: the host is safe if this is interrupted anywhere."""
-        for step in plan.steps:
-            self.host.change("ufw", *step.argv)
+        self.host.change_rules([step.argv for step in plan.steps], self.remaining)
         if enable:
             self.host.drop_dead_chains(state)
             self.host.change("ufw", "--force", "enable")
@@ -271,6 +292,12 @@ class Run:
             self.host.change("ufw", "reload")
         if self.host.commands and not self.module.check_mode:
             self.verify(plan)
+
+    def remaining(self) -> list[tuple[str, ...]]:
+        """Return the commands that are left when the host is looked at again."""
+        state, listeners = self.host.state(), self.host.listeners()
+        ssh = self.host.ssh(self.params["ssh_ports"], listeners, _ufw_plan.foreign_rules(self.want, state))
+        return [step.argv for step in _ufw_plan.make_plan(self.want, state, ssh, listeners).steps]
 
     def verify(self, plan: _ufw_plan.Plan) -> None:
         """Fail where ufw took the commands and did something else."""

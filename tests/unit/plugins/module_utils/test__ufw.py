@@ -67,6 +67,12 @@ def test_the_kernel_is_compared(directory: str, enabled: bool, in_force: bool, f
     assert _ufw.is_active(state) == (enabled and not fault)
 
 
+def test_a_kernel_that_cannot_be_read_is_not_trusted() -> None:
+    state = _ufw.read_state(lambda path: text("mixed", NAMES[path]), {})
+    assert (_ufw.is_active(state), _ufw.in_force(state)) == (False, False)
+    assert _ufw.is_active(_ufw.read_state(lambda path: text("mixed", NAMES[path])))
+
+
 def test_chains_that_no_packet_enters_are_found() -> None:
     assert {v6: len(chains) for v6, chains in _ufw.severed(captured("flushed")).items()} == {False: 32}
     assert _ufw.severed(captured("disabled")) == {}

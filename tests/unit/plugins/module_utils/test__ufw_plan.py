@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def commands(found: Plan) -> list[str]:
     return [" ".join(step.argv) for step in found.steps]
 
 
-def with_rules(*rules: Rule, **values: object) -> State:
+def with_rules(*rules: Rule, **values: t.Any) -> State:
     return replace(EMPTY, rules=rules, **values)
 
 
@@ -146,7 +147,7 @@ def test_what_cannot_work_is_an_error(state: State, fix: str) -> None:
     assert [(problem.severity, problem.fix) for problem in plan(state).problems] == [("error", fix)]
 
 
-def ssh_of(*rules: Rule, ssh: Ssh = SSH, **values: object) -> list[str]:
+def ssh_of(*rules: Rule, ssh: Ssh = SSH, **values: t.Any) -> list[str]:
     found = _ufw_plan.ssh_rules(WANT, with_rules(*rules, **values), ssh)
     return [f"{rule.src} {rule.dport}" for rule in found]
 

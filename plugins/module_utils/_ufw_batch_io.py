@@ -1,0 +1,45 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many commands of ufw in one process. PRIVATE to the collection.
+
+A command of ufw costs a quarter of a second: it starts Python, and writes and loads all rules. ufw is itself a Python
+package, and its command does little more than what run() does. Nothing depends on this: whatever it did not do, the
+caller finds when it looks again, and does with commands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gettext
+import importlib
+import io
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(commands: Sequence[Sequence[str]]) -> None:
+    """Run commands of ufw that add and delete rules, under its lock, and load the rules into the kernel once."""
+    # What ufw prints must not get into the module's own output; SystemExit is how it ends on an error.
+    with contextlib.suppress(Exception, SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        gettext.install("ufw")
+        frontend, util = (importlib.import_module(f"ufw.{name}") for name in ("frontend", "util"))
+        lock = util.create_lock("/run/ufw.lock")
+        try:
+            _run(frontend, commands)
+        finally:
+            util.release_lock(lock)
+
+
+def _run(frontend: t.Any, commands: Sequence[Sequence[str]]) -> None:
+    ufw = frontend.UFWFrontend(False)
+    load = ufw.backend._reload_user_rules
+    ufw.backend._reload_user_rules = lambda: None
+    try:
+        for words in commands:
+            parsed = frontend.parse_command(["ufw", *words])
+            ufw.do_action(parsed.action, parsed.data["rule"], parsed.data["iptype"], True)
+    finally:
+        load()
