@@ -19,8 +19,9 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         variables = task_vars or {}
-        host = variables["inventory_hostname"]
-        settings = _settings.check(host, variables).values
+        _validated, options = self.validate_argument_spec({"host": {"type": "str"}})
+        host = options["host"] or variables["inventory_hostname"]
+        settings = _settings.check(host, variables["hostvars"][host]).values
         place = paths(settings)
         hosts = _members.members(variables["hostvars"], variables["groups"])
         model = str(settings.get("vllm_ray_model") or "")

@@ -13,6 +13,10 @@ from ansible.utils.display import Display
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _plan, _screen, _settings
 
 display = Display()
+ARGUMENTS = {
+    "look": {"type": "str", "default": "__vllm_ray_look"},
+    "head_look": {"type": "dict", "default": {}},
+}
 
 
 def own_address(target: str) -> str | None:
@@ -47,14 +51,18 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         hostvars, groups = variables["hostvars"], variables["groups"]
-        _validated, arguments = self.validate_argument_spec({"look": {"type": "str", "default": "__vllm_ray_look"}})
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         hosts, problems = [], []
         for name, roles in _members.members(hostvars, groups).items():
             settings = _settings.check(name, hostvars[name])
             problems += [problem.as_dict() for problem in settings.problems]
             look = hostvars[name].get(arguments["look"])
+            if look is None and "head" in roles and not arguments["head_look"].get("skipped"):
+                look = arguments["head_look"] or None
             absent = why_absent(look)
-            hosts.append(_plan.Host(name, roles, settings.values, None if absent else look, absent))
+            hosts.append(
+                _plan.Host(name, roles, settings.values, None if absent else look, absent, limited=look is None)
+            )
         targets = [_members.address_of(host.name, hostvars) for host in hosts]
         controllers = sorted({address for address in map(own_address, targets) if address})
         wish = str(next((host.settings.get("vllm_ray_model") for host in hosts), "") or "")

@@ -20,6 +20,8 @@ ARGUMENTS = {
     "url": {"type": "str", "default": "http://127.0.0.1:8265"},
     "token_file": {"type": "path", "required": True, "no_log": False},
     "wanted": {"type": "dict", "required": True},
+    "optional": {"type": "dict", "default": {}},
+    "optional_timeout": {"type": "int", "default": 30},
     "names": {"type": "dict", "required": True},
     "free": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 300},
@@ -36,8 +38,9 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         wanted, names = arguments["wanted"], arguments["names"]
+        everyone = {**wanted, **arguments["optional"]}
         query = {key: arguments[key] for key in ("url", "token_file")}
-        end = time.monotonic() + arguments["timeout"]
+        start = time.monotonic()
         shown = ""
         while True:
             table = self._execute_module(
@@ -46,17 +49,22 @@ class ActionModule(ActionBase):
             if table.get("failed") or table.get("unreachable"):
                 return {**result, **table}
             missing = missing_nodes(table["nodes"], wanted)
-            problems = placement_problems(table["nodes"], wanted, names) if arguments["free"] and not missing else []
-            text = f"{len(wanted) - len(missing)}/{len(wanted)} nodes"
-            if missing:
-                text += f", waiting for {', '.join(names.get(address, address) for address in missing)}"
+            late = missing_nodes(table["nodes"], everyone)
+            text = f"{len(everyone) - len(late)}/{len(everyone)} nodes"
+            if late:
+                text += f", waiting for {', '.join(names.get(address, address) for address in late)}"
                 text += f" ({table['why']})" if table["why"] else ""
             if text != shown:
                 display.display(f"ray | {text}")
                 shown = text
-            if not missing or time.monotonic() > end or self._task.check_mode:
+            patience = arguments["timeout" if missing else "optional_timeout"]
+            if not late or time.monotonic() - start > patience or self._task.check_mode:
                 break
             time.sleep(arguments["interval"])
+        problems = placement_problems(table["nodes"], wanted, names) if arguments["free"] and not missing else []
+        if late and not missing:
+            listed = ", ".join(names.get(address, address) for address in late)
+            display.warning(f"Nodes that the engine does not use have not joined: {listed}")
         return {
             **result,
             "changed": False,

@@ -153,9 +153,15 @@ def waiting_placements(status: Mapping[str, t.Any]) -> int:
 
 
 def table_lines(table: Iterable[Mapping[str, t.Any]], names: Mapping[str, str]) -> list[str]:
-    """Return the node table as lines of text. names: {address: name of the host}."""
+    """Return the node table as lines of text. names: {address: name of the host}.
+
+    A dead node is left out where its host has come back with a new one.
+    """
+    table = list(table)
+    alive = {node["address"] for node in table if node["alive"]}
     return [
         f"{names.get(node['address'], '?')}  {node['address']}  "
         f"{'alive' if node['alive'] else 'dead'}  {node['gpus_used']} of {node['gpus']} GPUs in use"
         for node in sorted(table, key=lambda node: (not node["is_head"], node["address"]))
+        if node["alive"] or node["address"] not in alive
     ]

@@ -250,7 +250,7 @@ def act(
         if service.state == "absent":
             tree.absent(service.unit_path)
     units = {service.unit_path for service in services}
-    if real and (units & set(tree.changed) or manager.needs_reload(running)):
+    if real and services and (units & set(tree.changed) or manager.needs_reload(running)):
         manager.reload()
     for service in services:
         if service.state == "started" and not running[service.name].enabled:

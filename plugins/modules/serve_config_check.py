@@ -86,6 +86,8 @@ def main() -> None:
     wanted, passed_file = digest(module.params["release"], module.params["config"]), module.params["passed_file"]
     if (read_text(passed_file) or "").strip() == wanted:
         module.exit_json(changed=False, checked=False)
+    if module.check_mode and not os.path.exists(os.path.join(module.params["release"], "bin", "python")):
+        module.exit_json(changed=False, checked=False)
     parse(module)
     if not module.check_mode and os.path.isdir(os.path.dirname(passed_file)):
         with open(passed_file, "w", encoding="utf-8") as stream:

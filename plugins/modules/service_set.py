@@ -286,7 +286,7 @@ def main() -> None:
     services = [
         Service(**{**entry, "depends": (entry["unit_path"], *entry["depends"])}) for entry in module.params["services"]
     ]
-    running = manager.look([service.name for service in services])
+    running = manager.look([service.name for service in services]) if services else {}
     verdicts = judge(module, services, running)
     tree = write(module, services, held_paths(services, verdicts))
     done = act(manager, tree, services, running, verdicts)

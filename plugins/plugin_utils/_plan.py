@@ -15,7 +15,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import RAY
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 ENGINE = "main"
 # On CPU hosts there is seldom a compiler, and vLLM takes half of the memory for its cache unless told otherwise.
@@ -45,6 +45,7 @@ class Host:
     """A host of the inventory as the plan sees it.
 
     look: what host_info returned, None where the host was not looked at; absent says why.
+    limited: whether it was left out by --limit.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Host:
     settings: dict[str, t.Any]
     look: dict[str, t.Any] | None = None
     absent: str | None = None
+    limited: bool = False
 
     @property
     def is_head(self) -> bool:
@@ -236,18 +238,24 @@ def unused_notes(layout: _layout.Layout, offer: Mapping[str, int]) -> list[str]:
     return [f"{host} joins, unused by the engine" for host in offer if host not in layout.gpus]
 
 
-def check_absent(hosts: Sequence[Host], used: Mapping[str, int]) -> list[Problem]:
-    """Judge hosts that were not looked at."""
+def check_absent(hosts: Sequence[Host], used: Mapping[str, int], known: Collection[str]) -> list[Problem]:
+    """Judge hosts that were not looked at. known: the hosts of the record."""
     problems = []
     for host in hosts:
-        if host.absent and host.look is None:
-            needed = host.name in used or host.is_head
-            allowed = not needed and host.settings["vllm_ray_absent_ok"]
-            fix = "mend the connection"
-            if not needed:
-                fix += ", or go on without it by -e vllm_ray_absent_ok=true"
-            severity = "warning" if allowed else "error"
-            problems.append(Problem(host.name, "reach", severity, host.absent, "a host that answers", fix))
+        if host.look is not None or not host.absent:
+            continue
+        needed = host.name in used or host.is_head
+        fix = "mend the connection"
+        if host.limited and host.name in known:
+            severity, fix = "info", "run without --limit when its own part is to be checked or changed"
+        elif host.limited:
+            severity, fix = "warning", "run without --limit; the cluster does not know it yet"
+        elif needed:
+            severity = "error"
+        else:
+            severity = "warning" if host.settings["vllm_ray_absent_ok"] else "error"
+            fix += ", or go on without it by -e vllm_ray_absent_ok=true"
+        problems.append(Problem(host.name, "reach", severity, host.absent, "a host that answers", fix))
     return problems
 
 
@@ -386,11 +394,23 @@ def make_plan(
             fix = f"set smaller {_layout.TP} or {_layout.PP} in vllm_ray_serve_args, or add hosts"
             problems.append(Problem("-", "layout", "error", str(error), "as many GPUs as the engine needs", fix))
     used = engine.layout.gpus if engine else {}
-    problems += check_absent(hosts, used)
+    problems += check_absent(hosts, used, known)
     if engine:
         plan.update(complete(hosts, head, serve_host, addresses, engine, kind, model, record, controllers, serving))
     plan["problems"] = [problem.as_dict() for problem in problems]
     return plan
+
+
+def play_groups(host: Host, serves: bool) -> list[str]:
+    """Return the groups by which plays find a host."""
+    _node, serve_unit = unit_names(host.settings["vllm_ray_cluster"])
+    state = (host.look or {}).get("usage", {}).get("services", {}).get(serve_unit, "inactive")
+    groups = ["vllm_ray_planned"]
+    if serves:
+        groups.append("vllm_ray_serving")
+    elif state != "inactive":
+        groups.append("vllm_ray_retired")
+    return groups
 
 
 def complete(
@@ -438,17 +458,16 @@ def complete(
             "args": {**(CPU_SERVE_ARGS if kind == "cpu" else {}), **args},
             "endpoint": endpoint,
             "wanted": {addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in engine.layout.gpus},
+            "unused": {
+                address["address"]: len(parts[name]["ray_gpus"])
+                for name, address in addresses.items()
+                if name not in engine.layout.gpus and parts[name]["reached"]
+            },
         },
         "names": {address["address"]: name for name, address in addresses.items()},
         "model": dict(model),
         "members": [
-            {
-                "name": name,
-                "groups": [
-                    "vllm_ray_planned",
-                    *(["vllm_ray_serving"] if name == serve_host else []),
-                ],
-            }
+            {"name": name, "groups": play_groups(by_name[name], name == serve_host)}
             for name, part in parts.items()
             if part["reached"]
         ],
