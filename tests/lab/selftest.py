@@ -141,7 +141,7 @@ def binds_and_overlays_arrive(lab: Lab) -> None:
 
 def hosts_reach_each_other(lab: Lab) -> None:
     addresses = lab.inventory()["hosts"]["h2"]
-    for target in ("h2", addresses["ansible_host"], addresses["lab_address6"], "controller"):
+    for target in ("h2", addresses["ansible_host"], addresses["lab_ip6"], "controller"):
         assert lab.reaches("h1", target), target
 
 
