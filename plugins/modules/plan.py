@@ -1,0 +1,91 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of this name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan
+short_description: Make the plan of a cluster from its inventory and what was looked at
+description:
+  - Checks the C(vllm_ray_*) variables of every host of the cluster, and what M(vllm_ray.cluster.look) registered there.
+  - Shows what will be, and every problem, at once. Fails where one of the problems is an error.
+  - Keeps the layout of an engine that serves, as long as its hosts are there and no variable says otherwise.
+  - One call makes the plan of the whole cluster, so a task sets C(run_once).
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+  - vllm_ray.cluster._attributes.info_module
+  - vllm_ray.cluster._attributes.action
+attributes:
+  action:
+    support: full
+    details: All of the work is done on the controller.
+options:
+  look:
+    description: Name of the variable in which each host's look was registered.
+    type: str
+    default: __vllm_ray_look
+  head_look:
+    description: The look at the head, where it was left out by C(--limit) and looked at from another host's task.
+    type: dict
+    default: {}
+seealso:
+  - module: vllm_ray.cluster.look
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Plan
+  vllm_ray.cluster.plan:
+  run_once: true
+  register: __vllm_ray_plan
+"""
+
+RETURN = r"""
+plan:
+  description:
+    - What the cluster should be. C(engine), C(hosts), C(peers), C(members) and C(record) are the parts that playbooks
+      make role variables of.
+  returned: success
+  type: dict
+  contains:
+    cluster:
+      description: Name of the cluster.
+      type: str
+      returned: success
+    head:
+      description: Name of the head.
+      type: str
+      returned: success
+    serve_host:
+      description: Name of the host where C(vllm serve) runs.
+      type: str
+      returned: success
+    serving:
+      description: Whether an engine serves now.
+      type: bool
+      returned: success
+    engine:
+      description: Layout, executor, options and endpoint of the engine.
+      type: dict
+      returned: success
+    hosts:
+      description: The part of the plan that is about one host, by name.
+      type: dict
+      returned: success
+problems:
+  description: What is wrong, each with host, check, severity, found, wanted and fix.
+  returned: failure
+  type: list
+  elements: dict
+  sample:
+    - host: "-"
+      check: inventory
+      severity: error
+      found: 2 hosts in the group head (gpu01, gpu02)
+      wanted: exactly one
+      fix: put one host into the group head, or name another group by vllm_ray_head_group
+"""

@@ -1,0 +1,113 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of this name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wait_for_vllm
+short_description: Wait until an engine answers with completions
+description:
+  - Asks by M(vllm_ray.cluster.vllm_endpoint_info) until all completions come as wanted, and shows what the log says
+    meanwhile.
+  - Fails as soon as the service was restarted by itself, with the first error of the first failing rank, and when the
+    time is up.
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+  - vllm_ray.cluster._attributes.wait_module
+  - vllm_ray.cluster._attributes.action
+attributes:
+  check_mode:
+    support: full
+    details: In check mode it asks once and does not wait.
+options:
+  url:
+    description: URL of the API, without a path.
+    type: str
+    required: true
+  key_file:
+    description: File with the API key.
+    type: path
+    required: true
+  model:
+    description: Name of the served model.
+    type: str
+    required: true
+  proof:
+    description:
+      - Completions to ask for, as O(vllm_ray.cluster.vllm_endpoint_info#module:proof).
+      - Default is one greedy chat of 16 tokens.
+    type: list
+    elements: dict
+  service:
+    description: Name of the engine's unit without C(.service), or of the program.
+    type: str
+    required: true
+  log_file:
+    description: Log file of the program, where supervisor runs it. Default is the journal.
+    type: path
+  timeout:
+    description: Seconds to wait for the completions.
+    type: int
+    default: 1800
+  interval:
+    description: Seconds between two questions.
+    type: float
+    default: 2
+  fail:
+    description: Whether to fail when the time is up. With V(false), RV(ready) tells.
+    type: bool
+    default: true
+seealso:
+  - module: vllm_ray.cluster.service_log_info
+  - module: vllm_ray.cluster.vllm_endpoint_info
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Wait for a completion
+  vllm_ray.cluster.wait_for_vllm:
+    url: http://192.0.2.11:8000
+    key_file: /etc/vllm-ray/default/api.key
+    model: Qwen3-32B
+    service: vllm-ray-serve@default-main
+  register: proof
+"""
+
+RETURN = r"""
+ready:
+  description: Whether all completions came as wanted.
+  returned: always
+  type: bool
+  sample: true
+seconds:
+  description: Seconds until then.
+  returned: success
+  type: float
+  sample: 31.4
+models:
+  description: Names of the models that the API tells.
+  returned: always
+  type: list
+  elements: str
+  sample: [Qwen3-32B]
+answers:
+  description: What came of each completion, with ok, text and why.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"ok": true, "text": "A collection.", "why": ""}]
+why:
+  description: Why the engine is not ready, empty where it is.
+  returned: always
+  type: str
+  sample: ""
+tail:
+  description: The last lines of the log.
+  returned: failure
+  type: list
+  elements: str
+"""
