@@ -84,7 +84,12 @@ class Host:
 
     def listeners(self) -> list[Listener]:
         """Return what listens, with the process that holds it."""
-        _rc, out, _err = self.run("ss", "-H", "-l", "-t", "-u", "-n", "-p")
+        rc, out, err = self.run("ss", "-H", "-l", "-t", "-u", "-n", "-p")
+        if rc != 0:
+            self.module.fail_json(
+                msg=f"Cannot see what listens on this host, so nothing was changed: ss -lntup failed: {err.strip()}. "
+                "Install iproute2, or set firewall_mode=off (vllm_ray_firewall=off)."
+            )
         found = _ufw_plan.parse_ss(out)
         return [replace(x, cgroup=read_text(f"/proc/{x.pid}/cgroup") or "") if x.pid else x for x in found]
 
