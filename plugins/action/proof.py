@@ -39,7 +39,12 @@ class ActionModule(ActionBase):
             arguments["plan"], arguments["nodes"], arguments["models"], arguments["answers"], arguments["key_file"]
         )
         display.display(screen + _screen.held(held))
-        return {**result, "changed": False, "held": held, "snippets": _screen.snippets(arguments["plan"], arguments["key_file"])}
+        return {
+            **result,
+            "changed": False,
+            "held": held,
+            "snippets": _screen.snippets(arguments["plan"], arguments["key_file"]),
+        }
 
 
 def held_of(variables: t.Any, names: list[str]) -> list[list[str]]:

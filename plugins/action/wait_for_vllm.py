@@ -65,9 +65,7 @@ class ActionModule(ActionBase):
     def _ask(self, module: str, arguments: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         return t.cast(
             "dict[str, t.Any]",
-            self._execute_module(
-                module_name=f"vllm_ray.cluster.{module}", module_args=arguments, task_vars=task_vars
-            ),
+            self._execute_module(module_name=f"vllm_ray.cluster.{module}", module_args=arguments, task_vars=task_vars),
         )
 
     @staticmethod
@@ -75,4 +73,10 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any], what: str, answer: dict[str, t.Any], log: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         cause = log.get("first_error") or answer["why"]
-        return {**result, **answer, "failed": True, "msg": f"The engine does not serve: {what}. {cause}", "tail": log["tail"]}
+        return {
+            **result,
+            **answer,
+            "failed": True,
+            "msg": f"The engine does not serve: {what}. {cause}",
+            "tail": log["tail"],
+        }

@@ -42,14 +42,12 @@ def explain(stdout: str, stderr: str) -> str:
     complaints = [line.split("error: ", 1)[1] for line in stderr.splitlines() if "error: " in line]
     if not complaints:
         return stderr.strip().splitlines()[-1] if stderr.strip() else "the parser gave no reason"
-    names = next((json.loads(line[8:]) for line in stdout.splitlines() if line.startswith("OPTIONS ")), [])
+    names: list[str] = next((json.loads(line[8:]) for line in stdout.splitlines() if line.startswith("OPTIONS ")), [])
     return "; ".join(complaints) + _hints(complaints, names)
 
 
 def _hints(complaints: Sequence[str], names: Sequence[str]) -> str:
-    unknown = [
-        word for text in complaints if text.startswith("unrecognized") for word in re.findall(r"--[\w-]+", text)
-    ]
+    unknown = [word for text in complaints if text.startswith("unrecognized") for word in re.findall(r"--[\w-]+", text)]
     nearest = {word: difflib.get_close_matches(word, names, n=1) for word in unknown}
     found = [f"did you mean {match[0][2:]} for {word[2:]}?" for word, match in nearest.items() if match]
     return f" ({' '.join(found)})" if found else ""

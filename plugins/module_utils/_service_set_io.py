@@ -101,7 +101,7 @@ class Supervisor:
         if self.is_up():
             # Only tells supervisord of the files; programs whose sections changed are restarted by start().
             self.ctl("reread")
-        else:
+        elif os.path.exists(self.config):
             self.module.run_command([f"{self.bin}/supervisord", "-c", self.config], check_rc=True)
 
     def start(self, service: Service) -> None:
@@ -125,6 +125,20 @@ def manager_for(module: AnsibleModule) -> Manager:
     if module.params["manager"] == "systemd":
         return Systemd(module)
     return Supervisor(module, module.params["supervisor_directory"], module.params["supervisor_bin"])
+
+
+def attributes_line(uid: int, gid: int, mode: int) -> str:
+    """Return owner, group and mode as a line of a diff."""
+    return f"owner {uid} group {gid} mode {mode:04o}\n"
+
+
+def make_directories(path: str) -> None:
+    """Make a directory and its missing parents, open to read for everybody whatever the umask is."""
+    parent = os.path.dirname(path)
+    if parent and not os.path.isdir(parent):
+        make_directories(parent)
+    os.mkdir(path)
+    os.chmod(path, 0o755)
 
 
 class Tree:
@@ -165,7 +179,7 @@ class Tree:
     def _attributes(self, entry: Mapping[str, t.Any]) -> None:
         """Mend owner, group and mode of what stands at a path."""
         path = entry["path"]
-        status = os.lstat(path)
+        status = os.stat(path)
         uid, gid = self._ids(entry)
         mode = int(entry["mode"], 8) if entry.get("mode") else stat.S_IMODE(status.st_mode)
         before = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
@@ -173,7 +187,7 @@ class Tree:
         if before == after:
             return
         if path not in self.changed:
-            self._note(path, "owner %d group %d mode %04o\n" % before, "owner %d group %d mode %04o\n" % after)
+            self._note(path, attributes_line(*before), attributes_line(*after))
         if not self.module.check_mode:
             os.chown(path, after[0], after[1])
             os.chmod(path, mode)
@@ -184,7 +198,7 @@ class Tree:
             self._note(path, "absent\n", "directory\n")
             if self.module.check_mode:
                 return
-            os.makedirs(path, mode=0o755)
+            make_directories(path)
         self._attributes(entry)
 
     def file(self, entry: Mapping[str, t.Any], secret: bool = False) -> None:
@@ -203,7 +217,8 @@ class Tree:
             uid, gid = self._ids(entry)
             os.chown(temporary, uid, gid)
             os.chmod(temporary, int(entry.get("mode") or "0644", 8))
-            self.module.atomic_move(temporary, path, keep_dest_attrs=False)
+            # Not atomic_move: it opens a new file to everybody for a moment, and this may be a secret.
+            os.replace(temporary, path)
         self._attributes(entry)
 
     def link(self, entry: Mapping[str, t.Any]) -> None:
@@ -243,7 +258,8 @@ def act(
             done.append(f"stop {service.name}")
             if real:
                 manager.stop(service)
-        if service.state == "absent" and running[service.name].enabled and isinstance(manager, Systemd):
+        held = verdicts[service.name].action == "hold"
+        if service.state == "absent" and not held and running[service.name].enabled and isinstance(manager, Systemd):
             done.append(f"disable {service.name}")
             if real:
                 manager.enable(service, False)

@@ -56,6 +56,8 @@ import secrets
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import make_directories
+
 
 def read_or_make(path: str, check_mode: bool) -> tuple[str, bool]:
     """Return a secret and whether it is new."""
@@ -86,7 +88,8 @@ def main() -> None:
     )
     directory = module.params["directory"]
     if not module.check_mode:
-        os.makedirs(os.path.dirname(directory), exist_ok=True)
+        if not os.path.isdir(os.path.dirname(directory)):
+            make_directories(os.path.dirname(directory))
         os.makedirs(directory, mode=0o700, exist_ok=True)
     found = {name: read_or_make(os.path.join(directory, name), module.check_mode) for name in module.params["names"]}
     module.exit_json(

@@ -78,10 +78,15 @@ host:
   returned: always
   type: dict
 network:
-  description: RV(network.cluster_nic) (V(none) if nothing fits), all addresses, peers without a route, and what the
-    hostname resolves to.
+  description: All addresses, peers without a route, and what the hostname resolves to.
   returned: always
   type: dict
+  contains:
+    cluster_nic:
+      description: The cluster NIC and address, and why these. V(none) if nothing fits.
+      returned: always
+      type: dict
+      sample: {"nic": "eno1", "address": "192.0.2.11", "mtu": 1500, "why": "holds the route to the other hosts"}
 engine:
   description: Whether an engine serves on this host, judged by a completion of one token, and why not.
   returned: always
@@ -93,6 +98,7 @@ usage:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _host_io
 
 ARGUMENTS = {

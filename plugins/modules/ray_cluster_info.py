@@ -57,6 +57,7 @@ why:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request_json
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import node_table, waiting_placements
 

@@ -59,6 +59,7 @@ import os
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import SCRIPT, digest, explain
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
 

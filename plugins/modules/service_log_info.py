@@ -60,6 +60,7 @@ tail:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_tail
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_error, progress
 

@@ -185,6 +185,7 @@ held:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set import (
     Service,
     Verdict,

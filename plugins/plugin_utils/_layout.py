@@ -74,9 +74,7 @@ def from_record(record: Mapping[str, t.Any] | None) -> Layout | None:
     return Layout(engine["tp"], engine["pp"], dict(engine["gpus"])) if engine else None
 
 
-def still_fits(
-    layout: Layout, offer: Mapping[str, int], serve_host: str, tp: int | None, pp: int | None
-) -> str | None:
+def still_fits(layout: Layout, offer: Mapping[str, int], serve_host: str, tp: int | None, pp: int | None) -> str | None:
     """Return why a serving layout can't be kept, or None where it can."""
     if tp and tp != layout.tp:
         return f"{TP} is set to {tp}"

@@ -91,7 +91,8 @@ def proof(
 ) -> str:
     """Return the screen that ends a run: what was proved and how to use it."""
     engine, ways = plan["engine"], snippets(plan, key_file)
-    lines = ["", f"READY {engine['endpoint']['url']}/v1 serves {', '.join(models)} with TP={engine['tp']} PP={engine['pp']}"]
+    served = f"{engine['endpoint']['url']}/v1 serves {', '.join(models)} with TP={engine['tp']} PP={engine['pp']}"
+    lines = ["", f"READY {served}"]
     lines += [f"  node    {line}" for line in nodes]
     lines += [f"  answer  {answer['text']}" for answer in answers]
     lines += ["", *ways["curl"].splitlines(), "", *ways["python"].splitlines()]

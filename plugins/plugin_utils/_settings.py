@@ -31,7 +31,7 @@ class Settings:
     problems: list[Problem] = field(default_factory=list)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def specification() -> dict[str, dict[str, t.Any]]:
     """Return {variable: option} as in an argument_specs.yml."""
     with SPEC_FILE.open(encoding="utf-8") as stream:
