@@ -56,8 +56,7 @@ def structure(settings: Settings, hosts: list[str], members: dict[str, list[str]
     content: dict[str, Any] = {
         "all": {
             "hosts": {
-                host: {"ansible_host": settings.address(host), "lab_ip6": settings.address6(host)}
-                for host in hosts
+                host: {"ansible_host": settings.address(host), "lab_ip6": settings.address6(host)} for host in hosts
             },
             "vars": login(settings),
         }
