@@ -1,0 +1,119 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import difference, parse_entries
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
+
+display = Display()
+INSTALL = "vllm_ray.cluster.model_install"
+ROUNDS = 2
+QUIET_SECONDS = 3
+ARGUMENTS = {
+    "source": {"type": "path", "required": True},
+    "compared": {"type": "dict", "required": True},
+    "wanted": {"type": "dict", "required": True},
+    "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
+}
+
+
+class ActionModule(ActionBase):
+    """Sends files of the controller to a host, where model_install checks them and moves them to their places."""
+
+    TRANSFERS_FILES = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        _validated, self.arguments = self.validate_argument_spec(ARGUMENTS)
+        self.variables = task_vars or {}
+        self.host = self.variables["inventory_hostname"]
+        compared, wanted = self.arguments["compared"], self.arguments["wanted"]
+        self.path = compared["directory"]
+        files, have = parse_entries(compared["to_copy"]), parse_entries(compared["files"])
+        replaced = difference(have, files).differing
+        self.remove = compared["to_remove"]
+        result.update(
+            changed=bool(files or self.remove),
+            copied=[entry.path for entry in files],
+            copied_bytes=compared["to_copy_bytes"],
+            replaced=list(replaced),
+            removed=self.remove,
+            digest=wanted["digest"],
+            msg=f"{self.path}: {_copy.summary(files, self.remove, replaced, self._task.check_mode)}",
+        )
+        if self._task.diff:
+            before, after = _copy.listing(have), _copy.listing(parse_entries(wanted["files"]))
+            result["diff"] = {"before_header": self.path, "after_header": self.path, "before": before, "after": after}
+        if result["changed"]:
+            display.display(f"model | {self.host}: {result['msg']}")
+        if result["changed"] and not self._task.check_mode:
+            self.bring(files, wanted["digest"])
+        return result
+
+    def bring(self, files: list[t.Any], digest: str) -> None:
+        """Send and install files; what arrived damaged is sent once more."""
+        for _round in range(ROUNDS):
+            staged = self.call(INSTALL, step="stage", files=files, user=self.account())
+            self.send(staged["staging"], _copy.first_of_each(files, staged["held"]))
+            done = self.call(INSTALL, step="install", files=files, remove=self.remove)
+            if not done["bad"]:
+                break
+        else:
+            names = [entry.path for entry in files if entry.sha256 in done["bad"]]
+            raise AnsibleActionFail(
+                f"{self.host}: {', '.join(names)} arrived with other content than {self.arguments['source']} has, "
+                f"{ROUNDS} times. Look at the disks and the memory of {self.host} and of the controller; "
+                f"model_verify=full (vllm_ray_model_verify) hashes the source again."
+            )
+        if done["digest"] != digest:
+            raise AnsibleActionFail(
+                f"{self.host}: {self.path} changed while it was copied (digest {done['digest']}, wanted {digest}). "
+                "Run again when nobody else writes to it."
+            )
+
+    def account(self) -> str:
+        """Return the number of the account that the connection writes files as."""
+        answer = self._low_level_execute_command("id -u", sudoable=False)
+        number = answer["stdout"].strip().rpartition("\n")[2]
+        if answer["rc"] or not number.isdigit():
+            raise AnsibleActionFail(f"{self.host}: id -u failed: {answer['stderr'] or answer['stdout']}")
+        return number
+
+    def call(self, name: str, **arguments: t.Any) -> dict[str, t.Any]:
+        """Run a module on the host."""
+        if "files" in arguments:
+            arguments["files"] = [entry.as_dict() for entry in arguments["files"]]
+        arguments.update(path=self.path, record_directory=self.arguments["record_directory"])
+        answer = self._execute_module(module_name=name, module_args=arguments, task_vars=self.variables)
+        if answer.get("unreachable"):
+            raise AnsibleConnectionFailure(answer.get("msg", "unreachable"))
+        if answer.get("failed"):
+            raise AnsibleActionFail(f"{self.host}: {answer.get('msg', 'it failed')}")
+        return answer
+
+    def send(self, staging: str, files: list[t.Any]) -> None:
+        """Send files under their hashes, and say how far it is where it takes a while."""
+        total, done = sum(entry.size for entry in files), 0
+        start = said = time.monotonic()
+        for entry in files:
+            here = os.path.join(self.arguments["source"], entry.path)
+            try:
+                self._connection.put_file(here, self._connection._shell.join_path(staging, entry.sha256))
+            except AnsibleError as error:
+                raise AnsibleActionFail(f"{self.host}: {here} could not be copied to {staging}: {error}") from error
+            done += entry.size
+            now = time.monotonic()
+            if now - said > QUIET_SECONDS and done < total:
+                display.display(f"model | {self.host}: {_copy.progress(done, total, now - start)}")
+                said = now
+        if time.monotonic() - start > QUIET_SECONDS:
+            display.display(f"model | {self.host}: {_copy.progress(total, total, time.monotonic() - start)}")

@@ -1,0 +1,42 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible import constants as C
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import ARGUMENTS, sentence
+
+CONTROLLER = "the controller"
+
+
+class ActionModule(ActionBase):
+    """Reads manifests on the controller in process, and those on hosts by the module of the same name."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        here = os.path.abspath(os.path.expanduser(arguments["path"]))
+        if arguments["side"] != "controller":
+            result = self._execute_module(
+                module_name="vllm_ray.cluster.model_manifest", module_args=arguments, task_vars=task_vars
+            )
+            there = result.get("exists", True)
+            if arguments["side"] == "host" or there or not os.path.isdir(here):
+                return result
+        records = os.path.join(C.config.get_config_value("ANSIBLE_HOME"), "vllm-ray", "manifests")
+        # Who reads it here is who runs Ansible, so no account is asked for.
+        read = _manifest_io.look(
+            {**arguments, "path": here, "name": CONTROLLER, "record_directory": records, "user": ""}
+        )
+        result = {**read, "changed": False, "controller": True}
+        if result["problems"]:
+            result.update(failed=True, msg="\n".join(sentence(problem) for problem in result["problems"]))
+        return result

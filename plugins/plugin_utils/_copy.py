@@ -1,0 +1,45 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Words about copies. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import Entry, gib, named, size_of
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def first_of_each(files: Iterable[Entry], held: Iterable[str]) -> list[Entry]:
+    """Return the files to send: of equal ones only one, and none that is there already."""
+    seen = set(held)
+    return [entry for entry in files if not (entry.sha256 in seen or seen.add(entry.sha256))]  # type: ignore[func-returns-value]
+
+
+def progress(done: int, total: int, seconds: float) -> str:
+    """Return how far a copy is, for a line on the terminal."""
+    percent = 100 * done // total if total else 100
+    rate = f", {done / seconds / 1e6:.0f} MB/s" if seconds > 0 else ""
+    return f"{percent} % of {gib(total)}{rate}"
+
+
+def summary(files: Sequence[Entry], remove: Sequence[str], replaced: Sequence[str], dry: bool) -> str:
+    """Return what a copy does to a directory, in one line."""
+    would = "would " if dry else ""
+    parts = []
+    fresh = [entry.path for entry in files if entry.path not in replaced]
+    if fresh:
+        parts.append(f"{would}copy {len(fresh)} files ({named(fresh)})")
+    if replaced:
+        parts.append(f"{would}replace {named(replaced)}")
+    if remove:
+        parts.append(f"{would}remove {named(remove)}")
+    return f"{'; '.join(parts)}: {gib(size_of(files))}" if parts else "nothing to copy"
+
+
+def listing(files: Iterable[Entry]) -> str:
+    """Return a manifest as lines of a diff."""
+    return "".join(f"{entry.sha256[:16]} {entry.size:>14} {entry.path}\n" for entry in sorted(files))
