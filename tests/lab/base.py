@@ -100,7 +100,7 @@ def build(settings: Settings, say: Callable[[str], None], *, again: bool = False
     if settings.base.is_dir() and not again:
         return False
     settings.base.parent.mkdir(parents=True, exist_ok=True)
-    with locked(settings.base.with_name(settings.base.name + ".lock")):
+    with locked(settings.base.with_name(settings.base.name + ".lock")) as lock:
         if settings.base.is_dir() and not again:
             return False
         if again and settings.base.is_dir() and _in_use(settings.base):
@@ -109,7 +109,7 @@ def build(settings: Settings, say: Callable[[str], None], *, again: bool = False
         partial = settings.base.with_name(settings.base.name + ".partial")
         _clear(partial)
         say(f"building {settings.base}; this takes about a minute, once")
-        _bootstrap(partial, settings.suite)
+        _bootstrap(partial, settings.suite, lock)
         _configure(partial)
         _clear(settings.base)
         partial.rename(settings.base)
@@ -129,7 +129,7 @@ def _clear(root: Path) -> None:
         shutil.rmtree(root)
 
 
-def _bootstrap(root: Path, suite: str) -> None:
+def _bootstrap(root: Path, suite: str, lock: int) -> None:
     suite = suite or release(Path("/etc/os-release").read_text())[1]
     if not suite:
         raise LabError("this machine's /etc/os-release names no Debian or Ubuntu release: set LAB_SUITE, e.g. bookworm")
@@ -149,6 +149,8 @@ def _bootstrap(root: Path, suite: str) -> None:
             suite,
             root,
             *apt_sources(Path("/etc/apt")),
+            # If we are killed, it goes on for a while: the next build has to wait for it.
+            inherit=(lock,),
         )
 
 

@@ -261,3 +261,6 @@ def main(words: list[str]) -> int:
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; `lab down` removes what is there", file=sys.stderr)
+        return 130

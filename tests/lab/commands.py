@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run(*command: str | Path | int, given: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a tool to its end; `given` is its input. Output and errors come back together, as text."""
+def run(
+    *command: str | Path | int, given: str | None = None, check: bool = True, inherit: tuple[int, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a tool to its end; `given` is its input. Output and errors come back together, as text.
+
+    `inherit` lists open file descriptors that the tool gets as well.
+    """
     words = [str(word) for word in command]
     try:
         done = subprocess.run(
@@ -28,6 +33,7 @@ def run(*command: str | Path | int, given: str | None = None, check: bool = True
             text=True,
             errors="replace",
             check=False,
+            pass_fds=inherit,
         )
     except FileNotFoundError:
         raise LabError(f"this machine has no {words[0]}; tests/lab/README.md lists the packages to install") from None

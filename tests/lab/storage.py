@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file alone. Whoever held it before may have removed it: then the new one counts."""
+def locked(path: Path) -> Iterator[int]:
+    """Hold the lock file alone. Whoever held it before may have removed it: then the new one counts.
+
+    It yields the file descriptor: a child that inherits it holds the lock on, should we be killed.
+    """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with contextlib.suppress(FileNotFoundError):
                 if os.fstat(lock.fileno()).st_ino == path.stat().st_ino:
-                    yield
+                    yield lock.fileno()
                     return
 
 
