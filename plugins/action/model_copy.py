@@ -3,21 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import time
 import typing as t
 
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import difference, parse_entries
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import difference, parse_entries, record_name
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
 
 display = Display()
 INSTALL = "vllm_ray.cluster.model_install"
 ROUNDS = 2
-QUIET_SECONDS = 3
 ARGUMENTS = {
     "source": {"type": "path", "required": True},
     "compared": {"type": "dict", "required": True},
@@ -56,8 +58,27 @@ class ActionModule(ActionBase):
         if result["changed"]:
             display.display(f"model | {self.host}: {result['msg']}")
         if result["changed"] and not self._task.check_mode:
-            self.bring(files, wanted["digest"])
+            with self.turn(compared["filesystem"]):
+                if not compared["filesystem"]["shared"] or self.still_missing():
+                    self.bring(files, wanted["digest"])
         return result
+
+    @contextlib.contextmanager
+    def turn(self, filesystem: dict[str, t.Any]) -> t.Iterator[None]:
+        """Let one host after the other write to a file system that they share: the first one writes for all."""
+        if not filesystem["shared"]:
+            yield
+            return
+        directory = os.path.join(C.config.get_config_value("ANSIBLE_HOME"), "vllm-ray", "locks")
+        os.makedirs(directory, exist_ok=True)
+        with open(os.path.join(directory, record_name(self.path)), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def still_missing(self) -> bool:
+        """Whether nobody else brought the files in the meantime."""
+        now = self.call("vllm_ray.cluster.model_manifest", wanted=self.arguments["wanted"], replace=True)
+        return bool(now["to_copy"] or now["to_remove"])
 
     def bring(self, files: list[t.Any], digest: str) -> None:
         """Send and install files; what arrived damaged is sent once more."""
@@ -112,8 +133,8 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail(f"{self.host}: {here} could not be copied to {staging}: {error}") from error
             done += entry.size
             now = time.monotonic()
-            if now - said > QUIET_SECONDS and done < total:
+            if now - said > _copy.QUIET_SECONDS and done < total:
                 display.display(f"model | {self.host}: {_copy.progress(done, total, now - start)}")
                 said = now
-        if time.monotonic() - start > QUIET_SECONDS:
+        if time.monotonic() - start > _copy.QUIET_SECONDS:
             display.display(f"model | {self.host}: {_copy.progress(total, total, time.monotonic() - start)}")

@@ -33,9 +33,8 @@ class ActionModule(ActionBase):
                 return result
         records = os.path.join(C.config.get_config_value("ANSIBLE_HOME"), "vllm-ray", "manifests")
         # Who reads it here is who runs Ansible, so no account is asked for.
-        read = _manifest_io.look(
-            {**arguments, "path": here, "name": CONTROLLER, "record_directory": records, "user": ""}
-        )
+        place = {"path": here, "name": CONTROLLER, "record_directory": records, "user": ""}
+        read = _manifest_io.look({**arguments, **place})
         result = {**read, "changed": False, "controller": True}
         if result["problems"]:
             result.update(failed=True, msg="\n".join(sentence(problem) for problem in result["problems"]))

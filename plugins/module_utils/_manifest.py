@@ -30,6 +30,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
     "user": {"type": "str", "default": ""},
     "required": {"type": "list", "elements": "str", "default": [FIRST_FILE]},
+    "digest": {"type": "str", "default": ""},
     "wanted": {"type": "dict"},
     "replace": {"type": "bool", "default": False},
     "reserve_gib": {"type": "float", "default": 1},
@@ -265,6 +266,14 @@ def model_problems(path: str, where: str, missing: Sequence[str], empty: bool) -
     return [problem("model", found, "a model with all its files", fix)]
 
 
+def digest_problems(path: str, where: str, have: str, want: str) -> list[dict[str, str]]:
+    """Return that a source is not what somebody pinned. want: the pinned digest, or nothing."""
+    if not want or have == want:
+        return []
+    fix = "restore the files, or set model_digest to the new digest where the change was wanted"
+    return [problem("model", f"{path} on {where} has the digest {have}", want, fix)]
+
+
 def corruption_problems(path: str, where: str, names: Sequence[str]) -> list[dict[str, str]]:
     """Return that files of a source changed without a sign of it."""
     if not names:
@@ -291,7 +300,7 @@ def tree_problems(
     if not consent:
         return []
     found = f"{path} on {where} was not made by this role and differs from {source}: {named(consent)}"
-    fix = "set model_replace=true to make it the same, or set model_path to another directory, or choose that host as source"
+    fix = "set model_replace=true, or set model_path to another directory, or choose this host as source"
     return [problem("model", found, "consent to replace or remove these files", fix)]
 
 

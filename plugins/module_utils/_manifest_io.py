@@ -182,7 +182,7 @@ def step_of(path: str) -> _model_path.Step:
 
 
 def steps_to(path: str, names: Iterable[str] = ()) -> list[_model_path.Step]:
-    """Return what must be open to read some files of a tree, parents first: by the path and, through links, the real one."""
+    """Return what must be open to read some files of a tree, parents first, by the path and by the real one."""
     wanted: dict[str, None] = {}
     for target in (path, *(os.path.join(path, name) for name in names)):
         for way in (os.path.realpath(target), target):
@@ -234,6 +234,8 @@ def look(params: t.Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     diff = _manifest.difference(have, wanted.files) if wanted else _manifest.Difference()
     damaged = _manifest.corrupted(files, record)
     problems = judge(params, states, record, diff, damaged)
+    if states is not None:
+        problems += _manifest.digest_problems(path, where, _manifest.digest(have), params["digest"])
     changed = False
     if states is not None:
         next_record = _manifest.to_record(files, record, diff.differing if wanted else damaged)

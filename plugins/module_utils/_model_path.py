@@ -14,10 +14,10 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Types of file systems that several hosts mount.
-SHARED_TYPES = frozenset(
-    "afs beegfs ceph cifs coda fhgfs gfs gfs2 glusterfs gpfs ibrix lustre nfs nfs4 ocfs2 orangefs panfs pvfs2 quobyte "
-    "smb3 virtiofs wekafs 9p".split()
-)
+SHARED_TYPES = (
+    "afs", "beegfs", "ceph", "cifs", "coda", "fhgfs", "gfs", "gfs2", "glusterfs", "gpfs", "ibrix", "lustre", "nfs",
+    "nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "quobyte", "smb3", "virtiofs", "wekafs", "9p",
+)  # fmt: skip
 # The same by way of FUSE: fuse.TYPE in mountinfo.
 SHARED_FUSE = (
     "alluxio", "blobfuse", "ceph", "cvmfs", "dfs", "gcsfuse", "gluster", "goofys", "hdfs", "juicefs", "lizardfs",

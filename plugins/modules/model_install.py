@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: model_install
 short_description: Bring staged files to their places in a model directory
 description:
-  - The part of M(vllm_ray.cluster.model_copy) that runs on the host. Other ways to bring files there can use it as well.
+  - The part of M(vllm_ray.cluster.model_copy) that runs on the host. Other ways to bring files can use it too.
   - Files are staged under their SHA-256, checked, and moved by renames. A new directory appears as a whole.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
@@ -100,6 +100,7 @@ digest:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _install_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import parse_entries
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable

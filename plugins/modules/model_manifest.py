@@ -14,7 +14,7 @@ description:
     hashed again.
   - It changes nothing but its record. What makes the directory like O(wanted) is returned, and done by
     M(vllm_ray.cluster.model_copy).
-  - Fails where the directory can't serve as a model, or where it must not be made like O(wanted). All reasons are named.
+  - Fails where the directory can't serve as a model, or where it must not be made like O(wanted).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.action
@@ -63,6 +63,10 @@ options:
     type: list
     elements: str
     default: [config.json]
+  digest:
+    description: Digest that the directory must have.
+    type: str
+    default: ''
   wanted:
     description: What this module returned for the directory that this one should be like.
     type: dict
@@ -165,6 +169,7 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import ARGUMENTS, sentence
 

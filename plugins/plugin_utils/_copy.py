@@ -9,6 +9,9 @@ import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import Entry, gib, named, size_of
 
+# A copy that takes longer says how far it is.
+QUIET_SECONDS = 3
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
