@@ -1,0 +1,58 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: release_recipe
+short_description: Digest and name of what a release is made from
+description:
+  - Returns what makes a release the one that it is, apart from the Python on the host. Two releases whose recipe and
+    Python are the same are the same.
+options:
+  _input:
+    description: The texts of all files that a release is made from, by their names. One is C(LOCK.lock).
+    type: dict
+    required: true
+  lock:
+    description: Name of the lock.
+    type: str
+    required: true
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ {'cpu.lock': lookup('ansible.builtin.file', 'cpu.lock', rstrip=false)}
+      | vllm_ray.cluster.release_recipe('cpu') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The recipe.
+  type: dict
+  contains:
+    digest:
+      description: SHA-256 of all of it.
+      type: str
+    name:
+      description: Readable beginning of the ids of its releases.
+      type: str
+    lock:
+      description: Name of the lock.
+      type: str
+    uv:
+      description: Version of uv that makes it.
+      type: str
+"""
+
+import typing as t
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import recipe
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"release_recipe": recipe}

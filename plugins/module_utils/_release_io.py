@@ -1,0 +1,604 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of releases that touch files and processes. PRIVATE to the collection.
+
+A release is made in a staging directory beside its place and renamed when it is whole, so what has the name of a
+release is complete. For that the environment is relocatable: no file in it names the directory it was made in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import stat
+import tempfile
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import Entry, Python
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ansible.module_utils.basic import AnsibleModule
+
+LIBRARY_PLACES = ("/lib*", "/usr/lib*", "/lib/*-linux-gnu", "/usr/lib/*-linux-gnu", "/usr/local/lib*")
+# What Debian calls the packages that releases need, by what is looked for.
+LIBRARY_PACKAGES = {"libnuma.so.1": "libnuma1"}
+NVIDIA = "/proc/driver/nvidia/version"
+
+
+def read(path: str) -> str:
+    """Return the text of a file, or an empty text where there is none."""
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
+def free_bytes(path: str) -> int:
+    """Return the free bytes of the filesystem that holds a path or would hold it."""
+    existing = os.path.abspath(path)
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    return shutil.disk_usage(existing).free
+
+
+@contextlib.contextmanager
+def held(directory: str) -> Iterator[None]:
+    """Let only one run at a time change the releases of a host. The kernel lets go when the run dies."""
+    os.makedirs(directory, exist_ok=True)
+    with open(f"{directory}/.lock", "a", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+# --- Python ----------------------------------------------------------------------------------------------------------
+
+
+def find_python(module: AnsibleModule, wanted: str) -> Python | None:
+    """Return the interpreter that a path, a version or nothing (python3) stands for, or None where it does not run."""
+    if _release.wants_managed_python(wanted):
+        return Python(wanted, "", os.uname().machine, managed=True)
+    path = wanted or module.get_bin_path("python3") or ""
+    if not os.access(path, os.X_OK):
+        return None
+    rc, out, _err = module.run_command([path, "-I", "-c", _release.PYTHON_PROBE])
+    if rc:
+        return None
+    version, base, machine = _release.parse_python_probe(out)
+    return Python(version, os.path.realpath(base), machine)
+
+
+# --- Trees -----------------------------------------------------------------------------------------------------------
+
+
+def site_packages(tree: str) -> str:
+    """Return site-packages of an environment, below it, or an empty text."""
+    found = sorted(glob.glob(f"{glob.escape(tree)}/lib/python3*/site-packages"))
+    return os.path.relpath(found[-1], tree) if found else ""
+
+
+def packages(tree: str) -> dict[str, str]:
+    """Return the packages of an environment and their versions, by the names of their directories: nothing is run."""
+    site = site_packages(tree)
+    names = os.listdir(os.path.join(tree, site)) if site else []
+    return dict(pair for pair in map(_release.parse_dist_info, names) if pair)
+
+
+def entry_of(tree: str, path: str) -> Entry:
+    """Return a file or link as the manifest has it."""
+    full = os.path.join(tree, path)
+    status = os.lstat(full)
+    if stat.S_ISLNK(status.st_mode):
+        return Entry(path, "link", 0, 0, os.readlink(full))
+    digest = hashlib.sha256()
+    with open(full, "rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return Entry(path, "file", stat.S_IMODE(status.st_mode), status.st_size, digest.hexdigest())
+
+
+def entries(tree: str) -> dict[str, Entry]:
+    """Return what a tree holds, hashed, without our own two files."""
+    paths: list[str] = []
+    for directory, folders, files in os.walk(tree):
+        links = [name for name in folders if os.path.islink(os.path.join(directory, name))]
+        paths += [os.path.relpath(os.path.join(directory, name), tree) for name in [*files, *links]]
+    # Hashing lets other threads run, so it takes all cores.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        found = pool.map(lambda path: entry_of(tree, path), (p for p in paths if p not in _release.OWN_FILES))
+        return {entry.path: entry for entry in found}
+
+
+def open_modes(tree: str) -> None:
+    """Let everybody read the tree and nobody but its owner write, whatever umask its files came with."""
+    for directory, _folders, files in os.walk(tree):
+        for path in [directory, *(os.path.join(directory, name) for name in files)]:
+            mode = os.lstat(path).st_mode
+            if stat.S_ISLNK(mode):
+                continue
+            wanted = 0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644
+            if stat.S_IMODE(mode) != wanted:
+                os.chmod(path, wanted)
+
+
+def read_record(path: str) -> dict[str, t.Any]:
+    """Return release.json of a release, or an empty record where there is no release."""
+    text = read(f"{path}/{_release.RECORD}")
+    return dict(json.loads(text)) if text else {}
+
+
+def damage(path: str) -> list[str]:
+    """Return how a release differs from its manifest; every file is read."""
+    text = read(f"{path}/{_release.MANIFEST}")
+    record = read_record(path)
+    if hashlib.sha256(text.encode()).hexdigest() != record.get("manifest", {}).get("sha256"):
+        return [f"{_release.MANIFEST} is not the one that {_release.RECORD} names"]
+    return _release.differences(_release.parse_manifest(text), entries(path))
+
+
+def put_in_place(staging: str, path: str) -> None:
+    """Give a whole tree the name of its release. What is there under that name goes."""
+    aside = f"{staging}.old"
+    if os.path.lexists(path):
+        os.rename(path, aside)
+    os.rename(staging, path)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+# --- Looking ---------------------------------------------------------------------------------------------------------
+
+
+def missing_libraries(names: Sequence[str]) -> list[str]:
+    return [name for name in names if not any(glob.glob(f"{place}/{name}") for place in LIBRARY_PLACES)]
+
+
+def package_problems(names: Sequence[str], root: bool) -> list[dict[str, str]]:
+    """Return what only root could install, with the command to ask root for."""
+    if root or not names:
+        return []
+    command = f"ask root for: apt-get install {' '.join(names)}"
+    return [_release.problem("package", "error", f"missing: {', '.join(names)}", "installed packages", command)]
+
+
+def root_problems(root: str) -> list[dict[str, str]]:
+    """Return that the present user may not write where releases lie, if it is so."""
+    existing = os.path.abspath(root)
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    if os.access(existing, os.W_OK):
+        return []
+    fix = "set release_become: true (vllm_ray_scope: system), or release_root (vllm_ray_root) to a directory of yours"
+    return [_release.problem("release", "error", f"{existing} is not writable for uid {os.geteuid()}", "it is", fix)]
+
+
+class Look:
+    """release_info: what is there of one release on one host. It reads few files and runs one interpreter."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.params = module.params
+
+    def __call__(self) -> dict[str, t.Any]:
+        result = self.existing() if self.params["path"] else self.own()
+        errors = [entry for entry in result["problems"] if entry["severity"] == "error"]
+        if errors and self.params["refuse"]:
+            self.module.fail_json(msg=" | ".join(map(_release.sentence, errors)), **result)
+        return result
+
+    def own(self) -> dict[str, t.Any]:
+        params = self.params
+        builder = Python(**params["builder_python"]) if params["builder_python"] else None
+        python = find_python(self.module, builder.path if builder and not builder.managed else params["python"])
+        if builder:
+            python_error = _release.same_python_problem(python, builder)
+            python = builder
+        else:
+            python_error = _release.python_problem(params["python"], python)
+        problems = [python_error] if python_error else []
+        # Without a Python there is no id, and so no place.
+        id_ = _release.release_id(params["name"], params["recipe"], python) if python else ""
+        path = f"{params['root']}/releases/{id_}" if id_ else ""
+        record = read_record(path) if path else {}
+        damaged = damage(path) if record and params["verify"] else []
+        missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(params["libraries"])]
+        if params["builds"] and python and not record:
+            missing += self.missing_venv(python)
+        if params["min_driver"] is not None:
+            driver = _release.parse_driver(read(NVIDIA))
+            table = {**_release.MIN_DRIVERS, params["lock"]: params["min_driver"]}
+            found = _release.driver_problem(driver, params["lock"], table)
+            problems += [found] if found else []
+        if not record:
+            problems += root_problems(params["root"])
+        if not record and params["builds"]:
+            wanted = params["space_gib"] << 30
+            found = _release.room_problem(params["root"], free_bytes(params["root"]), wanted, "release_space_gib")
+            problems += [found] if found else []
+        if damaged:
+            text = f"{len(damaged)} files differ, first: {damaged[0]}"
+            problems.append(
+                _release.problem("release", "warning", text, "the files of the manifest", "it is made again")
+            )
+        problems += package_problems(missing, os.geteuid() == 0)
+        return {
+            "id": id_,
+            "path": path,
+            "complete": bool(record) and not damaged,
+            "damaged": damaged,
+            "python": python.as_dict() if python else None,
+            "versions": _release.shown_versions(record.get("packages", {})),
+            "manifest": record.get("manifest", {}).get("sha256", ""),
+            "size": record.get("manifest", {}).get("bytes", 0),
+            "missing_packages": missing,
+            "problems": problems,
+        }
+
+    def missing_venv(self, python: Python) -> list[str]:
+        """Return the package without which this Python makes no environment for uv, unless uv is there already."""
+        if Tools(self.module, python, f"{self.params['root']}/tools").present():
+            return []
+        base = python if python.path else find_python(self.module, "")
+        if base is None:
+            return ["python3-venv"]
+        rc, _out, _err = self.module.run_command([base.path, "-I", "-c", "import ensurepip, venv"])
+        return [f"python{'.'.join(map(str, _release.minor(base.version)))}-venv"] if rc else []
+
+    def existing(self) -> dict[str, t.Any]:
+        """Look at an environment that somebody else made."""
+        path = self.params["path"]
+        python = find_python(self.module, f"{path}/bin/python")
+        found = packages(path)
+        record = read_record(path)
+        damaged = damage(path) if record and self.params["verify"] else []
+        missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(self.params["libraries"])]
+        problems = package_problems(missing, os.geteuid() == 0)
+        for name in ("vllm", "ray"):
+            if not os.access(f"{path}/bin/{name}", os.X_OK):
+                fix = "set release_path (vllm_ray_release_path) to an environment with both, the same on all hosts"
+                problems.append(_release.problem("release", "error", f"no {path}/bin/{name}", "vLLM and Ray", fix))
+        if python is None:
+            fix = "set release_path (vllm_ray_release_path) to an environment whose Python runs on this host"
+            problems.append(_release.problem("python", "error", f"{path}/bin/python does not run", "a Python", fix))
+        if damaged:
+            text = f"{len(damaged)} files differ, first: {damaged[0]}"
+            problems.append(_release.problem("release", "error", text, "the files of its manifest", "copy it again"))
+        return {
+            "id": record.get("id", ""),
+            "path": path,
+            "complete": not any(entry["severity"] == "error" for entry in problems),
+            "damaged": damaged,
+            "python": python.as_dict() if python else None,
+            "versions": _release.shown_versions(found),
+            "manifest": record.get("manifest", {}).get("sha256", ""),
+            "size": record.get("manifest", {}).get("bytes", 0),
+            "missing_packages": missing,
+            "problems": problems,
+        }
+
+
+# --- Building --------------------------------------------------------------------------------------------------------
+
+
+class Tools:
+    """The pinned uv: the one on PATH where it has the right version, or one in a small environment of its own."""
+
+    VERSION_FILE = "uv.lock"
+
+    def __init__(self, module: AnsibleModule, python: Python, directory: str, version: str = "") -> None:
+        self.module = module
+        self.python = python
+        self.directory = directory
+        self.version = version or module.params["uv_version"]
+
+    def runs(self, uv: str) -> bool:
+        if not uv or not os.access(uv, os.X_OK):
+            return False
+        rc, out, _err = self.module.run_command([uv, "--version"])
+        return rc == 0 and out.split()[1:2] == [self.version]
+
+    def present(self) -> str:
+        """Return the path of the right uv where there is one, or an empty text."""
+        places = [f"{self.directory}/uv-{self.version}/bin/uv", self.module.get_bin_path("uv") or ""]
+        return next((place for place in places if self.runs(place)), "")
+
+    def install(self, lock: str, environment: Mapping[str, str]) -> str:
+        place = f"{self.directory}/uv-{self.version}"
+        os.makedirs(self.directory, exist_ok=True)
+        base = self.python.path or self.module.get_bin_path("python3", required=True)
+        for argv in (_release.tool_venv_argv(base, place), _release.tool_install_argv(place, lock)):
+            rc, out, err = self.module.run_command(argv, environ_update=dict(environment))
+            if rc:
+                self.module.fail_json(
+                    msg=f"uv {self.version} could not be installed by pip: {_release.last_lines(out + err)}. "
+                    "It comes from release_index_url or release_find_links, by default those that pip is configured "
+                    "with on this host; python3-venv must be installed."
+                )
+        return f"{place}/bin/uv"
+
+
+class Build:
+    """release_build: makes one release on this host, unless it is there."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.params = module.params
+        self.releases = f"{self.params['root']}/releases"
+        self.seconds: dict[str, float] = {}
+        self.log = ""
+
+    def __call__(self) -> dict[str, t.Any]:
+        python = find_python(self.module, self.params["python"])
+        error = _release.python_problem(self.params["python"], python)
+        if error or python is None:
+            return self.module.fail_json(msg=_release.sentence(error or {}))
+        id_ = self.params["id"]
+        path = f"{self.releases}/{id_}"
+        if self.module.check_mode:
+            # The recipe is not here in check mode.
+            wanted = not read_record(path) or self.params["replace"]
+            empty = {"size": 0, "manifest": "", "seconds": {}, "ignored_sources": []}
+            return {"changed": wanted, "id": id_, "path": path, **empty}
+        files = self.recipe_files()
+        recipe = _release.recipe(files, self.params["lock"])
+        found = _release.release_id(recipe["name"], recipe["digest"], python)
+        if found != id_:
+            self.module.fail_json(
+                msg=f"{self.params['recipe_dir']} makes {found}, wanted {id_}: its files are not those of the recipe. "
+                "Remove that directory and run again."
+            )
+        os.umask(0o022)
+        with held(self.releases):
+            record = read_record(path)
+            if record and not (self.params["replace"] and damage(path)):
+                return self.result(False, record, path, [])
+            self.log = f"{self.releases}/.{id_}.log"
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.log)
+            record, ignored = self.make(files, python, id_, path)
+            os.unlink(self.log)
+            return self.result(True, record, path, ignored)
+
+    def result(self, changed: bool, record: Mapping[str, t.Any], path: str, ignored: list[str]) -> dict[str, t.Any]:
+        return {
+            "changed": changed,
+            "id": record["id"],
+            "path": path,
+            "size": record["manifest"]["bytes"],
+            "manifest": record["manifest"]["sha256"],
+            "seconds": self.seconds,
+            "ignored_sources": ignored,
+        }
+
+    def recipe_files(self) -> dict[str, str]:
+        directory = self.params["recipe_dir"]
+        return {name: read(f"{directory}/{name}") for name in sorted(os.listdir(directory))}
+
+    @contextlib.contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - start, 1)
+
+    def run(self, argv: Sequence[str], environment: Mapping[str, str]) -> str:
+        """Run a command, its words in the log. Return its last words where it failed."""
+        start = os.path.getsize(self.log) if os.path.exists(self.log) else 0
+        rc, _out, _err = self.module.run_command(_release.logged(argv, self.log), environ_update=dict(environment))
+        if rc == 0:
+            return ""
+        with open(self.log, encoding="utf-8", errors="replace") as stream:
+            stream.seek(start)
+            return _release.last_lines(stream.read()) or f"exit status {rc}"
+
+    def must(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        said = self.run(argv, environment)
+        if said:
+            self.module.fail_json(msg=f"{' '.join(argv[:4])} failed; all it said is in {self.log} : {said}")
+
+    def sources(self) -> tuple[_release.Sources, list[str]]:
+        names = [*_release.PIP_FILES, os.environ.get("PIP_CONFIG_FILE", os.devnull)]
+        files = [read(os.path.expanduser(name)) for name in names]
+        configured = _release.pip_sources(files, os.environ)
+        return _release.drop_missing(_release.choose_sources(self.params, configured), os.path.exists)
+
+    def make(self, files: Mapping[str, str], python: Python, id_: str, path: str) -> tuple[dict[str, t.Any], list[str]]:
+        sources, ignored = self.sources()
+        cache = self.params["cache_dir"] or ""
+        environment = _release.uv_environment(sources, cache, self.params["python_mirror"] or "")
+        staging = f"{self.releases}/.staging-{id_}"
+        for leftover in (staging, f"{staging}.old"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        version = _release.pins(files[Tools.VERSION_FILE])["uv"]
+        tools = Tools(self.module, python, f"{self.params['root']}/tools", version)
+        with self.timed("uv"):
+            lock = f"{self.params['recipe_dir']}/{Tools.VERSION_FILE}"
+            uv = tools.present() or tools.install(lock, _release.pip_environment(sources))
+        with self.timed("packages"):
+            base = self.interpreter(uv, python, staging, environment)
+            self.must(_release.venv_argv(uv, base, f"{staging}/tree"), environment)
+            self.sync(uv, f"{staging}/tree", environment)
+            if python.managed:
+                adopt(base, f"{staging}/tree", path)
+        with self.timed("manifest"):
+            record = self.finish(f"{staging}/tree", files, python, id_, uv, environment)
+        put_in_place(f"{staging}/tree", path)
+        shutil.rmtree(staging, ignore_errors=True)
+        return record, ignored
+
+    def interpreter(self, uv: str, python: Python, staging: str, environment: Mapping[str, str]) -> str:
+        if not python.managed:
+            return python.path
+        self.must(_release.python_install_argv(uv, python.version, f"{staging}/python"), environment)
+        return os.path.realpath(sorted(glob.glob(f"{glob.escape(staging)}/python/*/bin/python3"))[0])
+
+    def sync(self, uv: str, tree: str, environment: Mapping[str, str]) -> None:
+        lock = f"{self.params['recipe_dir']}/{self.params['lock']}.lock"
+        backend = self.params["torch_backend"] or ""
+        said = self.run(_release.sync_argv(uv, tree, lock, backend), environment)
+        if said and not backend and _release.lacks_cpu_torch(said):
+            # No source has torch's build for the CPU: it is in PyTorch's own index.
+            second = self.run(_release.sync_argv(uv, tree, lock, "cpu"), environment)
+            said = f"{said}\nand from PyTorch's index: {second}" if second else ""
+        if said:
+            self.module.fail_json(
+                msg=f"The packages of {os.path.basename(lock)} could not be installed; all that uv said: {self.log} : "
+                f"{said}\nPackages come from release_index_url, release_extra_index_urls and release_find_links, by "
+                "default those that pip is configured with on this host."
+            )
+
+    def finish(
+        self, tree: str, files: Mapping[str, str], python: Python, id_: str, uv: str, environment: Mapping[str, str]
+    ) -> dict[str, t.Any]:
+        """Add what the lock can't, compare every file with its wheel, and write the manifest and the record."""
+        site = site_packages(tree)
+        for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{tree}/{name}")
+        packed = _release.pins(files[f"{self.params['lock']}.lock"])
+        plugin = {name: text for name, text in files.items() if name.endswith(".py")}
+        for name, text in _release.additions(packed, plugin).items():
+            target = pathlib.Path(tree, site, name)
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        open_modes(tree)
+        found = entries(tree)
+        records = {
+            pathlib.Path(name).parent.name: read(name)
+            for name in glob.glob(f"{glob.escape(tree)}/{site}/*.dist-info/RECORD")
+        }
+        wrong = _release.damaged(records, found, site)
+        if wrong:
+            # The files are links into uv's cache, which somebody changed: the next build fetches these anew.
+            self.run(_release.cache_clean_argv(uv, sorted(wrong)), environment)
+            shown = "; ".join(f"{name}: {', '.join(paths[:3])}" for name, paths in sorted(wrong.items())[:5])
+            self.module.fail_json(
+                msg=f"Files in uv's cache are not what their wheels brought ({shown}). They were removed from it "
+                "(release_cache_dir): run again."
+            )
+        manifest = _release.dump_manifest(found.values())
+        record = {
+            "id": id_,
+            "lock": self.params["lock"],
+            "python": python.as_dict(),
+            "packages": packages(tree),
+            "manifest": {
+                "sha256": hashlib.sha256(manifest.encode()).hexdigest(),
+                "files": len(found),
+                "bytes": sum(entry.size for entry in found.values()),
+            },
+        }
+        pathlib.Path(tree, _release.MANIFEST).write_text(manifest, encoding="utf-8")
+        pathlib.Path(tree, _release.RECORD).write_text(
+            json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+        )
+        return record
+
+
+def adopt(base: str, tree: str, path: str) -> None:
+    """Move the Python that uv brought into the environment, which then names the place where it will lie."""
+    prefix = os.path.dirname(os.path.dirname(base))
+    os.rename(prefix, f"{tree}/python")
+    name = os.path.basename(base)
+    os.unlink(f"{tree}/bin/python")
+    os.symlink(f"../python/bin/{name}", f"{tree}/bin/python")
+    config = pathlib.Path(tree, "pyvenv.cfg")
+    lines = config.read_text(encoding="utf-8").splitlines()
+    lines = [f"home = {path}/python/bin" if line.startswith("home ") else line for line in lines]
+    config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+# --- Moving ----------------------------------------------------------------------------------------------------------
+
+
+class Archive:
+    """release_archive: the steps by which a release goes from host to host as one file."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.params = module.params
+        self.releases = f"{self.params['root']}/releases"
+
+    def __call__(self) -> dict[str, t.Any]:
+        steps = {"room": self.room, "packed": self.packed, "unpacked": self.unpacked}
+        return steps[self.params["state"]]()
+
+    def room(self) -> dict[str, t.Any]:
+        """Make a directory that only the present user enters, where both filesystems have room."""
+        size, place = self.params["size"], self.params["directory"]
+        reserve = size // 10
+        same = device(place) == device(self.params["root"])
+        places = [(place, "release_transfer_dir")]
+        places += [(self.params["root"], "release_root (vllm_ray_root)")] if self.params["unpacks"] else []
+        for path, variable in places:
+            needed = size * (2 if same and self.params["unpacks"] else 1) + reserve
+            error = _release.room_problem(path, free_bytes(path), needed, variable)
+            if error:
+                self.module.fail_json(msg=_release.sentence(error))
+        if self.module.check_mode:
+            return {"changed": True, "directory": ""}
+        os.makedirs(place, exist_ok=True)
+        return {"changed": True, "directory": tempfile.mkdtemp(prefix="vllm-ray-release-", dir=place)}
+
+    def packed(self) -> dict[str, t.Any]:
+        """Write the archive into the private directory and give it to that directory's user."""
+        archive, id_ = self.params["archive"], self.params["id"]
+        if self.module.check_mode:
+            return {"changed": True, "archive": archive}
+        self.must(_release.tar_argv(self.module.get_bin_path("tar", required=True), self.releases, id_, archive))
+        owner = os.stat(os.path.dirname(archive))
+        os.chown(archive, owner.st_uid, owner.st_gid)
+        os.chmod(archive, 0o600)
+        return {"changed": True, "archive": archive}
+
+    def unpacked(self) -> dict[str, t.Any]:
+        """Unpack beside the release's place, compare every file with the manifest, then give it its name."""
+        id_ = self.params["id"]
+        path = f"{self.releases}/{id_}"
+        if self.module.check_mode:
+            return {"changed": True, "path": path}
+        os.umask(0o022)
+        with held(self.releases):
+            record = read_record(path)
+            if record.get("manifest", {}).get("sha256") == self.params["manifest"] and not (
+                self.params["replace"] and damage(path)
+            ):
+                return {"changed": False, "path": path}
+            staging = f"{self.releases}/.staging-{id_}"
+            for leftover in (staging, f"{staging}.old"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            os.makedirs(staging)
+            tar = self.module.get_bin_path("tar", required=True)
+            self.must(_release.untar_argv(tar, self.params["archive"], staging))
+            wrong = damage(staging)
+            if not wrong and read_record(staging)["manifest"]["sha256"] != self.params["manifest"]:
+                wrong = ["it is not the release that the builder has"]
+            if wrong:
+                shutil.rmtree(staging, ignore_errors=True)
+                self.module.fail_json(
+                    msg=f"{id_} did not arrive whole: {len(wrong)} differences, first: {wrong[0]}. Run again."
+                )
+            put_in_place(staging, path)
+        return {"changed": True, "path": path}
+
+    def must(self, argv: Sequence[str]) -> None:
+        rc, out, err = self.module.run_command(list(argv))
+        if rc:
+            self.module.fail_json(msg=f"{argv[0]} failed: {_release.last_lines(out + err)}")
+
+
+def device(path: str) -> int:
+    """Return the device of the filesystem that holds a path or would hold it."""
+    existing = os.path.abspath(path)
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    return os.stat(existing).st_dev
