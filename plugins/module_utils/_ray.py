@@ -99,8 +99,7 @@ def node_table(nodes: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> list[
     Returns a list of {node_id, address, alive, is_head, gpus, gpus_used}.
     """
     entries = nodes.get("data", {}).get("result", {}).get("result", [])
-    report = status.get("data", {}).get("clusterStatus", {}).get("loadMetricsReport") or {}
-    usage = report.get("usageByNode") or {}
+    usage = _load_report(status).get("usageByNode") or {}
     table = []
     for entry in entries:
         used = usage.get(entry["node_id"], {}).get("GPU", [0.0, 0.0])
@@ -148,8 +147,13 @@ def placement_problems(
 
 def waiting_placements(status: Mapping[str, t.Any]) -> int:
     """Return how many placement groups wait for resources, from the answer of /api/cluster_status."""
-    report = status.get("data", {}).get("clusterStatus", {}).get("loadMetricsReport") or {}
-    return len(report.get("pgDemand") or [])
+    return len(_load_report(status).get("pgDemand") or [])
+
+
+def _load_report(status: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
+    """Return the part about load of /api/cluster_status; a head that has just started has none yet."""
+    report: Mapping[str, t.Any] = ((status.get("data") or {}).get("clusterStatus") or {}).get("loadMetricsReport") or {}
+    return report
 
 
 def table_lines(table: Iterable[Mapping[str, t.Any]], names: Mapping[str, str]) -> list[str]:

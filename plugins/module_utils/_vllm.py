@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 DEFAULT_PROOF = {
     "request": {
@@ -21,10 +21,16 @@ DEFAULT_PROOF = {
     "expect": None,
     "seconds": 60,
 }
-# A line that tells of an error: Python's own, or the level of vLLM's and Ray's loggers.
-_ERROR = re.compile(r"\bERROR\b|^(?:\([^)]*\)\s*)?(?:\w+\.)*\w*(?:Error|Exception)\b: |\bCRITICAL\b|\bFATAL\b")
+# A line that tells of an error: Python's own, argparse's, or the level of vLLM's and Ray's loggers.
+_ERROR = re.compile(
+    r"\bERROR\b|^(?:\([^)]*\)\s*)*(?:\w+\.)*\w*(?:Error|Exception)\b: |\bCRITICAL\b|\bFATAL\b|^vllm: error: "
+)
 _EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception)\b: .+")
 _RANK = re.compile(r"^\((?:RayWorkerProc|Worker\w*)[^)]*\)")
+_DEATH = re.compile(r"A worker died or was killed|rank=\S+ died unexpectedly")
+# Ray colours the names of its processes, also where nobody looks, and counts what several ranks say alike.
+_NOISE = re.compile(r"\x1b\[[0-9;]*m|\s*\[repeated \d+x across cluster\]|\s*\x1b?\r$")
+_LOGGER = re.compile(r"(?:ERROR|CRITICAL|FATAL|INFO|WARNING|DEBUG) \d\S* \d\S* (?:\[[^\]]*\]\s*)?")
 
 
 @dataclass(frozen=True)
@@ -57,27 +63,50 @@ def judge(answer: Mapping[str, t.Any], expect: str | None) -> Answer:
     return Answer(True, text or reasoning, "")
 
 
+def plain(lines: Iterable[str]) -> list[str]:
+    """Return lines of a log without colours."""
+    return [_NOISE.sub("", line) for line in lines]
+
+
+def this_start(lines: Sequence[str], unit: str) -> list[str]:
+    """Return the lines of the journal since somebody started a unit, its restarts by itself included.
+
+    Without that, the errors of an engine that was stopped would be told as those of the one that starts.
+    """
+    begin, scheduled = 0, False
+    for number, line in enumerate(lines):
+        if line.startswith(f"{unit}: Scheduled restart job"):
+            scheduled = True
+        elif line.startswith(f"Started {unit}"):
+            begin, scheduled = (begin if scheduled else number), False
+    return list(lines[begin:])
+
+
 def first_error(lines: Sequence[str]) -> str:
     """Return the first error of the first failing rank in the log of `vllm serve`, or an empty text.
 
-    An error of a rank comes before one of the engine, which only tells that a rank failed. A traceback is
-    shortened to its exception.
+    An error of a rank comes before its death, and that before an error of the engine, which only tells that a rank
+    failed. A traceback is shortened to its exception.
     """
-    errors = [line for line in lines if _ERROR.search(line)]
-    of_ranks = [line for line in errors if _RANK.search(line)]
-    for group in (of_ranks, errors):
-        exceptions = [line for line in group if _EXCEPTION.search(line)]
-        if exceptions:
-            return exceptions[0].strip()
-        if group:
-            return group[0].strip()
-    return ""
+    lines = plain(lines)
+    found = [number for number, line in enumerate(lines) if _ERROR.search(line) or _DEATH.search(line)]
+    ranks = [number for number in found if _RANK.search(lines[number])]
+    exceptions = [number for number in found if _EXCEPTION.search(lines[number])]
+    deaths = [number for number in found if _DEATH.search(lines[number])]
+    order = ([n for n in ranks if n in exceptions], ranks, deaths, exceptions, found)
+    first = next((group[0] for group in order if group), None)
+    if first is None:
+        return ""
+    text = _LOGGER.sub("", lines[first]).strip()
+    if re.search(r"\d+ validation errors? for ", text) and first + 1 < len(lines):
+        text += f": {lines[first + 1].strip()}"
+    return text[:600]
 
 
 def progress(lines: Sequence[str]) -> str:
     """Return what the log says last, without its prefixes."""
-    for line in reversed(lines):
-        text = re.sub(r"^(?:\([^)]*\)\s*)*(?:INFO|WARNING|DEBUG)\s+\S+\s+\S+\s+(?:\[[^\]]*\]\s*)?", "", line).strip()
+    for line in reversed(plain(lines)):
+        text = _LOGGER.sub("", re.sub(r"^(?:\([^)]*\)\s*)*", "", line), count=1).strip()
         if text:
             return text[:100]
     return ""

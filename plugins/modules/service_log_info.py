@@ -62,7 +62,7 @@ tail:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_tail
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_error, progress
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_error, plain, progress, this_start
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -79,7 +79,7 @@ def systemd(module: AnsibleModule) -> tuple[str, int, list[str]]:
     shown = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
     argv = ["journalctl", "--no-pager", "--output=cat", f"--lines={module.params['lines']}", f"--unit={unit}"]
     _rc, log, _err = module.run_command(argv)
-    return shown.get("ActiveState", "unknown"), int(shown.get("NRestarts") or 0), log.splitlines()
+    return shown.get("ActiveState", "unknown"), int(shown.get("NRestarts") or 0), this_start(log.splitlines(), unit)
 
 
 def main() -> None:
@@ -94,7 +94,7 @@ def main() -> None:
         restarts=restarts,
         first_error=first_error(log),
         progress=progress(log),
-        tail=log[-20:],
+        tail=plain(log[-20:]),
     )
 
 
