@@ -47,6 +47,7 @@ class ActionModule(ActionBase):
             changed=bool(files or self.remove),
             copied=[entry.path for entry in files],
             copied_bytes=compared["to_copy_bytes"],
+            sent_bytes=0,
             replaced=list(replaced),
             removed=self.remove,
             digest=wanted["digest"],
@@ -60,7 +61,7 @@ class ActionModule(ActionBase):
         if result["changed"] and not self._task.check_mode:
             with self.turn(compared["filesystem"]):
                 if not compared["filesystem"]["shared"] or self.still_missing():
-                    self.bring(files, wanted["digest"])
+                    result["sent_bytes"] = self.bring(files, wanted["digest"])
         return result
 
     @contextlib.contextmanager
@@ -80,11 +81,12 @@ class ActionModule(ActionBase):
         now = self.call("vllm_ray.cluster.model_manifest", wanted=self.arguments["wanted"], replace=True)
         return bool(now["to_copy"] or now["to_remove"])
 
-    def bring(self, files: list[t.Any], digest: str) -> None:
-        """Send and install files; what arrived damaged is sent once more."""
+    def bring(self, files: list[t.Any], digest: str) -> int:
+        """Send and install files; what arrived damaged is sent once more. Return how much was sent."""
+        sent = 0
         for _round in range(ROUNDS):
             staged = self.call(INSTALL, step="stage", files=files, user=self.account())
-            self.send(staged["staging"], _copy.first_of_each(files, staged["held"]))
+            sent += self.send(staged["staging"], _copy.first_of_each(files, staged["held"]))
             done = self.call(INSTALL, step="install", files=files, remove=self.remove)
             if not done["bad"]:
                 break
@@ -100,6 +102,7 @@ class ActionModule(ActionBase):
                 f"{self.host}: {self.path} changed while it was copied (digest {done['digest']}, wanted {digest}). "
                 "Run again when nobody else writes to it."
             )
+        return sent
 
     def account(self) -> str:
         """Return the number of the account that the connection writes files as."""
@@ -121,8 +124,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"{self.host}: {answer.get('msg', 'it failed')}")
         return answer
 
-    def send(self, staging: str, files: list[t.Any]) -> None:
-        """Send files under their hashes, and say how far it is where it takes a while."""
+    def send(self, staging: str, files: list[t.Any]) -> int:
+        """Send files under their hashes, and say how far it is where it takes a while. Return their size."""
         total, done = sum(entry.size for entry in files), 0
         start = said = time.monotonic()
         for entry in files:
@@ -138,3 +141,4 @@ class ActionModule(ActionBase):
                 said = now
         if time.monotonic() - start > _copy.QUIET_SECONDS:
             display.display(f"model | {self.host}: {_copy.progress(total, total, time.monotonic() - start)}")
+        return total

@@ -65,6 +65,10 @@ copied_bytes:
   description: Their size.
   returned: success
   type: int
+sent_bytes:
+  description: What had to be sent. Files that an interrupted copy had brought are not sent again.
+  returned: success
+  type: int
 replaced:
   description: Those of them that were there with other content.
   returned: success
