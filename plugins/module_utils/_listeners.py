@@ -48,7 +48,7 @@ def parse_ss(text: str) -> list[Listener]:
         owner = re.search(r'\(\("([^"]*)",pid=(\d+)', line)
         listeners.append(
             Listener(
-                address=address.strip("[]").split("%")[0],
+                address=address.split("%")[0].strip("[]"),
                 port=int(port),
                 pid=int(owner.group(2)) if owner else 0,
                 process=owner.group(1) if owner else "",

@@ -130,7 +130,7 @@ def parse_supervisorctl_status(text: str) -> dict[str, Running]:
     result = {}
     for line in text.splitlines():
         words = line.split()
-        if len(words) < 2 or not words[1].isupper():
+        if len(words) < 2 or words[0].endswith(":") or not words[1].isupper():
             continue
         pid = int(words[3].rstrip(",")) if words[1] == "RUNNING" and len(words) > 3 and words[2] == "pid" else 0
         active = words[1] in ("RUNNING", "STARTING", "STOPPING")

@@ -1,0 +1,113 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who listens on our ports, and which Rays are not ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _listeners
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Listener, Process
+
+OURS = (8000, 8265, 6379, 6380, 10001, 52365)
+
+
+def captured(fixtures: Path, name: str) -> list[Listener]:
+    return _listeners.parse_ss((fixtures / "ss" / name).read_text(encoding="utf-8"))
+
+
+def test_the_sockets_of_a_head(fixtures: Path) -> None:
+    found = captured(fixtures, "head")
+    assert len(found) == 33
+    for listener in (
+        Listener("10.237.0.11", 8000, 1847, "vllm"),
+        Listener("*", 6379, 150, "gcs_server"),
+        Listener("::", 22, 49, "sshd"),
+        Listener("::ffff:127.0.0.1", 10001, 185, "python"),
+        Listener("127.0.0.1", 8265, 186, "python"),
+    ):
+        assert listener in found
+
+
+@pytest.mark.parametrize(
+    ("line", "listener"),
+    [
+        pytest.param("LISTEN 0 128 0.0.0.0:22 0.0.0.0:*", Listener("0.0.0.0", 22, 0, ""), id="owner-not-seen"),
+        pytest.param("LISTEN 0 5 127.0.0.53%lo:53 0.0.0.0:*", Listener("127.0.0.53", 53, 0, ""), id="with-a-nic"),
+        pytest.param("LISTEN 0 5 [fe80::1]%eno1:80 [::]:*", Listener("fe80::1", 80, 0, ""), id="ipv6-with-a-nic"),
+        pytest.param(
+            'LISTEN 0 5 *:80 *:* users:(("a b",pid=7,fd=3),("c",pid=8,fd=3))', Listener("*", 80, 7, "a b"), id="several"
+        ),
+    ],
+)
+def test_other_forms(line: str, listener: Listener) -> None:
+    assert _listeners.parse_ss(line) == [listener]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "State Recv-Q Send-Q Local:Port", "ESTAB 0 0 192.0.2.1:22 192.0.2.2:5"])
+def test_what_is_no_listener_is_passed_over(text: str) -> None:
+    assert _listeners.parse_ss(text) == []
+
+
+def tree(*rows: tuple[int, int, str, str]) -> dict[int, Process]:
+    return {pid: Process(pid, parent, name, "root", unit) for pid, parent, name, unit in rows}
+
+
+# 138 is the main process of our node's unit, 1847 that of our engine.
+PROCESSES = tree(
+    (138, 1, "ray", "vllm-ray-node@default.service"),
+    (150, 138, "gcs_server", "vllm-ray-node@default.service"),
+    (447, 138, "raylet", "vllm-ray-node@default.service"),
+    (470, 447, "python", "vllm-ray-node@default.service"),
+    (185, 138, "python", "vllm-ray-node@default.service"),
+    (186, 138, "python", "vllm-ray-node@default.service"),
+    (1847, 1, "vllm", "vllm-ray-serve@default-main.service"),
+)
+
+
+@pytest.mark.parametrize(
+    ("own", "foreign"),
+    [
+        pytest.param((138, 1847), [], id="all-ours"),
+        pytest.param((138,), [8000], id="an-engine-of-another"),
+        pytest.param((1847,), [6379, 6380, 8265, 10001, 10001, 52365, 52365], id="a-ray-of-another"),
+    ],
+)
+def test_foreign_listeners(fixtures: Path, own: tuple[int, ...], foreign: list[int]) -> None:
+    found = _listeners.foreign_listeners(captured(fixtures, "head"), OURS, own, PROCESSES)
+    assert sorted(listener.port for listener in found) == foreign
+
+
+def test_a_port_that_is_not_ours_does_not_matter(fixtures: Path) -> None:
+    assert _listeners.foreign_listeners(captured(fixtures, "head"), (), (), PROCESSES) == []
+
+
+def test_a_listener_whose_owner_is_not_seen_is_foreign() -> None:
+    assert _listeners.foreign_listeners([Listener("*", 8000, 0, "")], OURS, (138,), PROCESSES)
+
+
+def test_descent_ends_where_processes_went_away_or_go_in_a_circle() -> None:
+    assert _listeners.is_descendant(470, {138}, PROCESSES)
+    assert not _listeners.is_descendant(470, {1}, PROCESSES)
+    assert not _listeners.is_descendant(99, {138}, PROCESSES)
+    assert not _listeners.is_descendant(5, {138}, tree((5, 6, "a", ""), (6, 5, "b", "")))
+
+
+def test_a_ray_of_a_sister_cluster_is_ours_too_and_one_by_hand_is_not() -> None:
+    others = tree(
+        (700, 1, "raylet", "vllm-ray-node@second.service"),
+        (800, 1, "raylet", "session-3.scope"),
+        (801, 800, "python", ""),
+        (802, 1, "gcs_server", ""),
+    )
+    found = _listeners.foreign_ray({**PROCESSES, **others}, {138})
+    assert [process.pid for process in found] == [800, 802]
+
+
+def test_a_ray_below_our_supervisor_is_ours() -> None:
+    processes = tree((20, 1, "ray", ""), (21, 20, "raylet", ""))
+    assert _listeners.foreign_ray(processes, {20}) == []
+    assert [process.pid for process in _listeners.foreign_ray(processes, set())] == [21]

@@ -1,0 +1,99 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a set of services must do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _service_set
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set import Running, Service, Verdict
+
+NODE, SERVE = "vllm-ray-node@default", "vllm-ray-serve@default-main"
+UNIT, SCRIPT = "/etc/systemd/system/node.service", "/etc/vllm-ray/default/node.sh"
+SERVICE = Service(NODE, UNIT, "[Unit]\n", "/var/lib/started/node", (UNIT, SCRIPT))
+GONE = Service(NODE, UNIT, "", "/var/lib/started/node", (UNIT,), state="absent")
+UP = Running(active=True, enabled=True, exists=True, pid=7, state="active")
+WANTED = {UNIT: "a" * 64, SCRIPT: "b" * 64}
+STALE = {UNIT: "a" * 64, SCRIPT: "c" * 64}
+CHANGED = f"{SCRIPT} is not what {NODE} was started with"
+UNKNOWN = f"{NODE} runs without a record of what it was started with"
+ELSEWHERE = f"{NODE} runs here and the plan has it elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("service", "running", "started", "may_stop", "verdict"),
+    [
+        pytest.param(SERVICE, UP, WANTED, False, Verdict("none"), id="runs-on-the-right-files"),
+        pytest.param(SERVICE, UP, {**WANTED, "/x": "d" * 64}, False, Verdict("none"), id="other-files-do-not-matter"),
+        pytest.param(SERVICE, UP, STALE, True, Verdict("restart", [CHANGED]), id="stale"),
+        pytest.param(SERVICE, UP, STALE, False, Verdict("hold", [CHANGED]), id="stale-without-consent"),
+        pytest.param(
+            SERVICE, UP, {UNIT: "a" * 64}, False, Verdict("hold", [CHANGED]), id="started-before-there-was-the-file"
+        ),
+        pytest.param(SERVICE, UP, {}, False, Verdict("hold", [UNKNOWN]), id="no-record"),
+        pytest.param(SERVICE, UP, {}, True, Verdict("restart", [UNKNOWN]), id="no-record-with-consent"),
+        pytest.param(SERVICE, Running(), WANTED, False, Verdict("start", [f"{NODE} is inactive"]), id="down"),
+        pytest.param(SERVICE, Running(state="failed"), {}, False, Verdict("start", [f"{NODE} is failed"]), id="failed"),
+        pytest.param(GONE, Running(), WANTED, False, Verdict("none"), id="gone"),
+        pytest.param(GONE, UP, WANTED, True, Verdict("stop", [ELSEWHERE]), id="to-go"),
+        pytest.param(GONE, UP, WANTED, False, Verdict("hold", [ELSEWHERE]), id="to-go-without-consent"),
+    ],
+)
+def test_decide(service: Service, running: Running, started: dict[str, str], may_stop: bool, verdict: Verdict) -> None:
+    assert _service_set.decide(service, running, started, WANTED, may_stop) == verdict
+
+
+@pytest.mark.parametrize(
+    ("action", "held"), [("hold", {UNIT, SCRIPT}), ("restart", set()), ("none", set()), ("start", set())]
+)
+def test_files_of_a_held_service_stay(action: str, held: set[str]) -> None:
+    assert _service_set.held_paths([SERVICE], {NODE: Verdict(action)}) == held
+
+
+def test_sums() -> None:
+    line = f"{_service_set.sha256('x')}  /etc/a file"
+    assert _service_set.parse_sums(f"{line}\nsha256sum: /etc/b: No such file\n\n") == {
+        "/etc/a file": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    }
+
+
+def test_running_units(fixtures: Path) -> None:
+    text = (fixtures / "systemctl" / "running").read_text(encoding="utf-8")
+    assert _service_set.parse_systemctl_show(text) == {
+        f"{NODE}.service": Running(True, True, True, False, 138, "active"),
+        f"{SERVE}.service": Running(True, True, True, False, 1847, "active"),
+        "nothing-here.service": Running(),
+        "ssh.service": Running(True, True, True, False, 49, "active"),
+    }
+
+
+def test_a_unit_between_two_restarts_does_not_run(fixtures: Path) -> None:
+    text = (fixtures / "systemctl" / "auto_restart").read_text(encoding="utf-8")
+    units = _service_set.parse_systemctl_show(text)
+    assert units[f"{SERVE}.service"] == Running(False, False, True, False, 0, "failed")
+    assert units[f"{NODE}.service"].active
+
+
+def test_a_unit_whose_file_changed() -> None:
+    text = "Id=a.service\nLoadState=loaded\nActiveState=active\nNeedDaemonReload=yes\n"
+    assert _service_set.parse_systemctl_show(text)["a.service"].reload_needed
+
+
+def test_programs_of_supervisor(fixtures: Path) -> None:
+    text = (fixtures / "supervisorctl" / "status").read_text(encoding="utf-8")
+    assert _service_set.parse_supervisorctl_status(text) == {
+        NODE: Running(True, True, True, False, 20248, "running"),
+        SERVE: Running(False, True, True, False, 0, "backoff"),
+        "vllm-ray-serve@default-fatal": Running(False, True, True, False, 0, "fatal"),
+        "vllm-ray-serve@default-starting": Running(True, True, True, False, 0, "starting"),
+        "vllm-ray-serve@default-stopped": Running(False, True, True, False, 0, "stopped"),
+    }
+
+
+@pytest.mark.parametrize("text", ["", "unix:///run/s.sock no such file\n", "nothing: ERROR (no such process)\n"])
+def test_no_programs(text: str) -> None:
+    assert _service_set.parse_supervisorctl_status(text) == {}
