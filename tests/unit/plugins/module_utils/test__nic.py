@@ -69,9 +69,7 @@ ALL = [LOOPBACK, DOWN, MANAGEMENT, FAST6, FAST, SECOND]
     [
         pytest.param(ALL, [ROUTE], None, None, "192.0.2.11", id="route-to-the-peer"),
         pytest.param(ALL, [("eno1", "198.51.100.11"), ROUTE, ROUTE], None, None, "192.0.2.11", id="most-peers"),
-        pytest.param(
-            ALL, [("eno1", "198.51.100.11"), ROUTE], None, None, "198.51.100.11", id="a-tie-goes-to-the-first"
-        ),
+        pytest.param(ALL, [("eno1", "198.51.100.11"), ROUTE], None, None, "198.51.100.11", id="a-tie"),
         pytest.param(ALL, [("ens1", "fd00::11")], None, None, "fd00::11", id="ipv6-route"),
         pytest.param(ALL, [("lo", "127.0.0.1")], None, None, "198.51.100.11", id="loopback-is-no-cluster-nic"),
         pytest.param(ALL, [], None, None, "198.51.100.11", id="no-route-takes-what-is-up"),

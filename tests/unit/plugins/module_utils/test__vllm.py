@@ -70,9 +70,9 @@ def test_a_request_names_the_model_but_for_one_that_does() -> None:
         ),
         pytest.param(
             "rank_memory.log",
-            "(RayWorkerProc pid=19527) (Worker_PP0 pid=19527) ValueError: Available memory on node 0 (8.85/16.84 GiB) on"
-            " kv cache allocation is less than requested memory for kv (100000.0 GiB). Decrease --kv-cache-memory-bytes,"
-            " VLLM_CPU_KVCACHE_SPACE, or reduce CPU memory used by other processes.",
+            "(RayWorkerProc pid=19527) (Worker_PP0 pid=19527) ValueError: Available memory on node 0 (8.85/16.84 GiB) "
+            "on kv cache allocation is less than requested memory for kv (100000.0 GiB). Decrease "
+            "--kv-cache-memory-bytes, VLLM_CPU_KVCACHE_SPACE, or reduce CPU memory used by other processes.",
             id="a-rank-fails",
         ),
     ],
@@ -126,9 +126,7 @@ def test_a_log_without_a_start_is_taken_whole() -> None:
             id="logger",
         ),
         pytest.param(
-            [
-                "\x1b[36m(RayWorkerProc pid=2, ip=192.0.2.12)\x1b[0m (Worker_PP1 pid=2) INFO 11-21 11:29:01 [x.py:68] Loading."
-            ],
+            ["\x1b[36m(RayWorkerProc pid=2, ip=::1)\x1b[0m (Worker_PP1 pid=2) INFO 11-21 11:29:01 [x:1] Loading."],
             "Loading.",
             id="rank-in-colour",
         ),
