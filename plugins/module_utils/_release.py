@@ -143,12 +143,6 @@ def same_python_problem(found: Python | None, wanted: Python) -> dict[str, str] 
     )
 
 
-def parse_pyvenv(text: str) -> dict[str, str]:
-    """Return the settings of a pyvenv.cfg."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
-    return {key.strip(): value.strip() for key, _sep, value in pairs}
-
-
 # --- Drivers ---------------------------------------------------------------------------------------------------------
 
 
@@ -286,7 +280,6 @@ def uv_environment(sources: Sources, cache: str = "", python_mirror: str = "") -
         # As pip: the best version wins, wherever it is. The lock's hashes say what it must be.
         "UV_INDEX_STRATEGY": "unsafe-best-match",
         "UV_FIND_LINKS": ",".join(sources.find_links),
-        "UV_NO_INDEX": "1" if sources.no_index else "",
         "UV_HTTP_TIMEOUT": sources.timeout,
         "UV_INSECURE_HOST": " ".join(sources.trusted_hosts),
         "UV_CACHE_DIR": cache,
@@ -336,11 +329,11 @@ def venv_argv(uv: str, python: str, tree: str) -> list[str]:
     return [uv, "venv", "--quiet", "--relocatable", "--no-project", "--python", python, tree]
 
 
-def sync_argv(uv: str, tree: str, lock: str, torch_backend: str = "") -> list[str]:
+def sync_argv(uv: str, tree: str, lock: str, torch_backend: str = "", no_index: bool = False) -> list[str]:
     """Return the command that makes an environment hold exactly the packages of a lock, with its hashes."""
-    backend = ["--torch-backend", torch_backend] if torch_backend else []
-    python = f"{tree}/bin/python"
-    return [uv, "pip", "sync", "--no-build", "--compile-bytecode", *backend, "--python", python, lock]
+    options = ["--torch-backend", torch_backend] if torch_backend else []
+    options += ["--no-index"] if no_index else []
+    return [uv, "pip", "sync", "--no-build", "--compile-bytecode", *options, "--python", f"{tree}/bin/python", lock]
 
 
 def python_install_argv(uv: str, version: str, directory: str) -> list[str]:

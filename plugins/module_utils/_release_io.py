@@ -426,7 +426,7 @@ class Build:
         with self.timed("packages"):
             base = self.interpreter(uv, python, staging, environment)
             self.must(_release.venv_argv(uv, base, f"{staging}/tree"), environment)
-            self.sync(uv, f"{staging}/tree", environment)
+            self.sync(uv, f"{staging}/tree", environment, sources.no_index)
             if python.managed:
                 adopt(base, f"{staging}/tree", path)
         with self.timed("manifest"):
@@ -441,11 +441,11 @@ class Build:
         self.must(_release.python_install_argv(uv, python.version, f"{staging}/python"), environment)
         return os.path.realpath(sorted(glob.glob(f"{glob.escape(staging)}/python/*/bin/python3"))[0])
 
-    def sync(self, uv: str, tree: str, environment: Mapping[str, str]) -> None:
+    def sync(self, uv: str, tree: str, environment: Mapping[str, str], no_index: bool) -> None:
         lock = f"{self.params['recipe_dir']}/{self.params['lock']}.lock"
         backend = self.params["torch_backend"] or ""
-        said = self.run(_release.sync_argv(uv, tree, lock, backend), environment)
-        if said and not backend and _release.lacks_cpu_torch(said):
+        said = self.run(_release.sync_argv(uv, tree, lock, backend, no_index), environment)
+        if said and not backend and not no_index and _release.lacks_cpu_torch(said):
             # No source has torch's build for the CPU: it is in PyTorch's own index.
             second = self.run(_release.sync_argv(uv, tree, lock, "cpu"), environment)
             said = f"{said}\nand from PyTorch's index: {second}" if second else ""
