@@ -13,6 +13,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _screen
 display = Display()
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
+    "endpoint": {"type": "dict", "required": True},
     "nodes": {"type": "list", "elements": "str", "required": True},
     "models": {"type": "list", "elements": "str", "required": True},
     "answers": {"type": "list", "elements": "dict", "required": True},
@@ -36,14 +37,19 @@ class ActionModule(ActionBase):
         }
         held = {host: reasons for host, reasons in held.items() if reasons}
         screen = _screen.proof(
-            arguments["plan"], arguments["nodes"], arguments["models"], arguments["answers"], arguments["key_file"]
+            arguments["plan"],
+            arguments["endpoint"],
+            arguments["nodes"],
+            arguments["models"],
+            arguments["answers"],
+            arguments["key_file"],
         )
         display.display(screen + _screen.held(held))
         return {
             **result,
             "changed": False,
             "held": held,
-            "snippets": _screen.snippets(arguments["plan"], arguments["key_file"]),
+            "snippets": _screen.snippets(arguments["endpoint"], arguments["key_file"]),
         }
 
 

@@ -47,6 +47,8 @@ class ActionModule(ActionBase):
             waited = time.monotonic() - start
             if answer["ready"] or self._task.check_mode:
                 return {**result, "changed": False, "seconds": round(waited, 1), **answer}
+            if answer["final"]:
+                return self._give_up(result, "its answer is not the wanted one (vllm_ray_proof)", answer, {})
             log: dict[str, t.Any] = {}
             if time.monotonic() - said >= PROGRESS or restarts is None:
                 said = time.monotonic()
@@ -78,5 +80,5 @@ class ActionModule(ActionBase):
             **answer,
             "failed": True,
             "msg": f"The engine does not serve: {what}. {cause}",
-            "tail": log["tail"],
+            "tail": log.get("tail", []),
         }

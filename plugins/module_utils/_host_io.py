@@ -167,12 +167,13 @@ def engine(module: AnsibleModule) -> dict[str, t.Any]:
         return {"serving": False, "why": "no engine here"}
     try:
         config = json.loads(text)
-        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config["host"], config["host"])
-        url = f"http://{gcs_address(address, config['port'])}/v1/completions"
-        body = {"model": config["served-model-name"], "prompt": "a", "max_tokens": 1}
-        request_json(url, read_secret(module.params["engine_key_file"]), body, seconds=10)
-    except Refused as error:
-        return {"serving": "timed out" in str(error), "why": str(error)}
+        address = {"0.0.0.0": module.params["address"] or "127.0.0.1", "::": "::1"}.get(config["host"], config["host"])
+        serves = {"url": f"http://{gcs_address(address, config['port'])}", "model": config["served-model-name"]}
     except (ValueError, KeyError) as error:
         return {"serving": False, "why": f"{module.params['engine_config']}: {error!r}"}
-    return {"serving": True, "why": ""}
+    body = {"model": serves["model"], "prompt": "a", "max_tokens": 1}
+    try:
+        request_json(f"{serves['url']}/v1/completions", read_secret(module.params["engine_key_file"]), body, seconds=10)
+    except Refused as error:
+        return {"serving": "timed out" in str(error), "why": str(error), **serves}
+    return {"serving": True, "why": "", **serves}

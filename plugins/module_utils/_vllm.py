@@ -35,11 +35,12 @@ _LOGGER = re.compile(r"(?:ERROR|CRITICAL|FATAL|INFO|WARNING|DEBUG) \d\S* \d\S* (
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one proof."""
+    """What came of one proof. final: whether asking again would give the same."""
 
     ok: bool
     text: str
     why: str
+    final: bool = True
 
     def as_dict(self) -> dict[str, t.Any]:
         return asdict(self)

@@ -70,10 +70,15 @@ models:
   type: list
   elements: str
 answers:
-  description: What came of each completion, with ok, text and why.
+  description: What came of each completion, with ok, text, why and final.
   returned: always
   type: list
   elements: dict
+final:
+  description: Whether the engine answered and asking again would not help, because it refuses the request or says
+    something else than expected.
+  returned: always
+  type: bool
 why:
   description: Why the engine is not ready.
   returned: always
@@ -108,7 +113,7 @@ def ask(url: str, key: str, model: str, proof: dict) -> Answer:
     try:
         answer = request_json(f"{url}/v1/chat/completions", key, body, proof["seconds"])
     except Refused as error:
-        return Answer(False, "", str(error))
+        return Answer(False, "", str(error), final=400 <= error.status < 500)
     return judge(answer, proof["expect"])
 
 
@@ -118,11 +123,15 @@ def main() -> None:
     try:
         models = [entry["id"] for entry in request_json(f"{url}/v1/models", key)["data"]]
     except Refused as error:
-        module.exit_json(changed=False, ready=False, models=[], answers=[], why=f"{url}: {error}")
+        module.exit_json(changed=False, ready=False, models=[], answers=[], final=False, why=f"{url}: {error}")
     answers = [ask(url, key, model, proof) for proof in module.params["proof"]]
-    why = next((answer.why for answer in answers if not answer.ok), "")
     module.exit_json(
-        changed=False, ready=not why, models=models, answers=[answer.as_dict() for answer in answers], why=why
+        changed=False,
+        ready=all(answer.ok for answer in answers),
+        models=models,
+        answers=[answer.as_dict() for answer in answers],
+        final=any(answer.final and not answer.ok for answer in answers),
+        why=next((answer.why for answer in answers if not answer.ok), ""),
     )
 
 

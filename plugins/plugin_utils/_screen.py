@@ -59,9 +59,11 @@ def render(plan: Mapping[str, t.Any]) -> str:
     return "\n".join(lines)
 
 
-def snippets(plan: Mapping[str, t.Any], key_file: str) -> dict[str, str]:
-    """Return how to ask the engine, ready to paste: by curl, and by the OpenAI client. No key stands in them."""
-    endpoint = plan["engine"]["endpoint"]
+def snippets(endpoint: Mapping[str, str], key_file: str) -> dict[str, str]:
+    """Return how to ask the engine, ready to paste: by curl, and by the OpenAI client. No key stands in them.
+
+    endpoint: url and model of what serves.
+    """
     question = "What is vllm_ray.cluster?"
     body = json.dumps({"model": endpoint["model"], "messages": [{"role": "user", "content": question}]})
     curl = (
@@ -84,14 +86,15 @@ def snippets(plan: Mapping[str, t.Any], key_file: str) -> dict[str, str]:
 
 def proof(
     plan: Mapping[str, t.Any],
+    endpoint: Mapping[str, str],
     nodes: Sequence[str],
     models: Sequence[str],
     answers: Sequence[Mapping[str, t.Any]],
     key_file: str,
 ) -> str:
     """Return the screen that ends a run: what was proved and how to use it."""
-    engine, ways = plan["engine"], snippets(plan, key_file)
-    served = f"{engine['endpoint']['url']}/v1 serves {', '.join(models)} with TP={engine['tp']} PP={engine['pp']}"
+    engine, ways = plan["engine"], snippets(endpoint, key_file)
+    served = f"{endpoint['url']}/v1 serves {', '.join(models)} with TP={engine['tp']} PP={engine['pp']}"
     lines = ["", f"READY {served}"]
     lines += [f"  node    {line}" for line in nodes]
     lines += [f"  answer  {answer['text']}" for answer in answers]
