@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
             "manager": "systemd" if settings["vllm_ray_scope"] == "system" else "supervisor",
             "supervisor_directory": place.config,
             "supervisor_bin": f"{place.config}/current/bin",
-            "paths": [place.releases, place.models, *([model] if model.startswith("/") else [])],
+            "paths": [place.root, place.models, *([model] if model.startswith("/") else [])],
             "record": f"{place.config}/record.json",
             "engine_config": f"{place.config}/serve-{_plan.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",

@@ -20,8 +20,7 @@ RAY_DIRECTORY_MAXIMUM = 107 - 64
 class Paths:
     """The directories of one cluster on one host; all absolute unless they start with ~."""
 
-    releases: str
-    tools: str
+    root: str
     config: str
     state: str
     models: str
@@ -44,8 +43,7 @@ def paths(settings: Mapping[str, t.Any], home: str = "~") -> Paths:
     cluster = settings["vllm_ray_cluster"]
     here = f"{config}/{cluster}"
     return Paths(
-        releases=f"{root}/releases",
-        tools=f"{root}/tools",
+        root=root,
         config=here,
         state=f"{state}/{cluster}",
         models=settings.get("vllm_ray_model_root") or f"{state}/models",

@@ -18,8 +18,9 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 ENGINE = "main"
-# On CPU hosts there is seldom a compiler, and vLLM takes half of the memory for its cache unless told otherwise.
-CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1"}
+# On CPU hosts there is seldom a compiler (some layers call torch.compile in spite of eager mode), and vLLM takes half
+# of the memory for its cache unless told otherwise.
+CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
 CPU_SERVE_ARGS = {"enforce-eager": True}
 # Ports on every host, and those of the head alone: {variable: what listens}.
 NODE_PORTS = {
@@ -58,6 +59,10 @@ class Host:
     @property
     def is_head(self) -> bool:
         return "head" in self.groups
+
+    @property
+    def paths(self) -> Paths:
+        return paths(self.settings, (self.look or {}).get("host", {}).get("home", "~"))
 
 
 def unit_names(cluster: str) -> tuple[str, str]:
@@ -115,7 +120,8 @@ def check_addresses(addresses: Mapping[str, str]) -> list[Problem]:
             host,
             "address",
             "error",
-            f"cluster address {address}, also of {', '.join(h for h, a in addresses.items() if a == address and h != host)}",
+            f"cluster address {address}, also of "
+            + ", ".join(other for other, its in addresses.items() if its == address and other != host),
             "an address of its own",
             "remove the double entry, or set vllm_ray_address or vllm_ray_nic for this host",
         )
@@ -177,11 +183,16 @@ def is_supported(distribution: Mapping[str, str]) -> bool:
     return version >= {"debian": 12.0, "ubuntu": 22.04}.get(distribution["id"], 1e9)
 
 
-def gpu_indices(host: Host, accelerator: str) -> list[int]:
-    """Return the indices of the GPUs that the cluster may use on a host; a CPU host counts as one."""
+def gpu_indices(host: Host, accelerator: str, known: Mapping[str, t.Any]) -> list[int]:
+    """Return the indices of the GPUs that the cluster may use on a host; a CPU host counts as one.
+
+    known: the host's part of the record, which tells how many there were where the host was not looked at.
+    """
+    if host.look is None:
+        return list(range(known.get("gpus", 0)))
     if accelerator == "cpu":
         return [0]
-    have = [gpu["index"] for gpu in (host.look or {}).get("host", {}).get("gpus", [])]
+    have = [gpu["index"] for gpu in host.look["host"]["gpus"]]
     wished = host.settings.get("vllm_ray_gpus")
     return [index for index in have if wished is None or index in wished]
 
@@ -215,8 +226,8 @@ def choose_layout(
     ordered = {serve_host: offer[serve_host], **offer}
     fresh = _layout.place(ordered, *_layout.sizes(ordered, tp, pp))
     old = _layout.from_record(record)
-    if old is None:
-        return Engine(fresh, False, unused_notes(fresh, offer))
+    if old is None or old == fresh:
+        return Engine(fresh, old == fresh, unused_notes(fresh, offer))
     why_not = _layout.still_fits(old, offer, serve_host, tp, pp)
     sizes = f"TP={fresh.tp} PP={fresh.pp}"
     if not may_change and (why_not or (fresh != old and head.settings["vllm_ray_relayout"])):
@@ -290,8 +301,7 @@ def host_part(
     used: Mapping[str, int],
 ) -> dict[str, t.Any]:
     """Return the plan's part for one host, from which playbooks make role variables."""
-    place = paths(host.settings, (host.look or {}).get("host", {}).get("home", "~"))
-    indices = gpu_indices(host, kind)
+    indices = gpu_indices(host, kind, address)
     engine_gpus = indices[: engine.layout.gpus.get(host.name, 0)]
     # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
     # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
@@ -310,7 +320,7 @@ def host_part(
         "engine_gpus": engine_gpus,
         "env": {name: str(value) for name, value in environment.items()},
         "may_stop": may_stop(host, serving, used),
-        "paths": place.as_dict(),
+        "paths": host.paths.as_dict(),
         "settings": {name: value for name, value in host.settings.items() if "token" not in name},
     }
 
@@ -324,7 +334,7 @@ def check_paths(place: Paths, host: str) -> list[Problem]:
     return [Problem(host, "path", "error", found, f"at most {RAY_DIRECTORY_MAXIMUM} for Ray's sockets", fix)]
 
 
-def model_plan(head: Host, hosts: Sequence[Host], place: Paths, controller_has: bool) -> tuple[dict[str, t.Any], list[Problem]]:
+def model_plan(head: Host, hosts: Sequence[Host], controller_has: bool) -> tuple[dict[str, t.Any], list[Problem]]:
     """Decide where the model comes from and where it lies on every host."""
     wish, source = head.settings["vllm_ray_model"], head.settings["vllm_ray_model_source"]
     if not wish:
@@ -337,9 +347,9 @@ def model_plan(head: Host, hosts: Sequence[Host], place: Paths, controller_has: 
     if source == "host":
         path = wish
     elif source == "controller":
-        path = f"{place.models}/{name}"
+        path = f"{head.paths.models}/{name}"
     else:
-        path = f"{place.models}/{name.replace('/', '--')}"
+        path = f"{head.paths.models}/{name.replace('/', '--')}"
     problems = []
     if (source == "host" and not here) or (source == "controller" and not controller_has):
         where = "on the controller" if source == "controller" else "on any host"
@@ -367,38 +377,64 @@ def make_plan(
         fix = "name a host of the cluster in vllm_ray_serve_host"
         problems.append(Problem("-", "inventory", "error", f"serve host {serve_host}", "a host of the cluster", fix))
         serve_host = head.name
+    serving = any((host.look or {}).get("engine", {}).get("serving") for host in hosts)
+    may_change = not serving or head.settings["vllm_ray_restart"]
+    wished, serve_host = serve_host, serve_host if may_change else serves_now(record, hosts) or serve_host
     kind = accelerator(head)
     known = record.get("hosts", {})
     for host in hosts:
         problems += check_host(host, host.name == serve_host)
-        problems += check_paths(paths(host.settings, (host.look or {}).get("host", {}).get("home", "~")), host.name)
+        problems += check_paths(host.paths, host.name)
     addresses: dict[str, t.Any] = {
         host.name: (host.look["network"]["cluster_nic"] if host.look else known.get(host.name)) for host in hosts
     }
     addresses = {name: value for name, value in addresses.items() if value}
     problems += check_addresses({name: value["address"] for name, value in addresses.items()})
+    old = _layout.from_record(record)
     offer = {
-        host.name: len(gpu_indices(host, kind)) if host.look else known.get(host.name, {}).get("gpus", 0)
+        host.name: len(gpu_indices(host, kind, known.get(host.name, {})))
         for host in hosts
-        if host.name in addresses
+        if host.name in addresses and not (may_be_absent(host) and not (old and host.name in old.gpus))
     }
-    model, model_problems = model_plan(head, hosts, paths(head.settings, (head.look or {}).get("host", {}).get("home", "~")), controller_has_model)
+    model, model_problems = model_plan(head, hosts, controller_has_model)
     problems += model_problems
     plan: dict[str, t.Any] = {"cluster": head.settings["vllm_ray_cluster"], "head": head.name, "accelerator": kind}
     engine = None
-    serving = any((host.look or {}).get("engine", {}).get("serving") for host in hosts)
     if serve_host in offer:
         try:
-            engine = choose_layout(offer, head, serve_host, record, not serving or head.settings["vllm_ray_restart"])
+            engine = choose_layout(offer, head, serve_host, record, may_change)
         except _layout.LayoutError as error:
             fix = f"set smaller {_layout.TP} or {_layout.PP} in vllm_ray_serve_args, or add hosts"
             problems.append(Problem("-", "layout", "error", str(error), "as many GPUs as the engine needs", fix))
     used = engine.layout.gpus if engine else {}
     problems += check_absent(hosts, used, known)
-    if engine:
+    gone = [name for name in used if name not in addresses]
+    problems += [removed_while_it_serves(name) for name in gone]
+    if engine and serve_host != wished:
+        note = f"the serve host would change to {wished}, which stops the engine: -e vllm_ray_restart=true"
+        engine.notes.insert(0, note)
+    if engine and not gone:
         plan.update(complete(hosts, head, serve_host, addresses, engine, kind, model, record, controllers, serving))
     plan["problems"] = [problem.as_dict() for problem in problems]
     return plan
+
+
+def serves_now(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> str | None:
+    """Return the serve host of the record, if it is still in the inventory."""
+    name = (record.get("engine") or {}).get("serve_host")
+    return name if name in [host.name for host in hosts] else None
+
+
+def may_be_absent(host: Host) -> bool:
+    """Tell whether a host did not answer and the user goes on without it."""
+    return host.look is None and not host.limited and bool(host.settings["vllm_ray_absent_ok"])
+
+
+def removed_while_it_serves(host: str) -> Problem:
+    """Return the problem of a host that left the inventory while an engine that may not be stopped uses it."""
+    found = "the engine uses it, and the inventory has it no more"
+    fix = "put it back, or let the engine be stopped and laid out anew by -e vllm_ray_restart=true"
+    return Problem(host, "layout", "error", found, "a host of the inventory", fix)
 
 
 def play_groups(host: Host, serves: bool) -> list[str]:
@@ -465,6 +501,7 @@ def complete(
             },
         },
         "names": {address["address"]: name for name, address in addresses.items()},
+        "release": {"builder": head.settings.get("vllm_ray_release_builder") or head.name},
         "model": dict(model),
         "members": [
             {"name": name, "groups": play_groups(by_name[name], name == serve_host)}
