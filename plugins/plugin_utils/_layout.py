@@ -36,8 +36,8 @@ class Layout:
 def sizes(offer: Mapping[str, int], tp: int | None, pp: int | None) -> tuple[int, int]:
     """Return (TP, PP) for the GPUs on offer per host, in the order in which hosts are used.
 
-    By default TP = GPUs per host (the smallest count where they differ) and PP = hosts. Where one size is given
-    the other is the largest that fits.
+    By default TP = GPUs per host and PP = hosts. Where the counts differ TP is the smallest one, and a host has as many
+    stages as fit. Where one size is given the other is the largest that fits.
     """
     total = sum(offer.values())
     if tp and pp:
@@ -47,7 +47,7 @@ def sizes(offer: Mapping[str, int], tp: int | None, pp: int | None) -> tuple[int
     if pp:
         return max(1, total // pp), pp
     counts = [count for count in offer.values() if count > 0]
-    return (min(counts), len(counts)) if counts else (1, 1)
+    return (min(counts), sum(count // min(counts) for count in counts)) if counts else (1, 1)
 
 
 def place(offer: Mapping[str, int], tp: int, pp: int) -> Layout:

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things lie on a host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _paths
+
+SYSTEM: dict[str, Any] = {"vllm_ray_scope": "system", "vllm_ray_cluster": "default"}
+USER: dict[str, Any] = {"vllm_ray_scope": "user", "vllm_ray_cluster": "default"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        pytest.param(
+            SYSTEM,
+            {
+                "root": "/opt/vllm-ray",
+                "config": "/etc/vllm-ray/default",
+                "state": "/var/lib/vllm-ray/default",
+                "models": "/var/lib/vllm-ray/models",
+                "manifests": "/var/lib/vllm-ray/manifests",
+                "ray": "/var/lib/vllm-ray/default/ray",
+                "units": "/etc/systemd/system",
+                "command": "/usr/local/bin/vllm-ray",
+            },
+            id="system",
+        ),
+        pytest.param(
+            USER,
+            {
+                "root": "/home/me/.vllm-ray",
+                "config": "/home/me/.vllm-ray/etc/default",
+                "state": "/home/me/.vllm-ray/default",
+                "ray": "/home/me/.vllm-ray/default/ray",
+                "units": "/home/me/.vllm-ray/etc/default/programs",
+                "command": "/home/me/.vllm-ray/bin/vllm-ray",
+            },
+            id="user",
+        ),
+        pytest.param(
+            {**SYSTEM, "vllm_ray_root": "/data/r", "vllm_ray_state_root": "/data/s", "vllm_ray_config_root": "/data/c"},
+            {"root": "/data/r", "state": "/data/s/default", "config": "/data/c/default"},
+            id="own-roots",
+        ),
+        pytest.param({**SYSTEM, "vllm_ray_model_root": "/models"}, {"models": "/models"}, id="own-models"),
+    ],
+)
+def test_paths(settings: dict[str, Any], wanted: dict[str, str]) -> None:
+    found = _paths.paths(settings, "/home/me").as_dict()
+    assert {name: found[name] for name in wanted} == wanted
+
+
+def test_the_longest_directory_leaves_rays_sockets_their_bytes() -> None:
+    socket = "/session_2026-11-21_11-02-59_896141_1234567/sockets/plasma_store"
+    assert len(socket) + _paths.RAY_DIRECTORY_MAXIMUM <= 107

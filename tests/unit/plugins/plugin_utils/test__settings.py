@@ -1,0 +1,83 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What users set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _settings
+
+GOOD: dict[str, Any] = {"vllm_ray_model": "/srv/demo", "ansible_host": "192.0.2.11", "other": 1}
+
+
+def test_defaults_are_filled_in() -> None:
+    settings = _settings.check("gpu01", GOOD)
+    assert settings.problems == []
+    assert settings.values["vllm_ray_model"] == "/srv/demo"
+    assert settings.values["vllm_ray_api_port"] == 8000
+    assert settings.values["vllm_ray_scope"] == "system"
+    assert settings.values["vllm_ray_nic"] is None
+    assert set(settings.values) == set(_settings.specification())
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("vllm_ray_modle", "did you mean vllm_ray_model?"),
+        ("vllm_ray_serve_arg", "did you mean vllm_ray_serve_args?"),
+        ("vllm_ray_apiport", "did you mean vllm_ray_api_port?"),
+        ("vllm_ray_zzzzzzzzzzzzzzzzzzzzzzzzzzzz", "remove it; the README lists the variables"),
+    ],
+)
+def test_an_unknown_variable(name: str, fix: str) -> None:
+    (problem,) = _settings.check("gpu01", {**GOOD, name: 1}).problems
+    assert problem.as_dict() == {
+        "host": "gpu01",
+        "check": "variable",
+        "severity": "error",
+        "found": f"unknown variable {name}",
+        "wanted": "a known vllm_ray_* variable",
+        "fix": fix,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param({"vllm_ray_api_port": "many"}, ("vllm_ray_api_port", "many"), id="no-number"),
+        pytest.param({"vllm_ray_scope": "root"}, ("vllm_ray_scope", "system, user", "root"), id="no-choice"),
+        pytest.param({"vllm_ray_serve_args": "--port 1"}, ("vllm_ray_serve_args",), id="no-dict"),
+        pytest.param({"vllm_ray_gpus": ["x"]}, ("vllm_ray_gpus",), id="no-list-of-numbers"),
+        pytest.param({"vllm_ray_proof": [{"expect": "x"}]}, ("request", "vllm_ray_proof"), id="nested"),
+    ],
+)
+def test_a_wrong_value(change: dict[str, Any], words: tuple[str, ...]) -> None:
+    (problem,) = _settings.check("gpu01", {**GOOD, **change}).problems
+    assert (problem.host, problem.severity) == ("gpu01", "error")
+    for word in words:
+        assert word in problem.found
+
+
+def test_the_model_is_required() -> None:
+    (problem,) = _settings.check("gpu01", {}).problems
+    assert "vllm_ray_model" in problem.found
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ({"vllm_ray_gpus": "0,2"}, [0, 2]),
+        ({"vllm_ray_gpus": [0]}, [0]),
+        ({"vllm_ray_restart": "true"}, True),
+        ({"vllm_ray_api_port": "8001"}, 8001),
+        ({"vllm_ray_serve_args": '{"max-model-len": 512}'}, {"max-model-len": 512}),
+    ],
+)
+def test_values_of_an_ini_file_or_a_command_line(given: dict[str, Any], value: Any) -> None:
+    settings = _settings.check("gpu01", {**GOOD, **given})
+    assert settings.problems == []
+    assert settings.values[next(iter(given))] == value
