@@ -1,0 +1,58 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of `vllm serve`."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _serve_config
+
+OPTIONS = "OPTIONS " + json.dumps(["--max-model-len", "--port", "--tensor-parallel-size"])
+
+
+@pytest.mark.parametrize(
+    ("stdout", "stderr", "text"),
+    [
+        pytest.param(
+            OPTIONS,
+            "usage: vllm [-h]\nvllm: error: unrecognized arguments: --tensor-parallel 2",
+            "unrecognized arguments: --tensor-parallel 2 (did you mean tensor-parallel-size for tensor-parallel?)",
+            id="nearest",
+        ),
+        pytest.param(
+            OPTIONS,
+            "vllm serve: error: argument --port: invalid int value: 'x'",
+            "argument --port: invalid int value: 'x'",
+            id="value",
+        ),
+        pytest.param(OPTIONS, "vllm: error: unrecognized arguments: --zzz", "unrecognized arguments: --zzz", id="none"),
+        pytest.param("", "Traceback\nImportError: libnuma.so.1\n", "ImportError: libnuma.so.1", id="no-parser"),
+        pytest.param("", "", "the parser gave no reason", id="silent"),
+    ],
+)
+def test_what_the_parser_says(stdout: str, stderr: str, text: str) -> None:
+    assert _serve_config.explain(stdout, stderr) == text
+
+
+def test_what_vllm_said(fixtures: Path) -> None:
+    stderr = (fixtures / "vllm" / "bad_option.log").read_text(encoding="utf-8")
+    assert _serve_config.explain(OPTIONS, stderr) == (
+        "unrecognized arguments: --max-model-length 512 (did you mean max-model-len for max-model-length?)"
+    )
+
+
+def test_a_check_is_known_by_release_and_options_in_any_order() -> None:
+    first = _serve_config.digest("/r", {"a": 1, "b": 2})
+    assert first == _serve_config.digest("/r", {"b": 2, "a": 1})
+    assert first != _serve_config.digest("/r", {"a": 1, "b": 3})
+    assert first != _serve_config.digest("/s", {"a": 1, "b": 2})
+
+
+def test_the_script_is_python() -> None:
+    ast.parse(_serve_config.SCRIPT)
