@@ -25,6 +25,10 @@ options:
     description: The plan, RV(vllm_ray.cluster.plan#module:plan).
     type: dict
     required: true
+  endpoint:
+    description: Where the engine that answered is reached, C(url) and C(model).
+    type: dict
+    required: true
   nodes:
     description: Lines of the node table, RV(vllm_ray.cluster.wait_for_ray#module:lines).
     type: list
@@ -57,6 +61,7 @@ EXAMPLES = r"""
 - name: Show the proof
   vllm_ray.cluster.proof:
     plan: "{{ __vllm_ray_plan.plan }}"
+    endpoint: "{{ __vllm_ray_plan.plan.engine.endpoint }}"
     nodes: "{{ table.lines }}"
     models: "{{ proof.models }}"
     answers: "{{ proof.answers }}"

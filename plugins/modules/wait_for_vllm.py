@@ -12,8 +12,8 @@ short_description: Wait until an engine answers with completions
 description:
   - Asks by M(vllm_ray.cluster.vllm_endpoint_info) until all completions come as wanted, and shows what the log says
     meanwhile.
-  - Fails as soon as the service was restarted by itself, with the first error of the first failing rank, and when the
-    time is up.
+  - Fails as soon as the service was restarted by itself, with the first error of the first failing rank, as soon as an
+    answer comes that is not the wanted one, and when the time is up.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.wait_module
@@ -105,6 +105,11 @@ why:
   returned: always
   type: str
   sample: ""
+final:
+  description: Whether waiting longer can't help, because an answer came that is not the wanted one.
+  returned: always
+  type: bool
+  sample: false
 tail:
   description: The last lines of the log.
   returned: failure
