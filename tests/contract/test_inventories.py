@@ -1,0 +1,103 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every example inventory is read by Ansible and planned without an error."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible.vars.manager import VariableManager
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _plan, _settings
+from ansible_collections.vllm_ray.cluster.tests.contract import walk
+
+DEMO_MODEL = str(walk.ROOT / "demo-model" / "model")
+# {inventory: (GPUs of each host, the layout that must come of it: TP, PP, executor)}
+PLANS = {
+    "cluster.ini": ((8, 8, 8), (8, 3, "ray")),
+    "inventories/cpu-lab/cluster.ini": ((0, 0, 0), (1, 3, "ray")),
+    "inventories/local/cluster.ini": ((0,), (1, 1, "mp")),
+    "inventories/mixed-gpus/cluster.ini": ((4, 2, 2), (2, 3, "ray")),
+    "inventories/one-host/cluster.ini": ((4,), (4, 1, "mp")),
+    "inventories/two-hosts/cluster.ini": ((4, 4), (4, 2, "ray")),
+}
+
+
+def look(number: int, gpus: int, nic: str) -> dict[str, Any]:
+    """Return what host_info says of a Debian host."""
+    address = f"192.0.2.{10 + number}"
+    return {
+        "host": {
+            "pid1": "systemd",
+            "os": {"id": "debian", "version": "12"},
+            "home": "/root",
+            "gpus": [{"index": index} for index in range(gpus)],
+            "present": [DEMO_MODEL, "/srv/models/Qwen3-32B"],
+            "record": None,
+        },
+        "network": {
+            "cluster_nic": {"nic": nic, "address": address, "mtu": 1500, "why": "holds the route"},
+            "addresses": [{"nic": nic, "address": address, "up": True}],
+            "peers_without_route": [],
+        },
+        "usage": {"services": {}, "ports_taken": [], "foreign_ray": []},
+        "engine": {"serving": False, "why": "no engine here"},
+    }
+
+
+def read(inventory: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+    """Return variables by host, and hosts by group, as Ansible has them in a play."""
+    loader = DataLoader()
+    loader.set_basedir(str(walk.ROOT))
+    manager = InventoryManager(loader=loader, sources=[str(inventory)])
+    variables = VariableManager(loader=loader, inventory=manager)
+    found = {}
+    for host in manager.get_hosts():
+        raw = variables.get_vars(host=host)
+        templar = Templar(loader=loader, variables=raw)
+        found[host.name] = {name: templar.template(raw[name]) for name in raw if name.startswith("vllm_ray_")}
+    return found, {name: [host.name for host in group.get_hosts()] for name, group in manager.groups.items()}
+
+
+def test_every_inventory_is_here() -> None:
+    files = [walk.ROOT / "cluster.ini", *walk.below("inventories", suffix="cluster.ini")]
+    assert sorted(path.relative_to(walk.ROOT).as_posix() for path in files) == sorted(PLANS)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_it_is_planned(name: str) -> None:
+    gpus, (tp, pp, executor) = PLANS[name]
+    hostvars, groups = read(walk.ROOT / name)
+    hosts = []
+    for number, (host, roles) in enumerate(_members.members(hostvars, groups).items(), 1):
+        checked = _settings.check(host, hostvars[host])
+        assert checked.problems == []
+        seen = look(number, gpus[number - 1], checked.values.get("vllm_ray_nic") or "eno1")
+        hosts.append(_plan.Host(host, roles, checked.values, seen))
+    assert len(hosts) == len(gpus)
+    plan = _plan.make_plan(hosts, ["192.0.2.1"], True, "head", "workers")
+    assert plan["problems"] == []
+    assert (plan["engine"]["tp"], plan["engine"]["pp"], plan["engine"]["executor"]) == (tp, pp, executor)
+
+
+def test_the_demo_asks_what_the_demo_model_knows() -> None:
+    known = {pair["question"]: pair["answer"] for pair in walk.load(walk.ROOT / "demo-model" / "answers.json")}
+    for name in ("local", "cpu-lab"):
+        for proof in walk.load_mapping(walk.ROOT / "inventories" / name / "group_vars" / "all.yml")["vllm_ray_proof"]:
+            assert known[proof["request"]["messages"][-1]["content"]] == proof["expect"]
+
+
+def test_the_controller_and_the_tests_have_the_same_ansible() -> None:
+    pins = {}
+    for name in ("requirements.txt", "tests/requirements.txt"):
+        text = (walk.ROOT / name).read_text(encoding="utf-8")
+        pins[name] = dict(re.findall(r"^([a-z][\w-]*)==(\S+)", text, re.MULTILINE))
+    assert "ansible-core" in pins["requirements.txt"]
+    assert pins["requirements.txt"].items() <= pins["tests/requirements.txt"].items()
