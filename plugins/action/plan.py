@@ -68,8 +68,8 @@ class ActionModule(ActionBase):
         wish = str(next((host.settings.get("vllm_ray_model") for host in hosts), "") or "")
         plan = _plan.make_plan(hosts, controllers, os.path.isdir(wish), *_members.group_names(hostvars, groups))
         plan["problems"] = problems + plan["problems"]
-        display.display(_screen.render(plan))
         errors = [problem for problem in plan["problems"] if problem["severity"] == "error"]
         if errors:
-            return {**result, "failed": True, "msg": _screen.summary(errors), "problems": plan["problems"]}
+            return {**result, "failed": True, "msg": _screen.summary(errors)}
+        display.display(_screen.render(plan))
         return {**result, "changed": False, "plan": plan}

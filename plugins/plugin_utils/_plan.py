@@ -151,12 +151,14 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     variables = ports(settings, host.is_head, serves)
     for taken in look["usage"]["ports_taken"]:
         variable = variables.get(taken["port"])
-        if variable:
+        if variable and not (settings["vllm_ray_take_over"] and is_of_ray(taken["process"])):
             who = f"{taken['process'] or 'a process'} (pid {taken['pid'] or '?'}, user {taken['user'] or '?'})"
             add("port", "error", f"port {taken['port']} is held by {who}", "free", f"stop it, or set {variable}")
     for process in look["usage"]["foreign_ray"]:
         found = f"a Ray that is not ours: {process['process']}, pid {process['pid']}, user {process['user']}"
-        add("ray", "warning", found, "none", "stop it; it may hold GPUs and ports")
+        if not settings["vllm_ray_take_over"]:
+            fix = "stop it, it may hold GPUs and ports; -e vllm_ray_take_over=true stops it"
+            add("ray", "warning", found, "none", fix)
     if settings["vllm_ray_scope"] == "system" and look["host"]["pid1"] != "systemd":
         found = f"PID 1 is {look['host']['pid1']}"
         add("systemd", "error", found, "systemd", "set vllm_ray_scope=user for hosts without systemd")
@@ -172,6 +174,11 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
         if name.startswith("RAY_EXPERIMENTAL_NOSET_"):
             add("env", "warning", name, "not set", "leave it to vLLM: it hides the GPUs from Ray's own bookkeeping")
     return problems
+
+
+def is_of_ray(process: str) -> bool:
+    """Tell whether a process, by its name, belongs to a Ray."""
+    return process in ("raylet", "gcs_server") or process.startswith("ray")
 
 
 def is_supported(distribution: Mapping[str, str]) -> bool:
@@ -319,6 +326,9 @@ def host_part(
         "ray_gpus": offered,
         "engine_gpus": engine_gpus,
         "env": {name: str(value) for name, value in environment.items()},
+        "foreign_ray": (host.look or {}).get("usage", {}).get("foreign_ray", [])
+        if host.settings["vllm_ray_take_over"]
+        else [],
         "may_stop": may_stop(host, serving, used),
         "paths": host.paths.as_dict(),
         "settings": {name: value for name, value in host.settings.items() if "token" not in name},

@@ -1,0 +1,106 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ray_take_over
+short_description: Stop a Ray that is not ours
+description:
+  - Ends the named daemons of Ray, by SIGTERM and after ten seconds by SIGKILL. The rest of that Ray ends with them.
+  - A process id that meanwhile belongs to another program is left alone.
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  processes:
+    description: Daemons as RV(vllm_ray.cluster.host_info#module:usage) lists them in C(foreign_ray).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      pid:
+        description: Process id.
+        type: int
+        required: true
+      process:
+        description: Name of the program, V(raylet) or V(gcs_server).
+        type: str
+        choices: [raylet, gcs_server]
+        required: true
+      user:
+        description: Who runs it.
+        type: str
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Stop a Ray that was started by hand
+  vllm_ray.cluster.ray_take_over:
+    processes:
+      - {pid: 4711, process: raylet}
+"""
+
+RETURN = r"""
+stopped:
+  description: Process ids that were ended, or would be.
+  returned: always
+  type: list
+  elements: int
+  sample: [4711]
+"""
+
+import os
+import signal
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
+
+SECONDS = 10
+PROCESS = {
+    "pid": {"type": "int", "required": True},
+    "process": {"type": "str", "choices": ["raylet", "gcs_server"], "required": True},
+    "user": {"type": "str"},
+}
+
+
+def is_alive(pid: int, name: str) -> bool:
+    """Tell whether a process still runs and is no zombie."""
+    status = read_text(f"/proc/{pid}/stat") or ""
+    return f"({name})" in status and f"({name}) Z" not in status
+
+
+def stop(processes: list[dict]) -> None:
+    """End processes, gently first."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        for entry in processes:
+            if is_alive(entry["pid"], entry["process"]):
+                os.kill(entry["pid"], signal_number)
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end and any(is_alive(entry["pid"], entry["process"]) for entry in processes):
+            time.sleep(0.2)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        {"processes": {"type": "list", "elements": "dict", "required": True, "options": PROCESS}},
+        supports_check_mode=True,
+    )
+    alive = [entry for entry in module.params["processes"] if is_alive(entry["pid"], entry["process"])]
+    if not module.check_mode:
+        stop(alive)
+    module.exit_json(changed=bool(alive), stopped=[entry["pid"] for entry in alive])
+
+
+if __name__ == "__main__":
+    main()
