@@ -34,8 +34,9 @@ def summary(files: Sequence[Entry], remove: Sequence[str], replaced: Sequence[st
     would = "would " if dry else ""
     parts = []
     fresh = [entry.path for entry in files if entry.path not in replaced]
+    noun = "file" if len(fresh) == 1 else "files"
     if fresh:
-        parts.append(f"{would}copy {len(fresh)} files ({named(fresh)})")
+        parts.append(f"{would}copy {len(fresh)} {noun} ({named(fresh)})")
     if replaced:
         parts.append(f"{would}replace {named(replaced)}")
     if remove:
