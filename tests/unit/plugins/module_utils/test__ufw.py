@@ -149,7 +149,7 @@ def test_the_first_rule_that_fits_decides(port: int, client: str, nic: str, want
     ],
 )
 def test_rules_meet(one: Rule, two: Rule, wanted: bool) -> None:
-    assert (_ufw.rules_meet(one, two), _ufw.rules_meet(two, one)) == (wanted, wanted)
+    assert [_ufw.rules_meet(*pair) for pair in ((one, two), (two, one))] == [wanted, wanted]
 
 
 @pytest.mark.parametrize(
