@@ -49,8 +49,8 @@ class ActionModule(ActionBase):
             free, needed = free_bytes(destination), size_of(files)
             if files and free < needed:
                 raise AnsibleActionFail(
-                    f"the controller has {gib(free)} free in {destination}. Wanted: {gib(needed)} for files on their way "
-                    "between hosts. To mend: make room, or set model_controller_directory to another directory."
+                    f"the controller has {gib(free)} free in {destination}. Wanted: {gib(needed)} for files on their "
+                    "way between hosts. To mend: make room, or set model_controller_directory to another directory."
                 )
             start = time.monotonic()
             for entry in files:

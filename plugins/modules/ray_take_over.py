@@ -64,6 +64,7 @@ import signal
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
 
 SECONDS = 10

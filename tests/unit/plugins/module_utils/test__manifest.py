@@ -7,6 +7,7 @@ import hashlib
 import json
 
 import pytest
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import (
     Difference,

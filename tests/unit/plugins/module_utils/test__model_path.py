@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_path
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import sentence
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._model_path import Mount, Reader, Step

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import Entry
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
 
