@@ -25,6 +25,8 @@ if t.TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
+# Ansible shows a diff only where its two sides differ.
+SECRET = ("another secret, not shown\n", "the wanted secret, not shown\n")
 SHOWN = "Id,LoadState,ActiveState,SubState,MainPID,UnitFileState,NeedDaemonReload"
 
 
@@ -76,6 +78,7 @@ class Supervisor:
         self.module = module
         self.config = f"{directory}/supervisord.conf"
         self.bin = bin_directory
+        self.fresh = False
 
     def ctl(self, *args: str, check: bool = True) -> str:
         # supervisorctl's exit status also tells of programs that do not run, so its text decides.
@@ -103,8 +106,11 @@ class Supervisor:
             self.ctl("reread")
         elif os.path.exists(self.config):
             self.module.run_command([f"{self.bin}/supervisord", "-c", self.config], check_rc=True)
+            self.fresh = True
 
     def start(self, service: Service) -> None:
+        if self.fresh:  # it has just started all programs, from the files that are wanted
+            return
         self.ctl("stop", service.name, check=False)
         self.ctl("remove", service.name, check=False)
         self.ctl("add", service.name)
@@ -207,7 +213,7 @@ class Tree:
             return
         before = read_text(path)
         if before != content:
-            shown = ("(a secret, not shown)\n",) * 2 if secret else (before or "", content)
+            shown = SECRET if secret else (before or "", content)
             self._note(path, *shown)
             if self.module.check_mode:
                 return

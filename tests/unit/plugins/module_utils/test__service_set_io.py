@@ -272,7 +272,11 @@ def test_supervisor_is_started_where_it_is_down(tmp_path: Path) -> None:
     module, manager = supervisor(tmp_path, pid=(1, "", ""))
     assert manager.needs_reload({})
     manager.reload()
-    assert module.commands[-1] == f"/bin/supervisord -c {tmp_path}/supervisord.conf"
+    started = module.commands[:]
+    assert started[-1] == f"/bin/supervisord -c {tmp_path}/supervisord.conf"
+    # It starts its programs by itself, once.
+    manager.start(service(tmp_path / "program"))
+    assert module.commands == started
 
 
 def test_an_error_of_supervisor_is_told(tmp_path: Path) -> None:
