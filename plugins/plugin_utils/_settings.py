@@ -20,6 +20,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "vllm_ray_"
+# Options of `vllm serve` that the plan reckons with.
+NUMBERS = ("tensor-parallel-size", "pipeline-parallel-size", "port")
 SPEC_FILE = pathlib.Path(__file__).parents[2] / "meta" / "argument_specs.yml"
 
 
@@ -53,7 +55,38 @@ def check(host: str, variables: Mapping[str, t.Any]) -> Settings:
         Problem(host, "variable", "error", message, "a value as in the documentation", "correct it in the inventory")
         for message in result.error_messages
     ]
-    return Settings(dict(result.validated_parameters), problems)
+    if result.error_messages:
+        # So that looking and planning go on, and find what else is wrong: these keep their defaults.
+        kept = {name: value for name, value in known.items() if is_right(name, value)}
+        result = ArgumentSpecValidator(spec).validate(kept)
+    values = dict(result.validated_parameters)
+    options = values.get("vllm_ray_serve_args") or {}
+    unfit = {name: value for name, value in options.items() if must_be_number(name) and not is_number(value)}
+    problems += [not_a_number(host, name, value) for name, value in unfit.items()]
+    if unfit:
+        values["vllm_ray_serve_args"] = {name: options[name] for name in options if name not in unfit}
+    return Settings(values, problems)
+
+
+def is_right(name: str, value: t.Any) -> bool:
+    """Tell whether the value of one variable is of its type and one of its choices."""
+    return not ArgumentSpecValidator({name: specification()[name]}).validate({name: value}).error_messages
+
+
+def must_be_number(option: str) -> bool:
+    """Tell whether the plan reckons with an option of `vllm serve`."""
+    return str(option).lstrip("-").replace("_", "-") in NUMBERS
+
+
+def is_number(value: t.Any) -> bool:
+    """Tell whether an option is a whole number, or not set."""
+    return value is None or str(value).isdecimal()
+
+
+def not_a_number(host: str, option: str, value: t.Any) -> Problem:
+    """Return the problem of a size or a port that is no number."""
+    found = f"vllm_ray_serve_args: {option} is {value!r}"
+    return Problem(host, "variable", "error", found, "a whole number", "correct it in the inventory")
 
 
 def unknown_variable(host: str, name: str) -> Problem:

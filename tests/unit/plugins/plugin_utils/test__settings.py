@@ -62,6 +62,24 @@ def test_a_wrong_value(change: dict[str, Any], words: tuple[str, ...]) -> None:
         assert word in problem.found
 
 
+def test_a_wrong_value_keeps_its_default_so_that_the_rest_is_planned() -> None:
+    values = _settings.check("gpu01", {**GOOD, "vllm_ray_api_port": "many", "vllm_ray_gcs_port": 7000}).values
+    assert (values["vllm_ray_api_port"], values["vllm_ray_gcs_port"]) == (8000, 7000)
+
+
+@pytest.mark.parametrize("option", ["tensor-parallel-size", "tensor_parallel_size", "pipeline-parallel-size", "port"])
+def test_an_option_that_the_plan_reckons_with_is_a_number(option: str) -> None:
+    settings = _settings.check("gpu01", {**GOOD, "vllm_ray_serve_args": {option: "two", "dtype": "half"}})
+    (problem,) = settings.problems
+    assert problem.found == f"vllm_ray_serve_args: {option} is 'two'"
+    assert settings.values["vllm_ray_serve_args"] == {"dtype": "half"}
+
+
+@pytest.mark.parametrize("value", [2, "2", None])
+def test_a_number_may_be_a_text_or_not_set(value: Any) -> None:
+    assert _settings.check("gpu01", {**GOOD, "vllm_ray_serve_args": {"port": value}}).problems == []
+
+
 def test_the_model_is_required() -> None:
     (problem,) = _settings.check("gpu01", {}).problems
     assert "vllm_ray_model" in problem.found
