@@ -449,14 +449,18 @@ def removed_while_it_serves(host: str) -> Problem:
 
 def play_groups(host: Host, serves: bool) -> list[str]:
     """Return the groups by which plays find a host."""
-    _node, serve_unit = unit_names(host.settings["vllm_ray_cluster"])
-    state = (host.look or {}).get("usage", {}).get("services", {}).get(serve_unit, "inactive")
     groups = ["vllm_ray_planned"]
     if serves:
         groups.append("vllm_ray_serving")
-    elif state != "inactive":
+    elif serve_state(host) != "inactive":
         groups.append("vllm_ray_retired")
     return groups
+
+
+def serve_state(host: Host) -> str:
+    """Return the state of the engine's service on a host."""
+    _node, serve_unit = unit_names(host.settings["vllm_ray_cluster"])
+    return str((host.look or {}).get("usage", {}).get("services", {}).get(serve_unit, "inactive"))
 
 
 def complete(
@@ -503,6 +507,8 @@ def complete(
             "notes": engine.notes,
             "args": {**(CPU_SERVE_ARGS if kind == "cpu" else {}), **args},
             "endpoint": endpoint,
+            # An engine that runs, or still starts, holds its GPUs itself.
+            "needs_free": serve_state(by_name[serve_host]) in ("inactive", "failed", "stopped", "fatal", "exited"),
             "wanted": {addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in engine.layout.gpus},
             "unused": {
                 address["address"]: len(parts[name]["ray_gpus"])
