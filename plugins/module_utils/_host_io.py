@@ -97,6 +97,12 @@ def network(module: AnsibleModule) -> dict[str, t.Any]:
     }
 
 
+def offered_gpus(pid: int) -> int | None:
+    """Return how many GPUs the node of Ray with this process offers, None where it is no node."""
+    words = (read_text(f"/proc/{pid}/cmdline") or "").split("\0")
+    return next((int(word.split("=")[1]) for word in words if word.startswith("--num-gpus=")), None)
+
+
 def usage(module: AnsibleModule) -> dict[str, t.Any]:
     """Return our services, what else listens on our ports and which Rays are not ours."""
     params = module.params
@@ -107,6 +113,7 @@ def usage(module: AnsibleModule) -> dict[str, t.Any]:
     taken = _listeners.foreign_listeners(listeners, params["ports"], own, table)
     return {
         "services": {name: state.state for name, state in states.items()},
+        "ray_gpus": next((offer for offer in map(offered_gpus, own) if offer is not None), 0),
         "ports_taken": [
             {
                 "port": listener.port,
@@ -168,7 +175,13 @@ def engine(module: AnsibleModule) -> dict[str, t.Any]:
     try:
         config = json.loads(text)
         address = {"0.0.0.0": module.params["address"] or "127.0.0.1", "::": "::1"}.get(config["host"], config["host"])
-        serves = {"url": f"http://{gcs_address(address, config['port'])}", "model": config["served-model-name"]}
+        serves = {
+            "url": f"http://{gcs_address(address, config['port'])}",
+            "model": config["served-model-name"],
+            "tp": config["tensor-parallel-size"],
+            "pp": config["pipeline-parallel-size"],
+            "executor": config["distributed-executor-backend"],
+        }
     except (ValueError, KeyError) as error:
         return {"serving": False, "why": f"{module.params['engine_config']}: {error!r}"}
     body = {"model": serves["model"], "prompt": "a", "max_tokens": 1}

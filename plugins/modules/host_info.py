@@ -92,7 +92,8 @@ engine:
   returned: always
   type: dict
 usage:
-  description: States of the services, foreign listeners on the ports, foreign Ray daemons.
+  description: States of the services, number of GPUs that our node of Ray offers, foreign listeners on the ports,
+    foreign Ray daemons.
   returned: always
   type: dict
 """

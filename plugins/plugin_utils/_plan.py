@@ -381,7 +381,7 @@ def make_plan(
     if len(heads) != 1:
         return {"problems": [problem.as_dict() for problem in problems]}
     head = heads[0]
-    record = ((head.look or {}).get("host") or {}).get("record") or {}
+    record = with_engine(((head.look or {}).get("host") or {}).get("record") or {}, hosts)
     serve_host = head.settings.get("vllm_ray_serve_host") or head.name
     if serve_host not in [host.name for host in hosts]:
         fix = "name a host of the cluster in vllm_ray_serve_host"
@@ -427,6 +427,19 @@ def make_plan(
         plan.update(complete(hosts, head, serve_host, addresses, engine, kind, model, record, controllers, serving))
     plan["problems"] = [problem.as_dict() for problem in problems]
     return plan
+
+
+def with_engine(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> Mapping[str, t.Any]:
+    """Return the record; where it was lost while an engine serves, with the engine as it runs."""
+    server = next((host for host in hosts if (host.look or {}).get("engine", {}).get("serving")), None)
+    if record.get("engine") or server is None or server.look is None:
+        return record
+    engine = server.look["engine"]
+    offers = {host.name: host.look["usage"]["ray_gpus"] for host in hosts if host.look}
+    gpus = {server.name: offers[server.name], **{name: count for name, count in offers.items() if count}}
+    if engine["executor"] == "mp":
+        gpus = {server.name: engine["tp"] * engine["pp"]}
+    return {**record, "engine": {"tp": engine["tp"], "pp": engine["pp"], "gpus": gpus, "serve_host": server.name}}
 
 
 def serves_now(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> str | None:

@@ -287,6 +287,16 @@ def test_the_same_run_again_keeps_everything() -> None:
     assert not any(part["may_stop"] for part in plan["hosts"].values())
 
 
+def test_a_lost_record_changes_no_layout() -> None:
+    runs = {"serving": True, "tp": 1, "pp": 2, "executor": "ray", "url": "", "model": ""}
+    head = look(1, usage_ray_gpus=1, **{f"engine_{key}": value for key, value in runs.items()})
+    others = [host(number, look(number, usage_ray_gpus=offer)) for number, offer in ((2, 1), (3, 0))]
+    plan = make(host(1, head), *others)
+    assert layout(plan) == (1, 2, {"gpu01": 1, "gpu02": 1})
+    assert (plan["engine"]["kept"], plan["serve_host"]) == (True, "gpu01")
+    assert [part["may_stop"] for part in plan["hosts"].values()] == [False, False, True]
+
+
 def test_one_more_host_changes_no_layout() -> None:
     plan = make(host(1, serving(1, 2)), host(2), host(3))
     assert layout(plan) == (1, 2, {"gpu01": 1, "gpu02": 1})
