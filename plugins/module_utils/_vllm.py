@@ -83,6 +83,16 @@ def this_start(lines: Sequence[str], unit: str) -> list[str]:
     return list(lines[begin:])
 
 
+def starts(lines: Sequence[str], name: str) -> list[list[str]]:
+    """Cut the log of a program of supervisor by its starts, which its script marks. There is always one part."""
+    parts: list[list[str]] = [[]]
+    for line in lines:
+        if line == f"Start of {name}":
+            parts.append([])
+        parts[-1].append(line)
+    return parts
+
+
 def first_error(lines: Sequence[str]) -> str:
     """Return the first error of the first failing rank in the log of `vllm serve`, or an empty text.
 

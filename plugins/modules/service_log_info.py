@@ -41,7 +41,9 @@ state:
   returned: always
   type: str
 restarts:
-  description: How often the service was restarted by itself since it was started.
+  description:
+    - How often the service was restarted by itself since it was started.
+    - For a program of supervisor, how often its log tells of a start.
   returned: always
   type: int
 first_error:
@@ -62,7 +64,13 @@ tail:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_tail
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_error, plain, progress, this_start
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import (
+    first_error,
+    plain,
+    progress,
+    starts,
+    this_start,
+)
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -82,12 +90,16 @@ def systemd(module: AnsibleModule) -> tuple[str, int, list[str]]:
     return shown.get("ActiveState", "unknown"), int(shown.get("NRestarts") or 0), this_start(log.splitlines(), unit)
 
 
+def supervisor(module: AnsibleModule) -> tuple[str, int, list[str]]:
+    """Return state, starts and log of a program. After a crash, the error stands in the log of the start before."""
+    parts = starts(read_tail(module.params["log_file"], 5 * module.params["lines"]), module.params["name"])
+    log = parts[-1] if first_error(parts[-1]) or len(parts) < 2 else parts[-2] + parts[-1]
+    return "unknown", len(parts) - 1, log
+
+
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    if module.params["log_file"]:
-        state, restarts, log = "unknown", 0, read_tail(module.params["log_file"], module.params["lines"])
-    else:
-        state, restarts, log = systemd(module)
+    state, restarts, log = supervisor(module) if module.params["log_file"] else systemd(module)
     module.exit_json(
         changed=False,
         state=state,

@@ -135,3 +135,9 @@ def test_a_log_without_a_start_is_taken_whole() -> None:
 )
 def test_progress(lines: list[str], said: str) -> None:
     assert _vllm.progress(lines) == said
+
+
+def test_the_log_of_a_program_is_cut_by_its_starts() -> None:
+    lines = ["old", "Start of serve", "one", "Start of serve", "two"]
+    assert _vllm.starts(lines, "serve") == [["old"], ["Start of serve", "one"], ["Start of serve", "two"]]
+    assert _vllm.starts([], "serve") == [[]]
