@@ -12,6 +12,7 @@ import stat
 import tempfile
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import SYSTEM_PATH
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set import (
     Running,
     Service,
@@ -105,7 +106,9 @@ class Supervisor:
             # Only tells supervisord of the files; programs whose sections changed are restarted by start().
             self.ctl("reread")
         elif os.path.exists(self.config):
-            self.module.run_command([f"{self.bin}/supervisord", "-c", self.config], check_rc=True)
+            # Services must not depend on, or pass on, what is in the environment of whoever makes this call.
+            clean = ["env", "-i", f"PATH={SYSTEM_PATH}"]
+            self.module.run_command([*clean, f"{self.bin}/supervisord", "-c", self.config], check_rc=True)
             self.fresh = True
 
     def start(self, service: Service) -> None:

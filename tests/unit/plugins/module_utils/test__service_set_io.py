@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any, NoReturn
@@ -273,7 +274,7 @@ def test_supervisor_is_started_where_it_is_down(tmp_path: Path) -> None:
     assert manager.needs_reload({})
     manager.reload()
     started = module.commands[:]
-    assert started[-1] == f"/bin/supervisord -c {tmp_path}/supervisord.conf"
+    assert re.fullmatch(rf"env -i PATH=\S+ /bin/supervisord -c {tmp_path}/supervisord.conf", started[-1])
     # It starts its programs by itself, once.
     manager.start(service(tmp_path / "program"))
     assert module.commands == started
