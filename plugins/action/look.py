@@ -7,7 +7,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _plan, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import paths
 
 
@@ -29,14 +29,14 @@ class ActionModule(ActionBase):
             "peers": [_members.address_of(peer, variables["hostvars"]) for peer in hosts if peer != host],
             "nic": settings.get("vllm_ray_nic"),
             "address": settings.get("vllm_ray_address"),
-            "ports": list(_plan.ports(settings, is_head=True, serves=True)),
-            "services": list(_plan.unit_names(settings["vllm_ray_cluster"])),
+            "ports": list(_host.ports(settings, is_head=True, serves=True)),
+            "services": list(_host.unit_names(settings["vllm_ray_cluster"])),
             "manager": "systemd" if settings["vllm_ray_scope"] == "system" else "supervisor",
             "supervisor_directory": place.config,
             "supervisor_bin": f"{place.config}/current/bin",
             "paths": [place.root, place.models, *([model] if model.startswith("/") else [])],
             "record": f"{place.config}/record.json",
-            "engine_config": f"{place.config}/serve-{_plan.ENGINE}.yaml",
+            "engine_config": f"{place.config}/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",
         }
         return self._execute_module(

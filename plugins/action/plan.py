@@ -10,7 +10,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _plan, _screen, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _plan, _screen, _settings
 
 display = Display()
 ARGUMENTS = {
@@ -61,7 +61,7 @@ class ActionModule(ActionBase):
                 look = arguments["head_look"] or None
             absent = why_absent(look)
             hosts.append(
-                _plan.Host(name, roles, settings.values, None if absent else look, absent, limited=look is None)
+                _host.Host(name, roles, settings.values, None if absent else look, absent, limited=look is None)
             )
         targets = [_members.address_of(host.name, hostvars) for host in hosts]
         controllers = sorted({address for address in map(own_address, targets) if address})

@@ -7,209 +7,35 @@ from __future__ import annotations
 
 import ipaddress
 import typing as t
-from collections import Counter
 from dataclasses import dataclass
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import RAY_DIRECTORY_MAXIMUM, Paths, paths
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
+    check_absent,
+    check_addresses,
+    check_host,
+    check_inventory,
+    check_paths,
+    removed_while_it_serves,
+)
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
+    Host,
+    accelerator,
+    api_port,
+    gpu_indices,
+    metrics_ports,
+    serve_args,
+    serve_state,
+)
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-ENGINE = "main"
 # On CPU hosts there is seldom a compiler (some layers call torch.compile in spite of eager mode), and vLLM takes half
 # of the memory for its cache unless told otherwise.
 CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
 CPU_SERVE_ARGS = {"enforce-eager": True}
-# Ports on every host, and those of the head alone: {variable: what listens}.
-NODE_PORTS = {
-    "vllm_ray_node_manager_port": "raylet",
-    "vllm_ray_object_manager_port": "object manager",
-    "vllm_ray_runtime_env_agent_port": "runtime environment agent",
-    "vllm_ray_dashboard_agent_grpc_port": "dashboard agent (gRPC)",
-    "vllm_ray_dashboard_agent_port": "dashboard agent (HTTP)",
-    "vllm_ray_metrics_port": "metrics",
-}
-HEAD_PORTS = {
-    "vllm_ray_gcs_port": "GCS",
-    "vllm_ray_dashboard_port": "dashboard",
-    "vllm_ray_client_server_port": "Ray client server",
-    "vllm_ray_autoscaler_metric_port": "autoscaler metrics",
-    "vllm_ray_dashboard_metric_port": "dashboard metrics",
-}
-API_PORT = "vllm_ray_api_port"
-
-
-@dataclass(frozen=True)
-class Host:
-    """A host of the inventory as the plan sees it.
-
-    look: what host_info returned, None where the host was not looked at; absent says why.
-    limited: whether it was left out by --limit.
-    """
-
-    name: str
-    groups: tuple[str, ...]
-    settings: dict[str, t.Any]
-    look: dict[str, t.Any] | None = None
-    absent: str | None = None
-    limited: bool = False
-
-    @property
-    def is_head(self) -> bool:
-        return "head" in self.groups
-
-    @property
-    def paths(self) -> Paths:
-        return paths(self.settings, (self.look or {}).get("host", {}).get("home", "~"))
-
-
-def unit_names(cluster: str) -> tuple[str, str]:
-    """Return the names of a cluster's units: (node, serve)."""
-    return f"vllm-ray-node@{cluster}", f"vllm-ray-serve@{cluster}-{ENGINE}"
-
-
-def serve_args(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the user's options of `vllm serve`, named as vLLM's long flags."""
-    given = settings.get("vllm_ray_serve_args") or {}
-    return {str(name).lstrip("-").replace("_", "-"): value for name, value in given.items()}
-
-
-def api_port(settings: Mapping[str, t.Any]) -> int:
-    """Return the port of the API."""
-    return int(serve_args(settings).get("port", settings[API_PORT]))
-
-
-def ports(settings: Mapping[str, t.Any], is_head: bool, serves: bool) -> dict[int, str]:
-    """Return the ports that our services use on a host: {port: variable}."""
-    names = [*NODE_PORTS, *(HEAD_PORTS if is_head else ())]
-    result = {settings[name]: name for name in names}
-    if serves:
-        result[api_port(settings)] = API_PORT
-    return result
-
-
-def check_inventory(hosts: Sequence[Host], head_group: str, worker_group: str) -> list[Problem]:
-    """Check what an inventory says by itself, with nothing known of the hosts."""
-    problems = []
-    heads = [host.name for host in hosts if host.is_head]
-    if len(heads) != 1:
-        found = f"{len(heads)} hosts in the group {head_group}" + (f": {', '.join(heads)}" if heads else "")
-        fix = f"put one host into the group {head_group}, or name another group by vllm_ray_head_group"
-        problems.append(Problem("-", "inventory", "error", found, "exactly one", fix))
-    for host in hosts:
-        if len(host.groups) > 1:
-            found = f"in {head_group} and in {worker_group}"
-            fix = f"leave it in one; the head of a cluster also computes, {worker_group} lists the others"
-            problems.append(Problem(host.name, "inventory", "error", found, "one group", fix))
-    for name in ("vllm_ray_cluster", "vllm_ray_scope", "vllm_ray_model", "vllm_ray_accelerator"):
-        values = {str(host.settings.get(name)): host.name for host in hosts}
-        if len(values) > 1:
-            found = ", ".join(f"{value} on {host}" for value, host in values.items())
-            fix = "set it for all hosts alike, or choose the cluster by -e vllm_ray_cluster=NAME"
-            problems.append(Problem("-", "inventory", "error", f"{name}: {found}", "one value", fix))
-    return problems
-
-
-def check_addresses(addresses: Mapping[str, str]) -> list[Problem]:
-    """Two hosts with one cluster address are one host, or a NIC that is wrong on both."""
-    double = [address for address, count in Counter(addresses.values()).items() if count > 1]
-    return [
-        Problem(
-            host,
-            "address",
-            "error",
-            f"cluster address {address}, also of "
-            + ", ".join(other for other, its in addresses.items() if its == address and other != host),
-            "an address of its own",
-            "remove the double entry, or set vllm_ray_address or vllm_ray_nic for this host",
-        )
-        for host, address in addresses.items()
-        if address in double
-    ]
-
-
-def check_host(host: Host, serves: bool) -> list[Problem]:
-    """Check one host that was looked at."""
-    look, settings = host.look, host.settings
-    if look is None:
-        return []
-    problems = []
-
-    def add(check: str, severity: str, found: str, wanted: str, fix: str) -> None:
-        problems.append(Problem(host.name, check, severity, found, wanted, fix))
-
-    if not look["network"]["cluster_nic"]:
-        wanted = " and ".join(
-            f"{name}={settings[name]}" for name in ("vllm_ray_nic", "vllm_ray_address") if settings.get(name)
-        )
-        have = ", ".join(f"{entry['nic']} {entry['address']}" for entry in look["network"]["addresses"]) or "none"
-        add("address", "error", f"addresses: {have}", wanted or "an address", "set vllm_ray_nic or vllm_ray_address")
-    for peer in look["network"]["peers_without_route"]:
-        add("route", "warning", f"no route to {peer}", "a route to each peer", "mend the name or the route")
-    variables = ports(settings, host.is_head, serves)
-    for taken in look["usage"]["ports_taken"]:
-        variable = variables.get(taken["port"])
-        if variable and not (settings["vllm_ray_take_over"] and is_of_ray(taken["process"])):
-            who = f"{taken['process'] or 'a process'} (pid {taken['pid'] or '?'}, user {taken['user'] or '?'})"
-            add("port", "error", f"port {taken['port']} is held by {who}", "free", f"stop it, or set {variable}")
-    for process in look["usage"]["foreign_ray"]:
-        found = f"a Ray that is not ours: {process['process']}, pid {process['pid']}, user {process['user']}"
-        if not settings["vllm_ray_take_over"]:
-            fix = "stop it, it may hold GPUs and ports; -e vllm_ray_take_over=true stops it"
-            add("ray", "warning", found, "none", fix)
-    if settings["vllm_ray_scope"] == "system" and look["host"]["pid1"] != "systemd":
-        found = f"PID 1 is {look['host']['pid1']}"
-        add("systemd", "error", found, "systemd", "set vllm_ray_scope=user for hosts without systemd")
-    distribution = look["host"]["os"]
-    if not is_supported(distribution):
-        found = f"{distribution['id']} {distribution['version']}"
-        add("os", "warning", found, "Debian 12 or later, Ubuntu 22.04 or later", "go on at your own risk")
-    wished = settings.get("vllm_ray_gpus")
-    have_gpus = {gpu["index"] for gpu in look["host"]["gpus"]}
-    if wished and have_gpus and set(wished) - have_gpus:
-        add("gpu", "error", f"GPUs {sorted(have_gpus)}", f"vllm_ray_gpus={wished}", "correct vllm_ray_gpus")
-    for name in settings["vllm_ray_env"]:
-        if name.startswith("RAY_EXPERIMENTAL_NOSET_"):
-            add("env", "warning", name, "not set", "leave it to vLLM: it hides the GPUs from Ray's own bookkeeping")
-    return problems
-
-
-def is_of_ray(process: str) -> bool:
-    """Tell whether a process, by its name, belongs to a Ray."""
-    return process in ("raylet", "gcs_server") or process.startswith("ray")
-
-
-def is_supported(distribution: Mapping[str, str]) -> bool:
-    """Tell whether a distribution is one that we aim at."""
-    try:
-        version = float(distribution["version"] or 0)
-    except ValueError:
-        return False
-    return version >= {"debian": 12.0, "ubuntu": 22.04}.get(distribution["id"], 1e9)
-
-
-def gpu_indices(host: Host, accelerator: str, known: Mapping[str, t.Any]) -> list[int]:
-    """Return the indices of the GPUs that the cluster may use on a host; a CPU host counts as one.
-
-    known: the host's part of the record, which tells how many there were where the host was not looked at.
-    """
-    if host.look is None:
-        return list(range(known.get("gpus", 0)))
-    if accelerator == "cpu":
-        return [0]
-    have = [gpu["index"] for gpu in host.look["host"]["gpus"]]
-    wished = host.settings.get("vllm_ray_gpus")
-    return [index for index in have if wished is None or index in wished]
-
-
-def accelerator(head: Host) -> str:
-    """Return what the engine computes on."""
-    wish = head.settings["vllm_ray_accelerator"]
-    if wish != "auto":
-        return str(wish)
-    return "cuda" if (head.look or {}).get("host", {}).get("gpus") else "cpu"
 
 
 @dataclass(frozen=True)
@@ -256,27 +82,6 @@ def unused_notes(layout: _layout.Layout, offer: Mapping[str, int]) -> list[str]:
     return [f"{host} joins, unused by the engine" for host in offer if host not in layout.gpus]
 
 
-def check_absent(hosts: Sequence[Host], used: Mapping[str, int], known: Collection[str]) -> list[Problem]:
-    """Judge hosts that were not looked at. known: the hosts of the record."""
-    problems = []
-    for host in hosts:
-        if host.look is not None or not host.absent:
-            continue
-        needed = host.name in used or host.is_head
-        fix = "mend the connection"
-        if host.limited and host.name in known:
-            severity, fix = "info", "run without --limit when its own part is to be checked or changed"
-        elif host.limited:
-            severity, fix = "warning", "run without --limit; the cluster does not know it yet"
-        elif needed:
-            severity = "error"
-        else:
-            severity = "warning" if host.settings["vllm_ray_absent_ok"] else "error"
-            fix += ", or go on without it by -e vllm_ray_absent_ok=true"
-        problems.append(Problem(host.name, "reach", severity, host.absent, "a host that answers", fix))
-    return problems
-
-
 def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> list[str]:
     """Return who may reach the API besides the peers."""
     given = settings.get("vllm_ray_api_clients")
@@ -288,14 +93,6 @@ def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> li
 def may_stop(host: Host, serving: bool, used: Mapping[str, int]) -> bool:
     """Tell whether a host's services may be stopped: with consent, or where nothing serves on them."""
     return bool(host.settings["vllm_ray_restart"]) or not serving or (host.name not in used and not host.is_head)
-
-
-def metrics_ports(settings: Mapping[str, t.Any], is_head: bool, serves: bool) -> list[int]:
-    """Return the ports with metrics on a host; those of vLLM are on the API's port."""
-    names = ["vllm_ray_metrics_port"]
-    if is_head:
-        names += ["vllm_ray_autoscaler_metric_port", "vllm_ray_dashboard_metric_port"]
-    return [settings[name] for name in names] + ([api_port(settings)] if serves else [])
 
 
 def host_part(
@@ -333,15 +130,6 @@ def host_part(
         "paths": host.paths.as_dict(),
         "settings": {name: value for name, value in host.settings.items() if "token" not in name},
     }
-
-
-def check_paths(place: Paths, host: str) -> list[Problem]:
-    """Check that Ray's sockets will have paths that are short enough."""
-    if len(place.ray) <= RAY_DIRECTORY_MAXIMUM:
-        return []
-    found = f"{place.ray} has {len(place.ray)} characters"
-    fix = "set vllm_ray_state_root to a shorter path"
-    return [Problem(host, "path", "error", found, f"at most {RAY_DIRECTORY_MAXIMUM} for Ray's sockets", fix)]
 
 
 def model_plan(head: Host, hosts: Sequence[Host], controller_has: bool) -> tuple[dict[str, t.Any], list[Problem]]:
@@ -453,13 +241,6 @@ def may_be_absent(host: Host) -> bool:
     return host.look is None and not host.limited and bool(host.settings["vllm_ray_absent_ok"])
 
 
-def removed_while_it_serves(host: str) -> Problem:
-    """Return the problem of a host that left the inventory while an engine that may not be stopped uses it."""
-    found = "the engine uses it, and the inventory has it no more"
-    fix = "put it back, or let the engine be stopped and laid out anew by -e vllm_ray_restart=true"
-    return Problem(host, "layout", "error", found, "a host of the inventory", fix)
-
-
 def play_groups(host: Host, serves: bool) -> list[str]:
     """Return the groups by which plays find a host."""
     groups = ["vllm_ray_planned"]
@@ -468,12 +249,6 @@ def play_groups(host: Host, serves: bool) -> list[str]:
     elif serve_state(host) != "inactive":
         groups.append("vllm_ray_retired")
     return groups
-
-
-def serve_state(host: Host) -> str:
-    """Return the state of the engine's service on a host."""
-    _node, serve_unit = unit_names(host.settings["vllm_ray_cluster"])
-    return str((host.look or {}).get("usage", {}).get("services", {}).get(serve_unit, "inactive"))
 
 
 def complete(

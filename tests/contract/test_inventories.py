@@ -15,7 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _plan, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _plan, _settings
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 DEMO_MODEL = str(walk.ROOT / "demo-model" / "model")
@@ -80,7 +80,7 @@ def test_it_is_planned(name: str) -> None:
         checked = _settings.check(host, hostvars[host])
         assert checked.problems == []
         seen = look(number, gpus[number - 1], checked.values.get("vllm_ray_nic") or "eno1")
-        hosts.append(_plan.Host(host, roles, checked.values, seen))
+        hosts.append(_host.Host(host, roles, checked.values, seen))
     assert len(hosts) == len(gpus)
     plan = _plan.make_plan(hosts, ["192.0.2.1"], True, "head", "workers")
     assert plan["problems"] == []

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _plan, _settings
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plan import Host
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _plan, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
 
 CONTROLLERS = ["192.0.2.1"]
 NAMES = {1: "gpu01", 2: "gpu02", 3: "gpu03"}
@@ -469,7 +469,7 @@ def test_the_environment_of_each_host_and_no_token() -> None:
 
 
 def test_an_engine_that_runs_where_it_should_not_is_retired() -> None:
-    unit = _plan.unit_names("default")[1]
+    unit = _host.unit_names("default")[1]
     plan = make(host(1), host(2, look(2, usage_services={unit: "active"})))
     assert {member["name"]: member["groups"] for member in plan["members"]} == {
         "gpu01": ["vllm_ray_planned", "vllm_ray_serving"],

@@ -1,0 +1,153 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be wrong with an inventory and with hosts. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host, ports
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import RAY_DIRECTORY_MAXIMUM, Paths
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+
+def check_inventory(hosts: Sequence[Host], head_group: str, worker_group: str) -> list[Problem]:
+    """Check what an inventory says by itself, with nothing known of the hosts."""
+    problems = []
+    heads = [host.name for host in hosts if host.is_head]
+    if len(heads) != 1:
+        found = f"{len(heads)} hosts in the group {head_group}" + (f": {', '.join(heads)}" if heads else "")
+        fix = f"put one host into the group {head_group}, or name another group by vllm_ray_head_group"
+        problems.append(Problem("-", "inventory", "error", found, "exactly one", fix))
+    for host in hosts:
+        if len(host.groups) > 1:
+            found = f"in {head_group} and in {worker_group}"
+            fix = f"leave it in one; the head of a cluster also computes, {worker_group} lists the others"
+            problems.append(Problem(host.name, "inventory", "error", found, "one group", fix))
+    for name in ("vllm_ray_cluster", "vllm_ray_scope", "vllm_ray_model", "vllm_ray_accelerator"):
+        values = {str(host.settings.get(name)): host.name for host in hosts}
+        if len(values) > 1:
+            found = ", ".join(f"{value} on {host}" for value, host in values.items())
+            fix = "set it for all hosts alike, or choose the cluster by -e vllm_ray_cluster=NAME"
+            problems.append(Problem("-", "inventory", "error", f"{name}: {found}", "one value", fix))
+    return problems
+
+
+def check_addresses(addresses: Mapping[str, str]) -> list[Problem]:
+    """Two hosts with one cluster address are one host, or a NIC that is wrong on both."""
+    double = [address for address, count in Counter(addresses.values()).items() if count > 1]
+    return [
+        Problem(
+            host,
+            "address",
+            "error",
+            f"cluster address {address}, also of "
+            + ", ".join(other for other, its in addresses.items() if its == address and other != host),
+            "an address of its own",
+            "remove the double entry, or set vllm_ray_address or vllm_ray_nic for this host",
+        )
+        for host, address in addresses.items()
+        if address in double
+    ]
+
+
+def check_host(host: Host, serves: bool) -> list[Problem]:
+    """Check one host that was looked at."""
+    look, settings = host.look, host.settings
+    if look is None:
+        return []
+    problems = []
+
+    def add(check: str, severity: str, found: str, wanted: str, fix: str) -> None:
+        problems.append(Problem(host.name, check, severity, found, wanted, fix))
+
+    if not look["network"]["cluster_nic"]:
+        wanted = " and ".join(
+            f"{name}={settings[name]}" for name in ("vllm_ray_nic", "vllm_ray_address") if settings.get(name)
+        )
+        have = ", ".join(f"{entry['nic']} {entry['address']}" for entry in look["network"]["addresses"]) or "none"
+        add("address", "error", f"addresses: {have}", wanted or "an address", "set vllm_ray_nic or vllm_ray_address")
+    for peer in look["network"]["peers_without_route"]:
+        add("route", "warning", f"no route to {peer}", "a route to each peer", "mend the name or the route")
+    variables = ports(settings, host.is_head, serves)
+    for taken in look["usage"]["ports_taken"]:
+        variable = variables.get(taken["port"])
+        if variable and not (settings["vllm_ray_take_over"] and is_of_ray(taken["process"])):
+            who = f"{taken['process'] or 'a process'} (pid {taken['pid'] or '?'}, user {taken['user'] or '?'})"
+            add("port", "error", f"port {taken['port']} is held by {who}", "free", f"stop it, or set {variable}")
+    for process in look["usage"]["foreign_ray"]:
+        found = f"a Ray that is not ours: {process['process']}, pid {process['pid']}, user {process['user']}"
+        if not settings["vllm_ray_take_over"]:
+            fix = "stop it, it may hold GPUs and ports; -e vllm_ray_take_over=true stops it"
+            add("ray", "warning", found, "none", fix)
+    if settings["vllm_ray_scope"] == "system" and look["host"]["pid1"] != "systemd":
+        found = f"PID 1 is {look['host']['pid1']}"
+        add("systemd", "error", found, "systemd", "set vllm_ray_scope=user for hosts without systemd")
+    distribution = look["host"]["os"]
+    if not is_supported(distribution):
+        found = f"{distribution['id']} {distribution['version']}"
+        add("os", "warning", found, "Debian 12 or later, Ubuntu 22.04 or later", "go on at your own risk")
+    wished = settings.get("vllm_ray_gpus")
+    have_gpus = {gpu["index"] for gpu in look["host"]["gpus"]}
+    if wished and have_gpus and set(wished) - have_gpus:
+        add("gpu", "error", f"GPUs {sorted(have_gpus)}", f"vllm_ray_gpus={wished}", "correct vllm_ray_gpus")
+    for name in settings["vllm_ray_env"]:
+        if name.startswith("RAY_EXPERIMENTAL_NOSET_"):
+            add("env", "warning", name, "not set", "leave it to vLLM: it hides the GPUs from Ray's own bookkeeping")
+    return problems
+
+
+def is_of_ray(process: str) -> bool:
+    """Tell whether a process, by its name, belongs to a Ray."""
+    return process in ("raylet", "gcs_server") or process.startswith("ray")
+
+
+def is_supported(distribution: Mapping[str, str]) -> bool:
+    """Tell whether a distribution is one that we aim at."""
+    try:
+        version = float(distribution["version"] or 0)
+    except ValueError:
+        return False
+    return version >= {"debian": 12.0, "ubuntu": 22.04}.get(distribution["id"], 1e9)
+
+
+def check_absent(hosts: Sequence[Host], used: Mapping[str, int], known: Collection[str]) -> list[Problem]:
+    """Judge hosts that were not looked at. known: the hosts of the record."""
+    problems = []
+    for host in hosts:
+        if host.look is not None or not host.absent:
+            continue
+        needed = host.name in used or host.is_head
+        fix = "mend the connection"
+        if host.limited and host.name in known:
+            severity, fix = "info", "run without --limit when its own part is to be checked or changed"
+        elif host.limited:
+            severity, fix = "warning", "run without --limit; the cluster does not know it yet"
+        elif needed:
+            severity = "error"
+        else:
+            severity = "warning" if host.settings["vllm_ray_absent_ok"] else "error"
+            fix += ", or go on without it by -e vllm_ray_absent_ok=true"
+        problems.append(Problem(host.name, "reach", severity, host.absent, "a host that answers", fix))
+    return problems
+
+
+def check_paths(place: Paths, host: str) -> list[Problem]:
+    """Check that Ray's sockets will have paths that are short enough."""
+    if len(place.ray) <= RAY_DIRECTORY_MAXIMUM:
+        return []
+    found = f"{place.ray} has {len(place.ray)} characters"
+    fix = "set vllm_ray_state_root to a shorter path"
+    return [Problem(host, "path", "error", found, f"at most {RAY_DIRECTORY_MAXIMUM} for Ray's sockets", fix)]
+
+
+def removed_while_it_serves(host: str) -> Problem:
+    """Return the problem of a host that left the inventory while an engine that may not be stopped uses it."""
+    found = "the engine uses it, and the inventory has it no more"
+    fix = "put it back, or let the engine be stopped and laid out anew by -e vllm_ray_restart=true"
+    return Problem(host, "layout", "error", found, "a host of the inventory", fix)

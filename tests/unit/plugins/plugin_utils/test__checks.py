@@ -1,0 +1,166 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be wrong with an inventory and with hosts: each problem names host, value found and mend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _checks, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import Paths
+
+
+def host(name: str, *groups: str, look: dict[str, Any] | None = None, **given: Any) -> Host:
+    absent, limited = given.pop("absent", None), given.pop("limited", False)
+    values = {f"vllm_ray_{key}": value for key, value in given.items()}
+    settings = _settings.check(name, {"vllm_ray_model": "/srv/demo", **values}).values
+    return Host(name, groups, settings, look, absent, limited)
+
+
+def look(**change: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "host": {"pid1": "systemd", "os": {"id": "debian", "version": "12"}, "gpus": [{"index": 0}]},
+        "network": {"cluster_nic": {"nic": "eno1"}, "addresses": [], "peers_without_route": []},
+        "usage": {"ports_taken": [], "foreign_ray": []},
+    }
+    for key, value in change.items():
+        part, _underscore, name = key.partition("_")
+        result[part][name] = value
+    return result
+
+
+@pytest.mark.parametrize(
+    ("hosts", "found"),
+    [
+        ([host("a", "head"), host("b", "workers")], []),
+        ([host("b", "workers")], ["0 hosts in the group head"]),
+        ([host("a", "head"), host("b", "head")], ["2 hosts in the group head: a, b"]),
+        ([host("a", "head", "workers")], ["in head and in workers"]),
+        (
+            [host("a", "head", cluster="x"), host("b", "workers", cluster="y")],
+            ["vllm_ray_cluster: x on a, y on b"],
+        ),
+    ],
+    ids=["healthy", "no head", "two heads", "in both groups", "two clusters"],
+)
+def test_inventories(hosts: list[Host], found: list[str]) -> None:
+    problems = _checks.check_inventory(hosts, "head", "workers")
+    assert [problem.found for problem in problems] == found
+    assert all(problem.severity == "error" and problem.fix for problem in problems)
+
+
+def test_one_address_twice_names_both() -> None:
+    problems = _checks.check_addresses({"a": "192.0.2.1", "b": "192.0.2.1", "c": "192.0.2.3"})
+    assert [(p.host, p.found) for p in problems] == [
+        ("a", "cluster address 192.0.2.1, also of b"),
+        ("b", "cluster address 192.0.2.1, also of a"),
+    ]
+
+
+PORT = {"port": 6379, "pid": 7, "process": "redis-server", "user": "redis"}
+RAY = {"pid": 8, "process": "raylet", "user": "ann"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "given", "problems"),
+    [
+        ({}, {}, []),
+        (
+            {"usage_ports_taken": [PORT]},
+            {},
+            [("error", "port 6379 is held by redis-server (pid 7, user redis)", "stop it, or set vllm_ray_gcs_port")],
+        ),
+        ({"usage_ports_taken": [{**PORT, "process": "gcs_server"}]}, {"take_over": True}, []),
+        (
+            {"usage_foreign_ray": [RAY]},
+            {},
+            [
+                (
+                    "warning",
+                    "a Ray that is not ours: raylet, pid 8, user ann",
+                    "stop it, it may hold GPUs and ports; -e vllm_ray_take_over=true stops it",
+                )
+            ],
+        ),
+        ({"usage_foreign_ray": [RAY]}, {"take_over": True}, []),
+        ({"host_pid1": "tini"}, {}, [("error", "PID 1 is tini", "set vllm_ray_scope=user for hosts without systemd")]),
+        ({"host_pid1": "tini"}, {"scope": "user"}, []),
+        (
+            {"host_os": {"id": "fedora", "version": "40"}},
+            {},
+            [("warning", "fedora 40", "go on at your own risk")],
+        ),
+        ({}, {"gpus": [0, 5]}, [("error", "GPUs [0]", "correct vllm_ray_gpus")]),
+        (
+            {},
+            {"env": {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}},
+            [
+                (
+                    "warning",
+                    "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES",
+                    "leave it to vLLM: it hides the GPUs from Ray's own bookkeeping",
+                )
+            ],
+        ),
+        (
+            {"network_peers_without_route": ["gpu02"]},
+            {},
+            [("warning", "no route to gpu02", "mend the name or the route")],
+        ),
+    ],
+)
+def test_hosts(seen: dict[str, Any], given: dict[str, Any], problems: list[tuple[str, str, str]]) -> None:
+    found = _checks.check_host(host("a", "head", look=look(**seen), **given), serves=True)
+    assert [(problem.severity, problem.found, problem.fix) for problem in found] == problems
+
+
+@pytest.mark.parametrize(
+    ("given", "used", "known", "severity"),
+    [
+        ({}, {"b": 1}, [], "error"),
+        ({"absent_ok": True}, {"b": 1}, [], "error"),
+        ({}, {}, [], "error"),
+        ({"absent_ok": True}, {}, [], "warning"),
+        ({"limited": True}, {"b": 1}, ["b"], "info"),
+        ({"limited": True}, {}, [], "warning"),
+    ],
+    ids=["used", "used, allowed", "unused", "unused, allowed", "limited, known", "limited, new"],
+)
+def test_absent_hosts(given: dict[str, Any], used: dict[str, int], known: list[str], severity: str) -> None:
+    problems = _checks.check_absent([host("b", "workers", absent="timed out", **given)], used, known)
+    assert [(problem.host, problem.severity, problem.found) for problem in problems] == [("b", severity, "timed out")]
+
+
+def test_a_directory_that_is_too_long_for_sockets() -> None:
+    place = Paths(**{**dict.fromkeys(Paths.__dataclass_fields__, ""), "ray": "/" * 44})
+    assert [problem.fix for problem in _checks.check_paths(place, "a")] == ["set vllm_ray_state_root to a shorter path"]
+    assert _checks.check_paths(Paths(**dict.fromkeys(Paths.__dataclass_fields__, "/x")), "a") == []
+
+
+def test_a_host_that_left_is_an_error_with_a_mend() -> None:
+    problem = _checks.removed_while_it_serves("b")
+    assert (problem.host, problem.severity) == ("b", "error")
+    assert "vllm_ray_restart=true" in problem.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "supported"),
+    [
+        ("debian", "12", True),
+        ("debian", "11", False),
+        ("ubuntu", "24.04", True),
+        ("arch", "", False),
+        ("x", "y", False),
+    ],
+)
+def test_distributions(name: str, version: str, supported: bool) -> None:
+    assert _checks.is_supported({"id": name, "version": version}) is supported
+
+
+@pytest.mark.parametrize(("process", "answer"), [("raylet", True), ("ray::IDLE", True), ("nc", False)])
+def test_processes_of_ray(process: str, answer: bool) -> None:
+    assert _checks.is_of_ray(process) is answer
