@@ -70,14 +70,22 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     if not commit:
         commit, size = ask(wish, token)
     directory = params["path"] or _hub.directory_of(wish, params["root"], commit)
-    result = {"changed": False, "directory": directory, "commit": commit, "msg": f"{directory} is there"}
+    result = {
+        "changed": False,
+        "exists": True,
+        "directory": directory,
+        "commit": commit,
+        "msg": f"{directory} is there",
+    }
     if os.path.isdir(directory):
         held = _hub.parse_pin(_manifest_io.read_text(pin_file))
         # A directory that is named after its commit holds it: it got that name when it was whole.
         if params["path"] and (not held or (held.commit, held.directory) != (commit, directory)):
             raise _manifest_io.Unusable(_hub.held_problem(directory, held, commit))
     else:
-        result.update(changed=True, msg=f"{wish.model} at {commit} from {wish.url} to {directory}")
+        result.update(
+            changed=True, exists=not module.check_mode, msg=f"{wish.model} at {commit} from {wish.url} to {directory}"
+        )
         size = size or ask(wish, token)[1]
         free, reserve = _manifest_io.free_bytes(directory), int(params["reserve_gib"] * _manifest.GIB)
         for problem in _manifest.disk_problems(_manifest_io.existing(directory), free, size, reserve):

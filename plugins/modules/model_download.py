@@ -86,6 +86,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+exists:
+  description: Whether the model is there now; in check mode it may not be.
+  returned: success
+  type: bool
 directory:
   description: Where the model is.
   returned: success
@@ -101,6 +105,7 @@ problem:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
