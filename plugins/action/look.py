@@ -36,7 +36,8 @@ class ActionModule(ActionBase):
             "supervisor_bin": f"{place.config}/current/bin",
             "paths": [place.root, place.models, *([model] if model.startswith("/") else [])],
             "record": f"{place.config}/record.json",
-            "engine_config": f"{place.config}/serve-{_host.ENGINE}.yaml",
+            # What the engine was started with, whatever its options on the disk are by now.
+            "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",
         }
         return self._execute_module(

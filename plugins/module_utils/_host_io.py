@@ -188,5 +188,7 @@ def engine(module: AnsibleModule) -> dict[str, t.Any]:
     try:
         request_json(f"{serves['url']}/v1/completions", read_secret(module.params["engine_key_file"]), body, seconds=10)
     except Refused as error:
-        return {"serving": "timed out" in str(error), "why": str(error), **serves}
+        # A busy engine answers late, and one that refuses our key or request answers, too.
+        alive = "timed out" in str(error) or 400 <= error.status < 500
+        return {"serving": alive, "why": str(error), **serves}
     return {"serving": True, "why": "", **serves}
