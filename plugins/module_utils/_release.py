@@ -357,12 +357,6 @@ def lacks_cpu_torch(said: str) -> bool:
     return bool(re.search(r"torch==\S*\+cpu|torch \(v\S*\+cpu\)", said)) and "satisf" in said
 
 
-def tar_argv(tar: str, parent: str, name: str, archive: str) -> list[str]:
-    """Return the command that packs a tree the same way on every builder."""
-    order = ["--sort=name", "--owner=0", "--group=0", "--numeric-owner"]
-    return [tar, "--create", f"--file={archive}", f"--directory={parent}", *order, "--", name]
-
-
 def untar_argv(tar: str, archive: str, directory: str) -> list[str]:
     return [
         tar,

@@ -9,15 +9,19 @@ release is complete. For that the environment is relocatable: no file in it name
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import fcntl
 import glob
+import gzip
 import hashlib
+import io
 import json
 import os
 import pathlib
 import shutil
 import stat
+import tarfile
 import tempfile
 import time
 import typing as t
@@ -28,6 +32,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import E
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from ansible.module_utils.basic import AnsibleModule
 
@@ -520,6 +525,45 @@ def adopt(base: str, tree: str, path: str) -> None:
 # --- Moving ----------------------------------------------------------------------------------------------------------
 
 
+class Squeeze(io.RawIOBase):
+    """A file to write to, whose content is compressed by all cores: one member of gzip for each block."""
+
+    def __init__(self, target: t.BinaryIO, pool: ThreadPoolExecutor, ahead: int) -> None:
+        self.target = target
+        self.pool = pool
+        self.ahead = ahead
+        self.pending: collections.deque[Future[bytes]] = collections.deque()
+
+    def write(self, block: t.Any) -> int:
+        self.pending.append(self.pool.submit(gzip.compress, bytes(block), 1, mtime=0))
+        self.settle(self.ahead)
+        return len(block)
+
+    def settle(self, leave: int = 0) -> None:
+        while len(self.pending) > leave:
+            self.target.write(self.pending.popleft().result())
+
+
+def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Leave out who owns it on the builder: on each host that is who unpacks it."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def pack(parent: str, name: str, archive: str, cores: int) -> None:
+    """Write a tree into an archive, compressed where there are cores for it.
+
+    gzip's lowest level leaves a third of the size and does 40 MB/s on a core: on two cores, writing is faster.
+    """
+    with open(archive, "wb") as target, ThreadPoolExecutor(max_workers=cores) as pool:
+        squeeze = Squeeze(target, pool, 2 * cores)
+        sink: t.Any = squeeze if cores >= 4 else target
+        with tarfile.open(fileobj=sink, mode="w|", bufsize=1 << 22, format=tarfile.GNU_FORMAT) as tar:
+            tar.add(os.path.join(parent, name), arcname=name, filter=anonymous)
+        squeeze.settle()
+
+
 class Archive:
     """release_archive: the steps by which a release goes from host to host as one file."""
 
@@ -554,7 +598,7 @@ class Archive:
         archive, id_ = self.params["archive"], self.params["id"]
         if self.module.check_mode:
             return {"changed": True, "archive": archive}
-        self.must(_release.tar_argv(self.module.get_bin_path("tar", required=True), self.releases, id_, archive))
+        pack(self.releases, id_, archive, min(16, os.cpu_count() or 1))
         owner = os.stat(os.path.dirname(archive))
         os.chown(archive, owner.st_uid, owner.st_gid)
         os.chmod(archive, 0o600)
