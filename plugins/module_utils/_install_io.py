@@ -42,7 +42,7 @@ def stage(path: str, files: Sequence[_manifest.Entry], user: str) -> tuple[str, 
         os.mkdir(staging, 0o700)
     if os.geteuid() == 0:
         account = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-        os.chown(staging, account.pw_uid, account.pw_gid)
+        give(staging, account)
     # Parts of an interrupted copy are kept if whole; what this copy doesn't need goes.
     sizes = {entry.sha256: entry.size for entry in files}
     held = []
@@ -57,15 +57,32 @@ def stage(path: str, files: Sequence[_manifest.Entry], user: str) -> tuple[str, 
     return staging, sorted(held)
 
 
+def give(staging: str, account: pwd.struct_passwd) -> None:
+    """Let an account write to the staging directory. Root writes anyway, under whatever name."""
+    if account.pw_uid == 0:
+        return
+    try:
+        os.chown(staging, account.pw_uid, account.pw_gid)
+    except PermissionError as error:
+        raise _manifest_io.unusable(
+            f"root may not give {staging} to {account.pw_name}, as on a shared file system that maps root to nobody",
+            "a file system on which root may change owners",
+            "bring the model there by other means and name it by model_source (vllm_ray_model), or set model_path to a "
+            "local directory",
+        ) from error
+
+
 def check(staging: str, files: Iterable[_manifest.Entry]) -> list[str]:
     """Take over staged files, so that nobody else changes them any more, and hash them. Return the hashes not held."""
     names = sorted({entry.sha256 for entry in files})
     there = [name for name in names if os.path.isfile(os.path.join(staging, name))]
-    if os.path.isdir(staging):
+    # A shared file system may refuse to change owners; then the files are ours under another name.
+    with contextlib.suppress(PermissionError, FileNotFoundError):
         os.chown(staging, os.geteuid(), os.getegid())
     for name in there:
         place = os.path.join(staging, name)
-        os.chown(place, os.geteuid(), os.getegid())
+        with contextlib.suppress(PermissionError):
+            os.chown(place, os.geteuid(), os.getegid())
         os.chmod(place, 0o644)
     found = _manifest_io.hash_files(staging, there)
     bad = [name for name in names if found.get(name) != name]
