@@ -142,12 +142,8 @@ def model_plan(head: Host, hosts: Sequence[Host], controller_has: bool) -> tuple
     if source == "auto":
         source = "huggingface" if not wish.startswith("/") else "host" if here else "controller"
     model = {"name": name, "source": source, "wish": wish, "source_host": here[0] if here else head.name}
-    if source == "host":
-        path = wish
-    elif source == "controller":
-        path = f"{head.paths.models}/{name}"
-    else:
-        path = f"{head.paths.models}/{name.replace('/', '--')}"
+    # Where a model of a hub lies depends on its commit, which only the download tells.
+    path = {"host": wish, "controller": f"{head.paths.models}/{name}"}.get(source, "")
     problems = []
     if (source == "host" and not here) or (source == "controller" and not controller_has):
         where = "on the controller" if source == "controller" else "on any host"

@@ -288,7 +288,7 @@ def test_the_same_run_again_keeps_everything() -> None:
 
 
 def test_a_lost_record_changes_no_layout() -> None:
-    runs = {"serving": True, "tp": 1, "pp": 2, "executor": "ray", "url": "", "model": ""}
+    runs: dict[str, Any] = {"serving": True, "tp": 1, "pp": 2, "executor": "ray", "url": "", "model": ""}
     head = look(1, usage_ray_gpus=1, **{f"engine_{key}": value for key, value in runs.items()})
     others = [host(number, look(number, usage_ray_gpus=offer)) for number, offer in ((2, 1), (3, 0))]
     plan = make(host(1, head), *others)
