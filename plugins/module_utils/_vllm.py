@@ -26,6 +26,7 @@ _ERROR = re.compile(
     r"\bERROR\b|^(?:\([^)]*\)\s*)*(?:\w+\.)*\w*(?:Error|Exception)\b: |\bCRITICAL\b|\bFATAL\b|^vllm: error: "
 )
 _EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception)\b: .+")
+_TRACEBACK = "Traceback (most recent call last):"
 _RANK = re.compile(r"^\((?:RayWorkerProc|Worker\w*)[^)]*\)")
 _DEATH = re.compile(r"A worker died or was killed|rank=\S+ died unexpectedly")
 # Ray colours the names of its processes, also where nobody looks, and counts what several ranks say alike.
@@ -100,7 +101,9 @@ def first_error(lines: Sequence[str]) -> str:
     failed. A traceback is shortened to its exception.
     """
     lines = plain(lines)
-    found = [number for number, line in enumerate(lines) if _ERROR.search(line) or _DEATH.search(line)]
+    # An error whose text is another's traceback only leads to that.
+    told = [(number, line) for number, line in enumerate(lines) if not line.endswith(_TRACEBACK)]
+    found = [number for number, line in told if _ERROR.search(line) or _DEATH.search(line)]
     ranks = [number for number in found if _RANK.search(lines[number])]
     exceptions = [number for number in found if _EXCEPTION.search(lines[number])]
     deaths = [number for number in found if _DEATH.search(lines[number])]

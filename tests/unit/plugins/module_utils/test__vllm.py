@@ -89,6 +89,12 @@ def test_the_first_error_tells_what_did_not_validate(fixtures: Path) -> None:
     )
 
 
+def test_a_node_with_another_token_is_told_by_the_error_that_the_outer_one_quotes(fixtures: Path) -> None:
+    lines = (fixtures / "ray" / "wrong_token.log").read_text(encoding="utf-8").splitlines()
+    error = _vllm.first_error(lines)
+    assert error.startswith("ray.exceptions.AuthenticationError: RPC error: InvalidAuthToken: Authentication token is")
+
+
 def test_a_rank_that_was_killed_is_the_first_error_not_what_the_engine_says_of_it(fixtures: Path) -> None:
     error = _vllm.first_error(log(fixtures, "rank_killed.log"))
     assert error.startswith("(raylet) A worker died or was killed while executing a task")
