@@ -188,7 +188,10 @@ def root_problems(root: str) -> list[dict[str, str]]:
 
 
 class Look:
-    """release_info: what is there of one release on one host. It reads few files and runs one interpreter."""
+    """release_info: what is there of one release on one host. It reads few files and runs one interpreter.
+
+    Beside a result named path Ansible puts owner, mode and size of that path, so no result of ours has these names.
+    """
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
@@ -244,7 +247,7 @@ class Look:
             "python": python.as_dict() if python else None,
             "versions": _release.shown_versions(record.get("packages", {})),
             "manifest": record.get("manifest", {}).get("sha256", ""),
-            "size": record.get("manifest", {}).get("bytes", 0),
+            "tree_bytes": record.get("manifest", {}).get("bytes", 0),
             "missing_packages": missing,
             "problems": problems,
         }
@@ -286,7 +289,7 @@ class Look:
             "python": python.as_dict() if python else None,
             "versions": _release.shown_versions(found),
             "manifest": record.get("manifest", {}).get("sha256", ""),
-            "size": record.get("manifest", {}).get("bytes", 0),
+            "tree_bytes": record.get("manifest", {}).get("bytes", 0),
             "missing_packages": missing,
             "problems": problems,
         }
@@ -352,7 +355,7 @@ class Build:
         if self.module.check_mode:
             # The recipe is not here in check mode.
             wanted = not read_record(path) or self.params["replace"]
-            empty = {"size": 0, "manifest": "", "seconds": {}, "ignored_sources": []}
+            empty = {"tree_bytes": 0, "manifest": "", "seconds": {}, "ignored_sources": []}
             return {"changed": wanted, "id": id_, "path": path, **empty}
         files = self.recipe_files()
         recipe = _release.recipe(files, self.params["lock"])
@@ -379,7 +382,7 @@ class Build:
             "changed": changed,
             "id": record["id"],
             "path": path,
-            "size": record["manifest"]["bytes"],
+            "tree_bytes": record["manifest"]["bytes"],
             "manifest": record["manifest"]["sha256"],
             "seconds": self.seconds,
             "ignored_sources": ignored,

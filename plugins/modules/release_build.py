@@ -103,7 +103,7 @@ path:
   returned: success
   type: str
   sample: /opt/vllm-ray/releases/cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
-size:
+tree_bytes:
   description: Bytes of all files.
   returned: success
   type: int

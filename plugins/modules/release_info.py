@@ -131,7 +131,7 @@ manifest:
   returned: always
   type: str
   sample: 5f2c3b0e
-size:
+tree_bytes:
   description: Bytes of all files.
   returned: always
   type: int
