@@ -10,8 +10,6 @@ import socket
 import typing as t
 from urllib.error import HTTPError, URLError
 
-from ansible.module_utils.urls import open_url
-
 
 class Refused(Exception):
     """No usable answer came; the message says why in one line. status: HTTP status, 0 where there was none."""
@@ -23,6 +21,9 @@ class Refused(Exception):
 
 def request_json(url: str, secret: str = "", body: t.Any = None, seconds: float = 10) -> t.Any:
     """Return the JSON that a URL answers with. secret: a bearer token. body: sent as JSON by POST."""
+    # Loaded only here: it costs a host more than looking at it does, and most hosts have nobody to ask.
+    from ansible.module_utils.urls import open_url
+
     headers = {"Accept": "application/json"}
     if secret:
         headers["Authorization"] = f"Bearer {secret}"
