@@ -75,7 +75,8 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     for peer in look["network"]["peers_without_route"]:
         add("route", "warning", f"no route to {peer}", "a route to each peer", "mend the name or the route")
     variables = ports(settings, host.is_head, serves)
-    for taken in look["usage"]["ports_taken"]:
+    # One process often listens on IPv4 and on IPv6.
+    for taken in {(entry["port"], entry["pid"]): entry for entry in look["usage"]["ports_taken"]}.values():
         variable = variables.get(taken["port"])
         if variable and not (settings["vllm_ray_take_over"] and is_of_ray(taken["process"])):
             who = f"{taken['process'] or 'a process'} (pid {taken['pid'] or '?'}, user {taken['user'] or '?'})"

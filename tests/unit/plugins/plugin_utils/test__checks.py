@@ -70,7 +70,7 @@ RAY = {"pid": 8, "process": "raylet", "user": "ann"}
     [
         ({}, {}, []),
         (
-            {"usage_ports_taken": [PORT]},
+            {"usage_ports_taken": [PORT, {**PORT, "address": "::"}]},
             {},
             [("error", "port 6379 is held by redis-server (pid 7, user redis)", "stop it, or set vllm_ray_gcs_port")],
         ),
