@@ -274,7 +274,6 @@ def uv_environment(sources: Sources, cache: str = "", python_mirror: str = "") -
         "UV_NO_CONFIG": "1",
         "UV_NO_PROGRESS": "1",
         "UV_LINK_MODE": "hardlink",
-        "PYC_INVALIDATION_MODE": "UNCHECKED_HASH",
         "UV_DEFAULT_INDEX": sources.index_url,
         "UV_INDEX": " ".join(sources.extra_index_urls),
         # As pip: the best version wins, wherever it is. The lock's hashes say what it must be.
@@ -333,7 +332,16 @@ def sync_argv(uv: str, tree: str, lock: str, torch_backend: str = "", no_index: 
     """Return the command that makes an environment hold exactly the packages of a lock, with its hashes."""
     options = ["--torch-backend", torch_backend] if torch_backend else []
     options += ["--no-index"] if no_index else []
-    return [uv, "pip", "sync", "--no-build", "--compile-bytecode", *options, "--python", f"{tree}/bin/python", lock]
+    return [uv, "pip", "sync", "--no-build", *options, "--python", f"{tree}/bin/python", lock]
+
+
+def compile_argv(tree: str, site: str) -> list[str]:
+    """Return the command that makes bytecode without the name of the directory that it was made in.
+
+    So trees that were built in different places are equal; Python puts the true name in when it imports.
+    """
+    options = ["-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", tree]
+    return [f"{tree}/bin/python", "-B", "-I", "-m", "compileall", *options, f"{tree}/{site}"]
 
 
 def python_install_argv(uv: str, version: str, directory: str) -> list[str]:

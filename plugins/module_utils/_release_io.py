@@ -437,6 +437,9 @@ class Build:
             self.sync(uv, f"{staging}/tree", environment, sources.no_index)
             if python.managed:
                 adopt(base, f"{staging}/tree", path)
+        with self.timed("bytecode"):
+            # It ends with 1 where a package holds a file that is no Python, such as a template.
+            self.run(_release.compile_argv(f"{staging}/tree", site_packages(f"{staging}/tree")), environment)
         with self.timed("manifest"):
             record = self.finish(f"{staging}/tree", files, python, id_, uv, environment)
         put_in_place(f"{staging}/tree", path)

@@ -117,7 +117,7 @@ seconds:
   description: Seconds that the steps took.
   returned: success
   type: dict
-  sample: {"uv": 0.1, "packages": 24.0, "manifest": 6.3}
+  sample: {"uv": 0.1, "packages": 3.0, "bytecode": 22.0, "manifest": 6.3}
 ignored_sources:
   description: Directories that pip is configured with and that are not there.
   returned: success

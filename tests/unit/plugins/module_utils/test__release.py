@@ -303,11 +303,15 @@ def test_when_torch_comes_from_its_own_index(name: str, lacks: bool) -> None:
         ),
         (
             _release.sync_argv("/uv", "/t", "/l"),
-            "/uv pip sync --no-build --compile-bytecode --python /t/bin/python /l",
+            "/uv pip sync --no-build --python /t/bin/python /l",
         ),
         (
             _release.sync_argv("/uv", "/t", "/l", "cpu", no_index=True),
-            "/uv pip sync --no-build --compile-bytecode --torch-backend cpu --no-index --python /t/bin/python /l",
+            "/uv pip sync --no-build --torch-backend cpu --no-index --python /t/bin/python /l",
+        ),
+        (
+            _release.compile_argv("/t", "lib/site"),
+            "/t/bin/python -B -I -m compileall -q -f -j 0 --invalidation-mode unchecked-hash -s /t /t/lib/site",
         ),
         (_release.python_install_argv("/uv", "3.11.9", "/p"), "/uv python install --no-bin --install-dir /p 3.11.9"),
         (_release.tool_venv_argv("/python", "/v"), "/python -m venv --clear /v"),
