@@ -73,11 +73,14 @@ ARGUMENTS = {
 def parse(module: AnsibleModule) -> None:
     """Run the release's parser on the options; fail where it refuses them."""
     release = module.params["release"]
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as stream:
-        json.dump(module.params["config"], stream)
-        stream.flush()
-        argv = [f"{release}/bin/python", "-c", SCRIPT, stream.name]
-        rc, out, err = module.run_command(argv, environ_update={"VLLM_LOGGING_LEVEL": "ERROR"})
+    # torch leaves directories in the home and in that for temporary files.
+    with tempfile.TemporaryDirectory() as folder:
+        config = os.path.join(folder, "serve.yaml")
+        with open(config, "w", encoding="utf-8") as stream:
+            json.dump(module.params["config"], stream)
+        argv = [f"{release}/bin/python", "-c", SCRIPT, config]
+        environment = {"VLLM_LOGGING_LEVEL": "ERROR", "HOME": folder, "TMPDIR": folder}
+        rc, out, err = module.run_command(argv, environ_update=environment)
     if rc:
         module.fail_json(msg=f"vllm_ray_serve_args: {explain(out, err)}. The vLLM in {release} does not take this.")
 

@@ -89,6 +89,10 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     if settings["vllm_ray_scope"] == "system" and look["host"]["pid1"] != "systemd":
         found = f"PID 1 is {look['host']['pid1']}"
         add("systemd", "error", found, "systemd", "set vllm_ray_scope=user for hosts without systemd")
+    reason = no_firewall(settings)
+    if reason:
+        fix = "let a firewall of the host or of the network admit nobody but the peers and the API's clients"
+        add("firewall", "warning", f"no firewall rules are kept ({reason}); Ray binds all addresses", "rules", fix)
     distribution = look["host"]["os"]
     if not is_supported(distribution):
         found = f"{distribution['id']} {distribution['version']}"
@@ -101,6 +105,13 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
         if name.startswith("RAY_EXPERIMENTAL_NOSET_"):
             add("env", "warning", name, "not set", "leave it to vLLM: it hides the GPUs from Ray's own bookkeeping")
     return problems
+
+
+def no_firewall(settings: Mapping[str, t.Any]) -> str:
+    """Return which setting leaves the firewall alone, empty where none does."""
+    if settings["vllm_ray_scope"] == "user":
+        return "vllm_ray_scope=user"
+    return "vllm_ray_firewall=off" if settings["vllm_ray_firewall"] == "off" else ""
 
 
 def is_of_ray(process: str) -> bool:

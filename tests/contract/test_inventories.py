@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible.inventory.manager import InventoryManager
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
@@ -18,6 +19,7 @@ from ansible.vars.manager import VariableManager
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _plan, _settings
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
+MAPPING = walk.ROOT / "playbooks" / "vars" / "roles.yml"
 DEMO_MODEL = str(walk.ROOT / "demo-model" / "model")
 # {inventory: (GPUs of each host, the layout that must come of it: TP, PP, executor)}
 PLANS = {
@@ -71,9 +73,9 @@ def test_every_inventory_is_here() -> None:
     assert sorted(path.relative_to(walk.ROOT).as_posix() for path in files) == sorted(PLANS)
 
 
-@pytest.mark.parametrize("name", PLANS)
-def test_it_is_planned(name: str) -> None:
-    gpus, (tp, pp, executor) = PLANS[name]
+def planned(name: str) -> dict[str, Any]:
+    """Return the plan for an inventory."""
+    gpus, _layout = PLANS[name]
     hostvars, groups = read(walk.ROOT / name)
     hosts = []
     for number, (host, roles) in enumerate(_members.members(hostvars, groups).items(), 1):
@@ -82,9 +84,40 @@ def test_it_is_planned(name: str) -> None:
         seen = look(number, gpus[number - 1], checked.values.get("vllm_ray_nic") or "eno1")
         hosts.append(_host.Host(host, roles, checked.values, seen))
     assert len(hosts) == len(gpus)
-    plan = _plan.make_plan(hosts, ["192.0.2.1"], True, "head", "workers")
-    assert plan["problems"] == []
+    return _plan.make_plan(hosts, ["192.0.2.1"], True, "head", "workers")
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_it_is_planned(name: str) -> None:
+    _gpus, (tp, pp, executor) = PLANS[name]
+    plan = planned(name)
+    # The demo works without root, so without a firewall, and says so.
+    assert [p["check"] for p in plan["problems"]] == (["firewall"] if "local" in name else [])
     assert (plan["engine"]["tp"], plan["engine"]["pp"], plan["engine"]["executor"]) == (tp, pp, executor)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_roles_get_what_they_specify(name: str) -> None:
+    """site.yml leaves out that roles check their arguments on every host and run: all of them come from the plan."""
+    plan = planned(name)
+    done = {
+        "__vllm_ray_plan": {"plan": plan},
+        "__vllm_ray_secrets": {"values_by_name": {"ray.token": "t", "api.key": "k"}},
+        "__vllm_ray_look": {"engine": {}},
+        "__release_look": {"path": "/opt/release"},
+    }
+    mapping = DataLoader().load_from_file(str(MAPPING), trusted_as_template=True)
+    offences = []
+    for host in plan["hosts"]:
+        hostvars = {other: {"inventory_hostname": other} for other in plan["hosts"]}
+        variables = {**mapping, **done, "inventory_hostname": host, "hostvars": hostvars}
+        templar = Templar(loader=DataLoader(), variables=variables)
+        for role in walk.roles():
+            options = {option: spec for entry in walk.specs(role).values() for option, spec in entry.items()}
+            given = {option: templar.template(variables[option]) for option in options if option in variables}
+            errors = ArgumentSpecValidator(options).validate(given).error_messages
+            offences += [f"{host}: {role.name}: {error}" for error in errors]
+    assert not offences, "\n".join(offences)
 
 
 def test_the_demo_asks_what_the_demo_model_knows() -> None:

@@ -63,6 +63,8 @@ def test_one_address_twice_names_both() -> None:
 
 PORT = {"port": 6379, "pid": 7, "process": "redis-server", "user": "redis"}
 RAY = {"pid": 8, "process": "raylet", "user": "ann"}
+UNGUARDED = "no firewall rules are kept (vllm_ray_{}); Ray binds all addresses"
+GUARD = "let a firewall of the host or of the network admit nobody but the peers and the API's clients"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,8 @@ RAY = {"pid": 8, "process": "raylet", "user": "ann"}
         ),
         ({"usage_foreign_ray": [RAY]}, {"take_over": True}, []),
         ({"host_pid1": "tini"}, {}, [("error", "PID 1 is tini", "set vllm_ray_scope=user for hosts without systemd")]),
-        ({"host_pid1": "tini"}, {"scope": "user"}, []),
+        ({"host_pid1": "tini"}, {"scope": "user"}, [("warning", UNGUARDED.format("scope=user"), GUARD)]),
+        ({}, {"firewall": "off"}, [("warning", UNGUARDED.format("firewall=off"), GUARD)]),
         (
             {"host_os": {"id": "fedora", "version": "40"}},
             {},
