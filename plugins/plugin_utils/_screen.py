@@ -93,6 +93,8 @@ def proof(
     key_file: str,
 ) -> str:
     """Return the screen that ends a run: what was proved and how to use it."""
+    if not answers:
+        return f"\nCHECKED, and nothing was changed. Nothing serves at {endpoint['url']} yet."
     engine, ways = plan["engine"], snippets(endpoint, key_file)
     served = f"{endpoint['url']}/v1 serves {', '.join(models)} with TP={engine['tp']} PP={engine['pp']}"
     lines = ["", f"READY {served}"]

@@ -124,3 +124,9 @@ PREPARED, and the engine serves on as before. -e vllm_ray_restart=true stops and
 
 def test_a_table_of_nothing() -> None:
     assert _screen.table([]) == []
+
+
+def test_a_run_in_check_mode_on_fresh_hosts_claims_nothing() -> None:
+    assert _screen.proof(PLAN, ENDPOINT, [], [], [], "~/key") == (
+        "\nCHECKED, and nothing was changed. Nothing serves at http://192.0.2.11:8000 yet."
+    )
