@@ -9,6 +9,8 @@ import json
 import shlex
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report import count, problem_lines
+
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -21,20 +23,9 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def problem_lines(problems: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the lines of a table of problems, errors first."""
-    order = ("error", "warning", "info")
-    rows = [
-        (p["severity"].upper(), p["host"], f"{p['found']}; wanted: {p['wanted']}; to mend: {p['fix']}")
-        for p in sorted(problems, key=lambda problem: order.index(problem["severity"]))
-    ]
-    return table(rows)
-
-
 def summary(errors: Sequence[Mapping[str, str]]) -> str:
     """Return the text of a run that ends because of errors."""
-    count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
-    return "\n".join([f"{count}, nothing was changed:", *problem_lines(errors)])
+    return "\n".join([f"{count(errors)}, nothing was changed:", *problem_lines(errors)])
 
 
 def render(plan: Mapping[str, t.Any]) -> str:

@@ -64,23 +64,29 @@ PLAN of the cluster default: demo with TP=4 PP=1 (mp executor, cuda) at http://1
   gpu02  192.0.2.12  enp65s0f0  worker       engine uses 0 of 4 GPUs
   gpu02 joins, unused by the engine
   The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true.
-  ERROR    -      two heads; wanted: exactly one; to mend: remove one
-  WARNING  gpu02  fedora 44; wanted: Debian 12 or later; to mend: go on at your own risk"""
+  ERROR    -      inventory  two heads
+                             wanted: exactly one
+                             to mend: remove one
+  WARNING  gpu02  os         fedora 44
+                             wanted: Debian 12 or later
+                             to mend: go on at your own risk"""
     )
+
+
+LINES = """  ERROR  -  inventory  two heads
+                       wanted: exactly one
+                       to mend: remove one"""
 
 
 def test_the_screen_of_problems_alone() -> None:
-    assert _screen.render({"problems": PLAN["problems"][1:]}) == (
-        "\n  ERROR  -  two heads; wanted: exactly one; to mend: remove one"
-    )
+    assert _screen.render({"problems": PLAN["problems"][1:]}) == ("\n" + LINES)
     assert _screen.render({"problems": []}) == ""
 
 
 def test_the_summary() -> None:
     error = PLAN["problems"][1]
-    line = "  ERROR  -  two heads; wanted: exactly one; to mend: remove one"
-    assert _screen.summary([error]) == f"1 error, nothing was changed:\n{line}"
-    assert _screen.summary([error, error]) == f"2 errors, nothing was changed:\n{line}\n{line}"
+    assert _screen.summary([error]) == f"1 error, nothing was changed:\n{LINES}"
+    assert _screen.summary([error, error]) == f"2 errors, nothing was changed:\n{LINES}\n{LINES}"
 
 
 def test_the_proof_and_how_to_use_it() -> None:
