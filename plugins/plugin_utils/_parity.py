@@ -1,0 +1,96 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hosts have in common, which are the odd ones, and what changed since it worked. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    # {row: {host: value}}; a host without a value is not compared in that row.
+    Matrix = Mapping[str, Mapping[str, str]]
+
+# How bad it is that hosts differ in a row, and what mends it. Rows that are not here may differ.
+# Ray refuses other versions and another Python, to the patch (ray#44063, ray#50511); a driver that differs makes NCCL
+# fail or hang (vllm#4114, nccl#1257).
+MUST_AGREE = {
+    "python": ("error", "set vllm_ray_python, or let site.yml build the release"),
+    "vllm": ("error", "run site.yml, or mend vllm_ray_release_path on the odd one"),
+    "ray": ("error", "run site.yml, or mend vllm_ray_release_path on the odd one"),
+    "torch": ("error", "run site.yml, or mend vllm_ray_release_path on the odd one"),
+    "nccl": ("error", "run site.yml, or mend vllm_ray_release_path on the odd one"),
+    "machine": ("error", "leave hosts of another architecture out of this cluster"),
+    "driver": ("warning", "install the same NVIDIA driver on all hosts"),
+    "cuda": ("warning", "install the same NVIDIA driver on all hosts"),
+    "os": ("warning", "bring the hosts to the same release of the distribution"),
+    "glibc": ("warning", "bring the hosts to the same release of the distribution"),
+    "mtu": ("warning", "ip link set dev NIC mtu VALUE on the odd one, and in its network configuration"),
+    "kernel": ("info", "update and reboot the odd one"),
+    "gpu model": ("info", "the plan weighs hosts by their GPUs; compare it"),
+    "gpu memory": ("info", "the plan weighs hosts by their GPUs; compare it"),
+}
+
+
+def majority(values: Mapping[str, str]) -> str:
+    """Return the value of most hosts; of equally frequent ones that of the first host."""
+    return Counter(values.values()).most_common(1)[0][0] if values else ""
+
+
+def odd(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the hosts that differ from most, with their values."""
+    usual = majority(values)
+    return {host: value for host, value in values.items() if value != usual}
+
+
+def problems(matrix: Matrix) -> list[Problem]:
+    """Return a problem for each odd host in each row that must agree."""
+    return [
+        Problem(host, "parity", MUST_AGREE[row][0], f"{row} {value}", f"{majority(values)} as most", MUST_AGREE[row][1])
+        for row, values in matrix.items()
+        if row in MUST_AGREE
+        for host, value in odd(values).items()
+    ]
+
+
+def lines(matrix: Matrix, hosts: Sequence[str], width: int) -> list[str]:
+    """Return the matrix for a terminal: hosts as columns, `*` marks the odd ones; where that is too wide, a row says
+    what most have and which hosts differ.
+    """
+    if not matrix:
+        return []
+    rows = [["", *hosts]]
+    for name, values in matrix.items():
+        differ = odd(values)
+        rows.append([name, *(f"{values.get(host, '-')}{'*' if host in differ else ''}" for host in hosts)])
+    sizes = [max(len(row[column]) for row in rows) for column in range(len(hosts) + 1)]
+    if sum(sizes) + 2 * len(sizes) <= width:
+        return ["  " + "  ".join(cell.ljust(size) for cell, size in zip(row, sizes)).rstrip() for row in rows]
+    label = max(map(len, matrix))
+    result = []
+    for name, values in matrix.items():
+        by_value: dict[str, list[str]] = {}
+        for host, value in odd(values).items():
+            by_value.setdefault(value, []).append(host)
+        parts = [f"{majority(values)} on {len(values) - len(odd(values))} hosts"]
+        parts += [f"* {value} on {', '.join(where)}" for value, where in by_value.items()]
+        result.append(f"  {name.ljust(label)}  {'; '.join(parts)}")
+    return result
+
+
+def changes(before: Matrix, now: Matrix) -> list[str]:
+    """Return what differs from the last good run: "worked yesterday". Both by row and host."""
+    found = []
+    for row in dict.fromkeys([*before, *now]):
+        old, new = before.get(row, {}), now.get(row, {})
+        moves: dict[tuple[str, str], list[str]] = {}
+        for host in dict.fromkeys([*old, *new]):
+            if old.get(host) != new.get(host):
+                moves.setdefault((old.get(host, "nothing"), new.get(host, "nothing")), []).append(host)
+        found += [f"{row}: {was} -> {is_now} on {', '.join(hosts)}" for (was, is_now), hosts in moves.items()]
+    return found

@@ -1,0 +1,70 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parity matrix: who is odd, how bad that is, and what changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity
+
+HOSTS = ["gpu01", "gpu02", "gpu03"]
+MATRIX = {
+    "driver": {"gpu01": "580.95", "gpu02": "570.10", "gpu03": "580.95"},
+    "python": {"gpu01": "3.11.2", "gpu02": "3.11.2", "gpu03": "3.11.9"},
+    "disk": {"gpu01": "1", "gpu02": "2", "gpu03": "3"},
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "usual", "odd"),
+    [
+        ({}, "", {}),
+        ({"a": "1"}, "1", {}),
+        ({"a": "1", "b": "2"}, "1", {"b": "2"}),
+        ({"a": "1", "b": "2", "c": "2"}, "2", {"a": "1"}),
+    ],
+    ids=["nothing", "one host", "a draw: the first host, which is the head", "majority"],
+)
+def test_the_odd_ones(values: dict[str, str], usual: str, odd: dict[str, str]) -> None:
+    assert _parity.majority(values) == usual
+    assert _parity.odd(values) == odd
+
+
+def test_only_rows_that_must_agree_make_problems() -> None:
+    assert [(p.host, p.severity, p.found, p.wanted) for p in _parity.problems(MATRIX)] == [
+        ("gpu02", "warning", "driver 570.10", "580.95 as most"),
+        ("gpu03", "error", "python 3.11.9", "3.11.2 as most"),
+    ]
+
+
+def test_the_table_marks_the_odd_ones() -> None:
+    matrix = {"driver": MATRIX["driver"], "nccl": {"gpu01": "2.27"}}
+    assert _parity.lines(matrix, HOSTS, 80) == [
+        "          gpu01   gpu02    gpu03",
+        "  driver  580.95  570.10*  580.95",
+        "  nccl    2.27    -        -",
+    ]
+    assert _parity.lines({}, HOSTS, 80) == []
+
+
+def test_many_hosts_are_grouped() -> None:
+    values = {f"gpu{number:02}": "570.10" if number in (7, 9) else "580.95" for number in range(1, 17)}
+    assert _parity.lines({"driver": values}, list(values), 80) == [
+        "  driver  580.95 on 14 hosts; * 570.10 on gpu07, gpu09"
+    ]
+
+
+def test_what_changed_since_it_worked() -> None:
+    now = {
+        "driver": {host: "590.1" for host in HOSTS},
+        "python": {"gpu01": "3.11.2", "gpu02": "3.11.2"},
+        "disk": MATRIX["disk"],
+    }
+    assert _parity.changes(MATRIX, now) == [
+        "driver: 580.95 -> 590.1 on gpu01, gpu03",
+        "driver: 570.10 -> 590.1 on gpu02",
+        "python: 3.11.9 -> nothing on gpu03",
+    ]
+    assert _parity.changes(MATRIX, MATRIX) == []
