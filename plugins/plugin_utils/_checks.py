@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections import Counter
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host, ports
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _lint
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host, ports, serve_args
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import RAY_DIRECTORY_MAXIMUM, Paths
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
@@ -101,10 +102,8 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     have_gpus = {gpu["index"] for gpu in look["host"]["gpus"]}
     if wished and have_gpus and set(wished) - have_gpus:
         add("gpu", "error", f"GPUs {sorted(have_gpus)}", f"vllm_ray_gpus={wished}", "correct vllm_ray_gpus")
-    for name in settings["vllm_ray_env"]:
-        if name.startswith("RAY_EXPERIMENTAL_NOSET_"):
-            add("env", "warning", name, "not set", "leave it to vLLM: it hides the GPUs from Ray's own bookkeeping")
-    return problems
+    problems += _lint.environment(host.name, settings["vllm_ray_env"])
+    return problems + (_lint.options(host.name, serve_args(settings)) if serves else [])
 
 
 def no_firewall(settings: Mapping[str, t.Any]) -> str:

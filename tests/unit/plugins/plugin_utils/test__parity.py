@@ -58,7 +58,7 @@ def test_many_hosts_are_grouped() -> None:
 
 def test_what_changed_since_it_worked() -> None:
     now = {
-        "driver": {host: "590.1" for host in HOSTS},
+        "driver": dict.fromkeys(HOSTS, "590.1"),
         "python": {"gpu01": "3.11.2", "gpu02": "3.11.2"},
         "disk": MATRIX["disk"],
     }

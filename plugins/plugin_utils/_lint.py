@@ -1,0 +1,96 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options and environment that no longer work, or do harm. PRIVATE to the collection.
+
+What a release knows, its own parser says later (serve_config_check); this is what can be said before there is one, and
+what no parser says.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Options of `vllm serve` that web pages still name, and what does the same in vLLM 0.32. A scenario asks the release's
+# parser that it knows none of the former and all of the latter.
+REMOVED_OPTIONS = {
+    "disable-log-requests": "remove it: requests are logged only with enable-log-requests",
+    "enable-reasoning": "set reasoning-parser alone",
+    "engine-use-ray": "remove it: the plan sets distributed-executor-backend",
+    "guided-decoding-backend": "set structured-outputs-config",
+    "max-context-len-to-capture": "set cudagraph-capture-sizes",
+    "max-seq-len-to-capture": "set cudagraph-capture-sizes",
+    "num-lookahead-slots": "set speculative-config",
+    "num-scheduler-steps": "remove it: several steps at once are no longer scheduled",
+    "override-pooler-config": "set pooler-config",
+    "preemption-mode": "remove it: what is preempted is computed again",
+    "rope-scaling": "set hf-overrides",
+    "rope-theta": "set hf-overrides",
+    "speculative-model": "set speculative-config",
+    "swap-space": "remove it, or set kv-offloading-size",
+    "use-v2-block-manager": "remove it",
+    "worker-use-ray": "remove it: the plan sets distributed-executor-backend",
+}
+REMOVED_ENVIRONMENT = {
+    "VLLM_ATTENTION_BACKEND": "set attention-backend in vllm_ray_serve_args",
+    "VLLM_USE_RAY_COMPILED_DAG": "remove it",
+    "VLLM_USE_RAY_SPMD_WORKER": "remove it",
+    "VLLM_USE_V1": "remove it: there is no other engine",
+}
+# (pattern of names, severity, what is wrong with it, what mends it)
+HARMFUL_ENVIRONMENT = (
+    ("RAY_EXPERIMENTAL_NOSET_.*", "warning", "hides the GPUs from Ray's own bookkeeping", "leave it to vLLM"),
+    # Each host's unit has its own; one value for all hosts is wrong on all but one.
+    (
+        "VLLM_HOST_IP|RAY_ADDRESS|RAY_NODE_IP_ADDRESS",
+        "error",
+        "is set by the plan on each host",
+        "set vllm_ray_address",
+    ),
+    (
+        "(NCCL|GLOO|TP)_SOCKET_IFNAME",
+        "warning",
+        "overrides the cluster NIC of each host",
+        "set vllm_ray_nic, for hosts where it differs",
+    ),
+    ("(CUDA|HIP|ROCR)_VISIBLE_DEVICES", "error", "overrides what the plan gives a node", "set vllm_ray_gpus"),
+    ("RAY_AUTH_TOKEN.*|VLLM_API_KEY", "error", "is a secret that the roles keep in a file", "remove it"),
+    ("HF_TOKEN|HUGGING_FACE_HUB_TOKEN", "error", "would reach every rank and its logs", "set vllm_ray_hf_token"),
+    ("NCCL_P2P_DISABLE", "warning", "makes GPUs of a host talk through its memory", "remove it unless P2P hangs"),
+    ("NCCL_IB_DISABLE", "warning", "leaves InfiniBand unused", "remove it unless there is none"),
+    ("RAY_memory_monitor_refresh_ms", "info", "says when Ray kills workers for memory", "0 turns that off"),
+)
+
+
+def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
+    """Return a warning for each option that is gone. given: options by name, without leading dashes.
+
+    It is a warning because a release of the user's own may be old enough; the release's parser has the last word.
+    """
+    return [
+        Problem(host, "option", "warning", f"vllm_ray_serve_args: {name} is gone from vLLM", "an option it knows", fix)
+        for name, fix in REMOVED_OPTIONS.items()
+        if name in given
+    ]
+
+
+def environment(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
+    """Return what is wrong with names in vllm_ray_env. NCCL_IB_DISABLE=0 and the like do no harm."""
+    problems = [
+        Problem(
+            host, "env", "warning", f"vllm_ray_env: {name} is gone from vLLM, which ignores it", "a known name", fix
+        )
+        for name, fix in REMOVED_ENVIRONMENT.items()
+        if name in given
+    ]
+    for name, value in given.items():
+        for pattern, severity, why, fix in HARMFUL_ENVIRONMENT:
+            if re.fullmatch(pattern, name) and not (name.endswith("_DISABLE") and str(value) == "0"):
+                problems.append(Problem(host, "env", severity, f"vllm_ray_env: {name} {why}", "not set", fix))
+    return problems

@@ -1,0 +1,51 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said about options and environment before there is a release."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _lint
+
+
+def test_an_option_that_is_gone_names_its_successor() -> None:
+    problems = _lint.options("gpu01", {"swap-space": 4, "max-model-len": 4096})
+    assert [(p.host, p.severity, p.found, p.fix) for p in problems] == [
+        (
+            "gpu01",
+            "warning",
+            "vllm_ray_serve_args: swap-space is gone from vLLM",
+            "remove it, or set kv-offloading-size",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "severity", "fix"),
+    [
+        ("VLLM_ATTENTION_BACKEND", "FLASH_ATTN", "warning", "set attention-backend in vllm_ray_serve_args"),
+        ("RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES", "1", "warning", "leave it to vLLM"),
+        ("VLLM_HOST_IP", "192.0.2.1", "error", "set vllm_ray_address"),
+        ("NCCL_SOCKET_IFNAME", "eth0", "warning", "set vllm_ray_nic, for hosts where it differs"),
+        ("CUDA_VISIBLE_DEVICES", "0", "error", "set vllm_ray_gpus"),
+        ("HF_TOKEN", "x", "error", "set vllm_ray_hf_token"),
+        ("NCCL_IB_DISABLE", "1", "warning", "remove it unless there is none"),
+    ],
+)
+def test_names_that_do_harm(name: str, value: str, severity: str, fix: str) -> None:
+    problems = _lint.environment("gpu01", {name: value})
+    assert [(p.severity, p.fix) for p in problems] == [(severity, fix)]
+    # A secret's value stands in no message.
+    assert name in problems[0].found
+    assert value == "1" or value not in problems[0].found.replace(name, "")
+
+
+@pytest.mark.parametrize("name", ["NCCL_DEBUG", "VLLM_LOGGING_LEVEL", "HF_HOME", "NCCL_IB_HCA"])
+def test_names_that_do_not(name: str) -> None:
+    assert _lint.environment("gpu01", {name: "1"}) == []
+
+
+def test_what_switches_nothing_off_does_no_harm() -> None:
+    assert _lint.environment("gpu01", {"NCCL_IB_DISABLE": "0"}) == []
