@@ -64,7 +64,6 @@ HARMFUL_ENVIRONMENT = (
     ("HF_TOKEN|HUGGING_FACE_HUB_TOKEN", "error", "would reach every rank and its logs", "set vllm_ray_hf_token"),
     ("NCCL_P2P_DISABLE", "warning", "makes GPUs of a host talk through its memory", "remove it unless P2P hangs"),
     ("NCCL_IB_DISABLE", "warning", "leaves InfiniBand unused", "remove it unless there is none"),
-    ("RAY_memory_monitor_refresh_ms", "info", "says when Ray kills workers for memory", "0 turns that off"),
 )
 
 

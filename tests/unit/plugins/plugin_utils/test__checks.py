@@ -104,7 +104,8 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
             [
                 (
                     "warning",
-                    "vllm_ray_env: RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES hides the GPUs from Ray's own bookkeeping",
+                    "vllm_ray_env: RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES hides the GPUs from Ray's own"
+                    " bookkeeping",
                     "leave it to vLLM",
                 )
             ],

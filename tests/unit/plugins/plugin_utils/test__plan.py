@@ -199,9 +199,9 @@ def test_errors_of_a_host(change: dict[str, Any], given: dict[str, Any], problem
         pytest.param({"host_os": {"id": "debian", "version": ""}}, {}, ("os", "debian "), id="debian-unstable"),
         pytest.param(
             {},
-            {"env": {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}},
-            ("env", "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES"),
-            id="noset",
+            {"env": {"NCCL_P2P_DISABLE": "1"}},
+            ("env", "vllm_ray_env: NCCL_P2P_DISABLE makes GPUs of a host talk through its memory"),
+            id="environment",
         ),
     ],
 )
