@@ -12,11 +12,14 @@ import re
 import typing as t
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-# Runs in the release. argparse ends with 2 and says why on stderr; the names of all options go to stdout for hints.
+# Runs in the release. argparse ends with 2 and says why on stderr; the names that vLLM reads from the environment, and
+# of all options for hints, go to stdout.
 SCRIPT = """
 import json, sys
+from vllm import envs
+print("ENVIRONMENT " + json.dumps(list(envs.environment_variables)))
 from vllm.entrypoints.cli.serve import cmd_init
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 parser = FlexibleArgumentParser(prog="vllm")
@@ -32,9 +35,24 @@ except SystemExit:
 """
 
 
-def digest(release: str, config: Mapping[str, t.Any]) -> str:
-    """Return what identifies a check that passed: the release and the options."""
-    return hashlib.sha256(json.dumps([release, config], sort_keys=True).encode()).hexdigest()
+def digest(release: str, config: Mapping[str, t.Any], environment: Iterable[str] = ()) -> str:
+    """Return what identifies a check that passed: the release, the options and the names in the environment."""
+    return hashlib.sha256(json.dumps([release, config, sorted(environment)], sort_keys=True).encode()).hexdigest()
+
+
+def told(stdout: str, what: str) -> list[str]:
+    """Return a list that the script printed behind a word."""
+    lines = (line for line in stdout.splitlines() if line.startswith(f"{what} "))
+    return next((json.loads(line[len(what) :]) for line in lines), [])
+
+
+def unknown_environment(stdout: str, names: Iterable[str]) -> str:
+    """Return what is wrong with names of the environment: vLLM reads no such VLLM_*, which it would only warn of."""
+    known = told(stdout, "ENVIRONMENT")
+    wrong = [name for name in names if name.startswith("VLLM_") and known and name not in known]
+    nearest = {name: difflib.get_close_matches(name, known, n=1) for name in wrong}
+    hints = [f"did you mean {match[0]} for {name}?" for name, match in nearest.items() if match]
+    return " ".join([f"unknown: {', '.join(wrong)}", *hints]) if wrong else ""
 
 
 def explain(stdout: str, stderr: str) -> str:
@@ -42,8 +60,7 @@ def explain(stdout: str, stderr: str) -> str:
     complaints = [line.split("error: ", 1)[1] for line in stderr.splitlines() if "error: " in line]
     if not complaints:
         return stderr.strip().splitlines()[-1] if stderr.strip() else "the parser gave no reason"
-    names: list[str] = next((json.loads(line[8:]) for line in stdout.splitlines() if line.startswith("OPTIONS ")), [])
-    return "; ".join(complaints) + _hints(complaints, names)
+    return "; ".join(complaints) + _hints(complaints, told(stdout, "OPTIONS"))
 
 
 def _hints(complaints: Sequence[str], names: Sequence[str]) -> str:

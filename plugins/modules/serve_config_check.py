@@ -29,6 +29,13 @@ options:
     description: The options, named as vLLM's long flags without the dashes.
     type: dict
     required: true
+  environment:
+    description:
+      - Names of environment variables that the engine gets. One that begins with C(VLLM_) and that this vLLM does not
+        read is refused, because vLLM itself would only warn.
+    type: list
+    elements: str
+    default: []
   passed_file:
     description: File that notes the last check that passed.
     type: path
@@ -60,12 +67,18 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import SCRIPT, digest, explain
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import (
+    SCRIPT,
+    digest,
+    explain,
+    unknown_environment,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
 
 ARGUMENTS = {
     "release": {"type": "path", "required": True},
     "config": {"type": "dict", "required": True},
+    "environment": {"type": "list", "elements": "str", "default": []},
     "passed_file": {"type": "path", "required": True},
 }
 
@@ -83,11 +96,15 @@ def parse(module: AnsibleModule) -> None:
         rc, out, err = module.run_command(argv, environ_update=environment)
     if rc:
         module.fail_json(msg=f"vllm_ray_serve_args: {explain(out, err)}. The vLLM in {release} does not take this.")
+    wrong = unknown_environment(out, module.params["environment"])
+    if wrong:
+        module.fail_json(msg=f"vllm_ray_env: {wrong}. The vLLM in {release} would ignore it.")
 
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    wanted, passed_file = digest(module.params["release"], module.params["config"]), module.params["passed_file"]
+    wanted = digest(*(module.params[name] for name in ("release", "config", "environment")))
+    passed_file = module.params["passed_file"]
     if (read_text(passed_file) or "").strip() == wanted:
         module.exit_json(changed=False, checked=False)
     if module.check_mode and not os.path.exists(os.path.join(module.params["release"], "bin", "python")):

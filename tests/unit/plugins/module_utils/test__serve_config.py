@@ -47,11 +47,23 @@ def test_what_vllm_said(fixtures: Path) -> None:
     )
 
 
+def test_unknown_names_in_the_environment() -> None:
+    stdout = "ENVIRONMENT " + json.dumps(["VLLM_LOGGING_LEVEL", "VLLM_PP_LAYER_PARTITION"]) + "\n" + OPTIONS
+    names = ["VLLM_LOGING_LEVEL", "VLLM_PP_LAYER_PARTITION", "NCCL_DEBUG"]
+    assert _serve_config.unknown_environment(stdout, names) == (
+        "unknown: VLLM_LOGING_LEVEL did you mean VLLM_LOGGING_LEVEL for VLLM_LOGING_LEVEL?"
+    )
+    assert _serve_config.unknown_environment(stdout, names[1:]) == ""
+    # A release that did not say what it knows is not held against the user.
+    assert _serve_config.unknown_environment("", names) == ""
+
+
 def test_a_check_is_known_by_release_and_options_in_any_order() -> None:
     first = _serve_config.digest("/r", {"a": 1, "b": 2})
     assert first == _serve_config.digest("/r", {"b": 2, "a": 1})
     assert first != _serve_config.digest("/r", {"a": 1, "b": 3})
     assert first != _serve_config.digest("/s", {"a": 1, "b": 2})
+    assert first != _serve_config.digest("/r", {"a": 1, "b": 2}, ["VLLM_X"])
 
 
 def test_the_script_is_python() -> None:

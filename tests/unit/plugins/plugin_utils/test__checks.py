@@ -100,13 +100,12 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
         ({}, {"gpus": [0, 5]}, [("error", "GPUs [0]", "correct vllm_ray_gpus")]),
         (
             {},
-            {"env": {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}},
+            {"env": {"NCCL_IB_DISABLE": "1"}},
             [
                 (
                     "warning",
-                    "vllm_ray_env: RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES hides the GPUs from Ray's own"
-                    " bookkeeping",
-                    "leave it to vLLM",
+                    "vllm_ray_env: NCCL_IB_DISABLE leaves InfiniBand unused",
+                    "remove it unless there is none",
                 )
             ],
         ),
