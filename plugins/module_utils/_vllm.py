@@ -117,6 +117,25 @@ def first_error(lines: Sequence[str]) -> str:
     return text[:600]
 
 
+def kv_cache(lines: Iterable[str]) -> dict[str, t.Any]:
+    """Return what an engine told of its KV cache when it started last: tokens, context (tokens of one request) and
+    concurrency (requests of that length at once). Empty where it told nothing.
+    """
+    told: dict[str, t.Any] = {}
+    for line in lines:
+        size = re.search(r"KV cache size: ([\d,]+) tokens", line)
+        if size:
+            told = {"tokens": int(size.group(1).replace(",", ""))}
+        concurrency = re.search(r"Maximum concurrency for ([\d,]+) tokens per request: ([\d.]+)x", line)
+        if concurrency:
+            told = {
+                **told,
+                "context": int(concurrency.group(1).replace(",", "")),
+                "concurrency": float(concurrency.group(2)),
+            }
+    return told
+
+
 def progress(lines: Sequence[str]) -> str:
     """Return what the log says last, without its prefixes."""
     for line in reversed(plain(lines)):

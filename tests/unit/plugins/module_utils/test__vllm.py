@@ -147,3 +147,10 @@ def test_the_log_of_a_program_is_cut_by_its_starts() -> None:
     lines = ["old", "Start of serve", "one", "Start of serve", "two"]
     assert _vllm.starts(lines, "serve") == [["old"], ["Start of serve", "one"], ["Start of serve", "two"]]
     assert _vllm.starts([], "serve") == [[]]
+
+
+def test_the_size_of_the_cache_is_that_of_the_last_start(fixtures: Path) -> None:
+    lines = (fixtures / "vllm" / "restarted.log").read_text(encoding="utf-8").splitlines()
+    assert _vllm.kv_cache(lines) == {"tokens": 1048576, "context": 1024, "concurrency": 1024.0}
+    assert _vllm.kv_cache(lines[:60]) == {"tokens": 699008, "context": 1024, "concurrency": 682.62}
+    assert _vllm.kv_cache([]) == {}
