@@ -10,10 +10,18 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _plan, _screen, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _host,
+    _members,
+    _plan,
+    _report,
+    _screen,
+    _settings,
+)
 
 display = Display()
 ARGUMENTS = {
+    "fail": {"type": "bool", "default": True},
     "look": {"type": "str", "default": "__vllm_ray_look"},
     "head_look": {"type": "dict", "default": {}},
 }
@@ -68,8 +76,11 @@ class ActionModule(ActionBase):
         wish = str(next((host.settings.get("vllm_ray_model") for host in hosts), "") or "")
         plan = _plan.make_plan(hosts, controllers, os.path.isdir(wish), *_members.group_names(hostvars, groups))
         plan["problems"] = problems + plan["problems"]
-        errors = [problem for problem in plan["problems"] if problem["severity"] == "error"]
-        if errors:
-            return {**result, "failed": True, "msg": _screen.summary(errors)}
-        display.display(_screen.render(plan))
-        return {**result, "changed": False, "plan": plan}
+        head = next((host.settings for host in hosts if host.is_head), {})
+        plan["problems"] = _report.without(plan["problems"], head.get("vllm_ray_checks_off", []))
+        stopping = _report.fails(plan["problems"], bool(head.get("vllm_ray_strict")))
+        if stopping and arguments["fail"]:
+            return {**result, "failed": True, "msg": _screen.summary(stopping), "problems": plan["problems"]}
+        if arguments["fail"]:
+            display.display(_screen.render(plan))
+        return {**result, "changed": False, "plan": plan, "problems": plan["problems"]}

@@ -23,6 +23,10 @@ attributes:
     support: full
     details: All of the work is done on the controller.
 options:
+  fail:
+    description: Whether to show the plan, and to fail where a problem is an error. Otherwise both are the caller's to do.
+    type: bool
+    default: true
   look:
     description: Name of the variable in which each host's look was registered.
     type: str
@@ -78,7 +82,7 @@ plan:
       returned: success
 problems:
   description: What is wrong, each with host, check, severity, found, wanted and fix.
-  returned: failure
+  returned: always
   type: list
   elements: dict
   sample:
