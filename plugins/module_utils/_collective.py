@@ -17,61 +17,99 @@ MIB = 1024**2
 SIZES = (MIB, 64 * MIB)
 ROUNDS = 5
 
-# Runs in the release, once per rank; tells each step in a line of JSON, so that a hang has a name. argv: a JSON object
-# with backend, rank, world, device, master, port, seconds, sizes and rounds.
+# What a rank may take beyond its own limit, to import torch and to end.
+SLACK = 30
+
+# Runs in the release, once per host; starts its ranks and ends those that stand still. Each tells its steps in lines of
+# JSON, so that a hang has a name. argv: the JSON of host_task().
 SCRIPT = """
-import datetime, json, sys, time
+import json, os, signal, sys, time
 task = json.loads(sys.argv[1])
-def tell(**words):
-    print("COLLECTIVE " + json.dumps({"rank": task["rank"], **words}), flush=True)
-tell(step="import")
-import torch, torch.distributed as dist
-limit = datetime.timedelta(seconds=task["seconds"])
-device = torch.device("cpu" if task["backend"] == "gloo" else f"cuda:{task['device']}")
-if device.type == "cuda":
-    torch.cuda.set_device(device)
-tell(step="meet")
-store = dist.TCPStore(task["master"], task["port"], task["world"], task["rank"] == 0, limit, wait_for_workers=False)
-store.set(f"here/{task['rank']}", "1")
-missing = set(range(task["world"]))
-end = time.monotonic() + task["seconds"]
-while missing and time.monotonic() < end:
-    missing = {rank for rank in missing if not store.check([f"here/{rank}"])}
-    time.sleep(0.05)
-if missing:
-    tell(step="meet", missing=sorted(missing))
-    sys.exit(3)
-tell(step="connect")
-dist.init_process_group(task["backend"], store=store, rank=task["rank"], world_size=task["world"], timeout=limit)
-tell(step="reduce")
-wanted = task["world"] * (task["world"] + 1) / 2
-seconds = {}
-for size in task["sizes"]:
-    tensor = torch.empty(size // 4, dtype=torch.float32, device=device)
-    for round in range(task["rounds"] + 1):
-        tensor.fill_(task["rank"] + 1)
-        dist.barrier()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        start = time.perf_counter()
-        dist.all_reduce(tensor)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        took = time.perf_counter() - start
-        # The first one makes the connections.
-        seconds[size] = min(took, seconds.get(size, took)) if round else took
-    if not bool((tensor == wanted).all()):
-        tell(step="reduce", wrong=float(tensor.flatten()[0]), wanted=wanted)
-        sys.exit(4)
-tell(step="done", seconds=seconds)
-dist.destroy_process_group()
+
+def tell(rank, step, **more):
+    # One write, so that the ranks' lines do not mix.
+    os.write(1, ("COLLECTIVE " + json.dumps({"rank": rank, "step": step, **more}) + "\\n").encode())
+
+def run(rank, number):
+    import datetime
+    tell(number, "import")
+    import torch
+    import torch.distributed as dist
+    limit = datetime.timedelta(seconds=task["seconds"])
+    cuda = task["backend"] == "nccl"
+    device = torch.device(f"cuda:{rank['device']}" if cuda else "cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    tell(number, "meet")
+    store = dist.TCPStore(task["master"], task["port"], task["world"], number == 0, limit, wait_for_workers=False)
+    store.set(f"here/{number}", "1")
+    missing = list(range(task["world"]))
+    end = time.monotonic() + task["seconds"]
+    while missing and time.monotonic() < end:
+        missing = [other for other in missing if not store.check([f"here/{other}"])]
+        time.sleep(0.05)
+    if missing:
+        return tell(number, "meet", missing=missing)
+    tell(number, "connect")
+    options = {"device_id": device} if cuda else {}
+    dist.init_process_group(
+        task["backend"], store=store, rank=number, world_size=task["world"], timeout=limit, **options
+    )
+    dist.barrier()
+    tell(number, "reduce")
+    wanted = task["world"] * (task["world"] + 1) / 2
+    seconds = {}
+    for size in task["sizes"]:
+        tensor = torch.empty(size // 4, dtype=torch.float32, device=device)
+        # The first round makes the connections and does not count.
+        for round in range(task["rounds"] + 1):
+            tensor.fill_(number + 1)
+            dist.barrier()
+            if cuda:
+                torch.cuda.synchronize()
+            start = time.perf_counter()
+            dist.all_reduce(tensor)
+            if cuda:
+                torch.cuda.synchronize()
+            took = time.perf_counter() - start
+            seconds[size] = min(took, seconds.get(size, took)) if round > 1 else took
+        if not bool((tensor == wanted).all()):
+            return tell(number, "reduce", wrong=float(tensor.flatten()[0]))
+    tell(number, "done", seconds=seconds)
+    dist.destroy_process_group()
+
+if task["user"] and os.geteuid() == 0:
+    import pwd
+    entry = pwd.getpwnam(task["user"])
+    os.initgroups(entry.pw_name, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+running = {}
+for rank in task["ranks"]:
+    pid = os.fork()
+    if not pid:
+        try:
+            run(rank, rank["rank"])
+        except BaseException as error:
+            tell(rank["rank"], "failed", error=f"{type(error).__name__}: {error}".splitlines()[0])
+        # As it is: what NCCL left may stand still when it is taken down.
+        os._exit(0)
+    running[pid] = rank
+end = time.monotonic() + 2 * task["seconds"] + task["slack"]
+while running and time.monotonic() < end:
+    pid, _status = os.waitpid(-1, os.WNOHANG)
+    running.pop(pid, None)
+    time.sleep(0 if pid else 0.05)
+for pid in running:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 """
 
 
-def rank_tasks(given: Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """Return the argument of the script for each rank of a host. given: arguments of collective_check."""
-    common = {name: given[name] for name in ("backend", "world", "master", "port", "seconds")}
-    return [{**common, **rank, "sizes": list(SIZES), "rounds": ROUNDS} for rank in given["ranks"]]
+def host_task(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the argument of the script. given: arguments of collective_check."""
+    names = ("backend", "world", "master", "port", "seconds", "ranks", "user")
+    return {**{name: given[name] for name in names}, "sizes": list(SIZES), "rounds": ROUNDS, "slack": SLACK}
 
 
 def bus_bandwidth(size: int, seconds: float, ranks: int) -> float:
@@ -82,27 +120,35 @@ def bus_bandwidth(size: int, seconds: float, ranks: int) -> float:
     return 2 * (ranks - 1) / ranks * size / seconds if seconds and ranks > 1 else 0.0
 
 
-def told(output: str) -> list[dict[str, t.Any]]:
-    """Return what a rank told of its steps."""
-    return [json.loads(line[11:]) for line in output.splitlines() if line.startswith("COLLECTIVE ")]
-
-
-def outcome(output: str, ranks: int) -> dict[str, t.Any]:
-    """Return what came of one rank: step (where it ended), bandwidth per size in GB/s, transports, missing ranks and
-    the first error.
+def outcomes(output: str, given: Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    """Return what came of each rank of a host, by its number as text: step (the last that it told), missing ranks,
+    wrong (what came out instead of the sum), GB/s by size, transports of the host, and the error that stopped it.
     """
-    steps = told(output)
-    last: dict[str, t.Any] = steps[-1] if steps else {"step": "start"}
-    seconds = {int(size): value for size, value in (last.get("seconds") or {}).items()}
+    lines = output.splitlines()
+    told: dict[int, list[dict[str, t.Any]]] = {rank["rank"]: [] for rank in given["ranks"]}
+    for line in lines:
+        # NCCL may have left a line unended.
+        _before, mark, text = line.partition("COLLECTIVE ")
+        if mark:
+            entry = json.loads(text)
+            told[entry["rank"]].append(entry)
+    ways, complaint = transports(lines), nccl_warning(lines)
+    return {str(rank): outcome(steps, given["world"], ways, complaint) for rank, steps in told.items()}
+
+
+def outcome(steps: Sequence[Mapping[str, t.Any]], world: int, ways: list[str], complaint: str) -> dict[str, t.Any]:
+    """Return what came of one rank, from the steps that it told."""
+    last: Mapping[str, t.Any] = steps[-1] if steps else {"step": "start"}
+    # A rank that failed did so in the step before.
+    step = steps[-2]["step"] if last["step"] == "failed" and len(steps) > 1 else last["step"]
+    seconds = {int(size): took for size, took in (last.get("seconds") or {}).items()}
     return {
-        "step": last["step"],
+        "step": step,
         "missing": last.get("missing", []),
         "wrong": last.get("wrong"),
-        "gbytes_per_second": {
-            str(size): round(bus_bandwidth(size, took, ranks) / 1e9, 3) for size, took in seconds.items()
-        },
-        "transports": transports(output.splitlines()),
-        "error": "" if last["step"] == "done" else first_error(output.splitlines()),
+        "gbytes_per_second": {str(size): round(bus_bandwidth(size, s, world) / 1e9, 3) for size, s in seconds.items()},
+        "transports": ways,
+        "error": "" if step == "done" else last.get("error", "") or complaint,
     }
 
 
@@ -119,13 +165,9 @@ def transports(lines: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def first_error(lines: Sequence[str]) -> str:
-    """Return the line that says why a rank failed: NCCL's first warning, or Python's last line."""
-    warnings = [line.split("NCCL WARN", 1)[1].strip() for line in lines if "NCCL WARN" in line]
-    if warnings:
-        return f"NCCL: {warnings[0]}"
-    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
-    return errors[-1] if errors else ""
+def nccl_warning(lines: Iterable[str]) -> str:
+    """Return NCCL's first complaint, which says more than the error that follows from it."""
+    return next((f"NCCL: {line.split('NCCL WARN', 1)[1].strip()}" for line in lines if "NCCL WARN" in line), "")
 
 
 def layout(hosts: Mapping[str, Sequence[int]]) -> dict[str, list[tuple[int, int]]]:

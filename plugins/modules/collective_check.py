@@ -115,10 +115,11 @@ ranks:
       returned: always
 """
 
+import json
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._collective import outcome, rank_tasks
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._collective_io import run_ranks
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._collective import SCRIPT, host_task, outcomes
 
 ARGUMENTS = {
     "release": {"type": "path", "required": True},
@@ -141,11 +142,17 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     given = module.params
-    tasks = rank_tasks(given)
-    environment = {**given["environment"], "NCCL_DEBUG": "INFO"}
-    outputs = run_ranks(given["release"], tasks, environment, given["user"], given["seconds"])
-    ranks = {str(task["rank"]): outcome(output, given["world"]) for task, output in zip(tasks, outputs)}
-    module.exit_json(changed=False, ranks=ranks)
+    environment = {
+        **given["environment"],
+        "NCCL_DEBUG": "INFO",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    argv = [f"{given['release']}/bin/python", "-c", SCRIPT, json.dumps(host_task(given))]
+    rc, out, err = module.run_command(argv, environ_update=environment, cwd="/")
+    if rc:
+        module.fail_json(msg=f"The check did not run: {(err or out).strip()[-400:]}")
+    module.exit_json(changed=False, ranks=outcomes(f"{out}\n{err}", given))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ attributes:
     details: All of the work is done on the controller.
 options:
   fail:
-    description: Whether to show the plan, and to fail where a problem is an error. Otherwise both are the caller's to do.
+    description: Whether to show the plan, and to fail on errors. Otherwise both are the caller's to do.
     type: bool
     default: true
   look:

@@ -62,8 +62,8 @@ HARMFUL_ENVIRONMENT = (
     ("(CUDA|HIP|ROCR)_VISIBLE_DEVICES", "error", "overrides what the plan gives a node", "set vllm_ray_gpus"),
     ("RAY_AUTH_TOKEN.*|VLLM_API_KEY", "error", "is a secret that the roles keep in a file", "remove it"),
     ("HF_TOKEN|HUGGING_FACE_HUB_TOKEN", "error", "would reach every rank and its logs", "set vllm_ray_hf_token"),
-    ("NCCL_P2P_DISABLE", "warning", "makes GPUs of a host talk through its memory", "remove it unless P2P hangs"),
-    ("NCCL_IB_DISABLE", "warning", "leaves InfiniBand unused", "remove it unless there is none"),
+    ("NCCL_P2P_DISABLE", "info", "makes GPUs of a host talk through its memory", "remove it unless P2P hangs"),
+    ("NCCL_IB_DISABLE", "info", "leaves InfiniBand unused", "remove it unless there is none"),
 )
 
 

@@ -101,13 +101,7 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
         (
             {},
             {"env": {"NCCL_IB_DISABLE": "1"}},
-            [
-                (
-                    "warning",
-                    "vllm_ray_env: NCCL_IB_DISABLE leaves InfiniBand unused",
-                    "remove it unless there is none",
-                )
-            ],
+            [("info", "vllm_ray_env: NCCL_IB_DISABLE leaves InfiniBand unused", "remove it unless there is none")],
         ),
         (
             {"network_peers_without_route": ["gpu02"]},

@@ -31,7 +31,7 @@ def test_an_option_that_is_gone_names_its_successor() -> None:
         ("NCCL_SOCKET_IFNAME", "eth0", "warning", "set vllm_ray_nic, for hosts where it differs"),
         ("CUDA_VISIBLE_DEVICES", "0", "error", "set vllm_ray_gpus"),
         ("HF_TOKEN", "x", "error", "set vllm_ray_hf_token"),
-        ("NCCL_IB_DISABLE", "1", "warning", "remove it unless there is none"),
+        ("NCCL_IB_DISABLE", "1", "info", "remove it unless there is none"),
     ],
 )
 def test_names_that_do_harm(name: str, value: str, severity: str, fix: str) -> None:

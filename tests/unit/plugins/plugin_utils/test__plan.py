@@ -199,8 +199,8 @@ def test_errors_of_a_host(change: dict[str, Any], given: dict[str, Any], problem
         pytest.param({"host_os": {"id": "debian", "version": ""}}, {}, ("os", "debian "), id="debian-unstable"),
         pytest.param(
             {},
-            {"env": {"NCCL_P2P_DISABLE": "1"}},
-            ("env", "vllm_ray_env: NCCL_P2P_DISABLE makes GPUs of a host talk through its memory"),
+            {"env": {"NCCL_SOCKET_IFNAME": "eno1"}},
+            ("env", "vllm_ray_env: NCCL_SOCKET_IFNAME overrides the cluster NIC of each host"),
             id="environment",
         ),
     ],
