@@ -143,6 +143,7 @@ STATE = frozenset(("linear_attention", "mamba", "mamba2", "conv", "recurrent"))
 # The index of DeepSeek's sparse attention: keys in fp8 with a float32 scale for 128 of them (DeepseekV32IndexerCache).
 INDEX_BLOCK = 128
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+FLOATS = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 
 
 class Keys:
@@ -178,18 +179,22 @@ def has_encoders(config: Mapping[str, t.Any]) -> bool:
     return any(isinstance(value, dict) and name.startswith(("vision", "audio", "vit")) for name, value in parts.items())
 
 
-def dtype_of(config: Mapping[str, t.Any], text: Mapping[str, t.Any], found: Iterable[str]) -> str:
-    """Return the dtype that vLLM takes by itself on a GPU with bfloat16. found: dtypes of the tensors, if known.
-
-    float32 becomes bfloat16, and so does every type that no GPU computes in (vllm.config.model._resolve_auto_dtype).
-    """
+def told_dtype(config: Mapping[str, t.Any], text: Mapping[str, t.Any], found: Iterable[str]) -> str:
+    """Return the dtype that a config tells, or that all floats of the files have. found: dtypes of the tensors."""
     parts = [config, text, config.get("vision_config") or {}]
     told = next((str(part[key]) for part in parts for key in ("dtype", "torch_dtype") if part.get(key)), "")
-    if not told:
-        floats = [name for name in found if name in ("F32", "BF16", "F16")]
-        told = "float16" if floats and set(floats) == {"F16"} else ""
-    half = told.replace("torch.", "") in ("float16", "half")
-    return "float16" if half and config.get("model_type") not in NO_FLOAT16 else "bfloat16"
+    floats = {FLOATS[name] for name in found if name in FLOATS}
+    if not told and len(floats) == 1:
+        told = floats.pop()
+    return told.replace("torch.", "")
+
+
+def dtype_of(told: str, model_type: str) -> str:
+    """Return the dtype that vLLM takes by itself on a GPU with bfloat16 (vllm.config.model._resolve_auto_dtype).
+
+    float32 becomes bfloat16, and so does every type in which no GPU computes.
+    """
+    return "float16" if told in ("float16", "half") and model_type not in NO_FLOAT16 else "bfloat16"
 
 
 def rope_parameters(keys: Keys) -> list[dict[str, t.Any]]:
@@ -360,20 +365,27 @@ def parse(
     known = set(tensors or names)
     tied = tied_of(config, text, model_type)
     shape = shape_of(keys, model_type, tied)
-    dtype = dtype_of(config, text, [tensor.dtype for tensor in (tensors or {}).values()])
+    told = told_dtype(config, text, [tensor.dtype for tensor in (tensors or {}).values()])
+    dtype = dtype_of(told, str(config.get("model_type")))
     quantization, notes = Quantization(), []
     for part in (config, text):
-        told = part.get("quantization_config") or part.get("compression_config")
-        if isinstance(told, dict):
-            quantization, note = of_config(told)
+        stored = part.get("quantization_config") or part.get("compression_config")
+        if isinstance(stored, dict):
+            quantization, note = of_config(stored)
             notes += [note] if note else []
             break
     context, usual_context, note = contexts(keys, model_type)
     notes += [note] if note else []
-    if model_type not in COUNTED and not tensors:
-        notes.append(f"the shapes of model type {model_type or 'none'} are counted as if it were like Llama")
+    if model_type not in COUNTED:
+        what = "KV cache is" if tensors else "weights and KV cache are"
+        notes.append(
+            f"model type {model_type or 'none'} is not known here: its {what} counted as if it were like Llama"
+        )
     if tied and has_head(known):
         notes.append("the files hold an lm_head although embeddings are tied: vLLM keeps it where it differs")
+    if total_size and told == "float32" and not quantization.method:
+        # Its files are twice as large as what vLLM holds.
+        total_size = total_size * BYTES[dtype] // BYTES["float32"]
     weights, source = _weights(shape, quantization, BYTES[dtype], tensors, total_size, config)
     if known and not tied and not has_head(known):
         weights = replace(weights, head=0)

@@ -98,7 +98,7 @@ class Linear(t.NamedTuple):
     name: str
     inputs: int
     outputs: int
-    count: int = 1
+    copies: int = 1
     quantized: bool = True
 
 
@@ -142,9 +142,9 @@ def attention(shape: Shape) -> tuple[list[Linear], int]:
 def mlp(shape: Shape, layer: int) -> list[Linear]:
     """Return the matrices of a layer's MLP, or of its router and experts."""
 
-    def matrices(name: str, width: int, count: int = 1) -> list[Linear]:
-        inwards = [Linear(f"{name}.{part}", shape.hidden, width, count) for part in ("up_proj", "gate_proj")]
-        return [*inwards[: shape.matrices - 1], Linear(f"{name}.down_proj", width, shape.hidden, count)]
+    def matrices(name: str, width: int, copies: int = 1) -> list[Linear]:
+        inwards = [Linear(f"{name}.{part}", shape.hidden, width, copies) for part in ("up_proj", "gate_proj")]
+        return [*inwards[: shape.matrices - 1], Linear(f"{name}.down_proj", width, shape.hidden, copies)]
 
     if not shape.sparse[layer]:
         return matrices("mlp", shape.mlp)
@@ -163,9 +163,9 @@ def layer_bytes(shape: Shape, layer: int, quantization: Quantization, size: int)
     total = (others + shape.norms * shape.hidden) * size
     for linear in [*linears, *mlp(shape, layer)]:
         if linear.quantized and quantization.method and not quantization.spares(f"model.layers.{layer}.{linear.name}"):
-            total += linear.count * quantization.bytes_of(linear.inputs, linear.outputs)
+            total += linear.copies * quantization.bytes_of(linear.inputs, linear.outputs)
         else:
-            total += linear.count * linear.inputs * linear.outputs * size
+            total += linear.copies * linear.inputs * linear.outputs * size
     return total
 
 

@@ -41,6 +41,13 @@ class Tensor(t.NamedTuple):
         return self.elements * BITS[self.dtype] // 8
 
 
+class Header(t.NamedTuple):
+    """What a file holds. data_bytes: length of what follows the header."""
+
+    tensors: dict[str, Tensor]
+    data_bytes: int
+
+
 class Index(t.NamedTuple):
     """model.safetensors.index.json. total_size: bytes of all tensors, 0 where it is not told."""
 
@@ -56,20 +63,20 @@ def header_length(start: bytes) -> int:
     return length
 
 
-def parse_header(text: bytes) -> dict[str, Tensor]:
-    """Return the tensors of a header. Raises ValueError where it is not whole or names an unknown dtype."""
-    tensors = {}
-    header = _mapping(text, "the header")
+def parse_header(text: bytes) -> Header:
+    """Return what a header tells. Raises ValueError where it is not whole or names an unknown dtype."""
+    tensors, end, name = {}, 0, ""
     try:
-        for name, entry in header.items():
+        for name, entry in _mapping(text, "the header").items():
             if name != "__metadata__":
                 tensors[name] = Tensor(str(entry["dtype"]), tuple(int(length) for length in entry["shape"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"the header has an entry without dtype or shape: {name}") from error
+                end = max(end, int(entry["data_offsets"][1]))
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"the header's entry {name} has no dtype, shape or place") from error
     unknown = sorted({tensor.dtype for tensor in tensors.values()} - set(BITS))
     if unknown:
         raise ValueError(f"the header has unknown dtypes: {', '.join(unknown)}")
-    return tensors
+    return Header(tensors, end)
 
 
 def parse_index(text: str | bytes) -> Index:
