@@ -138,6 +138,7 @@ LENGTHS = (
     "max_sequence_length", "max_seq_length", "seq_len",
 )  # fmt: skip
 USUAL_LENGTH = 2048
+VISITED = ("num_experts_per_tok", "num_experts_per_token", "top_k_experts", "moe_topk", "moe_top_k")
 # Entries of layer_types without a KV cache that grows.
 STATE = frozenset(("linear_attention", "mamba", "mamba2", "conv", "recurrent"))
 # The index of DeepSeek's sparse attention: keys in fp8 with a float32 scale for 128 of them (DeepseekV32IndexerCache).
@@ -293,7 +294,9 @@ def sparse_layers(keys: Keys, layers: int, experts: int) -> tuple[bool, ...]:
 
 def shape_of(keys: Keys, model_type: str, tied: bool) -> Shape:
     """Return the shape of a text model. Raises ValueError that names a key that is missing."""
-    layers = keys.number("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    # Nemotron's newest configs only list the kinds of layers.
+    kinds = keys.get("layers_block_type", default=[])
+    layers = keys.number("num_hidden_layers", "n_layer", "n_layers", "num_layers", default=len(kinds) or None)
     hidden = keys.number("hidden_size", "n_embd", "d_model")
     heads = keys.number("num_attention_heads", "n_head", "n_heads")
     latent = latent_of(keys, model_type)
@@ -411,7 +414,7 @@ def parse(
         quantization=quantization.method,
         group_size=quantization.block[1] or quantization.group,
         experts=shape.experts,
-        experts_per_token=keys.number("num_experts_per_tok", "num_experts_per_token", "moe_topk", default=0),
+        experts_per_token=keys.number(*VISITED, default=0),
         mla=shape.latent is not None,
         tied_embeddings=tied,
         windows=windows(keys, model_type, shape.layers),
