@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import typing as t
+from dataclasses import replace
 from urllib.error import HTTPError, URLError
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _model_config, _safetensors
@@ -54,22 +55,22 @@ def info(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {"model": model.as_dict(), "place": source.place, "commit": source.commit}
 
 
-def with_quantization(config: dict[str, t.Any], text: bytes) -> dict[str, t.Any]:
-    """Return a config with the quantisation of a file of its own, where it has none itself."""
-    if config.get("quantization_config") is not None or not text:
-        return config
-    return {**config, "quantization_config": json.loads(text)}
-
-
 def parse_config(place: str, text: bytes, quantization: bytes) -> dict[str, t.Any]:
-    """Return a config. Raises Unusable where it is none."""
+    """Return a config, with the quantisation of a file of its own where it tells none. Raises Unusable."""
+    config = _mapping(f"{place}/{CONFIG}", text)
+    if quantization and config.get("quantization_config") is None:
+        config["quantization_config"] = _mapping(f"{place}/{QUANTIZATION}", quantization)
+    return config
+
+
+def _mapping(name: str, text: bytes) -> dict[str, t.Any]:
     try:
-        config = json.loads(text)
-        if not isinstance(config, dict):
+        content = json.loads(text)
+        if not isinstance(content, dict):
             raise ValueError("it is no mapping")
-        return with_quantization(config, quantization)
     except ValueError as error:
-        raise unusable(f"{place}/{CONFIG} can't be read: {error}", "JSON", COPY) from error
+        raise unusable(f"{name} can't be read: {error}", "JSON", COPY) from error
+    return content
 
 
 def read_directory(path: str) -> Source:
@@ -139,7 +140,9 @@ def fetch(wish: _hub.Wish, token: str) -> Source:
     text, commit = get(wish, CONFIG, token)
     if not text:
         raise Unusable(_hub.refusal(wish, 404, "", bool(token)))
-    config = parse_config(_hub.file_url(wish, ""), text, get(wish, QUANTIZATION, token)[0])
+    # The rest is of the same commit, even if the branch moves meanwhile.
+    wish = replace(wish, revision=commit or wish.revision)
+    config = parse_config(f"{wish.url}/{wish.model}", text, get(wish, QUANTIZATION, token)[0])
     index = get(wish, INDEX, token)[0]
     try:
         parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
