@@ -125,6 +125,14 @@ def api_url(wish: Wish) -> str:
     return f"{wish.url}/api/models/{wish.model}/revision/{quote(wish.wanted_revision, safe='')}?blobs=true"
 
 
+def file_url(wish: Wish, name: str) -> str:
+    """Return the URL of one file of a revision."""
+    revision = quote(wish.wanted_revision, safe="")
+    if wish.hub == "modelscope":
+        return f"{wish.url}/api/v1/models/{wish.model}/repo?Revision={revision}&FilePath={quote(name, safe='')}"
+    return f"{wish.url}/{wish.model}/resolve/{revision}/{name}"
+
+
 def parse_revision(answer: t.Any) -> tuple[str, int]:
     """Return the commit and the size of all files. Raises ValueError where the answer has no commit."""
     commit = answer.get("sha") if isinstance(answer, dict) else None

@@ -53,6 +53,24 @@ def test_each_wish_and_path_has_its_own_pin() -> None:
     assert _hub.pin_name(replace(WISH, revision="main"), "") == _hub.pin_name(WISH, "")
 
 
+@pytest.mark.parametrize(
+    ("wish", "url"),
+    [
+        (WISH, "https://huggingface.co/Qwen/Qwen3-32B/resolve/main/config.json"),
+        (
+            replace(WISH, revision="refs/pr/1"),
+            "https://huggingface.co/Qwen/Qwen3-32B/resolve/refs%2Fpr%2F1/config.json",
+        ),
+        (
+            MODELSCOPE,
+            "https://modelscope.cn/api/v1/models/Qwen/Qwen3-32B/repo?Revision=master&FilePath=config.json",
+        ),
+    ],
+)
+def test_file_url(wish: Wish, url: str) -> None:
+    assert _hub.file_url(wish, "config.json") == url
+
+
 def test_a_revision_with_a_slash_is_one_part_of_the_url() -> None:
     wish = replace(WISH, revision="refs/pr/1", endpoint="https://mirror.example/")
     assert _hub.api_url(wish) == "https://mirror.example/api/models/Qwen/Qwen3-32B/revision/refs%2Fpr%2F1?blobs=true"

@@ -1,0 +1,170 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read what a model is: from its directory, or from a hub. PRIVATE to the collection.
+
+Of a directory only small files and the headers of safetensors files are read; of a hub only the small files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import typing as t
+from dataclasses import replace
+from urllib.error import HTTPError, URLError
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _model_config, _safetensors
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, unusable
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONFIG = "config.json"
+INDEX = "model.safetensors.index.json"
+# Where ModelOpt before 0.31 keeps the quantisation.
+QUANTIZATION = "hf_quant_config.json"
+LARGEST = 64 * 1024**2
+SECONDS = 30
+SHOWN = 3
+COPY = "copy the model again, or name another one by vllm_ray_model"
+
+
+class Source(t.NamedTuple):
+    """What was read. tensors: empty where only a listing is known, or not even that. commit: as the hub tells it."""
+
+    place: str
+    config: dict[str, t.Any]
+    tensors: dict[str, _safetensors.Tensor]
+    listing: _safetensors.Index
+    commit: str = ""
+
+
+def info(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a model is, where that was read, and at which commit. Raises Unusable."""
+    if params["model"].startswith("/"):
+        source = read_directory(params["model"])
+    else:
+        wish = _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
+        source = fetch(wish, params["token"] or "")
+    try:
+        model = _model_config.parse(source.config, source.tensors, source.listing.total_size, source.listing.files)
+    except ValueError as error:
+        raise unusable(f"{source.place}: {error}", "a config.json that vLLM can serve", COPY) from error
+    return {"model": model.as_dict(), "place": source.place, "commit": source.commit}
+
+
+def parse_config(place: str, text: bytes, quantization: bytes) -> dict[str, t.Any]:
+    """Return a config, with the quantisation of a file of its own where it tells none. Raises Unusable."""
+    config = _mapping(f"{place}/{CONFIG}", text)
+    if quantization and config.get("quantization_config") is None:
+        config["quantization_config"] = _mapping(f"{place}/{QUANTIZATION}", quantization)
+    return config
+
+
+def _mapping(name: str, text: bytes) -> dict[str, t.Any]:
+    try:
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError("it is no mapping")
+    except ValueError as error:
+        raise unusable(f"{name} can't be read: {error}", "JSON", COPY) from error
+    return content
+
+
+def read_directory(path: str) -> Source:
+    """Read a model's directory. Raises Unusable where it can't be one."""
+    if not os.path.isdir(path):
+        raise unusable(f"{path} is no directory", "a model's directory", "correct vllm_ray_model")
+    if not os.path.isfile(os.path.join(path, CONFIG)):
+        fix = "name a directory with a model in Hugging Face's format by vllm_ray_model"
+        raise unusable(f"{path} has no {CONFIG}", CONFIG, fix)
+    try:
+        config = parse_config(path, _content(path, CONFIG), _content(path, QUANTIZATION))
+        index = _content(path, INDEX)
+        parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
+        tensors: dict[str, _safetensors.Tensor] = {}
+        for name in weight_files(path, parsed):
+            tensors.update(read_tensors(os.path.join(path, name)))
+    except OSError as error:
+        raise unusable(f"{error.filename or path}: {error.strerror}", "a file that can be read", COPY) from error
+    except ValueError as error:
+        raise unusable(f"{path}: {error}", "a whole model", COPY) from error
+    return Source(path, config, tensors, parsed)
+
+
+def _content(path: str, name: str) -> bytes:
+    """Return a small file, empty where there is none."""
+    place = os.path.join(path, name)
+    if not os.path.isfile(place):
+        return b""
+    with open(place, "rb") as stream:
+        return stream.read(LARGEST)
+
+
+def weight_files(path: str, index: _safetensors.Index) -> list[str]:
+    """Return the names of the files that vLLM loads: those of the index, or all but Mistral's second copy."""
+    there = {name for name in os.listdir(path) if name.endswith(".safetensors")}
+    if index.files:
+        wanted = set(index.files.values())
+        missing = sorted(wanted - there)
+        if missing:
+            more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+            raise ValueError(f"missing files of {INDEX}: {', '.join(missing[:SHOWN])}{more}")
+        return sorted(wanted)
+    own = {name for name in there if not name.startswith("consolidated")}
+    return sorted(own or there)
+
+
+def read_tensors(place: str) -> dict[str, _safetensors.Tensor]:
+    """Return the tensors of a safetensors file, of which only the header is read. Raises ValueError."""
+    name = os.path.basename(place)
+    with open(place, "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        try:
+            length = _safetensors.header_length(stream.read(_safetensors.LENGTH_BYTES))
+            header = _safetensors.parse_header(stream.read(length))
+        except ValueError as error:
+            raise ValueError(f"{name} can't be read: {error}") from error
+    wanted = _safetensors.LENGTH_BYTES + length + header.data_bytes
+    if size != wanted:
+        raise ValueError(f"{name} has {size} bytes instead of the {wanted} that its header tells")
+    return header.tensors
+
+
+def fetch(wish: _hub.Wish, token: str) -> Source:
+    """Read a model's small files from its hub. Raises Unusable."""
+    for problem in _hub.wish_problems(wish):
+        raise Unusable(problem)
+    text, commit = get(wish, CONFIG, token)
+    if not text:
+        raise Unusable(_hub.refusal(wish, 404, "", bool(token)))
+    # The rest is of the same commit, even if the branch moves meanwhile.
+    wish = replace(wish, revision=commit or wish.revision)
+    config = parse_config(f"{wish.url}/{wish.model}", text, get(wish, QUANTIZATION, token)[0])
+    index = get(wish, INDEX, token)[0]
+    try:
+        parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
+    except ValueError as error:
+        raise unusable(f"{_hub.file_url(wish, INDEX)}: {error}", "an index", COPY) from error
+    return Source(f"{wish.url}/{wish.model}", config, {}, parsed, commit or wish.wanted_revision)
+
+
+def get(wish: _hub.Wish, name: str, token: str) -> tuple[bytes, str]:
+    """Return a file of a hub and the commit that it is from; empty where the hub has no such file. Raises Unusable."""
+    # Loaded only here: reading a directory needs no HTTP.
+    from ansible.module_utils.urls import open_url
+
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        url = _hub.file_url(wish, name)
+        # A redirect leads to another server, which must not see the token.
+        answer = open_url(url, headers=headers, timeout=SECONDS, unredirected_headers=list(headers))
+        return answer.read(LARGEST), answer.headers.get("X-Repo-Commit") or ""
+    except HTTPError as error:
+        if error.code == 404:
+            return b"", ""
+        raise Unusable(_hub.refusal(wish, error.code, str(error.reason), bool(token))) from error
+    except (URLError, socket.timeout, OSError) as error:
+        raise Unusable(_hub.refusal(wish, 0, str(getattr(error, "reason", error)), bool(token))) from error

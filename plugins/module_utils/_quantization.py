@@ -1,0 +1,186 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a checkpoint stores its linear layers, from its quantization_config. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from math import ceil
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Input channels that share a scale in formats that fix it.
+NVFP4_GROUP, MXFP4_GROUP, BITSANDBYTES_BLOCK = 16, 32, 64
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How linear layers are stored.
+
+    method: as the checkpoint names it, empty for none. bits: of a weight. group: input channels that share a scale,
+    0 for all of them. block: output and input channels that share a scale. per_tensor: one scale for all.
+    scale_bytes, zero_bits: of a scale and of a zero point. order: an index of each input channel's group is stored.
+    spared: modules that are not quantised, as the checkpoint writes them.
+    """
+
+    method: str = ""
+    bits: float = 16
+    group: int = 0
+    block: tuple[int, int] = (0, 0)
+    per_tensor: bool = False
+    scale_bytes: float = 0
+    zero_bits: float = 0
+    order: bool = False
+    head: bool = False
+    spared: tuple[str, ...] = ()
+
+    def bytes_of(self, inputs: int, outputs: int) -> int:
+        """Return the bytes of a matrix."""
+        scales = ceil(inputs / self.group) * outputs if self.group else outputs
+        if self.block[0]:
+            scales = ceil(outputs / self.block[0]) * ceil(inputs / self.block[1])
+        if self.per_tensor:
+            scales = 1
+        order = 4 * inputs if self.order else 0
+        return int(inputs * outputs * self.bits / 8 + scales * (self.scale_bytes + self.zero_bits / 8) + order)
+
+    def spares(self, name: str) -> bool:
+        """Whether a module is stored as it was. name: full, model.layers.0.self_attn.q_proj for example."""
+        return any(_names(pattern, name) for pattern in self.spared)
+
+
+def _names(pattern: str, name: str) -> bool:
+    """Whether a pattern of a quantisation means a module: a regular expression, a glob, or a part of its path."""
+    if pattern.startswith("re:"):
+        return re.match(pattern[3:], name) is not None
+    if "*" in pattern:
+        return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
+    return f".{pattern}." in f".{name}."
+
+
+def of_config(config: Mapping[str, t.Any]) -> tuple[Quantization, str]:
+    """Return how the layers of a quantization_config are stored, and a note where that is not known."""
+    method = method_of(config)
+    spared = config.get("modules_to_not_convert") or config.get("ignore") or config.get("ignored_layers") or ()
+    known = Quantization(method, spared=tuple(str(name) for name in spared))
+    reader = READERS.get(method)
+    if reader:
+        return reader(config, known)
+    return known, f"quantization {method} is not known here: its weights are counted as if they were not quantised"
+
+
+def method_of(config: Mapping[str, t.Any]) -> str:
+    """Return the method as vLLM names it (ModelArchConfigConvertorBase._normalize_quantization_config)."""
+    method = str(config.get("quant_method") or "").lower().replace("compressed_tensors", "compressed-tensors")
+    if not method or method == "modelopt":
+        nested = config.get("quantization")
+        algorithm = config.get("quant_algo") or (nested.get("quant_algo") if isinstance(nested, dict) else "")
+        method = "modelopt_fp4" if str(algorithm).upper() == "NVFP4" else "modelopt" if algorithm else method
+    return method or "unnamed"
+
+
+def _gptq(config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+    # qweight and qzeros are packed to int32, scales are float16, g_idx is int32.
+    bits, group = _bits(config, 4), _group(config)
+    found = replace(
+        known, bits=bits, group=group, scale_bytes=2, zero_bits=bits, order=True, head=_true(config, "lm_head")
+    )
+    return found, ""
+
+
+def _awq(config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+    bits, group = _bits(config, 4), _group(config)
+    return replace(
+        known, bits=bits, group=group, scale_bytes=2, zero_bits=bits * (config.get("zero_point") is not False)
+    ), ""
+
+
+def _fp8(config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+    block = config.get("weight_block_size")
+    if block:
+        return replace(known, bits=8, block=(int(block[0]), int(block[1])), scale_bytes=4), ""
+    return replace(known, bits=8, per_tensor=True, scale_bytes=4), ""
+
+
+def _fbgemm(_config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+    return replace(known, bits=8, scale_bytes=4), ""
+
+
+def _modelopt(_config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+    return replace(known, bits=8, per_tensor=True, scale_bytes=4), ""
+
+
+def _nvfp4(_config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+    return replace(known, bits=4, group=NVFP4_GROUP, scale_bytes=1), ""
+
+
+def _mxfp4(_config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+    return replace(known, bits=4, group=MXFP4_GROUP, scale_bytes=1), ""
+
+
+def _bitsandbytes(config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+    spared = tuple(config.get("llm_int8_skip_modules") or ())
+    if _true(config, "load_in_8bit") or _true(config, "_load_in_8bit"):
+        return replace(known, bits=8, scale_bytes=4, spared=spared), ""
+    # Double quantisation stores the scales of 256 blocks as bytes with one float32.
+    scale = 1 + 4 / 256 if _true(config, "bnb_4bit_use_double_quant") else 4
+    return replace(known, bits=4, group=BITSANDBYTES_BLOCK, scale_bytes=scale, spared=spared), ""
+
+
+def _compressed_tensors(config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+    groups = [group for group in (config.get("config_groups") or {}).values() if isinstance(group, dict)]
+    schemes = [group["weights"] for group in groups if isinstance(group.get("weights"), dict)]
+    if not schemes:
+        return known, "the quantization_config names no weights: they are counted as if they were not quantised"
+    weights = schemes[0]
+    bits, strategy = int(weights.get("num_bits") or 8), weights.get("strategy")
+    found = replace(known, bits=bits, scale_bytes=2)
+    if strategy in ("group", "tensor_group"):
+        group = int(weights.get("group_size") or 0)
+        nvfp4 = weights.get("type") == "float" and bits == 4
+        found = replace(found, group=group, scale_bytes=1 if nvfp4 else 2)
+    elif strategy == "block":
+        block = weights.get("block_structure") or (128, 128)
+        found = replace(found, block=(int(block[0]), int(block[1])), scale_bytes=4)
+    elif strategy == "tensor":
+        found = replace(found, per_tensor=True, scale_bytes=4)
+    if weights.get("symmetric") is False:
+        found = replace(found, zero_bits=bits)
+    mixed = any(other != weights for other in schemes)
+    return found, "several kinds of quantization are mixed: all layers are counted as the first kind" if mixed else ""
+
+
+READERS = {
+    "gptq": _gptq,
+    "auto_gptq": _gptq,
+    "gptq_marlin": _gptq,
+    "awq": _awq,
+    "auto_awq": _awq,
+    "awq_marlin": _awq,
+    "fp8": _fp8,
+    "fbgemm_fp8": _fbgemm,
+    "modelopt": _modelopt,
+    "modelopt_fp4": _nvfp4,
+    "mxfp4": _mxfp4,
+    "bitsandbytes": _bitsandbytes,
+    "compressed-tensors": _compressed_tensors,
+}
+
+
+def _bits(config: Mapping[str, t.Any], usual: int) -> int:
+    return int(config.get("bits") or config.get("w_bit") or usual)
+
+
+def _group(config: Mapping[str, t.Any]) -> int:
+    """Return the group size; -1 means one scale for all input channels."""
+    size = config.get("group_size", config.get("q_group_size"))
+    return max(0, 128 if size is None else int(size))
+
+
+def _true(config: Mapping[str, t.Any], name: str) -> bool:
+    return config.get(name) is True

@@ -1,0 +1,99 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The headers of safetensors files, and the index of several of them. PRIVATE to the collection.
+
+A file begins with 8 bytes, the length of its header (unsigned, little-endian), followed by the header: JSON, a tensor's
+name to its dtype, shape and place (https://github.com/huggingface/safetensors#format).
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+LENGTH_BYTES = 8
+# What the library itself accepts.
+LONGEST_HEADER = 100_000_000
+# Bits of one element. Types of sub-bytes are packed, so their shapes count elements.
+BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
+    "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
+    "U64": 64, "I64": 64, "F64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
+}  # fmt: skip
+
+
+class Tensor(t.NamedTuple):
+    """A tensor of a file. dtype: as safetensors names it, BF16 for example."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def elements(self) -> int:
+        count = 1
+        for length in self.shape:
+            count *= length
+        return count
+
+    @property
+    def bytes(self) -> int:
+        return self.elements * BITS[self.dtype] // 8
+
+
+class Header(t.NamedTuple):
+    """What a file holds. data_bytes: length of what follows the header."""
+
+    tensors: dict[str, Tensor]
+    data_bytes: int
+
+
+class Index(t.NamedTuple):
+    """model.safetensors.index.json. total_size: bytes of all tensors, 0 where it is not told."""
+
+    total_size: int
+    files: dict[str, str]
+
+
+def header_length(start: bytes) -> int:
+    """Return the length of a header from the first 8 bytes of its file. Raises ValueError where it can't be one."""
+    length = int.from_bytes(start[:LENGTH_BYTES], "little")
+    if len(start) < LENGTH_BYTES or not 2 <= length <= LONGEST_HEADER:
+        raise ValueError("it does not begin like a safetensors file")
+    return length
+
+
+def parse_header(text: bytes) -> Header:
+    """Return what a header tells. Raises ValueError where it is not whole or names an unknown dtype."""
+    tensors, end, name = {}, 0, ""
+    try:
+        for name, entry in _mapping(text, "the header").items():
+            if name != "__metadata__":
+                tensors[name] = Tensor(str(entry["dtype"]), tuple(int(length) for length in entry["shape"]))
+                end = max(end, int(entry["data_offsets"][1]))
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"the header's entry {name} has no dtype, shape or place") from error
+    unknown = sorted({tensor.dtype for tensor in tensors.values()} - set(BITS))
+    if unknown:
+        raise ValueError(f"the header has unknown dtypes: {', '.join(unknown)}")
+    return Header(tensors, end)
+
+
+def parse_index(text: str | bytes) -> Index:
+    """Return the index: each tensor's file. Raises ValueError where it is none."""
+    index = _mapping(text, "the index")
+    files = index.get("weight_map")
+    if not isinstance(files, dict) or not all(isinstance(file, str) for file in files.values()):
+        raise ValueError("the index has no weight_map")
+    total = (index.get("metadata") or {}).get("total_size") or 0
+    return Index(int(total), dict(files))
+
+
+def _mapping(text: str | bytes, what: str) -> dict[str, t.Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{what} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{what} is no mapping")
+    return content

@@ -1,0 +1,125 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
+from ansible_collections.vllm_ray.cluster.tests.unit import models
+
+DEMO = models.ROOT / "demo-model" / "model"
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The demo model, which tests may damage."""
+    return Path(shutil.copytree(DEMO, tmp_path / "model"))
+
+
+def info(folder: Path) -> dict[str, Any]:
+    params = {"model": str(folder), "hub": "huggingface", "revision": "", "endpoint": "", "token": None}
+    return _model_config_io.info(params)
+
+
+def test_the_demo_model_to_the_byte() -> None:
+    found = info(DEMO)
+    model = found["model"]
+    parts = [sum(model["layer_bytes"]), model["embedding_bytes"], model["head_bytes"], model["other_bytes"]]
+    with (DEMO / WEIGHTS).open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+    assert sum(parts) == os.path.getsize(DEMO / WEIGHTS) - 8 - length
+    assert (model["bytes_from"], model["notes"], found["place"], found["commit"]) == ("files", (), str(DEMO), "")
+
+
+def test_only_headers_are_read(folder: Path) -> None:
+    weights = folder / WEIGHTS
+    size = weights.stat().st_size
+    with weights.open("rb+") as stream:
+        # What follows the header becomes a hole of a file of the same size: nobody may look at it.
+        stream.truncate(8 + int.from_bytes(stream.read(8), "little"))
+        stream.truncate(size)
+    assert info(folder)["model"] == info(DEMO)["model"]
+
+
+@pytest.mark.parametrize("change", [-1, 1], ids=["cut", "longer"])
+def test_a_file_of_the_wrong_size_is_told(folder: Path, change: int) -> None:
+    size = (folder / WEIGHTS).stat().st_size
+    os.truncate(folder / WEIGHTS, size + change)
+    with pytest.raises(Unusable, match=f"{WEIGHTS} has {size + change} bytes instead of the {size}"):
+        info(folder)
+
+
+def test_a_pointer_of_git_lfs_is_no_model(folder: Path) -> None:
+    (folder / WEIGHTS).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5321176\n")
+    with pytest.raises(Unusable, match=f"{WEIGHTS} can't be read: it does not begin like a safetensors file"):
+        info(folder)
+
+
+def test_a_file_of_the_index_that_is_missing_is_named(folder: Path) -> None:
+    files = {f"tensor{number}": f"model-{number:05}-of-00006.safetensors" for number in range(1, 7)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": files}))
+    with pytest.raises(Unusable, match=r"model-00001-of-00006.safetensors, .* and 3 more"):
+        info(folder)
+
+
+def test_files_beside_those_of_the_index_do_not_count(folder: Path) -> None:
+    wanted = info(folder)["model"]
+    shutil.copy(folder / WEIGHTS, folder / "consolidated.safetensors")
+    assert info(folder)["model"] == wanted
+    shutil.copy(folder / WEIGHTS, folder / "adapter.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"lm_head.weight": WEIGHTS}}))
+    assert info(folder)["model"] == wanted
+
+
+def test_without_weights_the_shapes_tell(folder: Path) -> None:
+    wanted = info(folder)["model"]
+    (folder / WEIGHTS).unlink()
+    assert info(folder)["model"] == {**wanted, "bytes_from": "shapes"}
+
+
+def test_the_quantisation_in_a_file_of_its_own(folder: Path) -> None:
+    old = {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}}
+    (folder / "hf_quant_config.json").write_text(json.dumps(old))
+    assert info(folder)["model"]["quantization"] == "modelopt"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("config.json", "{", "/config.json can't be read"),
+        ("config.json", "[]", "config.json can't be read: it is no mapping"),
+        ("config.json", "{}", "no number num_hidden_layers"),
+        ("hf_quant_config.json", "{", "/hf_quant_config.json can't be read"),
+        ("model.safetensors.index.json", "{}", "the index has no weight_map"),
+    ],
+)
+def test_a_broken_file_is_told(folder: Path, name: str, text: str, message: str) -> None:
+    (folder / name).write_text(text)
+    with pytest.raises(Unusable, match=message) as caught:
+        info(folder)
+    assert str(folder) in caught.value.problem["found"]
+    assert caught.value.problem["fix"]
+
+
+def test_what_is_no_directory_of_a_model(folder: Path) -> None:
+    with pytest.raises(Unusable, match="is no directory"):
+        info(folder / "config.json")
+    (folder / "config.json").unlink()
+    with pytest.raises(Unusable, match=r"has no config\.json"):
+        info(folder)
+
+
+def test_an_id_that_is_none_is_not_asked_for() -> None:
+    params = {"model": "../etc", "hub": "huggingface", "revision": "", "endpoint": "", "token": "secret"}
+    with pytest.raises(Unusable, match="is no id of a model") as caught:
+        _model_config_io.info(params)
+    assert "secret" not in str(caught.value)
