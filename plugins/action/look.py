@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
@@ -35,11 +36,15 @@ class ActionModule(ActionBase):
             "supervisor_directory": place.config,
             "supervisor_bin": f"{place.config}/current/bin",
             "paths": [place.root, place.models, *([model] if model.startswith("/") else [])],
+            "ray_directory": place.ray,
             "record": f"{place.config}/record.json",
             # What the engine was started with, whatever its options on the disk are by now.
             "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",
         }
-        return self._execute_module(
+        sent = time.time()
+        look = self._execute_module(
             module_name="vllm_ray.cluster.host_info", module_args=arguments, task_vars=task_vars
         )
+        # The host read its clock somewhere between these two readings of ours.
+        return {**look, "asked": {"sent": sent, "received": time.time()}}

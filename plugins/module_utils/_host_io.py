@@ -1,99 +1,58 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads of a host: commands, /proc and small files. PRIVATE to the collection."""
+"""Looks at a host as a whole. PRIVATE to the collection."""
 
 from __future__ import annotations
 
+import glob
 import json
 import os
-import pwd
+import platform
+import resource
 import shutil
 import socket
+import stat
+import time
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _gpu, _listeners, _nic
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _gpu_io,
+    _listeners,
+    _nic_io,
+    _port_io,
+    _system,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request_json
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import processes, user_name
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import gcs_address
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import manager_for, read_text
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping
 
     from ansible.module_utils.basic import AnsibleModule
 
-
-def run(module: AnsibleModule, argv: Sequence[str]) -> str:
-    """Return what a command prints, or an empty text where it is missing or fails."""
-    if not module.get_bin_path(argv[0]):
-        return ""
-    rc, out, _err = module.run_command(list(argv))
-    return out if rc == 0 else ""
+SHARED_MEMORY = "/dev/shm"
 
 
-def processes() -> dict[int, _listeners.Process]:
-    """Return all processes of the host."""
-    result = {}
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as stream:
-                head, _paren, rest = stream.read().rpartition(")")
-            uid = os.stat(f"/proc/{entry}").st_uid
-            cgroup = (read_text(f"/proc/{entry}/cgroup") or "").strip().splitlines()
-        except (OSError, ValueError):
-            continue
-        units = [line.rsplit("/", 1)[-1] for line in cgroup]
-        result[int(entry)] = _listeners.Process(
-            pid=int(entry),
-            parent=int(rest.split()[1]),
-            name=head.split("(", 1)[1],
-            user=user_name(uid),
-            unit=next((unit for unit in units if unit.endswith(".service")), ""),
-        )
-    return result
-
-
-def user_name(uid: int) -> str:
-    """Return the name of a user, or its number where it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def resolve(name: str) -> str | None:
-    """Return the first address that this host finds for a name, IPv4 before IPv6."""
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return None
-    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
-    return str(found[0][4][0])
-
-
-def network(module: AnsibleModule) -> dict[str, t.Any]:
-    """Return the cluster NIC, all addresses and the peers that could not be resolved or routed."""
+def look(module: AnsibleModule) -> dict[str, t.Any]:
+    """Return all that the plan and the checks must know of a host."""
     params = module.params
-    addresses = _nic.parse_addresses(run(module, ["ip", "-j", "address"]))
-    routes, unreachable = [], []
-    for peer in params["peers"]:
-        target = resolve(peer)
-        route = _nic.parse_route(run(module, ["ip", "-j", "route", "get", target])) if target else None
-        if route:
-            routes.append(route)
-        else:
-            unreachable.append(peer)
-    if not params["peers"]:
-        route = _nic.parse_route(run(module, ["ip", "-j", "route", "get", "192.0.2.1"]))
-        routes += [route] if route else []
-    chosen = _nic.choose_cluster_nic(addresses, routes, params["nic"], params["address"])
+    states = manager_for(module).look(params["services"]) if params["services"] else {}
+    own = {state.pid for state in states.values() if state.pid}
+    table = processes()
+    network = _nic_io.look(module, params["peers"], params["nic"], params["address"])
+    address = (network["cluster_nic"] or {}).get("address") or "0.0.0.0"
     return {
-        "cluster_nic": chosen.as_dict() if chosen else None,
-        "addresses": [{"nic": a.nic, "address": a.address, "up": a.up} for a in addresses if a.scope == "global"],
-        "peers_without_route": unreachable,
-        "hostname_address": resolve(socket.gethostname()),
+        "host": {**host(module, own), **_gpu_io.look(module, table, own)},
+        "network": network,
+        "usage": {
+            "services": {name: state.state for name, state in states.items()},
+            "ray_gpus": next((offer for offer in map(offered_gpus, own) if offer is not None), 0),
+            **usage(module, table, own, address),
+        },
+        "engine": engine(module),
     }
 
 
@@ -103,50 +62,65 @@ def offered_gpus(pid: int) -> int | None:
     return next((int(word.split("=")[1]) for word in words if word.startswith("--num-gpus=")), None)
 
 
-def usage(module: AnsibleModule) -> dict[str, t.Any]:
-    """Return our services, what else listens on our ports and which Rays are not ours."""
-    params = module.params
-    states = manager_for(module).look(params["services"]) if params["services"] else {}
-    own = {state.pid for state in states.values() if state.pid}
-    table = processes()
-    listeners = _listeners.parse_ss(run(module, _listeners.ARGV))
-    taken = _listeners.foreign_listeners(listeners, params["ports"], own, table)
+def usage(
+    module: AnsibleModule, table: Mapping[int, _listeners.Process], own: Collection[int], address: str
+) -> dict[str, t.Any]:
+    """Return what else listens on our ports, which of them can't be bound, and what is left of others and of us."""
+    ports = module.params["ports"]
+    found = _port_io.listeners(module)
+    taken = _listeners.foreign_listeners(found, ports, own, table)
+    free = sorted(set(ports) - {listener.port for listener in found})
     return {
-        "services": {name: state.state for name, state in states.items()},
-        "ray_gpus": next((offer for offer in map(offered_gpus, own) if offer is not None), 0),
-        "ports_taken": [
-            {
-                "port": listener.port,
-                "address": listener.address,
-                "pid": listener.pid,
-                "process": listener.process,
-                "user": table[listener.pid].user if listener.pid in table else "",
-            }
-            for listener in taken
-        ],
-        "foreign_ray": [
-            {"pid": process.pid, "process": process.name, "user": process.user}
-            for process in _listeners.foreign_ray(table, own)
-        ],
+        "ports_taken": [_listeners.describe(listener, table) for listener in taken],
+        "bind_errors": _port_io.bind_errors(address, free),
+        "foreign_ray": [_listeners.facts(process) for process in _listeners.foreign_ray(table, own)],
+        "strays": [{**_listeners.facts(process), "unit": process.unit} for process in _listeners.strays(table, own)],
+        "stale_sockets": stale_sockets(module.params["ray_directory"]),
     }
 
 
-def disk_free(path: str) -> dict[str, t.Any]:
-    """Return the free bytes of the filesystem that holds a path or would hold it."""
+def stale_sockets(ray_directory: str | None) -> list[str]:
+    """Return the sockets below Ray's directory that nobody has open."""
+    files = glob.glob(f"{glob.escape(ray_directory)}/session_2*/sockets/*") if ray_directory else []
+    sockets = [path for path in files if stat.S_ISSOCK(os.lstat(path).st_mode)]
+    return _system.stale_sockets(sockets, read_text("/proc/net/unix") or "") if sockets else []
+
+
+def disk(path: str) -> dict[str, t.Any]:
+    """Return size and free bytes of the filesystem that holds a path or would hold it; filesystem tells them apart."""
     existing = os.path.abspath(path)
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
-    return {"path": path, "free": shutil.disk_usage(existing).free}
+    use = shutil.disk_usage(existing)
+    return {"path": path, "size": use.total, "free": use.free, "filesystem": os.stat(existing).st_dev}
 
 
-def os_release() -> dict[str, str]:
-    """Return id and version of the distribution."""
-    lines = (read_text("/etc/os-release") or "").splitlines()
-    values = dict(line.replace('"', "").split("=", 1) for line in lines if "=" in line)
-    return {"id": values.get("ID", ""), "version": values.get("VERSION_ID", "")}
+def shared_memory() -> dict[str, int]:
+    """Return size and free bytes of /dev/shm, zeros where there is none."""
+    if not os.path.isdir(SHARED_MEMORY):
+        return {"size": 0, "free": 0}
+    use = shutil.disk_usage(SHARED_MEMORY)
+    return {"size": use.total, "free": use.free}
 
 
-def host(module: AnsibleModule) -> dict[str, t.Any]:
+def memlock(own: Collection[int]) -> dict[str, int | None]:
+    """Return how many bytes our services may lock (the least of them) and what a login may: -1 = without a limit."""
+    limits = [_system.parse_memlock(read_text(f"/proc/{pid}/limits") or "") for pid in own]
+    told = [limit for limit in limits if limit is not None]
+    login = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    least = min((limit for limit in told if limit >= 0), default=-1)
+    return {"services": least if told else None, "login": -1 if login == resource.RLIM_INFINITY else login}
+
+
+def glibc() -> str:
+    """Return the version of the C library, empty where it is not the GNU one."""
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2]
+    except (ValueError, OSError):
+        return ""
+
+
+def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
     """Return what kind of machine this is."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     record = read_text(module.params["record"]) if module.params["record"] else None
@@ -154,14 +128,18 @@ def host(module: AnsibleModule) -> dict[str, t.Any]:
         "hostname": socket.gethostname(),
         "machine": os.uname().machine,
         "kernel": os.uname().release,
-        "os": os_release(),
+        "os": _system.parse_os_release(read_text("/etc/os-release") or ""),
+        "python": platform.python_version(),
+        "glibc": glibc(),
+        "time": time.time(),
         "home": os.path.expanduser("~"),
         "user": user_name(os.getuid()),
         "pid1": (read_text("/proc/1/comm") or "").strip(),
         "cpus": os.cpu_count() or 1,
         "memory": memory,
-        "gpus": _gpu.parse_nvidia_smi(run(module, _gpu.ARGV)),
-        "disks": [disk_free(path) for path in module.params["paths"]],
+        "memlock": memlock(own),
+        "shared_memory": shared_memory(),
+        "disks": [disk(path) for path in module.params["paths"]],
         "present": [path for path in module.params["paths"] if os.path.isdir(path)],
         "record": json.loads(record) if record else None,
     }

@@ -14,6 +14,8 @@ if t.TYPE_CHECKING:
 
 ARGV = ["ss", "-H", "-l", "-t", "-n", "-p"]
 RAY_PROGRAMS = ("raylet", "gcs_server")
+# How the processes of a Ray and of an engine begin; the kernel cuts names to 15 characters.
+FAMILY = (*RAY_PROGRAMS, "ray::", "VLLM::", "vllm")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,24 @@ def foreign_listeners(
     ]
 
 
+def describe(listener: Listener, processes: Mapping[int, Process]) -> dict[str, t.Any]:
+    """Return a listener with the user and the unit of its process, empty where they can't be seen."""
+    process = processes.get(listener.pid)
+    return {
+        "port": listener.port,
+        "address": listener.address,
+        "pid": listener.pid,
+        "process": listener.process,
+        "user": process.user if process else "",
+        "unit": process.unit if process else "",
+    }
+
+
+def facts(process: Process) -> dict[str, t.Any]:
+    """Return what names a process."""
+    return {"pid": process.pid, "process": process.name, "user": process.user}
+
+
 def foreign_ray(processes: Mapping[int, Process], own_pids: Collection[int]) -> list[Process]:
     """Return the Ray daemons that come from no service of this collection, of whichever cluster."""
     return [
@@ -91,4 +111,20 @@ def foreign_ray(processes: Mapping[int, Process], own_pids: Collection[int]) -> 
         if process.name in RAY_PROGRAMS
         and not process.unit.startswith("vllm-ray-node@")
         and not is_descendant(process.pid, own_pids, processes)
+    ]
+
+
+def strays(processes: Mapping[int, Process], own_pids: Collection[int]) -> list[Process]:
+    """Return the heads of other engines and what is left of dead Rays and engines: nothing of ours stands above them.
+
+    The daemons of a Ray that lives are foreign_ray's, and its workers are below them.
+    """
+    family = {pid for pid, process in processes.items() if process.name.startswith(FAMILY)}
+    return [
+        processes[pid]
+        for pid in sorted(family)
+        if processes[pid].name not in RAY_PROGRAMS
+        and not processes[pid].unit.startswith("vllm-ray-")
+        and not is_descendant(pid, own_pids, processes)
+        and not is_descendant(processes[pid].parent, family, processes)
     ]

@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 module: host_info
 short_description: Look at a host, in one call
 description:
-  - Tells what the plan must know of a host, such as its cluster NIC, GPUs, services, and who listens on its ports.
+  - Tells what the plan and the checks must know of a host, such as its cluster NIC, GPUs, services, who listens on
+    its ports, its clock, and what is left of earlier runs.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -51,6 +52,9 @@ options:
     type: list
     elements: path
     default: []
+  ray_directory:
+    description: Directory of our node of Ray, where sockets of sessions that ended may be left.
+    type: path
   record:
     description: File with the record of the last run.
     type: path
@@ -73,12 +77,101 @@ EXAMPLES = r"""
 
 RETURN = r"""
 host:
-  description: Hostname, machine, kernel, distribution, home and name of the user, PID 1, CPUs, memory in bytes, GPUs,
-    free bytes of disks, and the record of the last run.
+  description: What kind of machine it is, and RV(host.gpus), RV(host.gpu_error) and RV(host.pci_gpus) as of
+    M(vllm_ray.cluster.gpu_info).
   returned: always
   type: dict
+  contains:
+    hostname:
+      description: Its name.
+      returned: always
+      type: str
+    machine:
+      description: Its architecture.
+      returned: always
+      type: str
+      sample: x86_64
+    kernel:
+      description: Version of its kernel.
+      returned: always
+      type: str
+    os:
+      description: Id and version of its distribution.
+      returned: always
+      type: dict
+      sample: {"id": "ubuntu", "version": "24.04"}
+    python:
+      description: Version of the Python that Ansible uses.
+      returned: always
+      type: str
+    glibc:
+      description: Version of the GNU C library, empty where there is another one.
+      returned: always
+      type: str
+      sample: "2.39"
+    time:
+      description: Its clock, in seconds since 1970.
+      returned: always
+      type: float
+    home:
+      description: Home of the user.
+      returned: always
+      type: str
+    user:
+      description: The user that this module runs as.
+      returned: always
+      type: str
+    pid1:
+      description: Name of the first process.
+      returned: always
+      type: str
+    cpus:
+      description: Number of CPUs.
+      returned: always
+      type: int
+    memory:
+      description: Memory, in bytes.
+      returned: always
+      type: int
+    memlock:
+      description: Bytes that our services (V(none) where none runs) and a login may lock, V(-1) = without a limit.
+      returned: always
+      type: dict
+      sample: {"services": -1, "login": 8388608}
+    shared_memory:
+      description: Size and free bytes of C(/dev/shm).
+      returned: always
+      type: dict
+    disks:
+      description: Size and free bytes for each of O(paths). Paths of the same filesystem have the same number.
+      returned: always
+      type: list
+      elements: dict
+      sample: [{"path": "/opt/vllm-ray", "size": 1000, "free": 500, "filesystem": 66306}]
+    present:
+      description: Which of O(paths) are there.
+      returned: always
+      type: list
+      elements: str
+    record:
+      description: The record of the last run.
+      returned: always
+      type: dict
+    gpus:
+      description: GPUs.
+      returned: always
+      type: list
+      elements: dict
+    gpu_error:
+      description: Why GPUs of NVIDIA can't be looked at.
+      returned: always
+      type: str
+    pci_gpus:
+      description: Number of GPUs on the PCI bus.
+      returned: always
+      type: dict
 network:
-  description: All addresses, peers without a route, and what the hostname resolves to.
+  description: As of M(vllm_ray.cluster.nic_info).
   returned: always
   type: dict
   contains:
@@ -92,10 +185,44 @@ engine:
   returned: always
   type: dict
 usage:
-  description: States of the services, number of GPUs that our node of Ray offers, foreign listeners on the ports,
-    foreign Ray daemons.
+  description: What runs on the host.
   returned: always
   type: dict
+  contains:
+    services:
+      description: States of O(services).
+      returned: always
+      type: dict
+    ray_gpus:
+      description: Number of GPUs that our node of Ray offers.
+      returned: always
+      type: int
+    ports_taken:
+      description: Who else listens on O(ports), as of M(vllm_ray.cluster.port_info).
+      returned: always
+      type: list
+      elements: dict
+    bind_errors:
+      description: Which of O(ports) can't be bound on the cluster address though nobody listens on them.
+      returned: always
+      type: list
+      elements: dict
+    foreign_ray:
+      description: Ray daemons that are not ours, with pid, process and user.
+      returned: always
+      type: list
+      elements: dict
+    strays:
+      description: Other engines, and processes that dead Rays and engines left behind, with pid, process, user and
+        unit.
+      returned: always
+      type: list
+      elements: dict
+    stale_sockets:
+      description: Sockets in O(ray_directory) that nobody has open.
+      returned: always
+      type: list
+      elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -112,6 +239,7 @@ ARGUMENTS = {
     "supervisor_directory": {"type": "path"},
     "supervisor_bin": {"type": "path"},
     "paths": {"type": "list", "elements": "path", "default": []},
+    "ray_directory": {"type": "path"},
     "record": {"type": "path"},
     "engine_config": {"type": "path"},
     "engine_key_file": {"type": "path", "no_log": False},
@@ -120,13 +248,7 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    module.exit_json(
-        changed=False,
-        host=_host_io.host(module),
-        network=_host_io.network(module),
-        usage=_host_io.usage(module),
-        engine=_host_io.engine(module),
-    )
+    module.exit_json(changed=False, **_host_io.look(module))
 
 
 if __name__ == "__main__":

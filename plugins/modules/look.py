@@ -54,4 +54,9 @@ usage:
   description: As of M(vllm_ray.cluster.host_info).
   returned: success
   type: dict
+asked:
+  description: The controller's clock before and after the call, in seconds since 1970.
+  returned: always
+  type: dict
+  sample: {"sent": 1795273200.1, "received": 1795273200.9}
 """

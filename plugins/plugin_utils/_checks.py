@@ -67,7 +67,10 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     def add(check: str, severity: str, found: str, wanted: str, fix: str) -> None:
         problems.append(Problem(host.name, check, severity, found, wanted, fix))
 
-    if not look["network"]["cluster_nic"]:
+    if "ip" in look["network"].get("missing", []):
+        found = "the program ip is not installed, so addresses and routes can't be read"
+        add("address", "error", found, "ip", "install the package iproute2 (Red Hat: iproute)")
+    elif not look["network"]["cluster_nic"]:
         wanted = " and ".join(
             f"{name}={settings[name]}" for name in ("vllm_ray_nic", "vllm_ray_address") if settings.get(name)
         )

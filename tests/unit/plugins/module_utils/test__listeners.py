@@ -111,3 +111,37 @@ def test_a_ray_below_our_supervisor_is_ours() -> None:
     processes = tree((20, 1, "ray", ""), (21, 20, "raylet", ""))
     assert _listeners.foreign_ray(processes, {20}) == []
     assert [process.pid for process in _listeners.foreign_ray(processes, set())] == [21]
+
+
+def test_a_listener_with_its_owner(fixtures: Path) -> None:
+    [listener] = [entry for entry in captured(fixtures, "head") if entry.port == 8000]
+    facts = {"port": 8000, "address": "10.237.0.11", "pid": 1847, "process": "vllm"}
+    unit = "vllm-ray-serve@default-main.service"
+    assert _listeners.describe(listener, PROCESSES) == {**facts, "user": "root", "unit": unit}
+    assert _listeners.describe(listener, {}) == {**facts, "user": "", "unit": ""}
+
+
+def test_what_dead_rays_and_other_engines_leave() -> None:
+    others = tree(
+        (800, 1, "raylet", "session-3.scope"),
+        (801, 800, "ray::IDLE", "session-3.scope"),
+        (900, 1, "ray::RayWorkerP", "session-3.scope"),
+        (901, 900, "VLLM::Worker_TP", "session-3.scope"),
+        (902, 1, "vllm", "other.service"),
+        (903, 902, "VLLM::EngineCor", "other.service"),
+        (904, 1, "python", "session-3.scope"),
+    )
+    found = _listeners.strays({**PROCESSES, **others}, {138, 1847})
+    assert [(process.pid, process.name) for process in found] == [(900, "ray::RayWorkerP"), (902, "vllm")]
+    assert _listeners.facts(found[1]) == {"pid": 902, "process": "vllm", "user": "root"}
+
+
+@pytest.mark.parametrize("own", [(138, 1847), ()])
+def test_ours_and_those_of_sister_clusters_are_no_strays(own: tuple[int, ...]) -> None:
+    below = {147: Process(147, 138, "ray::RayWorkerP", "vllm-ray", "vllm-ray-node@default.service")}
+    assert _listeners.strays({**PROCESSES, **below}, own) == []
+
+
+def test_ours_below_a_supervisor_are_no_strays() -> None:
+    processes = tree((20, 1, "vllm", ""), (21, 20, "VLLM::EngineCor", ""))
+    assert _listeners.strays(processes, {20}) == []

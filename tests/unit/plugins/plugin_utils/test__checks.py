@@ -89,6 +89,17 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
             ],
         ),
         ({"usage_foreign_ray": [RAY]}, {"take_over": True}, []),
+        (
+            {"network_cluster_nic": None, "network_missing": ["ip"]},
+            {},
+            [
+                (
+                    "error",
+                    "the program ip is not installed, so addresses and routes can't be read",
+                    "install the package iproute2 (Red Hat: iproute)",
+                )
+            ],
+        ),
         ({"host_pid1": "tini"}, {}, [("error", "PID 1 is tini", "set vllm_ray_scope=user for hosts without systemd")]),
         ({"host_pid1": "tini"}, {"scope": "user"}, [("warning", UNGUARDED.format("scope=user"), GUARD)]),
         ({}, {"firewall": "off"}, [("warning", UNGUARDED.format("firewall=off"), GUARD)]),

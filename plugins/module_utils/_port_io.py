@@ -1,0 +1,52 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the listening sockets of a host, and tries ports. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import socket
+import typing as t
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _listeners
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import has, processes, run
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible.module_utils.basic import AnsibleModule
+
+
+def listeners(module: AnsibleModule) -> list[_listeners.Listener]:
+    """Return all listening TCP sockets."""
+    return _listeners.parse_ss(run(module, _listeners.ARGV))
+
+
+def bind_error(address: str, port: int) -> str:
+    """Return why a port can't be bound on an address, empty where it can. Nobody can connect to it meanwhile."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As servers do: connections that have ended don't count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
+
+
+def bind_errors(address: str, ports: Sequence[int]) -> list[dict[str, t.Any]]:
+    """Return the ports that can't be bound: [{port, address, error}]."""
+    found = [{"port": port, "address": address, "error": bind_error(address, port)} for port in ports]
+    return [entry for entry in found if entry["error"]]
+
+
+def look(module: AnsibleModule, ports: Sequence[int], address: str) -> dict[str, t.Any]:
+    """Return who listens on ports (on any, where none are named), and which of them can't be bound."""
+    table = processes()
+    found = [listener for listener in listeners(module) if not ports or listener.port in ports]
+    return {
+        "listeners": [_listeners.describe(listener, table) for listener in found],
+        "bind_errors": bind_errors(address, ports),
+        "missing": [] if has(module, _listeners.ARGV[0]) else [_listeners.ARGV[0]],
+    }
