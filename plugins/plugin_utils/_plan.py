@@ -36,6 +36,8 @@ if t.TYPE_CHECKING:
 # of the memory for its cache unless told otherwise.
 CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
 CPU_SERVE_ARGS = {"enforce-eager": True}
+# States of a service that does not run, as systemd and supervisor call them.
+ENDED = ("inactive", "failed", "stopped", "fatal", "exited")
 
 
 @dataclass(frozen=True)
@@ -291,8 +293,8 @@ def complete(
             "notes": engine.notes,
             "args": {**(CPU_SERVE_ARGS if kind == "cpu" else {}), **args},
             "endpoint": endpoint,
-            # An engine that runs, or still starts, holds its GPUs itself.
-            "needs_free": serve_state(by_name[serve_host]) in ("inactive", "failed", "stopped", "fatal", "exited"),
+            # An engine that runs, or still starts, holds its GPUs itself, also where another host is to serve.
+            "needs_free": all(serve_state(host) in ENDED for host in hosts),
             "wanted": {addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in engine.layout.gpus},
             "unused": {
                 address["address"]: len(parts[name]["ray_gpus"])

@@ -468,6 +468,13 @@ def test_the_environment_of_each_host_and_no_token() -> None:
     assert "hf_secret" not in str(plan)
 
 
+def test_gpus_need_not_be_free_while_any_engine_holds_them() -> None:
+    unit = "vllm-ray-serve@default-main"
+    assert make(host(1), host(2))["engine"]["needs_free"]
+    # Also where it runs on a host that is to be retired.
+    assert not make(host(1), host(2, look(2, usage_services={unit: "active"})))["engine"]["needs_free"]
+
+
 def test_an_engine_that_runs_where_it_should_not_is_retired() -> None:
     unit = _host.unit_names("default")[1]
     plan = make(host(1), host(2, look(2, usage_services={unit: "active"})))
