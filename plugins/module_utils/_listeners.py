@@ -14,6 +14,15 @@ if t.TYPE_CHECKING:
 
 ARGV = ["ss", "-H", "-l", "-t", "-n", "-p"]
 RAY_PROGRAMS = ("raylet", "gcs_server")
+# What of a Ray runs as `python`, by a part of its command line, and what we call it.
+RAY_PARTS = {
+    "/ray/autoscaler/_private/monitor.py": "ray-monitor",
+    "/ray/dashboard/dashboard.py": "ray-dashboard",
+    "/ray/dashboard/agent.py": "ray-dashboard-agent",
+    "/ray/_private/log_monitor.py": "ray-log-monitor",
+    "/ray/_private/runtime_env/agent/main.py": "ray-runtime-env-agent",
+    "ray.util.client.server": "ray-client-server",
+}
 # How the processes of a Ray and of an engine begin; the kernel cuts names to 15 characters.
 FAMILY = (*RAY_PROGRAMS, "ray::", "VLLM::", "vllm")
 
@@ -37,6 +46,13 @@ class Listener:
     port: int
     pid: int
     process: str
+
+
+def known_as(name: str, command: str) -> str:
+    """Return what we call a process: its own name, but for parts of a Ray that run as `python`."""
+    if not name.startswith("python"):
+        return name
+    return next((part for sign, part in RAY_PARTS.items() if sign in command), name)
 
 
 def parse_ss(text: str) -> list[Listener]:
@@ -92,7 +108,7 @@ def describe(listener: Listener, processes: Mapping[int, Process]) -> dict[str, 
         "port": listener.port,
         "address": listener.address,
         "pid": listener.pid,
-        "process": listener.process,
+        "process": process.name if process else listener.process,
         "user": process.user if process else "",
         "unit": process.unit if process else "",
     }
@@ -104,11 +120,11 @@ def facts(process: Process) -> dict[str, t.Any]:
 
 
 def foreign_ray(processes: Mapping[int, Process], own_pids: Collection[int]) -> list[Process]:
-    """Return the Ray daemons that come from no service of this collection, of whichever cluster."""
+    """Return the daemons of Rays that come from no service of this collection, of whichever cluster."""
     return [
         process
         for process in processes.values()
-        if process.name in RAY_PROGRAMS
+        if process.name in (*RAY_PROGRAMS, *RAY_PARTS.values())
         and not process.unit.startswith("vllm-ray-node@")
         and not is_descendant(process.pid, own_pids, processes)
     ]

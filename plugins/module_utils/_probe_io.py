@@ -9,7 +9,7 @@ import os
 import pwd
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Process
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Process, known_as
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
 
 if t.TYPE_CHECKING:
@@ -44,11 +44,13 @@ def processes() -> dict[int, Process]:
             cgroup = (read_text(f"/proc/{entry}/cgroup") or "").strip().splitlines()
         except (OSError, ValueError):
             continue
+        name = head.split("(", 1)[1]
+        command = read_text(f"/proc/{entry}/cmdline") if name.startswith("python") else ""
         units = [line.rsplit("/", 1)[-1] for line in cgroup]
         result[int(entry)] = Process(
             pid=int(entry),
             parent=int(rest.split()[1]),
-            name=head.split("(", 1)[1],
+            name=known_as(name, (command or "").replace("\0", " ")),
             user=user_name(uid),
             unit=next((unit for unit in units if unit.endswith(".service")), ""),
         )

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: ray_take_over
 short_description: Stop a Ray that is not ours
 description:
-  - Ends the named daemons of Ray, by SIGTERM and after ten seconds by SIGKILL. The rest of that Ray ends with them.
+  - Ends the named processes of Ray, by SIGTERM and after ten seconds by SIGKILL. Its workers end with them.
   - A process id that meanwhile belongs to another program is left alone.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
@@ -22,7 +22,7 @@ attributes:
     support: full
 options:
   processes:
-    description: Daemons as RV(vllm_ray.cluster.host_info#module:usage) lists them in C(foreign_ray).
+    description: Processes as RV(vllm_ray.cluster.host_info#module:usage) lists them in C(foreign_ray).
     type: list
     elements: dict
     required: true
@@ -32,9 +32,8 @@ options:
         type: int
         required: true
       process:
-        description: Name of the program, V(raylet) or V(gcs_server).
+        description: What it is called there, such as V(raylet) or V(ray-dashboard).
         type: str
-        choices: [raylet, gcs_server]
         required: true
       user:
         description: Who runs it.
@@ -65,20 +64,22 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import known_as
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
 
 SECONDS = 10
 PROCESS = {
     "pid": {"type": "int", "required": True},
-    "process": {"type": "str", "choices": ["raylet", "gcs_server"], "required": True},
+    "process": {"type": "str", "required": True},
     "user": {"type": "str"},
 }
 
 
 def is_alive(pid: int, name: str) -> bool:
-    """Tell whether a process still runs and is no zombie."""
-    status = read_text(f"/proc/{pid}/stat") or ""
-    return f"({name})" in status and f"({name}) Z" not in status
+    """Tell whether a process still runs, is no zombie, and is the one that was seen."""
+    own, _paren, state = (read_text(f"/proc/{pid}/stat") or "").partition("(")[2].rpartition(") ")
+    command = (read_text(f"/proc/{pid}/cmdline") or "").replace("\0", " ")
+    return known_as(own, command) == name and not state.startswith("Z")
 
 
 def stop(processes: list[dict]) -> None:

@@ -85,11 +85,13 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
         if variable and not (settings["vllm_ray_take_over"] and is_of_ray(taken["process"])):
             who = f"{taken['process'] or 'a process'} (pid {taken['pid'] or '?'}, user {taken['user'] or '?'})"
             add("port", "error", f"port {taken['port']} is held by {who}", "free", f"stop it, or set {variable}")
+    by_user: dict[str, list[str]] = {}
     for process in look["usage"]["foreign_ray"]:
-        found = f"a Ray that is not ours: {process['process']}, pid {process['pid']}, user {process['user']}"
+        by_user.setdefault(process["user"], []).append(f"{process['process']} {process['pid']}")
+    for user, processes in by_user.items():
         if not settings["vllm_ray_take_over"]:
             fix = "stop it, it may hold GPUs and ports; -e vllm_ray_take_over=true stops it"
-            add("ray", "warning", found, "none", fix)
+            add("ray", "warning", f"a Ray of {user} that is not ours: {', '.join(processes)}", "none", fix)
     if settings["vllm_ray_scope"] == "system" and look["host"]["pid1"] != "systemd":
         found = f"PID 1 is {look['host']['pid1']}"
         add("systemd", "error", found, "systemd", "set vllm_ray_scope=user for hosts without systemd")

@@ -94,3 +94,34 @@ def changes(before: Matrix, now: Matrix) -> list[str]:
                 moves.setdefault((old.get(host, "nothing"), new.get(host, "nothing")), []).append(host)
         found += [f"{row}: {was} -> {is_now} on {', '.join(hosts)}" for (was, is_now), hosts in moves.items()]
     return found
+
+
+def matrix(looks: Mapping[str, Mapping[str, t.Any]], releases: Mapping[str, Mapping[str, t.Any]]) -> Matrix:
+    """Return the rows of hosts that were looked at. releases: what release_info said of those that have one.
+
+    Source of each row: M(vllm_ray.cluster.host_info) and M(vllm_ray.cluster.release_info).
+    """
+    rows: dict[str, dict[str, str]] = {}
+
+    def put(row: str, host: str, value: t.Any) -> None:
+        if value:
+            rows.setdefault(row, {})[host] = str(value)
+
+    for name, look in looks.items():
+        host, nic = look["host"], look["network"]["cluster_nic"] or {}
+        put("os", name, " ".join(host["os"].values()).strip())
+        put("kernel", name, host["kernel"])
+        put("machine", name, host["machine"])
+        put("glibc", name, host.get("glibc"))
+        put("mtu", name, nic.get("mtu"))
+        gpus = host["gpus"]
+        put("gpu model", name, ", ".join(dict.fromkeys(gpu["name"] for gpu in gpus)))
+        put("gpu count", name, len(gpus))
+        put("gpu memory", name, ", ".join(f"{size // 1024} GiB" for size in sorted({g["memory_mib"] for g in gpus})))
+        put("driver", name, ", ".join(dict.fromkeys(gpu["driver"] for gpu in gpus)))
+        put("cuda", name, ", ".join(dict.fromkeys(str(gpu["cuda"]) for gpu in gpus if gpu.get("cuda"))))
+    for name, release in releases.items():
+        put("python", name, (release.get("python") or {}).get("version"))
+        for package, version in (release.get("versions") or {}).items():
+            put(package, name, version)
+    return rows

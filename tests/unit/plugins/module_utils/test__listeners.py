@@ -107,6 +107,27 @@ def test_a_ray_of_a_sister_cluster_is_ours_too_and_one_by_hand_is_not() -> None:
     assert [process.pid for process in found] == [800, 802]
 
 
+@pytest.mark.parametrize(
+    ("name", "command", "known"),
+    [
+        ("raylet", "/opt/x/raylet --a", "raylet"),
+        ("python", "/opt/x/bin/python -u /opt/x/site-packages/ray/autoscaler/_private/monitor.py --a", "ray-monitor"),
+        ("python", "/opt/x/bin/python -m ray.util.client.server --address=192.0.2.1:6379", "ray-client-server"),
+        ("python3", "python3 -m http.server", "python3"),
+        ("nano", "nano /opt/x/ray/dashboard/agent.py", "nano"),
+    ],
+)
+def test_parts_of_a_ray_that_run_as_python_are_known(name: str, command: str, known: str) -> None:
+    assert _listeners.known_as(name, command) == known
+
+
+def test_all_of_a_ray_by_hand_is_told_and_its_workers_go_with_it() -> None:
+    processes = tree(
+        (30, 1, "gcs_server", ""), (31, 1, "ray-client-server", ""), (32, 1, "raylet", ""), (33, 32, "ray::X", "")
+    )
+    assert [process.pid for process in _listeners.foreign_ray(processes, set())] == [30, 31, 32]
+
+
 def test_a_ray_below_our_supervisor_is_ours() -> None:
     processes = tree((20, 1, "ray", ""), (21, 20, "raylet", ""))
     assert _listeners.foreign_ray(processes, {20}) == []

@@ -83,7 +83,7 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
             [
                 (
                     "warning",
-                    "a Ray that is not ours: raylet, pid 8, user ann",
+                    "a Ray of ann that is not ours: raylet 8",
                     "stop it, it may hold GPUs and ports; -e vllm_ray_take_over=true stops it",
                 )
             ],

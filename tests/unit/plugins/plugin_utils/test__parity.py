@@ -68,3 +68,36 @@ def test_what_changed_since_it_worked() -> None:
         "python: 3.11.9 -> nothing on gpu03",
     ]
     assert _parity.changes(MATRIX, MATRIX) == []
+
+
+def test_the_rows_of_hosts() -> None:
+    gpu = {"name": "NVIDIA H200", "memory_mib": 143771, "driver": "580.159.04", "cuda": "13.0"}
+    look = {
+        "host": {
+            "os": {"id": "debian", "version": "12"},
+            "kernel": "6.1.0",
+            "machine": "x86_64",
+            "glibc": "2.36",
+            "gpus": [gpu, gpu],
+        },
+        "network": {"cluster_nic": {"mtu": 9000}},
+    }
+    bare = {
+        "host": {"os": {"id": "debian", "version": ""}, "kernel": "6.1.0", "machine": "x86_64", "gpus": []},
+        "network": {"cluster_nic": None},
+    }
+    release = {"python": {"version": "3.11.2"}, "versions": {"vllm": "0.32.0", "ray": ""}}
+    assert _parity.matrix({"gpu01": look, "gpu02": bare}, {"gpu01": release, "gpu02": {"python": None}}) == {
+        "os": {"gpu01": "debian 12", "gpu02": "debian"},
+        "kernel": {"gpu01": "6.1.0", "gpu02": "6.1.0"},
+        "machine": {"gpu01": "x86_64", "gpu02": "x86_64"},
+        "glibc": {"gpu01": "2.36"},
+        "mtu": {"gpu01": "9000"},
+        "gpu model": {"gpu01": "NVIDIA H200"},
+        "gpu count": {"gpu01": "2"},
+        "gpu memory": {"gpu01": "140 GiB"},
+        "driver": {"gpu01": "580.159.04"},
+        "cuda": {"gpu01": "13.0"},
+        "python": {"gpu01": "3.11.2"},
+        "vllm": {"gpu01": "0.32.0"},
+    }

@@ -192,7 +192,7 @@ def test_errors_of_a_host(change: dict[str, Any], given: dict[str, Any], problem
         pytest.param(
             {"usage_foreign_ray": [{"pid": 9, "process": "raylet", "user": "joe"}]},
             {},
-            ("ray", "a Ray that is not ours: raylet, pid 9, user joe"),
+            ("ray", "a Ray of joe that is not ours: raylet 9"),
             id="foreign-ray",
         ),
         pytest.param({"host_os": {"id": "fedora", "version": "44"}}, {}, ("os", "fedora 44"), id="distribution"),

@@ -1,0 +1,76 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _members,
+    _preflight,
+    _report,
+    _settings,
+)
+
+display = Display()
+ARGUMENTS = {
+    "ssh": {"type": "dict", "default": {}},
+    "plan": {"type": "dict", "required": True},
+    "look": {"type": "str", "default": "__vllm_ray_look"},
+    "network": {"type": "str", "default": "__vllm_ray_network"},
+    "release": {"type": "str", "default": "__vllm_ray_release"},
+}
+
+
+class ActionModule(ActionBase):
+    """Gathers what all checks found, shows it, writes the reports and ends the run where something stops it."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        hostvars = variables["hostvars"]
+        names = list(_members.members(hostvars, variables["groups"]))
+        looks, networks, releases = (
+            {name: _preflight.answer(hostvars[name].get(arguments[kind])) for name in names}
+            for kind in ("look", "network", "release")
+        )
+        settings = _settings.check(names[0], hostvars[names[0]]).values if names else {}
+        found = _preflight.gather(names, arguments["ssh"], arguments["plan"], looks, networks, releases, settings)
+        text = _preflight.screen(found, shutil.get_terminal_size((_report.WIDTH, 0)).columns)
+        display.display(text)
+        report = _report.document(
+            found.problems,
+            found.checks,
+            bool(settings.get("vllm_ray_strict")),
+            hosts={name: look for name, look in looks.items() if look},
+            parity=found.parity,
+            network={name: answer for name, answer in networks.items() if answer},
+        )
+        folder = settings.get("vllm_ray_report")
+        if folder:
+            self._write(os.path.expanduser(folder), report, found)
+        if not report["passed"]:
+            worst = _report.count(_report.fails(found.problems, bool(settings.get("vllm_ray_strict"))))
+            return {**result, "failed": True, "msg": f"{worst}, see the table above", "report": report}
+        return {**result, "changed": False, "report": report}
+
+    @staticmethod
+    def _write(folder: str, report: dict[str, t.Any], found: _preflight.Found) -> None:
+        """Write the reports for programs. They hold addresses and names, and no secrets."""
+        os.makedirs(folder, exist_ok=True)
+        texts = {
+            "preflight.json": json.dumps(report, indent=2, sort_keys=True) + "\n",
+            "preflight.xml": _report.junit(found.problems, found.checks, strict=False),
+        }
+        for name, text in texts.items():
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as stream:
+                stream.write(text)

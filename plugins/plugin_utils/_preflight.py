@@ -1,0 +1,122 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all checks found, put together. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _network_checks, _parity, _report
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Answers = Mapping[str, Mapping[str, t.Any] | None]
+
+# Names of checks by the stage that has what they need. A problem carries the name of its check.
+STAGES = {
+    "host": (
+        *(
+            "ssh",
+            "sudo",
+            "python",
+            "machine",
+            "reach",
+            "inventory",
+            "variable",
+            "option",
+            "env",
+            "path",
+            "systemd",
+            "os",
+        ),
+        *(
+            "address",
+            "route",
+            "nic",
+            "rdma",
+            "memlock",
+            "hostname",
+            "clock",
+            "mtu",
+            "port",
+            "firewall",
+            "ray",
+            "leftover",
+        ),
+        *("driver", "gpu", "gpu_memory", "shared_memory", "disk", "model", "layout", "parity"),
+    ),
+    "network": ("network",),
+    "release": ("release",),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Problems, checks, the parity matrix, and lines that show the matrices."""
+
+    problems: list[Mapping[str, str]]
+    checks: list[_report.Check]
+    parity: Mapping[str, Mapping[str, str]]
+    lines: list[str]
+
+
+def answer(registered: t.Any) -> Mapping[str, t.Any] | None:
+    """Return what a task returned on a host, None where it did not come to that."""
+    if not registered or registered.get("unreachable") or registered.get("failed") or registered.get("skipped"):
+        return None
+    return t.cast("Mapping[str, t.Any]", registered)
+
+
+def gather(
+    names: Sequence[str],
+    ssh: Mapping[str, t.Any],
+    plan: Mapping[str, t.Any],
+    looks: Answers,
+    networks: Answers,
+    releases: Answers,
+    settings: Mapping[str, t.Any],
+) -> Found:
+    """Put together what was found. ssh, plan: results of ssh_info and plan; the others by host, None where a host gave
+    no answer; settings: of the cluster.
+    """
+    unreached = {problem["host"] for problem in ssh.get("problems", [])}
+    there = {name: look for name, look in looks.items() if look}
+    ready = {name: release for name, release in releases.items() if release and release.get("versions")}
+    matrix = _parity.matrix(there, ready)
+    problems = [
+        *ssh.get("problems", []),
+        # The first contact tells more about a host that does not answer.
+        *(p for p in plan["problems"] if not (p["check"] == "reach" and p["host"] in unreached)),
+        *(problem.as_dict() for problem in _parity.problems(matrix)),
+    ]
+    tested = {name: networks.get(name) for name in there}
+    asked = len(there) > 1 and any(tested.values())
+    if asked:
+        managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
+        problems += [problem.as_dict() for problem in _network_checks.network_problems(tested, managed)]
+    off = settings.get("vllm_ray_checks_off") or []
+    states = {
+        "network": "done" if asked else "not yet, it needs two hosts that answer",
+        "release": "done" if ready else "not yet, there is no release",
+    }
+    checks = [
+        _report.Check(name, stage, "off" if name in off else states.get(stage, "done"))
+        for stage, listed in STAGES.items()
+        for name in listed
+    ]
+    shown = [name for name in names if name in there]
+    lines = ["", "Hosts, * marks the odd ones:", *_parity.lines(matrix, shown, _report.WIDTH)]
+    if asked:
+        lines += ["", *_network_checks.matrix_lines(tested)]
+    return Found(_report.without(problems, off), checks, matrix, lines)
+
+
+def screen(found: Found, width: int) -> str:
+    """Return what a run of all checks shows."""
+    title = f"PREFLIGHT: {_report.count(found.problems)}"
+    table = _report.problem_lines(found.problems, width)
+    lines = ["", *found.lines, "", title, *table, *_report.check_lines(found.checks, width)]
+    return "\n".join(lines)
