@@ -67,7 +67,8 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     def add(check: str, severity: str, found: str, wanted: str, fix: str) -> None:
         problems.append(Problem(host.name, check, severity, found, wanted, fix))
 
-    if "ip" in look["network"].get("missing", []):
+    without_ip = "ip" in look["network"].get("missing", [])
+    if without_ip:
         found = "the program ip is not installed, so addresses and routes can't be read"
         add("address", "error", found, "ip", "install the package iproute2 (Red Hat: iproute)")
     elif not look["network"]["cluster_nic"]:
@@ -76,7 +77,7 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
         )
         have = ", ".join(f"{entry['nic']} {entry['address']}" for entry in look["network"]["addresses"]) or "none"
         add("address", "error", f"addresses: {have}", wanted or "an address", "set vllm_ray_nic or vllm_ray_address")
-    for peer in look["network"]["peers_without_route"]:
+    for peer in [] if without_ip else look["network"]["peers_without_route"]:
         add("route", "warning", f"no route to {peer}", "a route to each peer", "mend the name or the route")
     variables = ports(settings, host.is_head, serves)
     # One process often listens on IPv4 and on IPv6.

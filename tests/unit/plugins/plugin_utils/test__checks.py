@@ -90,7 +90,7 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
         ),
         ({"usage_foreign_ray": [RAY]}, {"take_over": True}, []),
         (
-            {"network_cluster_nic": None, "network_missing": ["ip"]},
+            {"network_cluster_nic": None, "network_missing": ["ip"], "network_peers_without_route": ["gpu02"]},
             {},
             [
                 (
