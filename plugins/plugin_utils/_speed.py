@@ -1,0 +1,136 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How fast a layout will be: an estimate from memory bandwidth, arithmetic and links. PRIVATE to the collection.
+
+A step reads a stage's weights and the KV cache of its requests once, or computes, whichever takes longer; each layer
+waits for two all-reduces of its TP group; a pipeline is as fast as its slowest stage. Nothing else is in it, so it
+orders layouts and tells what bounds them. Of the two layouts that we measured (two H200s over TCP, 8B, eager mode) it
+is off by +1 % (PP=2, to which EAGER_LAYER was fitted) and by -19 % (TP=2).
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _memory
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._model_config import Model
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._candidates import Candidate
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Link, Wire
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import Wishes
+
+# What kernels reach of a data sheet's bandwidth and FLOP/s.
+BANDWIDTH_SHARE, FLOPS_SHARE = 0.7, 0.5
+# Seconds a layer costs a step whatever its size: launching kernels one by one, or a CUDA graph. The first is fitted to
+# 4145 tokens/s of PP=2 in eager mode on two H200s.
+EAGER_LAYER, GRAPH_LAYER = 280e-6, 8e-6
+# Seconds until the next stage has a step's tensors, besides the wire: serialising, scheduling. An order of magnitude.
+HOP = 200e-6
+# What a pipeline loses to steps of unequal length. An order of magnitude; not measured alone.
+BUBBLE = 0.1
+# Bytes of a weight, to tell parameters from bytes.
+WEIGHT_WIDTHS = {"": 2.0, "fp8": 1.0, "compressed-tensors": 1.0}
+FOUR_BIT = 0.55
+# How far an estimate may be off, as a share; layouts nearer than CLOSE to each other are taken as equally fast.
+ERROR = 0.4
+CLOSE = 0.1
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is asked of the engine: requests at once, tokens in and out of each."""
+
+    requests: int = 128
+    prompt: int = 1024
+    output: int = 256
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of KV cache that all of it fills."""
+        return self.requests * (self.prompt + self.output)
+
+    def __str__(self) -> str:
+        return f"{self.requests} requests at once, {self.prompt} tokens in, {self.output} out"
+
+
+LOAD = Load()
+
+
+def tokens_per_second(
+    model: Model,
+    candidate: Candidate,
+    hosts: Mapping[str, ClusterHost],
+    link: Link,
+    wishes: Wishes,
+    room: int,
+    load: Load = LOAD,
+) -> float:
+    """Return an estimate of the output tokens per second. room: tokens of the KV cache."""
+    tokens, sequences = _memory.batch(model, wishes, candidate.stages[0].gpus[0])
+    running = max(1, min(load.requests, sequences, room // (load.prompt + load.output)))
+    cached = _memory.cache_bytes(model, candidate.tp, wishes)
+    seconds = [
+        Seconds(model, candidate, hosts, link, wishes.eager, rank, part, sum(cached[part.start : part.end]))
+        for rank, part in enumerate(_memory.parts(candidate.layers))
+    ]
+
+    def pace(size: int, context: int) -> tuple[float, float]:
+        """Seconds of a step in the slowest stage, and through all of them."""
+        steps = [stage.step(size, context) for stage in seconds]
+        loss = 1 + BUBBLE if candidate.pp > 1 else 1.0
+        return max(steps) * loss, sum(steps) + sum(stage.hop(size) for stage in seconds[:-1])
+
+    # As many steps are under way as there are stages, each with its share of the requests.
+    micro = -(-running // candidate.pp)
+    slowest, through = pace(micro, load.prompt + load.output // 2)
+    decode = load.output * max(candidate.pp * slowest, through)
+    wanted = running * load.prompt
+    size = min(tokens, wanted)
+    slowest, through = pace(size, 0)
+    prefill = max(wanted / size - 1, 0) * max(slowest, max(stage.hop(size) for stage in seconds)) + through
+    return running * load.output / (decode + prefill)
+
+
+class Seconds:
+    """The times of one stage. cache_bytes: of a token in the KV cache of its layers."""
+
+    def __init__(
+        self,
+        model: Model,
+        candidate: Candidate,
+        hosts: Mapping[str, ClusterHost],
+        link: Link,
+        eager: bool,
+        rank: int,
+        part: _memory.Part,
+        cache_bytes: float,
+    ) -> None:
+        self.model, self.tp, self.eager, self.cache_bytes = model, candidate.tp, eager, cache_bytes
+        stage = candidate.stages[rank]
+        self.layers = part.layers
+        self.layer_bytes = sum(model.layer_bytes[part.start : part.end]) / self.tp
+        self.head_bytes = (model.head_bytes or model.embedding_bytes) / self.tp if part.last else 0.0
+        self.bandwidth, self.flops = stage.speed
+        self.inside: Wire = hosts[stage.hosts[0]].wire if len(stage.hosts) == 1 else link.wire
+        following = candidate.stages[rank + 1].hosts if rank + 1 < candidate.pp else stage.hosts
+        self.outside: Wire = hosts[stage.hosts[0]].wire if following == stage.hosts else link.wire
+
+    def step(self, tokens: int, context: int) -> float:
+        """Seconds of a step of `tokens` tokens, each with `context` tokens in the KV cache (0: a prompt's own)."""
+        visited = self.model.experts_per_token / self.model.experts if self.model.experts else 1.0
+        touched = 1 - (1 - visited) ** tokens if visited < 1 else 1.0
+        read = self.layer_bytes * touched + self.head_bytes + tokens * context * self.cache_bytes
+        width = WEIGHT_WIDTHS.get(self.model.quantization, FOUR_BIT)
+        compute = 2 * tokens * self.layer_bytes / width * visited
+        busy = max(read / (self.bandwidth * BANDWIDTH_SHARE), compute / (self.flops * FLOPS_SHARE))
+        reduce = 2 * self.inside.all_reduce(tokens * self.model.hidden * 2, self.tp)
+        return busy + self.layers * (reduce + (EAGER_LAYER if self.eager else GRAPH_LAYER))
+
+    def hop(self, tokens: int) -> float:
+        """Seconds until the next stage has hidden states and residual of `tokens` tokens."""
+        return HOP + self.outside.send(tokens * self.model.hidden * 2 * 2)

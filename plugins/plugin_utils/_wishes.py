@@ -1,0 +1,107 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user set about an engine's size: options of `vllm serve` and its environment. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, replace
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._model_config import Model
+
+AUTO = -1
+# Default of vLLM 0.32 (config/cache.py, CacheConfig.gpu_memory_utilization).
+UTILIZATION = 0.92
+PARTITION = "VLLM_PP_LAYER_PARTITION"
+# vLLM's units (utils/argparse_utils.py, human_readable_int).
+UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+# Bytes of a number of the KV cache; what is not here is as wide as the model's dtype.
+KV_WIDTHS = {"fp8": 1.0, "int8": 1.0, "nvfp4": 9 / 16, "int4": 9 / 16, "bfloat16": 2.0, "float16": 2.0}
+# What vLLM quantises while it loads: how many bytes are left of two. Only layers; embedding and lm_head stay.
+ONLINE = {"fp8": 0.5, "fp8_per_tensor": 0.5, "fp8_per_block": 0.5, "bitsandbytes": 0.28}
+
+
+class WishError(ValueError):
+    """An option that can't be understood; the message names it."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Sizes that the user set; None: ours or vLLM's to choose. Lengths in tokens."""
+
+    tp: int | None = None
+    pp: int | None = None
+    max_model_len: int | None = None
+    utilization: float = UTILIZATION
+    kv_dtype: str = "auto"
+    eager: bool = False
+    sequences: int | None = None
+    batched_tokens: int | None = None
+    quantization: str = ""
+    expert_parallel: bool = False
+    partition: tuple[int, ...] = ()
+
+    def length(self, model: Model) -> int:
+        """Tokens of the longest request; AUTO where vLLM shall find out."""
+        return self.max_model_len or model.usual_context
+
+    def kv_width(self, model: Model) -> float:
+        """The bytes of a number of the KV cache."""
+        own = 4.0 if model.dtype == "float32" else 2.0
+        return next((width for name, width in KV_WIDTHS.items() if self.kv_dtype.startswith(name)), own)
+
+    def loaded(self, model: Model) -> Model:
+        """Return the model as it lies in memory: quantised while loading, if so wished."""
+        share = ONLINE.get(self.quantization)
+        if share is None or model.quantization:
+            return model
+        layers = tuple(int(size * share) for size in model.layer_bytes)
+        return replace(model, layer_bytes=layers, quantization=self.quantization)
+
+
+def whole(name: str, value: object) -> int:
+    """Return a number as vLLM reads it: 32768, "32k", "32K"."""
+    text = str(value).strip()
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMgGtT])", text)
+    if match:
+        return int(float(match.group(1)) * UNITS[match.group(2)])
+    try:
+        return int(text)
+    except ValueError as error:
+        raise WishError(f"{name} is {text!r}, not a number") from error
+
+
+def read(args: Mapping[str, t.Any], env: Mapping[str, t.Any]) -> Wishes:
+    """Read options of `vllm serve` (keys as long flags without dashes in front) and its environment."""
+    given = {str(name).replace("_", "-"): value for name, value in args.items() if value not in (None, "", False)}
+
+    def number(name: str) -> int | None:
+        return whole(name, given[name]) if name in given else None
+
+    length = given.get("max-model-len")
+    try:
+        partition = tuple(int(part) for part in str(env.get(PARTITION) or "").split(",") if part.strip())
+        utilization = float(given.get("gpu-memory-utilization", UTILIZATION))
+    except ValueError as error:
+        raise WishError(f"{PARTITION} and gpu-memory-utilization must be numbers: {error}") from error
+    if not 0 < utilization <= 1:
+        raise WishError(f"gpu-memory-utilization is {utilization:g}, not in (0, 1]")
+    return Wishes(
+        tp=number("tensor-parallel-size"),
+        pp=number("pipeline-parallel-size"),
+        max_model_len=AUTO if str(length).lower() in ("auto", "-1") else number("max-model-len"),
+        utilization=utilization,
+        kv_dtype=str(given.get("kv-cache-dtype", "auto")),
+        eager=bool(given.get("enforce-eager")),
+        sequences=number("max-num-seqs"),
+        batched_tokens=number("max-num-batched-tokens"),
+        quantization=str(given.get("quantization", "")),
+        expert_parallel=bool(given.get("enable-expert-parallel")),
+        partition=partition,
+    )

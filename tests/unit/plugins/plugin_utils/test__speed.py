@@ -1,0 +1,80 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Estimates of speed, against what was measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _candidates, _speed
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import Link
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import Wishes
+from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_models import (
+    H100,
+    H200,
+    cluster,
+    model,
+)
+
+
+def rate(
+    name: str, hosts: list, tp: int, pp: int, link: Link, load: _speed.Load = _speed.LOAD, **wishes: object
+) -> float:
+    asked = Wishes(tp=tp, pp=pp, **wishes)  # type: ignore[arg-type]
+    candidate = next(iter(_candidates.candidates(model(name), hosts, asked)))
+    named = {host.name: host for host in hosts}
+    return _speed.tokens_per_second(model(name), candidate, named, link, asked, 2_000_000, load)
+
+
+# Two H200s as two hosts over TCP, vLLM 0.24.0, eager mode, 100 prompts of 256 tokens, 64 out.
+MEASURED = _speed.Load(100, 256, 64)
+
+
+@pytest.mark.parametrize(
+    ("tp", "pp", "measured", "off"),
+    [pytest.param(1, 2, 4145, 0.05, id="PP=2"), pytest.param(2, 1, 1452, 0.2, id="TP=2")],
+)
+def test_measured_on_two_h200(tp: int, pp: int, measured: float, off: float) -> None:
+    """PP=2 is what EAGER_LAYER was fitted to; TP=2 follows."""
+    hosts = cluster((H200, 1), (H200, 1))
+    estimate = rate("measured-8b", hosts, tp, pp, Link(100), MEASURED, eager=True, max_model_len=4096)
+    assert estimate == pytest.approx(measured, rel=off)
+
+
+def test_pp_beats_tp_over_tcp_by_three() -> None:
+    hosts = cluster((H200, 1), (H200, 1))
+    by_pp, by_tp = (rate("measured-8b", hosts, tp, pp, Link(100), MEASURED, eager=True) for tp, pp in ((1, 2), (2, 1)))
+    assert by_pp / by_tp == pytest.approx(2.9, rel=0.3)
+
+
+def test_what_makes_it_faster() -> None:
+    one, two = cluster((H100, 8)), cluster((H100, 8), (H100, 8))
+    slow, fast = Link(10), Link(400, rdma=True)
+    # More GPUs over NVLink, a faster link, graphs, NVLink instead of PCIe.
+    assert rate("llama-70b", one, 4, 1, slow) < rate("llama-70b", one, 8, 1, slow)
+    assert rate("llama-70b", two, 8, 2, slow) < rate("llama-70b", two, 8, 2, fast)
+    assert rate("llama-70b", two, 16, 1, slow) < rate("llama-70b", two, 16, 1, fast)
+    assert rate("llama-8b", one, 1, 1, slow, eager=True) < rate("llama-8b", one, 1, 1, slow)
+    pcie = cluster((H100, 8), inside="pcie")
+    assert rate("llama-70b", pcie, 8, 1, slow) < rate("llama-70b", one, 8, 1, slow)
+
+
+def test_room_bounds_the_requests_that_run() -> None:
+    hosts = cluster((H100, 1))
+    candidate = next(iter(_candidates.candidates(model("llama-8b"), hosts, Wishes())))
+    named = {host.name: host for host in hosts}
+    few, many = (
+        _speed.tokens_per_second(model("llama-8b"), candidate, named, Link(), Wishes(), room)
+        for room in (10_000, 1_000_000)
+    )
+    assert few < many / 2
+
+
+def test_experts_are_read_as_far_as_they_are_visited() -> None:
+    """One request of Mixtral reads a quarter of what many do."""
+    hosts = cluster((H100, 2))
+    one = rate("mixtral-8x7b", hosts, 2, 1, Link(), _speed.Load(1, 16, 256))
+    dense = rate("qwen3-32b", hosts, 2, 1, Link(), _speed.Load(1, 16, 256))
+    # Mixtral is larger than Qwen3 32B (87 GiB and 61), and faster alone.
+    assert one > dense

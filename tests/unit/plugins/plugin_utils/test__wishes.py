@@ -1,0 +1,69 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sizes that the user set."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _wishes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import AUTO, WishError, Wishes
+from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_models import model
+
+
+def test_nothing_set() -> None:
+    wishes = _wishes.read({}, {})
+    assert wishes == Wishes()
+    assert wishes.utilization == 0.92
+    assert wishes.length(model("llama-8b")) == 131072
+
+
+def test_everything_set() -> None:
+    args = {
+        "tensor-parallel-size": "4",
+        "pipeline_parallel_size": 2,
+        "max-model-len": "32k",
+        "gpu-memory-utilization": 0.8,
+        "kv-cache-dtype": "fp8",
+        "enforce-eager": True,
+        "max-num-seqs": 64,
+        "max-num-batched-tokens": "8K",
+        "quantization": "fp8",
+        "enable-expert-parallel": True,
+    }
+    wishes = _wishes.read(args, {"VLLM_PP_LAYER_PARTITION": "20, 24"})
+    assert wishes == Wishes(4, 2, 32000, 0.8, "fp8", True, 64, 8192, "fp8", True, (20, 24))
+
+
+@pytest.mark.parametrize("value", ["auto", -1, "-1"])
+def test_the_length_may_be_vllms_to_find(value: object) -> None:
+    assert _wishes.read({"max-model-len": value}, {}).max_model_len == AUTO
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "message"),
+    [
+        ({"tensor-parallel-size": "all"}, {}, "tensor-parallel-size is 'all', not a number"),
+        ({"gpu-memory-utilization": 1.5}, {}, "gpu-memory-utilization is 1.5, not in (0, 1]"),
+        ({}, {"VLLM_PP_LAYER_PARTITION": "a,b"}, "VLLM_PP_LAYER_PARTITION and gpu-memory-utilization must be numbers"),
+    ],
+)
+def test_what_is_no_number(args: dict[str, object], env: dict[str, str], message: str) -> None:
+    with pytest.raises(WishError) as error:
+        _wishes.read(args, env)
+    assert message in str(error.value)
+
+
+def test_quantised_while_loading() -> None:
+    plain = model("llama-8b")
+    small = Wishes(quantization="fp8").loaded(plain)
+    assert small.layer_bytes[0] * 2 == plain.layer_bytes[0]
+    assert small.embedding_bytes == plain.embedding_bytes
+    # What is quantised already stays as it is.
+    assert Wishes(quantization="fp8").loaded(model("deepseek-v3")) == model("deepseek-v3")
+
+
+@pytest.mark.parametrize(("dtype", "width"), [("auto", 2), ("fp8", 1), ("fp8_e4m3", 1), ("nvfp4", 9 / 16)])
+def test_width_of_the_kv_cache(dtype: str, width: float) -> None:
+    assert Wishes(kv_dtype=dtype).kv_width(model("llama-8b")) == width
