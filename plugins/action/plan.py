@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import typing as t
 
@@ -83,4 +84,17 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": _screen.summary(stopping), "problems": plan["problems"]}
         if arguments["fail"]:
             display.display(_screen.render(plan))
-        return {**result, "changed": False, "plan": plan, "problems": plan["problems"]}
+        reached = [
+            {
+                "name": host.name,
+                "address": host.look["network"]["cluster_nic"]["address"],
+                "ports": sorted(_host.ports(host.settings, host.is_head, host.name == plan.get("serve_host"))),
+            }
+            for host in hosts
+            if host.look and host.look["network"]["cluster_nic"]
+        ]
+        releases = {
+            host.name: host.settings.get("vllm_ray_release_path") or f"{host.paths.config}/current" for host in hosts
+        }
+        told = {"reached": reached, "releases": releases, "run": secrets.token_hex(8), "problems": plan["problems"]}
+        return {**result, "changed": False, "plan": plan, **told}

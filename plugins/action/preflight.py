@@ -23,7 +23,7 @@ ARGUMENTS = {
     "ssh": {"type": "dict", "default": {}},
     "plan": {"type": "dict", "required": True},
     "look": {"type": "str", "default": "__vllm_ray_look"},
-    "network": {"type": "str", "default": "__vllm_ray_network"},
+    "network": {"type": "list", "elements": "str", "default": ["__vllm_ray_network_gathered", "__vllm_ray_network_started"]},
     "release": {"type": "str", "default": "__vllm_ray_release"},
 }
 
@@ -40,8 +40,8 @@ class ActionModule(ActionBase):
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
         looks, networks, releases = (
-            {name: _preflight.answer(hostvars[name].get(arguments[kind])) for name in names}
-            for kind in ("look", "network", "release")
+            {name: _preflight.answer([hostvars[name].get(variable) for variable in variables_of]) for name in names}
+            for variables_of in ([arguments["look"]], arguments["network"], [arguments["release"]])
         )
         settings = _settings.check(names[0], hostvars[names[0]]).values if names else {}
         found = _preflight.gather(names, arguments["ssh"], arguments["plan"], looks, networks, releases, settings)

@@ -80,6 +80,19 @@ plan:
       description: The part of the plan that is about one host, by name.
       type: dict
       returned: success
+reached:
+  description: Hosts that were looked at, with name, cluster address and the ports that their services use.
+  returned: success
+  type: list
+  elements: dict
+releases:
+  description: Where the release of each host is, or will be.
+  returned: success
+  type: dict
+run:
+  description: A text that is new in each run, by which hosts that test the network know one another.
+  returned: success
+  type: str
 problems:
   description: What is wrong, each with host, check, severity, found, wanted and fix.
   returned: always

@@ -27,6 +27,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     serve_args,
     serve_state,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host_checks import check_state, check_states
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
@@ -180,11 +181,13 @@ def make_plan(
     known = record.get("hosts", {})
     for host in hosts:
         problems += check_host(host, host.name == serve_host)
+        problems += check_state(host, host.name == serve_host) if host.look else []
         problems += check_paths(host.paths, host.name)
     addresses: dict[str, t.Any] = {
         host.name: (host.look["network"]["cluster_nic"] if host.look else known.get(host.name)) for host in hosts
     }
     addresses = {name: value for name, value in addresses.items() if value}
+    problems += check_states([host for host in hosts if host.look])
     problems += check_addresses({name: value["address"] for name, value in addresses.items()})
     old = _layout.from_record(record)
     offer = {

@@ -63,11 +63,10 @@ class Found:
     lines: list[str]
 
 
-def answer(registered: t.Any) -> Mapping[str, t.Any] | None:
-    """Return what a task returned on a host, None where it did not come to that."""
-    if not registered or registered.get("unreachable") or registered.get("failed") or registered.get("skipped"):
-        return None
-    return t.cast("Mapping[str, t.Any]", registered)
+def answer(registered: Sequence[t.Any]) -> Mapping[str, t.Any] | None:
+    """Return what one of several tasks returned on a host, None where none came to that."""
+    stopped = ("unreachable", "failed", "skipped")
+    return next((r for r in registered if r and not any(r.get(key) for key in stopped)), None)
 
 
 def gather(

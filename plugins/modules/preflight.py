@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of this name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Judge what all checks found
+description:
+  - Gathers what the first contact, the looks, the plan, the network and the releases showed, and shows it. A table of
+    problems says what was found on which host, what is wanted and what mends it.
+  - Writes the same for programs, as JSON and as JUnit, where C(vllm_ray_report) names a directory.
+  - Fails on errors, and with C(vllm_ray_strict) on warnings too. C(vllm_ray_checks_off) leaves checks out by name.
+  - One call judges the whole cluster, so a task sets C(run_once).
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+  - vllm_ray.cluster._attributes.info_module
+  - vllm_ray.cluster._attributes.action
+attributes:
+  action:
+    support: full
+    details: All of the work is done on the controller.
+options:
+  ssh:
+    description: What M(vllm_ray.cluster.ssh_info) returned.
+    type: dict
+    default: {}
+  plan:
+    description: What M(vllm_ray.cluster.plan) returned.
+    type: dict
+    required: true
+  look:
+    description: Name of the variable in which each host's look was registered.
+    type: str
+    default: __vllm_ray_look
+  network:
+    description: Names of variables in which each host's M(vllm_ray.cluster.network_check) may be registered.
+    type: list
+    elements: str
+    default: [__vllm_ray_network_gathered, __vllm_ray_network_started]
+  release:
+    description: Name of the variable in which each host's M(vllm_ray.cluster.release_info) was registered.
+    type: str
+    default: __vllm_ray_release
+seealso:
+  - module: vllm_ray.cluster.plan
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Judge
+  vllm_ray.cluster.preflight:
+    ssh: "{{ contacts }}"
+    plan: "{{ planned }}"
+  run_once: true
+"""
+
+RETURN = r"""
+report:
+  description: The report as it is written to C(preflight.json).
+  returned: always
+  type: dict
+  contains:
+    worst:
+      description: The worst severity, V(none) where there is no problem.
+      returned: always
+      type: str
+      sample: warning
+    passed:
+      description: Whether nothing stops a run.
+      returned: always
+      type: bool
+    problems:
+      description: What is wrong, each with host, check, severity, found, wanted and fix.
+      returned: always
+      type: list
+      elements: dict
+    checks:
+      description: The checks, each with name, stage, and state. V(done) is a state; others say why it was not made.
+      returned: always
+      type: list
+      elements: dict
+    hosts:
+      description: What M(vllm_ray.cluster.host_info) returned, by host.
+      returned: always
+      type: dict
+    parity:
+      description: Values by row and host.
+      returned: always
+      type: dict
+    network:
+      description: What M(vllm_ray.cluster.network_check) returned, by host.
+      returned: always
+      type: dict
+"""
