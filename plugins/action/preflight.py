@@ -23,7 +23,11 @@ ARGUMENTS = {
     "ssh": {"type": "dict", "default": {}},
     "plan": {"type": "dict", "required": True},
     "look": {"type": "str", "default": "__vllm_ray_look"},
-    "network": {"type": "list", "elements": "str", "default": ["__vllm_ray_network_gathered", "__vllm_ray_network_started"]},
+    "network": {
+        "type": "list",
+        "elements": "str",
+        "default": ["__vllm_ray_network_gathered", "__vllm_ray_network_started"],
+    },
     "release": {"type": "str", "default": "__vllm_ray_release"},
 }
 

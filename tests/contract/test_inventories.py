@@ -18,6 +18,7 @@ from ansible.vars.manager import VariableManager
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _plan, _settings
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
+from ansible_collections.vllm_ray.cluster.tests.unit import looks
 
 MAPPING = walk.ROOT / "playbooks" / "vars" / "roles.yml"
 DEMO_MODEL = str(walk.ROOT / "demo-model" / "model")
@@ -32,26 +33,16 @@ PLANS = {
 }
 
 
-def look(number: int, gpus: int, nic: str) -> dict[str, Any]:
-    """Return what host_info says of a Debian host."""
-    address = f"192.0.2.{10 + number}"
-    return {
-        "host": {
-            "pid1": "systemd",
-            "os": {"id": "debian", "version": "12"},
-            "home": "/root",
-            "gpus": [{"index": index} for index in range(gpus)],
-            "present": [DEMO_MODEL, "/srv/models/Qwen3-32B"],
-            "record": None,
-        },
-        "network": {
-            "cluster_nic": {"nic": nic, "address": address, "mtu": 1500, "why": "holds the route"},
-            "addresses": [{"nic": nic, "address": address, "up": True}],
-            "peers_without_route": [],
-        },
-        "usage": {"services": {}, "ports_taken": [], "foreign_ray": []},
-        "engine": {"serving": False, "why": "no engine here"},
-    }
+def look(number: int, gpus: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what host_info says of a Debian host that has what its settings name."""
+    present = [DEMO_MODEL, "/srv/models/Qwen3-32B"]
+    port = {"port": 1, "state": "ACTIVE", "physical": "LinkUp", "link_layer": "InfiniBand", "nics": [], "gids": []}
+    devices = settings.get("vllm_ray_rdma_devices") or []
+    rdma = [{"device": device, "rate": 400.0, **port} for device in devices]
+    seen = looks.look(number, gpus, host_present=present, network_rdma=rdma)
+    seen["host"]["memlock"]["login"] = -1
+    seen["network"]["cluster_nic"]["nic"] = settings.get("vllm_ray_nic") or "eno1"
+    return seen
 
 
 def read(inventory: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
@@ -81,7 +72,7 @@ def planned(name: str) -> dict[str, Any]:
     for number, (host, roles) in enumerate(_members.members(hostvars, groups).items(), 1):
         checked = _settings.check(host, hostvars[host])
         assert checked.problems == []
-        seen = look(number, gpus[number - 1], checked.values.get("vllm_ray_nic") or "eno1")
+        seen = look(number, gpus[number - 1], checked.values)
         hosts.append(_host.Host(host, roles, checked.values, seen))
     assert len(hosts) == len(gpus)
     return _plan.make_plan(hosts, ["192.0.2.1"], True, "head", "workers")

@@ -11,36 +11,11 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _plan, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
+from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
 CONTROLLERS = ["192.0.2.1"]
 NAMES = {1: "gpu01", 2: "gpu02", 3: "gpu03"}
 TP, PP = "tensor-parallel-size", "pipeline-parallel-size"
-
-
-def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
-    """Return what host_info says of a host, with changes by PART_KEY."""
-    nic = {"nic": f"eno{number}", "address": f"192.0.2.1{number}", "mtu": 1500, "why": "holds the route"}
-    result: dict[str, Any] = {
-        "host": {
-            "pid1": "systemd",
-            "os": {"id": "debian", "version": "12"},
-            "home": "/root",
-            "gpus": [{"index": index} for index in range(gpus)],
-            "present": ["/srv/demo"],
-            "record": None,
-        },
-        "network": {
-            "cluster_nic": nic,
-            "addresses": [{"nic": nic["nic"], "address": nic["address"], "up": True}],
-            "peers_without_route": [],
-        },
-        "usage": {"services": {}, "ports_taken": [], "foreign_ray": []},
-        "engine": {"serving": False, "why": "no engine here"},
-    }
-    for key, value in change.items():
-        part, _underscore, name = key.partition("_")
-        result[part][name] = value
-    return result
 
 
 def settings(**given: Any) -> dict[str, Any]:
