@@ -76,8 +76,9 @@ def contact(way: _ssh.Way, secrets: Secrets, seconds: int) -> _ssh.State:
                 argv = _ssh.contact_argv(way, config, scratch, max(int(left()) - RESERVE, 1))
                 state = _ssh.judge(way, config, run(argv, left(), f"{secrets.become}\n" if secrets.become else None))
         if state.state in ("key_unknown", "key_changed") and not state.jump:
-            run(_ssh.key_argv(way, scratch, max(int(left()), 1)), left())
-            return _ssh.with_host_key(state, read(scratch), config.known_hosts, line_of(state.known_at))
+            shown_key = os.path.join(folder, "key")
+            run(_ssh.key_argv(way, shown_key, max(int(left()), 1)), left())
+            return _ssh.with_host_key(state, line_of(f"{shown_key}:1"), config.known_hosts, line_of(state.known_at))
     if secrets.login and _ssh.wants_password(state):
         return try_password(way, config, state, secrets, left())
     return state
@@ -105,11 +106,6 @@ def run(argv: Sequence[str], seconds: float, given: str | None = None) -> _ssh.D
                 os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
             return _ssh.Done(process.returncode, out, err, timed_out=True)
-
-
-def read(path: str) -> str:
-    """Return the first line of a file, or an empty text."""
-    return line_of(f"{path}:1")
 
 
 def line_of(place: str) -> str:

@@ -166,9 +166,9 @@ LOGIN = {
         "look at the host: load, disk, what {user}'s shell runs at login, and whether sudo waits for something",
     ),
     "password_wrong": (
-        "{user} is refused at {where} with the password of ansible_password",
+        "{user} is refused at {where} with the password that was given",
         "the right password",
-        "correct ansible_password or ansible_user; better, give the host a key: {copy}",
+        "correct ansible_password, or what you type for -k, or ansible_user; better, give the host a key: {copy}",
     ),
     "password_untried": (
         "the password for {user} was not tried: {said}",
