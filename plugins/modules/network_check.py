@@ -18,7 +18,7 @@ description:
   - The largest packet that passes unfragmented is found by UDP packets of up to the NIC's MTU. No privilege is needed.
   - Round trip and transfer rate are measured by one pair after the other, in the rounds of a tournament, so that no
     host has two transfers at a time. The rate is that of one TCP connection.
-  - Above 32 hosts, every host is paired with the first and with at least 31 others, which the token chooses.
+  - Above 32 hosts, every host is paired with the first one and with some 31 others, which the token chooses.
   - Every wait has an end. A host that never comes costs its peers O(window) seconds.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
@@ -70,7 +70,7 @@ options:
     type: bool
     default: true
   seconds:
-    description: Length of each transfer.
+    description: Length of each transfer, more than 0.1.
     type: float
     default: 0.25
   now:
@@ -188,7 +188,7 @@ peers:
       type: float
     gbit_s:
       description:
-        - Rate of a transfer to the peer in Gbit/s. V(0.0) if none got through.
+        - Rate of a transfer to the peer in Gbit/s, in its best 40 ms. V(0.0) if none got through.
         - V(none) if none was tried.
       type: float
 """

@@ -50,7 +50,7 @@ SIGNS = {
 }
 # Seconds that two hosts must have been there together before their silence counts.
 TOGETHER = 2
-# A transfer slower than the median of all by this factor is worth a word.
+# A way is slow when it is slower than usual by this factor, and no faster than _network.FAST_ENOUGH.
 SLOWER = 5
 
 
@@ -188,8 +188,7 @@ def matrix_lines(answers: Answers) -> list[str]:
         longest = max((len(name) for name in names), default=0)
         lines.append("  " + " " * (longest + width + 4) + " ".join(f"{number:>{width}}" for number in numbers))
         for number, source in zip(numbers, names):
-            signs = [SIGNS[matrix[source, target].kind][0] if source != target else "-" for target in names]
-            row = " ".join(f"{sign:>{width}}" for sign in signs)
+            row = " ".join(f"{_sign(matrix.get((source, target)), source == target):>{width}}" for target in names)
             lines.append(f"  {number:>{width}}  {source:<{longest}}  {row}")
     counts = Counter(way.kind for way in matrix.values())
     meanings = [f"{sign} {meaning} ({counts[kind]})" for kind, (sign, meaning) in SIGNS.items() if counts[kind]]
@@ -202,6 +201,10 @@ def matrix_lines(answers: Answers) -> list[str]:
             least, usual, most = (f"{value:.3g}" for value in (min(values), statistics.median(values), max(values)))
             lines.append(f"  {title}: {least} to {most} {unit}, median {usual}")
     return lines
+
+
+def _sign(way: Way | None, itself: bool) -> str:
+    return "-" if itself else SIGNS[way.kind][0] if way else " "
 
 
 # --- What to say of each kind ---
