@@ -25,6 +25,9 @@ PASSES = (SERVICE, OPEN)
 # Above Ray's usual worker ports and below Linux's ephemeral ones, so that it is free on nearly every host.
 RANDOM_PORTS = range(20000, 32768)
 
+# Gbit/s, a link of 1 Gbit/s. Above it, a busy host makes more of a difference to one short transfer than a cable does.
+FAST_ENOUGH = 1.0
+
 # Bytes of an IP and a UDP header, by version of IP.
 HEADERS = {4: 20 + 8, 6: 40 + 8}
 # The smallest packet that every IPv4 host takes, and the smallest MTU of an IPv6 link (RFC 791, RFC 8200).

@@ -50,9 +50,8 @@ SIGNS = {
 }
 # Seconds that two hosts must have been there together before their silence counts.
 TOGETHER = 2
-# A way is slow when it is slower than usual by this factor and not faster than a link of 1 Gbit/s, in Gbit/s. Above
-# that, a busy host makes more of a difference to one short transfer than a cable does.
-SLOWER, FAST_ENOUGH = 5, 1.0
+# A way is slow when it is slower than usual by this factor, and no faster than _network.FAST_ENOUGH.
+SLOWER = 5
 
 
 @dataclass(frozen=True)
