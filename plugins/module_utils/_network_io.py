@@ -116,7 +116,7 @@ class Peer:
     name: str
     address: str
     ports: list[int]
-    route: tuple[str, str] | None
+    route: _nic.Route | None
     results: dict[int, str] = field(default_factory=dict)
     heard_at: float = math.inf
     seen_from: str | None = None
@@ -141,8 +141,8 @@ class Peer:
         return {
             "ports": {str(port): result for port, result in sorted(self.results.items())},
             "heard": self.heard,
-            "nic": self.route[0] if self.route else None,
-            "source": self.route[1] if self.route else None,
+            "nic": self.route.nic if self.route else None,
+            "source": self.route.source if self.route else None,
             "seen_from": self.seen_from,
             "largest_packet": self.passes,
             "told_path_mtu": self.told,

@@ -44,12 +44,12 @@ STAGES = {
             "port",
             "firewall",
             "ray",
-            "leftover",
+            "leftovers",
         ),
         *("driver", "gpu", "gpu_memory", "shared_memory", "disk", "model", "layout", "parity"),
     ),
-    "network": ("network",),
-    "release": ("release",),
+    "network": ("reachability", "link", "bandwidth"),
+    "release": ("release", "collective"),
 }
 
 
@@ -97,12 +97,11 @@ def gather(
         managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
         problems += [problem.as_dict() for problem in _network_checks.network_problems(tested, managed)]
     off = settings.get("vllm_ray_checks_off") or []
-    states = {
-        "network": "done" if asked else "not yet, it needs two hosts that answer",
-        "release": "done" if ready else "not yet, there is no release",
-    }
+    states = dict.fromkeys(STAGES["network"], "done" if asked else "not yet, it needs two hosts that answer")
+    states["release"] = "done" if ready else "not yet, there is no release"
+    states["collective"] = "not a part of preflight.yml yet"
     checks = [
-        _report.Check(name, stage, "off" if name in off else states.get(stage, "done"))
+        _report.Check(name, stage, "off" if name in off else states.get(name, "done"))
         for stage, listed in STAGES.items()
         for name in listed
     ]

@@ -1,0 +1,92 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all checks found, put together; the network's answers are captured ones."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _preflight
+from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
+
+SETTINGS: dict[str, Any] = {"vllm_ray_firewall": "manage", "vllm_ray_scope": "system", "vllm_ray_checks_off": []}
+REACH = {"host": "gpu02", "check": "reach", "severity": "error", "found": "unreachable", "wanted": "x", "fix": "y"}
+CONTACT = {**REACH, "check": "ssh", "found": "the port is closed"}
+ONE = {"gpu01": look(1)}
+RELEASE = {"python": {"version": "3.11.2"}, "versions": {"vllm": "0.32.0"}}
+
+
+def gather(looks: Any, networks: Any = None, releases: Any = None, ssh: Any = (), plan: Any = (), **more: Any) -> Any:
+    return _preflight.gather(
+        list(looks),
+        {"problems": list(ssh)},
+        {"problems": list(plan)},
+        looks,
+        networks or {},
+        releases or {},
+        {**SETTINGS, **more},
+    )
+
+
+def states(found: Any) -> dict[str, str]:
+    return {check.name: check.state for check in found.checks}
+
+
+def test_one_healthy_host_before_anything_is_deployed() -> None:
+    found = gather(ONE)
+    assert found.problems == []
+    assert (states(found)["disk"], states(found)["link"]) == ("done", "not yet, it needs two hosts that answer")
+    assert states(found)["release"] == "not yet, there is no release"
+
+
+def test_the_first_contact_tells_more_than_that_a_host_was_not_reached() -> None:
+    found = gather({**ONE, "gpu02": None}, ssh=[CONTACT], plan=[REACH])
+    assert [problem["found"] for problem in found.problems] == ["the port is closed"]
+    # A host that only the look could not reach keeps its problem.
+    assert gather({**ONE, "gpu02": None}, plan=[REACH]).problems == [REACH]
+
+
+def test_a_check_that_is_off_is_named_as_off() -> None:
+    found = gather(ONE, plan=[REACH], vllm_ray_checks_off=["reach"])
+    assert found.problems == []
+    assert states(found)["reach"] == "off"
+
+
+def test_the_odd_release_is_a_problem() -> None:
+    other = {**RELEASE, "versions": {"vllm": "0.31.0"}}
+    looks = {"gpu01": look(1), "gpu02": look(2), "gpu03": look(3)}
+    found = gather(looks, releases={"gpu01": RELEASE, "gpu02": other, "gpu03": RELEASE})
+    assert [(p["host"], p["check"], p["found"]) for p in found.problems] == [("gpu02", "parity", "vllm 0.31.0")]
+    assert states(found)["release"] == "done"
+
+
+def test_what_the_hosts_found_between_them(fixtures: Path) -> None:
+    answers = json.loads((fixtures / "network" / "mtu.json").read_text(encoding="utf-8"))
+    looks = {name: look(number) for number, name in enumerate(answers, 1)}
+    found = gather(looks, networks=answers)
+    assert {problem["check"] for problem in found.problems} & set(_preflight.STAGES["network"])
+    assert states(found)["link"] == "done"
+    assert "PREFLIGHT: " in _preflight.screen(found, 120)
+
+
+def test_answers_of_tasks_that_came_to_nothing_are_none() -> None:
+    assert _preflight.answer([None, {"failed": True}]) is None
+    assert _preflight.answer([{"skipped": True}, {"peers": {}}]) == {"peers": {}}
+    assert _preflight.answer([{"unreachable": True}]) is None
+
+
+def test_every_name_of_a_check_is_in_the_list_of_checks() -> None:
+    """A problem whose check nobody lists could not be switched off, nor counted in JUnit."""
+    listed = {name for names in _preflight.STAGES.values() for name in names}
+    folder = Path(_preflight.__file__).parent
+    used = set()
+    for path in sorted(folder.glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        used |= set(re.findall(r"Problem\(\s*[\w.\"\'-]+,\s*\"(\w+)\",", text))
+        used |= set(re.findall(r"\badd\(\"(\w+)\", \"(?:error|warning|info)\"", text))
+    assert len(used) > 10
+    assert used <= listed, used - listed
