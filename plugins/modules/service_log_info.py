@@ -25,6 +25,10 @@ options:
     description: How many lines to read from the end.
     type: int
     default: 400
+  cache:
+    description: Whether to read what the engine told of its KV cache when it started, however long ago.
+    type: bool
+    default: false
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
@@ -50,6 +54,11 @@ first_error:
   description: The first error of the first failing rank since the last start, empty where there is none.
   returned: always
   type: str
+kv_cache:
+  description: What the engine told of its KV cache. Empty without O(cache), and where it told nothing.
+  returned: always
+  type: dict
+  sample: {"tokens": 1986400, "context": 4096, "concurrency": 484.96}
 progress:
   description: The last thing that the log says.
   returned: always
@@ -66,6 +75,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_tail
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import (
     first_error,
+    kv_cache,
     plain,
     progress,
     starts,
@@ -76,6 +86,7 @@ ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "log_file": {"type": "path"},
     "lines": {"type": "int", "default": 400},
+    "cache": {"type": "bool", "default": False},
 }
 
 
@@ -97,6 +108,17 @@ def supervisor(module: AnsibleModule) -> tuple[str, int, list[str]]:
     return "unknown", len(parts) - 1, log
 
 
+def told_at_start(module: AnsibleModule) -> list[str]:
+    """Return the lines about the KV cache, which may be far back."""
+    if module.params["log_file"]:
+        return [line for line in read_tail(module.params["log_file"], 100000) if "KV cache" in line]
+    unit = f"--unit={module.params['name']}.service"
+    # Of every start the same few lines: the last ones count.
+    argv = ["journalctl", "--no-pager", "--output=cat", "--grep=KV cache size|Maximum concurrency", "--lines=4", unit]
+    _rc, out, _err = module.run_command(argv)
+    return out.splitlines()
+
+
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     state, restarts, log = supervisor(module) if module.params["log_file"] else systemd(module)
@@ -105,6 +127,7 @@ def main() -> None:
         state=state,
         restarts=restarts,
         first_error=first_error(log),
+        kv_cache=kv_cache(told_at_start(module)) if module.params["cache"] else {},
         progress=progress(log),
         tail=plain(log[-20:]),
     )

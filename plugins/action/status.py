@@ -1,0 +1,42 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _preflight, _status
+
+display = Display()
+ARGUMENTS = {
+    "plan": {"type": "dict", "required": True},
+    "nodes": {"type": "list", "elements": "str", "default": []},
+    "log": {"type": "str", "default": "__vllm_ray_log"},
+    "look": {"type": "str", "default": "__vllm_ray_look"},
+}
+
+
+class ActionModule(ActionBase):
+    """Shows how a cluster is."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        hostvars = variables["hostvars"]
+        names = list(_members.members(hostvars, variables["groups"]))
+        looks = {name: _preflight.answer([hostvars[name].get(arguments["look"])]) for name in names}
+        logs = [_preflight.answer([hostvars[name].get(arguments["log"])]) for name in names]
+        log = next((found for found in logs if found and found.get("kv_cache")), None) or next(filter(None, logs), {})
+        plan, problems = arguments["plan"]["plan"], arguments["plan"]["problems"]
+        display.display(_status.screen(plan, names, looks, arguments["nodes"], log, problems))
+        return {
+            **result,
+            "changed": False,
+            "serving": any(look and look["engine"]["serving"] for look in looks.values()),
+        }
