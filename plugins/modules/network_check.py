@@ -103,6 +103,7 @@ EXAMPLES = r"""
   async: "{{ 0 if network_hosts | length <= ansible_forks else 300 }}"
   poll: 0
   register: network_started
+  changed_when: false
 
 - name: Gather the results where there are fewer forks than hosts
   ansible.builtin.async_status:
