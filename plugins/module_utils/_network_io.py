@@ -37,8 +37,8 @@ CONNECT_SECONDS, LAST_SYN = 3.6, 2.9
 # A peer that was heard of answers in this time; what is silent for so long on a port is no peer.
 ANSWER_SECONDS = 2.0
 PAUSE = 0.3
-# A packet counts as lost when none of so many is answered, sent one such time after the other.
-TRIES, TRY_SECONDS = 3, 0.1
+# A packet counts as lost when none of so many is answered, with a pause between them.
+TRIES, TRY_PAUSE = 3, 0.05
 PINGS = 10
 # A slow transfer is made once more before it is believed.
 SLICE_SECONDS, ATTEMPTS = 0.04, 2
@@ -165,6 +165,14 @@ class Acknowledge(asyncio.DatagramProtocol):
         if words:
             answer = _network.signed(self.token, "size", words[1], str(len(data) + self.overhead))
             self.transport.sendto(answer.encode(), addr)
+
+
+def send(sock: socket.socket, packet: bytes) -> None:
+    """Send a packet, also where the socket has yet to tell of an error of the one before."""
+    for _attempt in range(2):
+        with contextlib.suppress(OSError):
+            sock.send(packet)
+            return
 
 
 class Meeting:
@@ -314,19 +322,22 @@ class Meeting:
     # --- Packet sizes ---
 
     async def find_size(self, peer: Peer) -> None:
-        """Find the largest packet that passes, up to the NIC's MTU. Unknown where UDP does not pass at all."""
-        smallest, full = _network.SMALLEST[self.version], self.mtu
-        answered = await self.try_sizes(peer, [smallest, full])
-        if smallest not in answered:
-            return
-        passes, lost = _network.narrowed([smallest, full], answered, smallest, full + 1)
+        """Find the largest packet that passes, up to the NIC's MTU. It stays unknown where nothing can be said."""
+        passes, lost, sizes = _network.SMALLEST[self.version], self.mtu + 1, [self.mtu]
         while lost - passes > 1:
+            answered = await self.try_sizes(peer, sizes)
+            if answered is None:
+                return
+            passes, lost = _network.narrowed(sizes, answered, passes, lost)
             sizes = _network.next_sizes(passes, lost)
-            passes, lost = _network.narrowed(sizes, await self.try_sizes(peer, sizes), passes, lost)
         peer.passes = passes
 
-    async def try_sizes(self, peer: Peer, sizes: list[int]) -> set[int]:
-        """Send packets that no router may cut, and return the sizes that were answered."""
+    async def try_sizes(self, peer: Peer, sizes: list[int]) -> set[int] | None:
+        """Send packets that no router may cut, and return the sizes that were answered.
+
+        Each time the smallest goes last, and packets of two ports keep their order: once it is answered, what was
+        not is lost, however long a busy peer takes. None where it is not answered, because UDP does not pass.
+        """
         sock = socket.socket(self.family, socket.SOCK_DGRAM)
         level, discover, known = (
             (socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_MTU)
@@ -338,30 +349,40 @@ class Meeting:
             sock.setblocking(False)
             sock.setsockopt(level, discover, PMTUDISC_PROBE)
             sock.connect((peer.address, self.port))
-            for attempt in range(TRIES):
-                for size in sorted(set(sizes) - answered):
-                    packet = _network.signed(self.token, "packet", str(attempt)).encode()
-                    with contextlib.suppress(OSError):
-                        sock.send(packet.ljust(size - _network.HEADERS[self.version], b"\0"))
-                end = time.monotonic() + TRY_SECONDS
-                while set(sizes) - answered and time.monotonic() < end:
-                    try:
-                        data = await asyncio.wait_for(self.loop.sock_recv(sock, 4096), end - time.monotonic())
-                    except asyncio.TimeoutError:
-                        break
-                    except OSError:
-                        # ICMP came in: a router or a firewall said no to one of the packets.
-                        await asyncio.sleep(0.01)
-                        continue
-                    words = _network.verified(self.token, data.decode("utf-8", "replace"))
-                    if words and words[0] == "size":
-                        answered.add(int(words[2]))
+            for attempt in map(str, range(TRIES)):
+                packet = _network.signed(self.token, "packet", attempt).encode()
+                for size in [*sorted(set(sizes) - answered), _network.SMALLEST[self.version]]:
+                    send(sock, packet.ljust(size - _network.HEADERS[self.version], b"\0"))
+                if not await self.collect(sock, attempt, answered):
+                    return None
+                if answered.issuperset(sizes):
+                    break
+                await asyncio.sleep(TRY_PAUSE)
             peer.told = peer.told or sock.getsockopt(level, known) < self.mtu
         except OSError:
-            pass
+            return None
         finally:
             sock.close()
-        return answered.intersection(sizes)
+        return answered
+
+    async def collect(self, sock: socket.socket, attempt: str, answered: set[int]) -> bool:
+        """Note the sizes that are answered until the smallest of an attempt is, and return whether it is."""
+        end = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < end:
+            try:
+                data = await asyncio.wait_for(self.loop.sock_recv(sock, 4096), end - time.monotonic())
+            except asyncio.TimeoutError:
+                break
+            except OSError:
+                # ICMP came in: a router or a firewall said no to one of the packets.
+                await asyncio.sleep(0.01)
+                continue
+            words = _network.verified(self.token, data.decode("utf-8", "replace"))
+            if words and words[0] == "size":
+                answered.add(int(words[2]))
+                if words[1:] == [attempt, str(_network.SMALLEST[self.version])]:
+                    return True
+        return False
 
     # --- Meeting a peer ---
 

@@ -79,11 +79,9 @@ def ways(answers: Answers) -> dict[Pair, Way]:
         for target in answers
         if source != target and (source not in there or target in there[source]["peers"])
     }
-    usual = usual_rate(matrix)
+    least = min(usual_rate(matrix) / SLOWER, _network.FAST_ENOUGH)
     return {
-        pair: replace(way, kind=SLOW)
-        if way.kind == OPEN and way.rate is not None and way.rate < usual / SLOWER
-        else way
+        pair: replace(way, kind=SLOW) if way.kind == OPEN and way.rate and way.rate < least else way
         for pair, way in matrix.items()
     }
 
