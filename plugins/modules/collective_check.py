@@ -32,7 +32,7 @@ options:
     type: list
     elements: dict
     required: true
-    options:
+    suboptions:
       rank:
         description: Number of the rank, from 0.
         type: int

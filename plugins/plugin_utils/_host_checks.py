@@ -278,7 +278,7 @@ def check_rdma(host: Host) -> list[Problem]:
     off = rdma_is_off(host)
     if active and off:
         found = f"RDMA devices that work ({', '.join(sorted(active))}), and {off}"
-        add("warning", found, "RDMA between hosts", f"remove {off.split('=')[0]} from vllm_ray_env")
+        add("warning", found, "RDMA between hosts", f"remove {off.split('=', maxsplit=1)[0]} from vllm_ray_env")
     elif active:
         for what in network["rdma_missing"]:
             fix = f"install the package {what}" if what.startswith("lib") else "load ib_uverbs, or pass the devices in"

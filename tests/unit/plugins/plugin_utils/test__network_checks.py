@@ -106,7 +106,9 @@ def test_a_planted_fault_and_nothing_else_is_found(folder: Path, name: str) -> N
     answers = read(folder, name)
     problems = _network_checks.network_problems(answers, managed=False)
     assert signs(answers) == matrix.split()
-    assert [(p.host, p.check, p.severity) for p in problems] == [(host, check, how) for host, check, how, _ in wanted]
+    assert [(p.host, p.check, p.severity) for p in problems] == [
+        (host, check, how) for host, check, how, _found in wanted
+    ]
     for problem, (*_rest, found) in zip(problems, wanted):
         assert problem.found.startswith(found)
         assert problem.wanted
