@@ -148,7 +148,8 @@ def outcome(steps: Sequence[Mapping[str, t.Any]], world: int, ways: list[str], c
         "wrong": last.get("wrong"),
         "gbytes_per_second": {str(size): round(bus_bandwidth(size, s, world) / 1e9, 3) for size, s in seconds.items()},
         "transports": ways,
-        "error": "" if step == "done" else last.get("error", "") or complaint,
+        # NCCL's own words say more than the exception that follows from them.
+        "error": "" if step == "done" else complaint or last.get("error", ""),
     }
 
 

@@ -40,13 +40,30 @@ def test_a_rank_that_does_not_reach_the_first(read: Callable[[str], str]) -> Non
     assert "timed out after 3000ms while trying to connect to (127.0.0.1, 29511)" in outcome["error"]
 
 
+def test_gpus_of_one_host(read: Callable[[str], str]) -> None:
+    p2p, socket = (_collective.outcomes(read(f"nccl_{name}.log"), GIVEN)["0"] for name in ("p2p", "socket"))
+    assert (p2p["step"], p2p["transports"], p2p["gbytes_per_second"]["67108864"]) == ("done", ["P2P/CUMEM"], 236.04)
+    assert (socket["transports"], socket["gbytes_per_second"]["67108864"]) == (["NET/Socket"], 3.652)
+
+
+def test_what_nccl_itself_says_comes_first(read: Callable[[str], str]) -> None:
+    outcome = _collective.outcomes(read("nccl_no_nic.log"), GIVEN)["0"]
+    assert (outcome["step"], outcome["error"]) == ("connect", "NCCL: Bootstrap : no socket interface found")
+
+
 def test_a_rank_that_never_began() -> None:
     outcome = _collective.outcomes("", GIVEN)["1"]
     assert (outcome["step"], outcome["error"]) == ("start", "")
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("nccl_ib.log", ["NET/IB/GDRDMA"]), ("nccl_ibext.log", ["NET/IBext_v8"]), ("done.log", [])]
+    ("name", "found"),
+    [
+        ("nccl_ib.log", ["NET/IB/GDRDMA"]),
+        ("nccl_ibext.log", ["NET/IBext_v8"]),
+        ("nccl_p2p.log", ["P2P/CUMEM"]),
+        ("done.log", []),
+    ],
 )
 def test_transports(read: Callable[[str], str], name: str, found: list[str]) -> None:
     assert _collective.transports(read(name).splitlines()) == found
