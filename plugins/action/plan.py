@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
         plan["problems"] = _report.without(plan["problems"], head.get("vllm_ray_checks_off", []))
         stopping = _report.fails(plan["problems"], bool(head.get("vllm_ray_strict")))
         if stopping and arguments["fail"]:
-            return {**result, "failed": True, "msg": _screen.summary(stopping), "problems": plan["problems"]}
+            return {**result, "failed": True, "msg": _screen.summary(stopping)}
         if arguments["fail"]:
             display.display(_screen.render(plan))
         reached = [

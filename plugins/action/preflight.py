@@ -48,32 +48,35 @@ class ActionModule(ActionBase):
             for variables_of in ([arguments["look"]], arguments["network"], [arguments["release"]])
         )
         settings = _settings.check(names[0], hostvars[names[0]]).values if names else {}
+        strict = bool(settings.get("vllm_ray_strict"))
         found = _preflight.gather(names, arguments["ssh"], arguments["plan"], looks, networks, releases, settings)
         text = _preflight.screen(found, shutil.get_terminal_size((_report.WIDTH, 0)).columns)
         display.display(text)
         report = _report.document(
             found.problems,
             found.checks,
-            bool(settings.get("vllm_ray_strict")),
+            strict,
             hosts={name: look for name, look in looks.items() if look},
             parity=found.parity,
             network={name: answer for name, answer in networks.items() if answer},
         )
         folder = settings.get("vllm_ray_report")
         if folder:
-            self._write(os.path.expanduser(folder), report, found)
+            junit = _report.junit(found.problems, found.checks, strict)
+            self._write(os.path.expanduser(folder), report, junit)
         if not report["passed"]:
-            worst = _report.count(_report.fails(found.problems, bool(settings.get("vllm_ray_strict"))))
-            return {**result, "failed": True, "msg": f"{worst}, see the table above", "report": report}
+            worst = _report.count(_report.fails(found.problems, strict))
+            # Ansible shows all that a failed task returns: the report would bury the table.
+            return {**result, "failed": True, "msg": f"{worst}, see the table above"}
         return {**result, "changed": False, "report": report}
 
     @staticmethod
-    def _write(folder: str, report: dict[str, t.Any], found: _preflight.Found) -> None:
+    def _write(folder: str, report: dict[str, t.Any], junit: str) -> None:
         """Write the reports for programs. They hold addresses and names, and no secrets."""
         os.makedirs(folder, exist_ok=True)
         texts = {
             "preflight.json": json.dumps(report, indent=2, sort_keys=True) + "\n",
-            "preflight.xml": _report.junit(found.problems, found.checks, strict=False),
+            "preflight.xml": junit,
         }
         for name, text in texts.items():
             with open(os.path.join(folder, name), "w", encoding="utf-8") as stream:

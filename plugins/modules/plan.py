@@ -95,7 +95,7 @@ run:
   type: str
 problems:
   description: What is wrong, each with host, check, severity, found, wanted and fix.
-  returned: always
+  returned: success
   type: list
   elements: dict
   sample:

@@ -61,8 +61,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report:
-  description: The report as it is written to C(preflight.json).
-  returned: always
+  description: The report as it is written to C(preflight.json), which is written on failure, too.
+  returned: success
   type: dict
   contains:
     worst:
