@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, required=True)
     parser.add_argument("--prompt", type=int, required=True)
     parser.add_argument("--output", type=int, required=True)
+    parser.add_argument("--more", default="{}", help="further options of the engine, as JSON")
     given = parser.parse_args()
     from vllm import LLM, SamplingParams
 
@@ -46,6 +47,7 @@ def main() -> None:
         max_num_batched_tokens=given.tokens,
         max_num_seqs=given.sequences,
         seed=0,
+        **json.loads(given.more),
     )
     started = time.monotonic() - begin
     dice = random.Random(0)
