@@ -70,6 +70,10 @@ class Model:
     other_bytes: int
     # "files": headers of safetensors files; "index": shapes, scaled to the index's total_size; "shapes": computed.
     bytes_from: str
+    # Rank of MLA's compressed queries; 0 where they are not compressed, and without MLA.
+    query_rank: int = 0
+    # Of a weight of a linear layer, without its scales.
+    weight_bits: float = 16
     notes: tuple[str, ...] = ()
 
     @property
@@ -121,8 +125,8 @@ FULL_EVERY = {
 }
 # Model types whose shapes are counted to the parameter in tests; others are counted as if they were like Llama.
 COUNTED = frozenset((
-    "deepseek_v3", "gemma2", "gemma3_text", "gpt_oss", "kimi_k2", "llama", "mistral", "mixtral", "phi3", "qwen2",
-    "qwen3", "qwen3_moe",
+    "deepseek_v2", "deepseek_v3", "gemma2", "gemma3_text", "gpt_oss", "kimi_k2", "llama", "mistral", "mixtral", "phi3",
+    "qwen2", "qwen3", "qwen3_moe",
 ))  # fmt: skip
 # MLPs without a gate: two matrices instead of three.
 UNGATED = frozenset((
@@ -424,6 +428,8 @@ def parse(
         head_bytes=weights.head,
         other_bytes=weights.other,
         bytes_from=source,
+        query_rank=shape.latent.query if shape.latent else 0,
+        weight_bits=quantization.bits if quantization.method else 8.0 * BYTES[dtype],
         notes=tuple(notes),
     )
 

@@ -14,6 +14,16 @@ from math import ceil
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+# What vLLM 0.32.0 knows: QUANTIZATION_METHODS and DEPRECATED_QUANTIZATION_METHODS of its
+# model_executor/layers/quantization/__init__.py, which tests/integration asks. Deprecated ones want
+# --allow-deprecated-quantization.
+KNOWN = frozenset((
+    "auto_awq", "auto_gptq", "awq", "awq_marlin", "compressed-tensors", "deepseek_v4_fp8", "experts_int8", "fbgemm_fp8",
+    "fp8", "fp8_per_block", "fp8_per_channel", "fp8_per_tensor", "fp_quant", "gpt_oss_mxfp4", "gptq", "gptq_marlin",
+    "humming", "inc", "int8_per_channel_weight_only", "modelopt", "modelopt_fp4", "modelopt_mixed", "modelopt_mxfp8",
+    "moe_wna16", "mxfp4", "mxfp8", "nvfp4_per_token", "online", "quark", "torchao",
+))  # fmt: skip
+DEPRECATED = frozenset(("fbgemm_fp8", "fp_quant"))
 # Input channels that share a scale in formats that fix it.
 NVFP4_GROUP, MXFP4_GROUP, BITSANDBYTES_BLOCK = 16, 32, 64
 

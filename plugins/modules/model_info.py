@@ -166,6 +166,14 @@ model:
       description: V(files) for headers, V(index) for shapes that were fitted to the size in the index, V(shapes).
       returned: success
       type: str
+    query_rank:
+      description: Rank of MLA's compressed queries, V(0) where they are not compressed and without MLA.
+      returned: success
+      type: int
+    weight_bits:
+      description: Bits of a weight of a linear layer, without its scales.
+      returned: success
+      type: float
     notes:
       description: What had to be assumed.
       returned: success

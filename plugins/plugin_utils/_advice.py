@@ -31,6 +31,8 @@ WORTH = 1.15
 AMPLE, ROOMY = 4, 0.6
 # Hosts that a refusal may ask for.
 MORE_HOSTS = 32
+# What vLLM can do to any model while it loads, and what a weight of a 4-bit checkpoint takes with its scales.
+FP8, CHECKPOINT_BITS = "fp8_per_tensor", 5
 # Lengths of requests in suggestions are multiples of it.
 LENGTH_STEP = 1024
 
@@ -158,7 +160,6 @@ def advise(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishe
     """
     serve_host = hosts[0].name if hosts else ""
     hosts = [host for host in hosts if host.gpus]
-    model = wishes.loaded(model)
     kinds = sorted({gpu.model for host in hosts for gpu in host.gpus if not gpu.known})
     notes = [*model.notes, *(f"{kind} is not in the table of GPUs: its speed is a guess" for kind in kinds)]
     if not hosts:
@@ -166,6 +167,10 @@ def advise(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishe
     if hosts[0].name != serve_host:
         # v1/executor/ray_utils.py, _verify_bundles
         return refused([f"the serve host {serve_host} offers no GPU"], ["vllm_ray_serve_host: a host with GPUs"], notes)
+    unknown = _candidates.quantization_refusals(model, wishes)
+    if unknown:
+        return refused(unknown, other_quantization(model, wishes), notes)
+    model = wishes.loaded(model)
     if wishes.length(model) > model.context:
         # config/model.py, _get_and_verify_max_len
         found = f"max-model-len is {wishes.length(model)}, and the model was made for {model.context} tokens"
@@ -361,10 +366,21 @@ def replicas(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wis
     return found
 
 
+def other_quantization(model: Model, wishes: Wishes) -> list[str]:
+    """Say what to do about a quantisation that vLLM refuses."""
+    if not model.quantization:
+        return [f"quantization: {FP8}, or without it"]
+    if wishes.quantization and not _candidates.quantization_refusals(model, replace(wishes, quantization="")):
+        return ["without quantization: vLLM finds it in the model's config.json"]
+    if model.quantization in _candidates.DEPRECATED:
+        return ["allow-deprecated-quantization: true"]
+    return [f"the model in a format that vLLM knows (AWQ, GPTQ, FP8), or unquantised with quantization: {FP8}"]
+
+
 def impossible(model: Model, hosts: Sequence[ClusterHost], wishes: Wishes) -> list[str]:
     """Say why no layout can be made of the sizes that are set."""
     tp, pp = wishes.tp, wishes.pp or len(wishes.partition) or None
-    found = _candidates.tp_refusals(model, tp, wishes) if tp else []
+    found = _candidates.tp_refusals(model, tp, wishes, _candidates.all_fp8(hosts)) if tp else []
     found += _candidates.pp_refusals(model, pp, wishes) if pp else []
     total = sum(len(host.gpus) for host in hosts)
     offered = ", ".join(f"{host.name} {len(host.gpus)}" for host in hosts)
@@ -382,7 +398,8 @@ def impossible(model: Model, hosts: Sequence[ClusterHost], wishes: Wishes) -> li
 def possible(model: Model, hosts: Sequence[ClusterHost], wishes: Wishes) -> list[str]:
     """Say which sizes vLLM would accept."""
     largest = max(len(host.gpus) for host in hosts)
-    sizes = [tp for tp in range(1, largest + 1) if not _candidates.tp_refusals(model, tp, wishes)]
+    fp8 = _candidates.all_fp8(hosts)
+    sizes = [tp for tp in range(1, largest + 1) if not _candidates.tp_refusals(model, tp, wishes, fp8)]
     found = [f"tensor-parallel-size: one of {', '.join(map(str, sizes))}"]
     if wishes.partition:
         found.append(f"{_candidates.PARTITION} with a number for each stage, {model.layers} in all; or without it")
@@ -409,8 +426,8 @@ def shortage(best: Verdict) -> list[str]:
 def changes(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishes, best: Verdict) -> list[str]:
     """Return the changes that would fit, each alone, the smallest first; each was reckoned."""
 
-    def fit(changed: Wishes, offered: Sequence[ClusterHost] = hosts) -> Verdict | None:
-        verdicts = weigh(changed.loaded(model), offered, link, changed)
+    def fit(changed: Wishes, offered: Sequence[ClusterHost] = hosts, stored: Model = model) -> Verdict | None:
+        verdicts = weigh(changed.loaded(stored), offered, link, changed)
         return verdicts[0] if verdicts and verdicts[0].fits else None
 
     found = []
@@ -429,19 +446,47 @@ def changes(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wish
         found.append("kv-cache-dtype: fp8 (compare its answers first)")
     if wishes.utilization < 0.95 and fit(replace(wishes, utilization=0.95)):
         found.append(f"gpu-memory-utilization: 0.95 instead of {wishes.utilization:g}")
-    if wishes.tp or wishes.pp or wishes.partition:
-        free = fit(replace(wishes, tp=None, pp=None, partition=()))
+    if not wishes.eager and fit(replace(wishes, eager=True)):
+        found.append("enforce-eager: true (no CUDA graphs, so slower)")
+    unbound = replace(wishes, tp=None, pp=None, partition=())
+    if unbound != wishes:
+        free = fit(unbound)
         if free:
             found.append(f"without the sizes that are set: {named(free)}")
     if not model.quantization:
-        if fit(replace(wishes, quantization="fp8")):
-            found.append("quantization: fp8 (GPUs of compute capability 8.9 or more; halves the layers)")
-        elif fit(replace(wishes, quantization="bitsandbytes")):
+        small = replace(model, layer_bytes=tuple(size * CHECKPOINT_BITS // 16 for size in model.layer_bytes))
+        if fit(replace(wishes, quantization=FP8)):
+            found.append(f"quantization: {FP8} (halves the layers; compare its answers first)")
+        elif fit(wishes, stored=small):
             found.append("a checkpoint in 4 bit (AWQ, GPTQ)")
-    for count in range(1, MORE_HOSTS + 1):
-        more = [replace(hosts[-1], name=f"another-{number}") for number in range(count)]
-        if fit(wishes, [*hosts, *more]):
-            kind = hosts[-1].gpus[0].model
-            found.append(f"{plural(count, 'host')} more like {hosts[-1].name}, {count * len(hosts[-1].gpus)} x {kind}")
-            break
+    count, words = more_hosts(hosts, lambda offered: bool(fit(wishes, offered))), ""
+    if not count and not found and unbound != wishes:
+        count, words = (
+            more_hosts(hosts, lambda offered: bool(fit(unbound, offered))),
+            ", without the sizes that are set",
+        )
+    if count:
+        gpus = f"{count * len(hosts[-1].gpus)} x {hosts[-1].gpus[0].model}"
+        found.append(f"{plural(count, 'host')} more like {hosts[-1].name}, {gpus}{words}")
     return found
+
+
+def more_hosts(hosts: Sequence[ClusterHost], fits: t.Callable[[Sequence[ClusterHost]], bool]) -> int:
+    """Return how many more hosts like the last would do, 0 where MORE_HOSTS don't.
+
+    More hosts never give less, so doubling their number and then halving the range finds the fewest.
+    """
+
+    def offered(count: int) -> list[ClusterHost]:
+        return [*hosts, *(replace(hosts[-1], name=f"another-{number}") for number in range(count))]
+
+    high = 1
+    while not fits(offered(high)):
+        if high >= MORE_HOSTS:
+            return 0
+        high *= 2
+    low = high // 2 + 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(offered(middle)) else (middle + 1, high)
+    return low

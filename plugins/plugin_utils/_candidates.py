@@ -11,7 +11,9 @@ from __future__ import annotations
 import heapq
 import typing as t
 from dataclasses import dataclass
+from math import gcd
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._quantization import DEPRECATED, KNOWN
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _memory
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import AUTO, PARTITION
 
@@ -22,6 +24,18 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Gpu
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import Wishes
 
+RELEASE = "vLLM 0.32"
+# Names of `--quantization` by which a checkpoint can be loaded, besides its own.
+SAME = {
+    "awq": ("auto_awq", "awq_marlin"),
+    "gptq": ("auto_gptq", "gptq_marlin"),
+}
+# Their classes in models/*.py give each rank kv_heads // tp KV heads: none where TP is larger.
+OWN_KEYS = frozenset(("GptOssForCausalLM", "HrmTextForCausalLM"))
+# vLLM pads these to whole groups (layers/quantization/mxfp4.py, maybe_roundup_sizes).
+PADDED = frozenset(("mxfp4", "gpt_oss_mxfp4"))
+# The finest blocks into which it cuts the FP8 scales of experts, with Triton, so on GPUs with FP8.
+FINEST_BLOCK = 32
 # These can't be cut into stages: their classes in models/*.py lack SupportsPP (config/model.py,
 # verify_with_parallel_config).
 NO_STAGES = frozenset(
@@ -92,8 +106,26 @@ class Candidate:
         return len({stage.kind for stage in self.stages}) > 1
 
 
-def tp_refusals(model: Model, tp: int, wishes: Wishes) -> list[str]:
-    """Return why vLLM would refuse a TP size for this model, empty where it would not."""
+def quantization_refusals(model: Model, wishes: Wishes) -> list[str]:
+    """Return why vLLM would refuse the quantisation of a model, or the one that is wished (config/model.py,
+    _verify_quantization). model: as it is stored."""
+    found = []
+    for name, what in ((model.quantization, "the model is quantised by"), (wishes.quantization, "quantization is")):
+        if name and name not in KNOWN:
+            found.append(f"{what} {name}, which {RELEASE} does not know")
+        elif name in DEPRECATED and not wishes.deprecated:
+            found.append(f"{what} {name}, which {RELEASE} takes only with allow-deprecated-quantization")
+    own = {model.quantization, *SAME.get(model.quantization, ())}
+    if not found and model.quantization and wishes.quantization and wishes.quantization not in own:
+        found.append(f"quantization is {wishes.quantization}, and the model is quantised by {model.quantization}")
+    return found
+
+
+def tp_refusals(model: Model, tp: int, wishes: Wishes, fp8: bool = False) -> list[str]:
+    """Return why vLLM would refuse a TP size for this model, empty where it would not.
+
+    fp8: whether all GPUs compute in FP8.
+    """
     found = []
 
     def must(holds: bool, what: str) -> None:
@@ -105,6 +137,8 @@ def tp_refusals(model: Model, tp: int, wishes: Wishes) -> list[str]:
     # layers/linear.py, QKVParallelLinear; MLA has no KV heads to divide
     whole = tp % model.kv_heads == 0 if tp >= model.kv_heads else model.kv_heads % tp == 0
     must(model.mla or whole, f"{model.kv_heads} KV heads and TP={tp}: one must divide the other")
+    copied = tp > model.kv_heads and model.architecture in OWN_KEYS
+    must(not copied, f"{model.architecture} can't repeat its {model.kv_heads} KV heads for TP={tp}")
     # layers/vocab_parallel_embedding.py
     rows = _memory.padded_vocabulary(model)
     must(rows % tp == 0, f"the padded vocabulary of {rows} can't be divided by {tp}")
@@ -114,18 +148,32 @@ def tp_refusals(model: Model, tp: int, wishes: Wishes) -> list[str]:
         widths -= {min(widths)}
     for width in sorted(widths):
         must(width % tp == 0, f"an MLP's width of {width} can't be divided by {tp}")
-    if model.group_size and tp > 1:
-        # distributed/utils.py, verify_group_size_divides_partition; for FP8 blocks, also experts, quantization/utils/
-        # fp8_utils.py, validate_fp8_block_shape and validate_fp8_block_shape_moe
-        inputs = widths if model.mla else widths | {model.heads * model.head_dim}
-        for width in sorted(inputs):
-            even = width % tp or width // tp % model.group_size == 0
-            share = f"{width} / {tp} = {width // tp}"
-            must(bool(even), f"{share} is no multiple of the quantisation's group of {model.group_size}")
-        if model.quantization == "fp8" and not model.mla:
-            keys = max(1, model.kv_heads // tp) * model.head_dim
-            share = f"{keys} rows of keys on a GPU"
-            must(keys % model.group_size == 0, f"{share} are no multiple of the FP8 block of {model.group_size}")
+    return found + (group_refusals(model, tp, widths, fp8) if tp > 1 and model.group_size else [])
+
+
+def group_refusals(model: Model, tp: int, widths: set[int], fp8: bool) -> list[str]:
+    """Return which scales a TP size would cut: those that several inputs share must stay whole.
+
+    vLLM refuses it (distributed/utils.py, verify_group_size_divides_partition; quantization/auto_awq.py;
+    quantization/utils/fp8_utils.py, validate_fp8_block_shape), or with AutoGPTQ on Machete loads the wrong scales.
+    """
+    if model.quantization in PADDED:
+        return []
+    found = []
+    expert = min(model.intermediates) if model.experts else 0
+    for width in sorted(widths if model.mla else widths | {model.heads * model.head_dim}):
+        share, group = width // tp, model.group_size
+        if width == expert and model.quantization == "fp8" and fp8:
+            # layers/fused_moe/oracle/fp8.py, refine_fp8_moe_block_shape
+            fine = gcd(group, share, model.hidden)
+            group = fine if fine >= FINEST_BLOCK else group
+        if width % tp == 0 and share % group:
+            found.append(f"{width} / {tp} = {share} is no multiple of the quantisation's group of {group}")
+    keys = max(1, model.kv_heads // tp) * model.head_dim
+    if model.quantization == "fp8" and not model.mla and keys % model.group_size:
+        # vLLM lets it pass (layers/linear.py, _maybe_allow_fp8_block_shape_mismatch); keys and values would share a
+        # scale.
+        found.append(f"{keys} rows of keys on a GPU are no multiple of the FP8 block of {model.group_size}")
     return found
 
 
@@ -178,6 +226,11 @@ def stage_counts(stages: Sequence[Stage], wishes: Wishes) -> list[int]:
     return counts
 
 
+def all_fp8(hosts: Sequence[ClusterHost]) -> bool:
+    """Whether all GPUs compute in FP8."""
+    return all(gpu.fp8 for host in hosts for gpu in host.gpus)
+
+
 def candidates(model: Model, hosts: Sequence[ClusterHost], wishes: Wishes) -> Iterator[Candidate]:
     """Yield the layouts to weigh. hosts: the serve host first; it takes part in all of them, as vLLM demands.
 
@@ -189,13 +242,16 @@ def candidates(model: Model, hosts: Sequence[ClusterHost], wishes: Wishes) -> It
     orders = [[first, *others], [first, *sorted(others, key=lambda host: -sum(gpu.usable for gpu in host.gpus))]]
     seen = set()
     for tp in [wishes.tp] if wishes.tp else range(1, largest + 1):
-        if tp_refusals(model, tp, wishes):
+        if tp_refusals(model, tp, wishes, fp8=True):
             continue
+        coarse = bool(tp_refusals(model, tp, wishes))
         for order in orders:
             every = stages_of(order, tp)
             for pp in stage_counts(every, wishes):
                 stages = tuple(every[:pp])
                 if len(stages) < pp or first.name not in stages[0].hosts or pp_refusals(model, pp, wishes):
+                    continue
+                if coarse and not all(gpu.fp8 for stage in stages for gpu in stage.gpus):
                     continue
                 for candidate in partitioned(model, tp, stages, wishes):
                     if candidate not in seen:

@@ -53,6 +53,8 @@ SPEEDS: tuple[tuple[str, float, float], ...] = (
     ("MI325X", 6000, 1307),
     ("MI300X", 5300, 1307),
 )
+# Those of the table that can't compute in FP8: NVIDIA's compute capability below 8.9.
+WITHOUT_FP8 = re.compile(r"\b(?:A100|A800|A40|A30|A10G?|T4|V100|RTX A6000|RTX 3090)\b")
 # A GPU that is not in the table is taken for one of the slower kind.
 UNKNOWN_SPEED = (600.0, 100.0)
 
@@ -82,6 +84,11 @@ class Gpu:
     def known(self) -> bool:
         """Whether its speed is in the table."""
         return listed(self.model) is not None
+
+    @property
+    def fp8(self) -> bool:
+        """Whether it is known to compute in FP8."""
+        return self.known and not WITHOUT_FP8.search(self.model.upper())
 
     @property
     def speed(self) -> tuple[float, float]:

@@ -33,6 +33,9 @@ if t.TYPE_CHECKING:
 BLOCK, BLOCK_MLA = 16, 64
 # The vocabulary is padded to a multiple of it (layers/vocab_parallel_embedding.py, DEFAULT_VOCAB_PADDING_SIZE).
 VOCABULARY_PADDING = 64
+# Tiles of the width and the hidden size of experts in MXFP4, for Marlin and TRTLLM (layers/fused_moe/oracle/mxfp4.py,
+# mxfp4_round_up_hidden_size_and_intermediate_size).
+EXPERT_TILE = (128, 256)
 # Allocated besides weights and peak (cuBLAS, attention and sampler workspaces, NCCL's later buffers). Two H200s with
 # vLLM 0.24 in eager mode left 0.1 to 0.2 GiB unexplained; newer releases and TP allocate more.
 OTHER = int(0.3 * GIB)
@@ -43,8 +46,6 @@ GRAPH = int(0.25 * MIB)
 GRAPH_SIZES = (1, 2, 4, *range(8, 256, 8), *range(256, 1025, 16))
 # How far the reserve (peak, graphs, rest) may be off, in bytes per GPU.
 ERROR = int(0.6 * GIB)
-# Rank of the compressed queries of DeepSeek V3, R1 and Kimi K2 (q_lora_rank of their config.json).
-MLA_QUERY_RANK = 1536
 
 # These build the embedding (and lm_head) on every stage; others on the first and the last alone: read from
 # models/*.py, where VocabParallelEmbedding is not under `if get_pp_group().is_first_rank`.
@@ -147,16 +148,26 @@ def replicated(model: Model, layer: int, tp: int) -> float:
     Keys and values where TP > KV heads (layers/linear.py, QKVParallelLinear), the router of experts, and MLA's two
     compressing projections (models/deepseek_v2.py, fused_qkv_a_proj).
     """
-    width = {"": 2.0, "fp8": 1.0, "compressed-tensors": 1.0}.get(model.quantization, 0.5)
+    width = model.weight_bits / 8
     whole = 2.0 * model.hidden * model.experts
     if model.mla:
-        whole += width * model.hidden * (model.head_dim + MLA_QUERY_RANK)
+        whole += width * model.hidden * (model.head_dim + model.query_rank)
     extra = whole * (1 - 1 / tp)
     if not model.mla and tp > model.kv_heads:
         projections = width * 2 * model.hidden * model.kv_heads * model.head_dim
         extra += projections * (1 / model.kv_heads - 1 / tp)
     # Where layers differ, the formula may ask for more than a small one has.
     return min(extra, model.layer_bytes[layer] * (1 - 1 / tp))
+
+
+def tiled(model: Model, tp: int) -> float:
+    """Return the bytes that padding adds to a layer of one GPU: experts in MXFP4 come in whole tiles."""
+    if model.quantization != "mxfp4" or not model.experts:
+        return 0.0
+    share = min(model.intermediates) / tp
+    width, hidden = (-(-size // tile) * tile for size, tile in zip((share, model.hidden), EXPERT_TILE))
+    # Three matrices; a scale of one byte for 32 weights.
+    return model.experts * 3 * (width * hidden - share * model.hidden) * (model.weight_bits + 8 / 32) / 8
 
 
 def weights(model: Model, tp: int, part: Part) -> int:
@@ -171,7 +182,8 @@ def weights(model: Model, tp: int, part: Part) -> int:
     if part.last or everywhere:
         shared += model.head_bytes * padding
     # Vision towers are on every stage (models/interfaces.py, _mark_tower_model, knows no stages).
-    return int((shared + model.other_bytes) / tp + sum(replicated(model, layer, tp) for layer in layers))
+    own = sum(replicated(model, layer, tp) for layer in layers) + part.layers * tiled(model, tp)
+    return int((shared + model.other_bytes) / tp + own)
 
 
 def batch(model: Model, wishes: Wishes, gpu: Gpu) -> tuple[int, int]:

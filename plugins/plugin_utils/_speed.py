@@ -33,9 +33,6 @@ EAGER_LAYER, GRAPH_LAYER = 280e-6, 8e-6
 HOP = 200e-6
 # What a pipeline loses to steps of unequal length. An order of magnitude; not measured alone.
 BUBBLE = 0.1
-# Bytes of a weight, to tell parameters from bytes.
-WEIGHT_WIDTHS = {"": 2.0, "fp8": 1.0, "compressed-tensors": 1.0}
-FOUR_BIT = 0.55
 # How far an estimate may be off, as a share; layouts nearer than CLOSE to each other are taken as equally fast.
 ERROR = 0.4
 CLOSE = 0.1
@@ -125,8 +122,7 @@ class Seconds:
         visited = self.model.experts_per_token / self.model.experts if self.model.experts else 1.0
         touched = 1 - (1 - visited) ** tokens if visited < 1 else 1.0
         read = self.layer_bytes * touched + self.head_bytes + tokens * context * self.cache_bytes
-        width = WEIGHT_WIDTHS.get(self.model.quantization, FOUR_BIT)
-        compute = 2 * tokens * self.layer_bytes / width * visited
+        compute = 2 * tokens * self.layer_bytes / (self.model.weight_bits / 8) * visited
         busy = max(read / (self.bandwidth * BANDWIDTH_SHARE), compute / (self.flops * FLOPS_SHARE))
         reduce = 2 * self.inside.all_reduce(tokens * self.model.hidden * 2, self.tp)
         return busy + self.layers * (reduce + (EAGER_LAYER if self.eager else GRAPH_LAYER))

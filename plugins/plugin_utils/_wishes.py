@@ -23,8 +23,17 @@ UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20
 
 # Bytes of a number of the KV cache; what is not here is as wide as the model's dtype.
 KV_WIDTHS = {"fp8": 1.0, "int8": 1.0, "nvfp4": 9 / 16, "int4": 9 / 16, "bfloat16": 2.0, "float16": 2.0}
-# What vLLM quantises while it loads: how many bytes are left of two. Only layers; embedding and lm_head stay.
-ONLINE = {"fp8": 0.5, "fp8_per_tensor": 0.5, "fp8_per_block": 0.5, "bitsandbytes": 0.28}
+# What vLLM quantises while it loads: bits of a weight, and its share of a scale (config/quantization.py,
+# _ONLINE_SHORTHANDS). Only layers; embedding and lm_head stay. What quantises only experts is left out; "fp8" is an
+# old name of fp8_per_tensor.
+ONLINE: dict[str, tuple[float, float]] = {
+    "fp8": (8, 0),
+    "fp8_per_tensor": (8, 0),
+    "fp8_per_channel": (8, 0),
+    "fp8_per_block": (8, 0),
+    "mxfp8": (8, 8 / 32),
+    "mxfp4": (4, 8 / 32),
+}
 
 
 class WishError(ValueError):
@@ -46,6 +55,7 @@ class Wishes:
     quantization: str = ""
     expert_parallel: bool = False
     partition: tuple[int, ...] = ()
+    deprecated: bool = False
 
     def length(self, model: Model) -> int:
         """Tokens of the longest request; AUTO where vLLM shall find out."""
@@ -58,11 +68,11 @@ class Wishes:
 
     def loaded(self, model: Model) -> Model:
         """Return the model as it lies in memory: quantised while loading, if so wished."""
-        share = ONLINE.get(self.quantization)
-        if share is None or model.quantization:
+        if self.quantization not in ONLINE or model.quantization:
             return model
-        layers = tuple(int(size * share) for size in model.layer_bytes)
-        return replace(model, layer_bytes=layers, quantization=self.quantization)
+        bits, scale = ONLINE[self.quantization]
+        layers = tuple(int(size * (bits + scale) / model.weight_bits) for size in model.layer_bytes)
+        return replace(model, layer_bytes=layers, quantization=self.quantization, weight_bits=bits)
 
 
 def whole(name: str, value: object) -> int:
@@ -104,4 +114,5 @@ def read(args: Mapping[str, t.Any], env: Mapping[str, t.Any]) -> Wishes:
         quantization=str(given.get("quantization", "")),
         expert_parallel=bool(given.get("enable-expert-parallel")),
         partition=partition,
+        deprecated=bool(given.get("allow-deprecated-quantization")),
     )

@@ -12,18 +12,55 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._model_config import Model, parse
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._safetensors import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "tests" / "fixtures" / "models"
-NAMES = sorted(path.parent.name for path in MODELS.glob("*/config.json"))
+FILES = sorted(path.parent.name for path in MODELS.glob("*/config.json"))
 DTYPES = {"bfloat16": "BF16", "float32": "F32", "int32": "I32", "float8_e4m3fn": "F8_E4M3"}
+# `total_size` of the index that lies beside a config (SOURCES.md): it tells how large the parts for images are.
+TOTAL_SIZES = {"medgemma-27b": 54_864_813_280}
+
+
+def _file(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((MODELS / name / "config.json").read_text())
+    return found
+
+
+# Models whose own config.json could not be had: that of a sibling, with the keys in which it differs (SOURCES.md).
+MADE: dict[str, tuple[str, dict[str, Any]]] = {
+    # Table 3 of the Llama 3 report (arXiv 2407.21783).
+    "llama-3.1-405b": (
+        "llama-3.3-70b",
+        {
+            "hidden_size": 16384,
+            "intermediate_size": 53248,
+            "num_attention_heads": 128,
+            "num_hidden_layers": 126,
+            "num_key_value_heads": 8,
+        },
+    ),
+    "llama-3.3-70b-awq": ("llama-3.3-70b", {"quantization_config": _file("qwen3-32b-awq")["quantization_config"]}),
+    "qwen2.5-7b-gptq": ("qwen2.5-7b", {"quantization_config": _file("llama-2-13b-gptq")["quantization_config"]}),
+    # What was measured on two H200s: the layers of Llama 3.1 8B with 32768 words.
+    "measured-8b": ("llama-3.1-8b", {"vocab_size": 32768, "max_position_embeddings": 8192}),
+}
+NAMES = sorted((*FILES, *MADE))
 
 
 def config(name: str, **changed: Any) -> dict[str, Any]:
     """Return a model's config. changed: keys with other values, None removes a key."""
-    found = {**json.loads((MODELS / name / "config.json").read_text()), **changed}
+    file, made = MADE.get(name, (name, {}))
+    found = {**_file(file), **made, **changed}
     return {key: value for key, value in found.items() if key not in changed or value is not None}
+
+
+@cache
+def model(name: str) -> Model:
+    """Return a model as model_info would: by the tensors of its files where they are told, else by its config."""
+    known = tensors(name) if (MODELS / name / "tensors.txt").is_file() else {}
+    return parse(config(name), known, TOTAL_SIZES.get(name))
 
 
 @cache

@@ -13,21 +13,6 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._model_config imp
 from ansible_collections.vllm_ray.cluster.tests.unit import models
 
 FULL, LINEAR = "full_attention", "linear_attention"
-# Table 3 of the Llama 3 report (arXiv 2407.21783); tests/fixtures/models/SOURCES.md says why there is no file.
-LLAMA_405B: dict[str, Any] = {
-    "hidden_size": 16384,
-    "intermediate_size": 53248,
-    "num_attention_heads": 128,
-    "num_hidden_layers": 126,
-    "num_key_value_heads": 8,
-}
-# keras_hub/src/models/mixtral/README.md of keras-hub.
-MIXTRAL_8X7B: dict[str, Any] = {
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_attention_heads": 32,
-    "num_hidden_layers": 32,
-}
 
 
 def model(name: str, **changed: Any) -> Model:
@@ -40,14 +25,15 @@ def model(name: str, **changed: Any) -> Model:
     [
         ("llama-3.1-8b", {}, 8_030_261_248, 0),
         ("llama-3.3-70b", {}, 70_553_706_496, 0),
-        ("llama-3.3-70b", LLAMA_405B, 405_853_388_800, 0),
+        ("llama-3.1-405b", {}, 405_853_388_800, 0),
         ("qwen2.5-7b", {}, 7_615_616_512, 0),
         ("qwen3-8b", {}, 8_190_735_360, 0),
         ("qwen3-32b", {}, 32_762_123_264, 0),
         ("qwen3-30b-a3b", {}, 30_532_122_624, 0),
         ("qwen3-235b-a22b", {}, 235_093_634_560, 0),
-        ("wizardlm-2-8x22b", MIXTRAL_8X7B, 46_702_792_704, 0),
+        ("mixtral-8x7b", {}, 46_702_792_704, 0),
         ("wizardlm-2-8x22b", {}, 281_241_268_224 // 2, 0),
+        ("deepseek-v2-lite", {}, 15_706_484_224, 0),
         ("dolphin-3.0-mistral-24b", {}, 47_144_847_360 // 2, 0),
         ("gemma-2-9b", {}, 9_241_705_984, 0),
         ("phi-3-mini-4k", {}, 3_821_079_552, 0),
@@ -70,7 +56,7 @@ def test_parameters_are_the_published_ones(
     assert len(found.layer_bytes) == len(found.windows) == len(found.kv_bytes_per_token) == found.layers
 
 
-@pytest.mark.parametrize("name", models.NAMES)
+@pytest.mark.parametrize("name", models.FILES)
 def test_vllm_reads_the_same(name: str) -> None:
     wanted = json.loads((models.MODELS / "vllm-0.32.0.json").read_text())[name]
     found = json.loads(json.dumps(model(name).as_dict()))
@@ -179,6 +165,8 @@ def test_the_demo_model_to_the_byte() -> None:
         ("llama-2-13b-gptq", "gptq", 128, None, 0),
         ("qwen3-32b-awq", "awq", 128, 18.00 * 1024**3, 1e-3),
         ("qwen3-8b-fp8", "fp8", 128, 8.79 * 1024**3, 1e-3),
+        ("qwen3-30b-a3b-fp8", "fp8", 128, 29.03 * 1024**3, 1e-3),
+        ("qwen3-235b-a22b-fp8", "fp8", 128, 220.18 * 1024**3, 1e-3),
         ("deepseek-v3", "fp8", 128, None, 0),
         ("gpt-oss-120b", "mxfp4", 32, None, 0),
         ("llama-3.1-8b-bitsandbytes", "bitsandbytes", 0, None, 0),
@@ -191,6 +179,23 @@ def test_quantised_models(name: str, quantization: str, group: int, total: float
         assert found.weight_bytes == pytest.approx(total, rel=within)
     assert found.weight_bytes < model(name, quantization_config=None).weight_bytes
     assert found.embedding_bytes == found.vocabulary * found.hidden * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "bits"),
+    [
+        ("deepseek-v3", 1536, 8),
+        ("kimi-k2", 1536, 16),
+        # q_lora_rank is null: its queries are not compressed.
+        ("deepseek-v2-lite", 0, 16),
+        ("llama-3.1-8b", 0, 16),
+        ("qwen3-32b-awq", 0, 4),
+        ("gpt-oss-120b", 0, 4),
+    ],
+)
+def test_rank_of_queries_and_bits_of_weights(name: str, rank: int, bits: float) -> None:
+    found = model(name)
+    assert (found.query_rank, found.weight_bits) == (rank, bits)
 
 
 @pytest.mark.parametrize(
@@ -316,7 +321,7 @@ def test_the_head_by_the_names_of_the_index(names: list[str], tied: bool, head: 
     assert (found.notes != ()) is note
 
 
-@pytest.mark.parametrize("name", models.NAMES)
+@pytest.mark.parametrize("name", models.FILES)
 def test_what_is_found_can_be_returned_by_a_module(name: str) -> None:
     found = model(name)
     assert json.loads(json.dumps(found.as_dict())) == {

@@ -16,10 +16,21 @@ from ansible_collections.vllm_ray.cluster.tests.unit import models
 def of_shapes(name: str) -> Weights:
     config = models.config(name)
     shape = shape_of(Keys(config, config["model_type"]), config["model_type"], tied=False)
-    return _model_weights.of_shapes(shape, of_config(config["quantization_config"])[0], 2)
+    stored = config.get("quantization_config")
+    return _model_weights.of_shapes(shape, of_config(stored)[0] if stored else Quantization(), 2)
 
 
-@pytest.mark.parametrize("name", ["qwen3-32b-awq", "qwen3-8b-fp8", "deepseek-v3"])
+REPORTED = [
+    "qwen3-32b-awq",
+    "qwen3-8b-fp8",
+    "qwen3-30b-a3b-fp8",
+    "qwen3-235b-a22b-fp8",
+    "deepseek-v3",
+    "deepseek-v2-lite",
+]
+
+
+@pytest.mark.parametrize("name", REPORTED)
 def test_shapes_agree_with_the_tensors_of_real_files(name: str) -> None:
     computed = of_shapes(name)
     found = _model_weights.of_tensors(models.tensors(name), len(computed.layers), tied=False, size=2)
@@ -38,8 +49,18 @@ def test_awq_to_the_byte() -> None:
     assert round(found.total / 1024**3, 2) == 18.00
 
 
-def test_the_report_of_deepseek_is_whole() -> None:
-    assert sum(tensor.elements for tensor in models.tensors("deepseek-v3").values()) == 684_531_386_000
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("deepseek-v3", 684_531_386_000),
+        ("deepseek-v2-lite", 15_706_484_224),
+        ("qwen3-30b-a3b-fp8", 30_533_947_392),
+        ("qwen3-235b-a22b-fp8", 235_107_904_512),
+    ],
+)
+def test_the_reports_are_whole(name: str, parameters: int) -> None:
+    """With scales, as they count."""
+    assert sum(tensor.elements for tensor in models.tensors(name).values()) == parameters
 
 
 def test_a_layer_for_speculation_is_left_out() -> None:

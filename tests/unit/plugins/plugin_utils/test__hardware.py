@@ -57,6 +57,25 @@ def test_names_of_gpus(model: str, gigabytes: float) -> None:
     assert Gpu(model, 1).known
 
 
+@pytest.mark.parametrize(
+    ("model", "fp8"),
+    [
+        ("NVIDIA H100 80GB HBM3", True),
+        ("NVIDIA L4", True),
+        ("NVIDIA L40S", True),
+        ("NVIDIA RTX 6000 Ada Generation", True),
+        ("NVIDIA GeForce RTX 4090", True),
+        ("NVIDIA A100-SXM4-80GB", False),
+        ("NVIDIA A40", False),
+        ("NVIDIA A10G", False),
+        ("NVIDIA RTX A6000", False),
+        ("Some GPU", False),
+    ],
+)
+def test_gpus_that_compute_in_fp8(model: str, fp8: bool) -> None:
+    assert Gpu(model, 1).fp8 is fp8
+
+
 def test_a_name_is_no_part_of_another() -> None:
     assert not Gpu("NVIDIA RTX A4000", 16376).known
     assert Gpu("NVIDIA RTX A4000", 16376).speed == (UNKNOWN_SPEED[0] * 1e9, UNKNOWN_SPEED[1] * 1e12)

@@ -14,13 +14,13 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _memory
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import GIB, Gpu
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._memory import Memory, Part, parts
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import AUTO, Wishes
+from ansible_collections.vllm_ray.cluster.tests.unit.models import model
 from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_models import (
     A100,
     H100,
     H200,
     L40S,
     RTX4090,
-    model,
 )
 
 
@@ -81,17 +81,17 @@ def test_printed_by_vllm_022_for_qwen25_7b() -> None:
 
 def test_printed_for_qwen3_235b() -> None:
     """vllm-project/vllm issue 21348: TP=4 on H100s, 8.11 GiB and 178,880 tokens; one KV head a GPU."""
-    cache = left(model("qwen3-235b-fp8"), 4, (94,), 8.11, Wishes())
+    cache = left(model("qwen3-235b-a22b-fp8"), 4, (94,), 8.11, Wishes())
     assert cache.tokens == pytest.approx(178_880, rel=0.02)
 
 
 def test_asked_for_by_vllm_015() -> None:
     """vllm-project/vllm issue 34076: a request of 262,144 tokens of Qwen3-30B-A3B needs 24.0 GiB on one GPU."""
-    cache = left(model("qwen3-30b-fp8"), 1, (48,), 3.18, Wishes(max_model_len=262144))
+    cache = left(model("qwen3-30b-a3b-fp8"), 1, (48,), 3.18, Wishes(max_model_len=262144))
     assert cache.request[0] / GIB == pytest.approx(24.0, abs=0.05)
     assert not cache.enough
     # vLLM estimated 34736 as the longest; it prints GiB with two digits.
-    longest = left(model("qwen3-30b-fp8"), 1, (48,), 3.18, Wishes(max_model_len=AUTO))
+    longest = left(model("qwen3-30b-a3b-fp8"), 1, (48,), 3.18, Wishes(max_model_len=AUTO))
     assert longest.length == pytest.approx(34736, rel=2e-3)
 
 
@@ -114,7 +114,7 @@ def test_even_partition(layers: int, pp: int, wanted: tuple[int, ...]) -> None:
 
 def test_ends_of_a_pipeline() -> None:
     """The embedding is on the first stage, lm_head on the last; tied, both have the one matrix."""
-    llama = model("llama-8b")
+    llama = model("llama-3.1-8b")
     first, middle, last = (_memory.weights(llama, 1, part) for part in parts((10, 12, 10)))
     assert first == last == 10 * llama.layer_bytes[0] + llama.embedding_bytes + llama.other_bytes
     assert middle == 12 * llama.layer_bytes[0] + llama.other_bytes
@@ -127,7 +127,7 @@ def test_ends_of_a_pipeline() -> None:
 
 def test_what_every_tp_rank_has_in_full() -> None:
     whole = Part(0, 80, True, True)
-    llama = model("llama-70b")
+    llama = model("llama-3.3-70b")
     assert _memory.weights(llama, 8, whole) == pytest.approx(llama.weight_bytes / 8, rel=1e-6)
     # 16 ranks share 8 KV heads: each has one whole, twice its share.
     keys = 80 * 2 * llama.hidden * llama.kv_heads * llama.head_dim * 2
@@ -136,6 +136,21 @@ def test_what_every_tp_rank_has_in_full() -> None:
     extra = _memory.weights(deepseek, 8, Part(0, 61, True, True)) - deepseek.weight_bytes / 8
     # Seven eighths of q_a and kv_a in FP8 and of the router in 16 bit: 7168 x (1536 + 576) and 7168 x 256 x 2 bytes.
     assert extra == pytest.approx(61 * 7168 * (1536 + 576 + 512) * 7 / 8, rel=0.01)
+
+
+def test_experts_in_mxfp4_come_in_whole_tiles() -> None:
+    oss = model("gpt-oss-120b")
+    # 2880 becomes 2944 and 3072; of a quarter, 720 becomes 768.
+    assert _memory.tiled(oss, 1) == pytest.approx(128 * 3 * (2944 * 3072 - 2880**2) * 4.25 / 8)
+    assert _memory.tiled(oss, 4) == pytest.approx(128 * 3 * (768 * 3072 - 720 * 2880) * 4.25 / 8)
+    assert _memory.tiled(model("mixtral-8x7b"), 4) == 0
+
+
+def test_queries_that_are_not_compressed_are_no_ones_copy() -> None:
+    lite = model("deepseek-v2-lite")
+    extra = _memory.weights(lite, 8, Part(1, 27, False, False)) * 8 - sum(lite.layer_bytes[1:27]) - lite.other_bytes
+    # Seven more copies of the compressing projection of keys and values and of the router of 64 experts.
+    assert extra == pytest.approx(26 * 7 * 2048 * (576 + 64) * 2, rel=1e-6)
 
 
 def test_padding_of_the_vocabulary() -> None:
@@ -155,7 +170,7 @@ def test_padding_of_the_vocabulary() -> None:
     ],
 )
 def test_largest_step(gpu: Gpu, wishes: Wishes, wanted: tuple[int, int]) -> None:
-    assert _memory.batch(model("llama-8b"), wishes, gpu) == wanted
+    assert _memory.batch(model("llama-3.1-8b"), wishes, gpu) == wanted
 
 
 def test_eager_mode_has_no_graphs() -> None:
@@ -167,9 +182,9 @@ def test_eager_mode_has_no_graphs() -> None:
 
 def test_the_peak_shrinks_with_tp_and_grows_with_steps() -> None:
     part = Part(0, 80, False, False)
-    sizes = [_memory.peak(model("llama-70b"), tp, part, 8192, 1024) for tp in (1, 2, 4, 8)]
+    sizes = [_memory.peak(model("llama-3.3-70b"), tp, part, 8192, 1024) for tp in (1, 2, 4, 8)]
     assert sizes == sorted(sizes, reverse=True)
-    assert _memory.peak(model("llama-70b"), 1, part, 2048, 1024) == sizes[0] // 4
+    assert _memory.peak(model("llama-3.3-70b"), 1, part, 2048, 1024) == sizes[0] // 4
     last = Part(0, 80, False, True)
     assert _memory.peak(model("qwen3-32b"), 8, last, 2048, 1024) > _memory.peak(model("qwen3-32b"), 8, part, 2048, 1024)
 
@@ -177,9 +192,9 @@ def test_the_peak_shrinks_with_tp_and_grows_with_steps() -> None:
 @pytest.mark.parametrize(
     ("name", "tp", "wanted"),
     [
-        pytest.param("llama-70b", 1, 4096, id="all-heads"),
-        pytest.param("llama-70b", 8, 512, id="one-head"),
-        pytest.param("llama-70b", 16, 512, id="still-one-head"),
+        pytest.param("llama-3.3-70b", 1, 4096, id="all-heads"),
+        pytest.param("llama-3.3-70b", 8, 512, id="one-head"),
+        pytest.param("llama-3.3-70b", 16, 512, id="still-one-head"),
         pytest.param("deepseek-v3", 1, 1152, id="mla"),
         pytest.param("deepseek-v3", 16, 1152, id="mla-on-every-rank"),
     ],
@@ -191,7 +206,7 @@ def test_kv_bytes_of_a_token(name: str, tp: int, wanted: int) -> None:
 
 def test_windows_make_groups() -> None:
     """Gemma 3 27B has 10 full layers and 52 with a window: vLLM makes 1 + 6 groups of up to 10 layers."""
-    gemma = model("gemma-3-27b")
+    gemma = model("medgemma-27b")
     tables = _memory.groups(gemma, 1, Wishes())
     assert [len(table.layers) for table in tables if not table.window] == [10]
     assert sorted(len(table.layers) for table in tables if table.window) == [8, 8, 9, 9, 9, 9]
@@ -205,7 +220,7 @@ def test_windows_make_groups() -> None:
 
 def test_one_window_for_all_layers() -> None:
     """As in Mistral 7B 0.1: one group, and a long request needs no more than the window and the steps in flight."""
-    narrow = replace(model("llama-8b"), windows=(4096,) * 32)
+    narrow = replace(model("llama-3.1-8b"), windows=(4096,) * 32)
     cache = left(narrow, 1, (32,), 10.0, Wishes(max_model_len=32768))
     blocks = int(10.0 * GIB) // (16 * 4096 * 32)
     assert cache.concurrency == pytest.approx(blocks / (-(-(4095 + 4096) // 16) + 1))
@@ -213,7 +228,7 @@ def test_one_window_for_all_layers() -> None:
 
 def test_layers_of_unequal_width() -> None:
     """The narrower get longer blocks (unify_kv_cache_spec_page_size)."""
-    mixed = replace(model("llama-8b"), windows=(0, 1024) * 16, kv_bytes_per_token=(2048, 4096) * 16)
+    mixed = replace(model("llama-3.1-8b"), windows=(0, 1024) * 16, kv_bytes_per_token=(2048, 4096) * 16)
     assert {(table.window, table.block, table.page) for table in _memory.groups(mixed, 1, Wishes())} == {
         (0, 32, 16 * 4096),
         (1024, 16, 16 * 4096),
@@ -221,7 +236,7 @@ def test_layers_of_unequal_width() -> None:
 
 
 def test_the_smallest_stage_decides() -> None:
-    llama = model("llama-8b")
+    llama = model("llama-3.1-8b")
     stages = parts((16, 16))
     memory = [Memory(0, int(gib * GIB) + _memory.OTHER, 0, 0, 0) for gib in (40, 10)]
     cache = _memory.cache(llama, 1, list(zip(stages, memory)), Wishes(), 2048)
@@ -229,6 +244,6 @@ def test_the_smallest_stage_decides() -> None:
 
 
 def test_a_model_without_a_kv_cache() -> None:
-    bare = replace(model("llama-8b"), kv_bytes_per_token=(0,) * 32)
+    bare = replace(model("llama-3.1-8b"), kv_bytes_per_token=(0,) * 32)
     assert left(bare, 1, (32,), 1.0, Wishes()).enough
     assert not left(bare, 1, (32,), -1.0, Wishes()).enough

@@ -10,11 +10,11 @@ import pytest
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _candidates, _speed
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import Link
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import Wishes
+from ansible_collections.vllm_ray.cluster.tests.unit.models import model
 from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_models import (
     H100,
     H200,
     cluster,
-    model,
 )
 
 
@@ -52,20 +52,20 @@ def test_what_makes_it_faster() -> None:
     one, two = cluster((H100, 8)), cluster((H100, 8), (H100, 8))
     slow, fast = Link(10), Link(400, rdma=True)
     # More GPUs over NVLink, a faster link, graphs, NVLink instead of PCIe.
-    assert rate("llama-70b", one, 4, 1, slow) < rate("llama-70b", one, 8, 1, slow)
-    assert rate("llama-70b", two, 8, 2, slow) < rate("llama-70b", two, 8, 2, fast)
-    assert rate("llama-70b", two, 16, 1, slow) < rate("llama-70b", two, 16, 1, fast)
-    assert rate("llama-8b", one, 1, 1, slow, eager=True) < rate("llama-8b", one, 1, 1, slow)
+    assert rate("llama-3.3-70b", one, 4, 1, slow) < rate("llama-3.3-70b", one, 8, 1, slow)
+    assert rate("llama-3.3-70b", two, 8, 2, slow) < rate("llama-3.3-70b", two, 8, 2, fast)
+    assert rate("llama-3.3-70b", two, 16, 1, slow) < rate("llama-3.3-70b", two, 16, 1, fast)
+    assert rate("llama-3.1-8b", one, 1, 1, slow, eager=True) < rate("llama-3.1-8b", one, 1, 1, slow)
     pcie = cluster((H100, 8), inside="pcie")
-    assert rate("llama-70b", pcie, 8, 1, slow) < rate("llama-70b", one, 8, 1, slow)
+    assert rate("llama-3.3-70b", pcie, 8, 1, slow) < rate("llama-3.3-70b", one, 8, 1, slow)
 
 
 def test_room_bounds_the_requests_that_run() -> None:
     hosts = cluster((H100, 1))
-    candidate = next(iter(_candidates.candidates(model("llama-8b"), hosts, Wishes())))
+    candidate = next(iter(_candidates.candidates(model("llama-3.1-8b"), hosts, Wishes())))
     named = {host.name: host for host in hosts}
     few, many = (
-        _speed.tokens_per_second(model("llama-8b"), candidate, named, Link(), Wishes(), room)
+        _speed.tokens_per_second(model("llama-3.1-8b"), candidate, named, Link(), Wishes(), room)
         for room in (10_000, 1_000_000)
     )
     assert few < many / 2

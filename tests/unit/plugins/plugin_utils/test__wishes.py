@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _wishes
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import AUTO, WishError, Wishes
-from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_models import model
+from ansible_collections.vllm_ray.cluster.tests.unit.models import model
 
 
 def test_nothing_set() -> None:
     wishes = _wishes.read({}, {})
     assert wishes == Wishes()
     assert wishes.utilization == 0.92
-    assert wishes.length(model("llama-8b")) == 131072
+    assert wishes.length(model("llama-3.1-8b")) == 131072
 
 
 def test_everything_set() -> None:
@@ -56,8 +58,12 @@ def test_what_is_no_number(args: dict[str, object], env: dict[str, str], message
 
 
 def test_quantised_while_loading() -> None:
-    plain = model("llama-8b")
-    small = Wishes(quantization="fp8").loaded(plain)
+    plain = model("llama-3.1-8b")
+    small = Wishes(quantization="fp8_per_tensor").loaded(plain)
+    assert small == replace(Wishes(quantization="fp8").loaded(plain), quantization="fp8_per_tensor")
+    assert small.weight_bits == 8
+    # A byte of scale for 32 weights.
+    assert Wishes(quantization="mxfp4").loaded(plain).layer_bytes[0] == int(plain.layer_bytes[0] * 4.25 / 16)
     assert small.layer_bytes[0] * 2 == plain.layer_bytes[0]
     assert small.embedding_bytes == plain.embedding_bytes
     # What is quantised already stays as it is.
@@ -66,4 +72,4 @@ def test_quantised_while_loading() -> None:
 
 @pytest.mark.parametrize(("dtype", "width"), [("auto", 2), ("fp8", 1), ("fp8_e4m3", 1), ("nvfp4", 9 / 16)])
 def test_width_of_the_kv_cache(dtype: str, width: float) -> None:
-    assert Wishes(kv_dtype=dtype).kv_width(model("llama-8b")) == width
+    assert Wishes(kv_dtype=dtype).kv_width(model("llama-3.1-8b")) == width
