@@ -9,7 +9,25 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _settings
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import paths
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import Paths, paths
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ARGUMENTS = {"host": {"type": "str"}, "details": {"type": "bool", "default": False}}
+
+
+def details(settings: Mapping[str, t.Any], place: Paths, is_head: bool) -> dict[str, t.Any]:
+    """Return the option details of host_info."""
+    logs = [f"{place.state}/log/{part}.log" for part in ("node", f"serve-{_host.ENGINE}")]
+    return {
+        "cluster": settings["vllm_ray_cluster"],
+        "release": settings.get("vllm_ray_release_path") or f"{place.config}/current",
+        "log_files": [] if settings["vllm_ray_scope"] == "system" else logs,
+        "config": place.config,
+        "state": place.state,
+        "dashboard": f"http://127.0.0.1:{settings['vllm_ray_dashboard_port']}" if is_head else None,
+    }
 
 
 class ActionModule(ActionBase):
@@ -20,7 +38,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         variables = task_vars or {}
-        _validated, options = self.validate_argument_spec({"host": {"type": "str"}})
+        _validated, options = self.validate_argument_spec(ARGUMENTS)
         host = options["host"] or variables["inventory_hostname"]
         settings = _settings.check(host, variables["hostvars"][host]).values
         place = paths(settings)
@@ -42,6 +60,9 @@ class ActionModule(ActionBase):
             "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",
         }
+        if options["details"]:
+            is_head = "head" in hosts.get(host, ())
+            arguments["details"] = details(settings, place, is_head)
         sent = time.time()
         look = self._execute_module(
             module_name="vllm_ray.cluster.host_info", module_args=arguments, task_vars=task_vars
