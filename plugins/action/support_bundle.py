@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
             os.makedirs(folder, exist_ok=True)
             shutil.move(made, path)
         verb = "would be written to" if self._task.check_mode else "is"
-        lacks = f"; it lacks {len(lacking)} things, which its file MISSING names" if lacking else ""
+        lacks = f" (its file MISSING names what it lacks: {len(lacking)})" if lacking else ""
         display.display(f"\nThe support bundle {verb} {path}{lacks}")
         return {**result, "changed": True, "path": path, "missing": lacking}
 

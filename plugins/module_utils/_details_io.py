@@ -57,7 +57,8 @@ def service(module: AnsibleModule, name: str, log_file: str | None, redactor: Re
     lines = redactor.text("\n".join(log.lines)).split("\n")
     return {
         "state": log.state,
-        "restarts": log.restarts,
+        # Supervisor's log does not tell restarts by itself from starts by somebody.
+        "restarts": 0 if log_file else log.restarts,
         "first_error": _vllm.first_error(lines),
         "progress": _vllm.progress(lines),
     }

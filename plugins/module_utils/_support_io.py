@@ -93,9 +93,12 @@ class Part:
 
     def run(self, argv: Sequence[str], seconds: int = SECONDS, **how: t.Any) -> tuple[str, str]:
         """Return what a command prints, and why it did not end well."""
-        if not self.module.get_bin_path(argv[0]):
+        # Also where only root has it in the PATH.
+        program = self.module.get_bin_path(argv[0])
+        if not program:
             return "", f"{argv[0]} is not installed"
-        rc, out, err = self.module.run_command(["timeout", "-k", "5", str(seconds), *argv], errors="replace", **how)
+        limited = ["timeout", "-k", "5", str(seconds), program, *argv[1:]]
+        rc, out, err = self.module.run_command(limited, errors="replace", **how)
         last = ((err or out).strip().splitlines() or [""])[-1]
         why = {0: "", 124: f"did not end within {seconds} s", 137: f"did not end within {seconds} s"}
         return out, why.get(rc, f"{argv[0]} ended with {rc}: {last}")

@@ -257,7 +257,9 @@ details:
   type: dict
   contains:
     services:
-      description: Restarts and the first error since its start, of each service that has a log.
+      description:
+        - State, restarts by itself, first error since its start and last line of each of O(services).
+        - Restarts are known of systemd alone.
       returned: always
       type: dict
       sample: {"vllm-ray-node@default": {"state": "active", "restarts": 0, "first_error": "", "progress": ""}}
