@@ -16,6 +16,9 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+ARGUMENTS = {"host": {"type": "str"}, "details": {"type": "bool", "default": False}}
+
+
 def model_query(settings: Mapping[str, t.Any], place: Paths, downloads: bool) -> dict[str, t.Any]:
     """Return what host_info is to find out about the model. downloads: whether the host asks the hub."""
     source = settings["vllm_ray_model_source"]
@@ -31,6 +34,19 @@ def model_query(settings: Mapping[str, t.Any], place: Paths, downloads: bool) ->
     }
 
 
+def details(settings: Mapping[str, t.Any], place: Paths, is_head: bool) -> dict[str, t.Any]:
+    """Return the option details of host_info."""
+    logs = [f"{place.state}/log/{part}.log" for part in ("node", f"serve-{_host.ENGINE}")]
+    return {
+        "cluster": settings["vllm_ray_cluster"],
+        "release": settings.get("vllm_ray_release_path") or f"{place.config}/current",
+        "log_files": [] if settings["vllm_ray_scope"] == "system" else logs,
+        "config": place.config,
+        "state": place.state,
+        "dashboard": f"http://127.0.0.1:{settings['vllm_ray_dashboard_port']}" if is_head else None,
+    }
+
+
 class ActionModule(ActionBase):
     """Turns a host's settings into the arguments of host_info."""
 
@@ -39,11 +55,12 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         variables = task_vars or {}
-        _validated, options = self.validate_argument_spec({"host": {"type": "str"}})
+        _validated, options = self.validate_argument_spec(ARGUMENTS)
         host = options["host"] or variables["inventory_hostname"]
         settings = _settings.check(host, variables["hostvars"][host]).values
         place = paths(settings)
         hosts = _members.members(variables["hostvars"], variables["groups"])
+        is_head = "head" in hosts.get(host, ())
         wish = str(settings.get("vllm_ray_model") or "")
         arguments = {
             "peers": [_members.address_of(peer, variables["hostvars"]) for peer in hosts if peer != host],
@@ -58,11 +75,13 @@ class ActionModule(ActionBase):
             "ray_directory": place.ray,
             "record": f"{place.config}/record.json",
             "release": f"{place.config}/current",
-            "model": model_query(settings, place, "head" in hosts.get(host, ())) if wish else None,
+            "model": model_query(settings, place, is_head) if wish else None,
             # What the engine was started with, whatever its options on the disk are by now.
             "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",
         }
+        if options["details"]:
+            arguments["details"] = details(settings, place, is_head)
         sent = time.time()
         look = self._execute_module(
             module_name="vllm_ray.cluster.host_info", module_args=arguments, task_vars=task_vars

@@ -13,9 +13,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, 
 display = Display()
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
-    "nodes": {"type": "list", "elements": "str", "default": []},
-    "log": {"type": "str", "default": "__vllm_ray_log"},
     "look": {"type": "str", "default": "__vllm_ray_look"},
+    "head_look": {"type": "dict", "default": {}},
 }
 
 
@@ -31,12 +30,9 @@ class ActionModule(ActionBase):
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
         looks = {name: _preflight.answer([hostvars[name].get(arguments["look"])]) for name in names}
-        logs = [_preflight.answer([hostvars[name].get(arguments["log"])]) for name in names]
-        log = next((found for found in logs if found and found.get("kv_cache")), None) or next(filter(None, logs), {})
+        if names and looks[names[0]] is None:
+            looks[names[0]] = _preflight.answer([arguments["head_look"]])
         plan, problems = arguments["plan"]["plan"], arguments["plan"]["problems"]
-        display.display(_status.screen(plan, names, looks, arguments["nodes"], log, problems))
-        return {
-            **result,
-            "changed": False,
-            "serving": any(look and look["engine"]["serving"] for look in looks.values()),
-        }
+        summary = _status.summary(plan, names, looks, problems)
+        display.display(_status.screen(summary))
+        return {**result, "changed": False, "serving": summary["serving"], "status": summary}

@@ -49,6 +49,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
     network = _nic_io.look(module, params["peers"], params["nic"], params["address"])
     address = (network["cluster_nic"] or {}).get("address") or "0.0.0.0"
     return {
+        **details(module),
         "host": {**host(module, own), **_gpu_io.look(module, table, own)},
         "network": network,
         "usage": {
@@ -59,6 +60,17 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         "engine": engine(module),
         "model": _model_config_io.look(params["model"]) if params["model"] else None,
     }
+
+
+def details(module: AnsibleModule) -> dict[str, t.Any]:
+    """Return what people want to know besides, where it is asked for."""
+    wanted = module.params["details"]
+    if not wanted:
+        return {}
+    # Loaded only here: a look at a host costs less without it.
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils import _details_io
+
+    return {"details": _details_io.details(module, wanted)}
 
 
 def offered_gpus(pid: int) -> int | None:

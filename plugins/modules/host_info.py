@@ -103,6 +103,34 @@ options:
   engine_key_file:
     description: File with the API key.
     type: path
+  details:
+    description: What to read besides, for people who want to know how a cluster is. Default is nothing.
+    type: dict
+    suboptions:
+      cluster:
+        description: Name of the cluster.
+        type: str
+        required: true
+      release:
+        description: The release, or the link to it.
+        type: path
+        required: true
+      log_files:
+        description: Log files of O(services), where supervisor runs them.
+        type: list
+        elements: path
+        default: []
+      config:
+        description: Directory of the cluster's configuration. Secrets in it are taken out of what logs say.
+        type: path
+        required: true
+      state:
+        description: Directory of the cluster's data.
+        type: path
+        required: true
+      dashboard:
+        description: URL of Ray's dashboard, on the head.
+        type: str
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
@@ -285,12 +313,55 @@ usage:
       returned: always
       type: list
       elements: str
+details:
+  description: What there is of the cluster.
+  returned: O(details) is given
+  type: dict
+  contains:
+    services:
+      description:
+        - State, restarts by itself, first error since its start and last line of each of O(services).
+        - Restarts are known of systemd alone.
+      returned: always
+      type: dict
+      sample: {"vllm-ray-node@default": {"state": "active", "restarts": 0, "first_error": "", "progress": ""}}
+    kv_cache:
+      description: What the engine told of its KV cache, as of M(vllm_ray.cluster.service_log_info).
+      returned: always
+      type: dict
+    firewall:
+      description: Whether something filters what comes in, and the rules of the cluster.
+      returned: always
+      type: dict
+      sample: {"status": "ufw is on", "rules": ["Anywhere on eno1 from 192.0.2.12, 192.0.2.13"]}
+    release:
+      description: Path, Python and versions of the release, empty where there is none.
+      returned: always
+      type: dict
+      sample: {"path": "/opt/vllm-ray/releases/cpu-1", "python": {"version": "3.11.2"}, "versions": {"ray": "2.60.0"}}
+    model:
+      description: The model that the engine was started with.
+      returned: always
+      type: dict
+      sample: {"path": "/srv/demo", "revision": "", "digest": "5f2c3b0e"}
+    nodes:
+      description: What Ray's dashboard says on the head, as of M(vllm_ray.cluster.ray_cluster_info).
+      returned: always
+      type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _host_io, _model_config_io
 
+DETAILS = {
+    "cluster": {"type": "str", "required": True},
+    "release": {"type": "path", "required": True},
+    "log_files": {"type": "list", "elements": "path", "default": []},
+    "config": {"type": "path", "required": True},
+    "state": {"type": "path", "required": True},
+    "dashboard": {"type": "str"},
+}
 ARGUMENTS = {
     "peers": {"type": "list", "elements": "str", "default": []},
     "nic": {"type": "str"},
@@ -315,6 +386,7 @@ ARGUMENTS = {
     },
     "engine_config": {"type": "path"},
     "engine_key_file": {"type": "path", "no_log": False},
+    "details": {"type": "dict", "options": DETAILS},
 }
 
 

@@ -23,6 +23,10 @@ options:
       - Name of the host whose variables are meant. Default is the host of the task.
       - Needed where the task is delegated.
     type: str
+  details:
+    description: Whether to read more, as M(vllm_ray.cluster.host_info) with its option C(details).
+    type: bool
+    default: false
 seealso:
   - module: vllm_ray.cluster.host_info
   - module: vllm_ray.cluster.plan
@@ -53,6 +57,10 @@ engine:
 usage:
   description: As of M(vllm_ray.cluster.host_info).
   returned: success
+  type: dict
+details:
+  description: As of M(vllm_ray.cluster.host_info).
+  returned: O(details) is set
   type: dict
 asked:
   description: The controller's clock before and after the call, in seconds since 1970.

@@ -58,8 +58,7 @@ why:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request_json
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import node_table, waiting_placements
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray_io import look
 
 ARGUMENTS = {
     "url": {"type": "str", "default": "http://127.0.0.1:8265"},
@@ -70,16 +69,8 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    url, seconds = module.params["url"], module.params["seconds"]
-    token = read_secret(module.params["token_file"])
-    try:
-        nodes = request_json(f"{url}/api/v0/nodes?detail=1", token, seconds=seconds)
-        status = request_json(f"{url}/api/cluster_status", token, seconds=seconds)
-    except Refused as error:
-        module.exit_json(changed=False, exists=False, nodes=[], waiting=0, why=f"{url}: {error}")
-    module.exit_json(
-        changed=False, exists=True, nodes=node_table(nodes, status), waiting=waiting_placements(status), why=""
-    )
+    found = look(module.params["url"], module.params["token_file"], module.params["seconds"])
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

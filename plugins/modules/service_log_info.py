@@ -72,15 +72,8 @@ tail:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_tail
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import (
-    first_error,
-    kv_cache,
-    plain,
-    progress,
-    starts,
-    this_start,
-)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_log_io import read, told_of_cache
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_error, kv_cache, plain, progress
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -90,46 +83,18 @@ ARGUMENTS = {
 }
 
 
-def systemd(module: AnsibleModule) -> tuple[str, int, list[str]]:
-    """Return state, restarts and log of a unit."""
-    unit = f"{module.params['name']}.service"
-    argv = ["systemctl", "show", "--property=ActiveState,NRestarts", unit]
-    _rc, out, _err = module.run_command(argv, check_rc=True)
-    shown = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
-    argv = ["journalctl", "--no-pager", "--output=cat", f"--lines={module.params['lines']}", f"--unit={unit}"]
-    _rc, log, _err = module.run_command(argv)
-    return shown.get("ActiveState", "unknown"), int(shown.get("NRestarts") or 0), this_start(log.splitlines(), unit)
-
-
-def supervisor(module: AnsibleModule) -> tuple[str, int, list[str]]:
-    """Return state, starts and log of a program. After a crash, the error stands in the log of the start before."""
-    parts = starts(read_tail(module.params["log_file"], 5 * module.params["lines"]), module.params["name"])
-    log = parts[-1] if first_error(parts[-1]) or len(parts) < 2 else parts[-2] + parts[-1]
-    return "unknown", len(parts) - 1, log
-
-
-def told_at_start(module: AnsibleModule) -> list[str]:
-    """Return the lines about the KV cache, which may be far back."""
-    if module.params["log_file"]:
-        return [line for line in read_tail(module.params["log_file"], 100000) if "KV cache" in line]
-    unit = f"--unit={module.params['name']}.service"
-    # Of every start the same few lines: the last ones count.
-    argv = ["journalctl", "--no-pager", "--output=cat", "--grep=KV cache size|Maximum concurrency", "--lines=4", unit]
-    _rc, out, _err = module.run_command(argv)
-    return out.splitlines()
-
-
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    state, restarts, log = supervisor(module) if module.params["log_file"] else systemd(module)
+    name, log_file = module.params["name"], module.params["log_file"]
+    log = read(module, name, log_file, module.params["lines"])
     module.exit_json(
         changed=False,
-        state=state,
-        restarts=restarts,
-        first_error=first_error(log),
-        kv_cache=kv_cache(told_at_start(module)) if module.params["cache"] else {},
-        progress=progress(log),
-        tail=plain(log[-20:]),
+        state=log.state,
+        restarts=log.restarts,
+        first_error=first_error(log.lines),
+        kv_cache=kv_cache(told_of_cache(module, name, log_file)) if module.params["cache"] else {},
+        progress=progress(log.lines),
+        tail=plain(log.lines[-20:]),
     )
 
 

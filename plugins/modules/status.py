@@ -10,8 +10,10 @@ DOCUMENTATION = r"""
 module: status
 short_description: Show how a cluster is
 description:
-  - Shows whether the engine serves, judged by a completion, its KV cache, the nodes of Ray, and services and GPUs of
-    every host, and what is wrong with hosts.
+  - Shows whether the engine serves, judged by a completion, its KV cache beside the planned one, its model, and the
+    nodes of Ray.
+  - Shows of every host its services, their errors and restarts, its GPUs and who holds them, the firewall rules of the
+    cluster, its release, and what is wrong with it.
   - Changes nothing. One call shows the whole cluster, so a task sets C(run_once).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
@@ -26,29 +28,31 @@ options:
     description: What M(vllm_ray.cluster.plan) returned.
     type: dict
     required: true
-  nodes:
-    description: Lines about the nodes of Ray, of P(vllm_ray.cluster.node_lines#filter).
-    type: list
-    elements: str
-    default: []
-  log:
-    description: Name of the variable in which each host's M(vllm_ray.cluster.service_log_info) was registered.
-    type: str
-    default: __vllm_ray_log
   look:
     description: Name of the variable in which each host's look was registered.
     type: str
     default: __vllm_ray_look
+  head_look:
+    description: The look at the head, where it was made apart because C(--limit) leaves the head out.
+    type: dict
+    default: {}
 seealso:
+  - module: vllm_ray.cluster.look
   - module: vllm_ray.cluster.preflight
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
 
 EXAMPLES = r"""
+- name: Look
+  vllm_ray.cluster.look:
+    details: true
+  register: looked
+
 - name: Show it
   vllm_ray.cluster.status:
     plan: "{{ planned }}"
+    look: looked
   run_once: true
 """
 
@@ -57,4 +61,50 @@ serving:
   description: Whether the engine serves.
   returned: always
   type: bool
+status:
+  description: All that is shown, for programs.
+  returned: always
+  type: dict
+  contains:
+    cluster:
+      description: Name of the cluster.
+      returned: always
+      type: str
+    verdict:
+      description: Whether it serves, and why not.
+      returned: always
+      type: str
+    serving:
+      description: Whether the engine serves.
+      returned: always
+      type: bool
+    kv_cache:
+      description: What the engine told of its KV cache, as of M(vllm_ray.cluster.service_log_info).
+      returned: always
+      type: dict
+    planned:
+      description: What the planner reckoned. Empty where it did not.
+      returned: always
+      type: dict
+    model:
+      description: Path, revision and digest of the model.
+      returned: always
+      type: dict
+    ray:
+      description: The nodes of Ray, as of M(vllm_ray.cluster.ray_cluster_info).
+      returned: always
+      type: dict
+    names:
+      description: Names of hosts by their addresses.
+      returned: always
+      type: dict
+    hosts:
+      description: Address, services, gpus, firewall and release by host, V(none) where it did not answer.
+      returned: always
+      type: dict
+    problems:
+      description: What is wrong.
+      returned: always
+      type: list
+      elements: dict
 """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import table_lines
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report import problem_lines
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screen import table
 
@@ -26,50 +27,140 @@ def verdict(plan: Mapping[str, t.Any], looks: Answers) -> str:
     return f"has no engine{'' if 'engine' in plan else ', and no plan: preflight.yml tells why'}"
 
 
-def host_row(name: str, look: Mapping[str, t.Any] | None) -> tuple[str, ...]:
-    """Return the row of one host: address, services, GPUs with their memory in use, and release."""
+def summary(
+    plan: Mapping[str, t.Any], names: Sequence[str], looks: Answers, problems: Sequence[Mapping[str, str]]
+) -> dict[str, t.Any]:
+    """Return how a cluster is, for programs. looks: with details; None where a host did not answer."""
+    there = {name: look for name, look in looks.items() if look}
+    details = [look.get("details") or {} for look in there.values()]
+    engine = plan.get("engine") or {}
+    return {
+        "cluster": plan.get("cluster", ""),
+        "verdict": verdict(plan, looks),
+        "serving": any(look["engine"]["serving"] for look in there.values()),
+        "kv_cache": next((detail["kv_cache"] for detail in details if detail.get("kv_cache")), {}),
+        "planned": engine.get("advice") or {},
+        "model": next((detail["model"] for detail in details if detail.get("model")), {}),
+        "ray": next((detail["nodes"] for detail in details if detail.get("nodes")), {}),
+        "names": plan.get("names", {}),
+        "hosts": {name: host(looks.get(name)) for name in names},
+        "problems": [dict(problem) for problem in problems],
+    }
+
+
+def host(look: Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
+    """Return how one host is."""
     if look is None:
-        return (name, "-", "did not answer")
+        return None
+    details = look.get("details") or {}
+    return {
+        "address": (look["network"]["cluster_nic"] or {}).get("address", "-"),
+        "services": {
+            unit: {"restarts": 0, "first_error": "", **(details.get("services") or {}).get(unit, {}), "state": state}
+            for unit, state in look["usage"]["services"].items()
+        },
+        "gpus": [
+            {key: gpu[key] for key in ("index", "name", "used_mib", "memory_mib", "processes")}
+            for gpu in look["host"]["gpus"]
+        ],
+        "firewall": details.get("firewall") or {},
+        "release": details.get("release") or {},
+    }
+
+
+def part(unit: str) -> str:
+    """Return what a unit is for people: node or serve."""
+    return "serve" if "serve@" in unit else "node"
+
+
+def host_row(name: str, host: Mapping[str, t.Any] | None) -> tuple[str, ...]:
+    """Return the row of one host: address, services, and GPUs with their memory in use."""
+    if host is None:
+        return (name, "-", "did not answer", "")
     services = ", ".join(
-        f"{'serve' if 'serve@' in unit else 'node'} {state}"
-        for unit, state in look["usage"]["services"].items()
-        if state != "inactive" or "node@" in unit
+        f"{part(unit)} {service['state']}"
+        for unit, service in host["services"].items()
+        if service["state"] != "inactive" or "node@" in unit
     )
-    gpus = look["host"]["gpus"]
+    gpus = host["gpus"]
     used, size = (sum(gpu[key] or 0 for gpu in gpus) / 1024 for key in ("used_mib", "memory_mib"))
     cards = f"{len(gpus)} GPUs, {used:.0f} of {size:.0f} GiB in use" if gpus else "no GPU"
-    address = (look["network"]["cluster_nic"] or {}).get("address", "-")
-    return (name, address, services, cards)
+    return (name, host["address"], services, cards)
 
 
-def engine_lines(log: Mapping[str, t.Any]) -> list[str]:
-    """Return what the engine's log tells: the size of its cache, restarts and the first error since its start."""
-    cache, lines = log.get("kv_cache") or {}, []
-    if cache:
-        text = f"  KV cache   {cache['tokens']:,} tokens"
-        if "concurrency" in cache:
-            text += f", {cache['concurrency']:g} requests of {cache['context']:,} tokens at once"
-        lines.append(text)
-    if log.get("restarts"):
-        lines.append(f"  restarts   {log['restarts']}, by itself since it was started")
-    if log.get("first_error"):
-        lines.append(f"  error      {log['first_error']}")
+def release_text(release: Mapping[str, t.Any]) -> str:
+    """Return name and versions of a release."""
+    if not release:
+        return "none"
+    python = (release.get("python") or {}).get("version", "none that runs")
+    versions = [f"{package} {version}" for package, version in release["versions"].items()]
+    return f"{release['path'].rsplit('/', 1)[-1]}: {', '.join([*versions, f'Python {python}'])}"
+
+
+def host_lines(host: Mapping[str, t.Any], usual_release: str) -> list[tuple[str, str]]:
+    """Return what else there is to say of one host: (label, text)."""
+    lines = []
+    release, firewall = release_text(host["release"]), host["firewall"]
+    if release != usual_release:
+        lines.append(("release", release))
+    if firewall:
+        lines.append(("firewall", "; ".join([firewall["status"], *firewall["rules"]])))
+    for gpu in host["gpus"]:
+        for process in gpu["processes"]:
+            owner = f"pid {process['pid']}" + (f", {process['user']}" if process["user"] else "")
+            size = f" {process['mib']:,} MiB" if process["mib"] is not None else ""
+            whose = ", ours" if process["ours"] else ""
+            lines.append((f"GPU {gpu['index']}", f"{process['process']} ({owner}){size}{whose}"))
+    for unit, service in host["services"].items():
+        if service["restarts"]:
+            lines.append(("restarts", f"{part(unit)}: {service['restarts']}, by itself since it was started"))
+        if service["first_error"]:
+            lines.append(("error", f"{part(unit)}: {service['first_error']}"))
     return lines
 
 
-def screen(
-    plan: Mapping[str, t.Any],
-    names: Sequence[str],
-    looks: Answers,
-    nodes: Sequence[str],
-    log: Mapping[str, t.Any],
-    problems: Sequence[Mapping[str, str]],
-) -> str:
-    """Return what status.yml shows. nodes: lines of Ray's node table; log: of the engine's service."""
-    lines = ["", f"The cluster {plan.get('cluster', '')} {verdict(plan, looks)}", *engine_lines(log)]
-    lines += [f"  node       {line}" for line in nodes]
-    rows = [host_row(name, looks.get(name)) for name in names]
-    width = max(map(len, rows), default=0)
-    lines += ["", *table([(*row, *[""] * (width - len(row))) for row in rows])]
-    lines += ["", *problem_lines(problems)] if problems else []
+def cache_text(cache: Mapping[str, t.Any]) -> str:
+    """Return the size of a KV cache. cache: tokens, and context and concurrency where they are known."""
+    text = f"{cache['tokens']:,} tokens"
+    if cache.get("concurrency") and cache.get("context"):
+        text += f", {cache['concurrency']:g} requests of {cache['context']:,} tokens at once"
+    return text
+
+
+def engine_lines(summary: Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """Return what there is to say of the engine: (label, text)."""
+    cache, advice, model, ray = (summary[key] for key in ("kv_cache", "planned", "model", "ray"))
+    lines = []
+    planned = {
+        "tokens": advice.get("kv_tokens"),
+        "context": advice.get("max_model_len"),
+        "concurrency": round(advice.get("concurrency") or 0, 2),
+    }
+    if cache:
+        lines.append(("KV cache", cache_text(cache)))
+    if planned["tokens"]:
+        lines.append(("planned", cache_text(planned)))
+    if model:
+        revision = f", revision {model['revision']}" if model["revision"] else ""
+        digest = f", manifest {model['digest'][:12]}" if model["digest"] else ""
+        lines.append(("model", f"{model['path']}{revision}{digest}"))
+    if ray and not ray["exists"]:
+        lines.append(("nodes", f"Ray does not answer: {ray['why']}"))
+    lines += [("node", line) for line in table_lines(ray.get("nodes", []), summary["names"])]
+    return lines
+
+
+def screen(summary: Mapping[str, t.Any]) -> str:
+    """Return what status.yml shows."""
+    hosts = summary["hosts"]
+    releases = [release_text(host["release"]) for host in hosts.values() if host]
+    usual = max(releases, key=releases.count, default="none")
+    lines = ["", f"The cluster {summary['cluster']} {summary['verdict']}"]
+    top = [*engine_lines(summary), *([("release", usual)] if releases else [])]
+    lines += [f"  {label:<10} {text}" for label, text in top]
+    lines.append("")
+    for row, host in zip(table([host_row(name, host) for name, host in hosts.items()]), hosts.values()):
+        lines.append(row)
+        lines += [f"      {label:<9} {text}" for label, text in (host_lines(host, usual) if host else ())]
+    lines += ["", *problem_lines(summary["problems"])] if summary["problems"] else []
     return "\n".join(lines)

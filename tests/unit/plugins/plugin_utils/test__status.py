@@ -13,7 +13,21 @@ from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 PLAN: dict[str, Any] = {"cluster": "default", "engine": {}}
 UNITS = {"vllm-ray-node@default": "active", "vllm-ray-serve@default-main": "inactive"}
 ENGINE = {"serving": True, "why": "", "url": "http://192.0.2.11:8000", "model": "demo", "tp": 2, "pp": 1}
-LOG = {"kv_cache": {"tokens": 1986400, "context": 4096, "concurrency": 484.96}, "restarts": 1, "first_error": "OOM"}
+CACHE = {"tokens": 1986400, "context": 4096, "concurrency": 484.96}
+RELEASE = {
+    "path": "/opt/vllm-ray/releases/cuda-1",
+    "python": {"version": "3.11.2"},
+    "versions": {"vllm": "0.32.0", "ray": "2.60.0"},
+}
+OLD = {**RELEASE, "path": "/opt/vllm-ray/releases/cuda-0"}
+FIREWALL = {"status": "ufw is on", "rules": ["Anywhere on eno1 from 192.0.2.12", "8000/tcp from 198.51.100.0/24"]}
+NODE = {"node_id": "a", "address": "192.0.2.11", "alive": True, "is_head": True, "gpus": 2, "gpus_used": 2}
+HELD = {"pid": 812, "kind": "C", "process": "VLLM::Worker", "mib": 130000, "user": "vllm-ray", "unit": "", "ours": True}
+
+
+def details(**change: Any) -> dict[str, Any]:
+    none = {"services": {}, "kv_cache": {}, "firewall": FIREWALL, "release": RELEASE, "model": {}, "nodes": {}}
+    return {**none, **change}
 
 
 def serving(**change: Any) -> dict[str, Any]:
@@ -21,20 +35,74 @@ def serving(**change: Any) -> dict[str, Any]:
     return {**seen, "engine": {**ENGINE, **change}}
 
 
+def shown(plan: dict[str, Any], looks: dict[str, Any], problems: list[dict[str, str]] | None = None) -> str:
+    return _status.screen(_status.summary(plan, list(looks), looks, problems or []))
+
+
 def test_a_cluster_that_serves() -> None:
-    looks = {"gpu01": serving(), "gpu02": look(2, 0, usage_services=UNITS), "gpu03": None}
-    assert _status.screen(PLAN, list(looks), looks, ["gpu01  192.0.2.11  alive"], LOG, []) == (
+    head = serving()
+    head["host"]["gpus"][1]["processes"] = [HELD]
+    head["details"] = details(
+        kv_cache=CACHE,
+        model={"path": "/m/Q--Q/abc", "revision": "abc", "digest": "5f2c3b0e1a2b3c4d"},
+        nodes={"exists": True, "nodes": [NODE], "why": ""},
+        services={"vllm-ray-serve@default-main": {"restarts": 1, "first_error": "OOM"}},
+    )
+    worker = look(2, 0, usage_services=UNITS)
+    worker["details"] = details(
+        firewall={"status": "none, every port is open: ufw is off", "rules": []},
+        release=OLD,
+        services={"vllm-ray-node@default": {"restarts": 0, "first_error": "no route"}},
+    )
+    third = {**look(3, 0, usage_services=UNITS), "details": details()}
+    plan = {
+        **PLAN,
+        "names": {"192.0.2.11": "gpu01"},
+        "engine": {"advice": {"kv_tokens": 1990000, "concurrency": 485.84, "max_model_len": 4096}},
+    }
+    assert shown(plan, {"gpu01": head, "gpu02": worker, "gpu03": third, "gpu04": None}) == (
         """
 The cluster default serves demo with TP=2 PP=1 at http://192.0.2.11:8000 on gpu01
   KV cache   1,986,400 tokens, 484.96 requests of 4,096 tokens at once
-  restarts   1, by itself since it was started
-  error      OOM
-  node       gpu01  192.0.2.11  alive
+  planned    1,990,000 tokens, 485.84 requests of 4,096 tokens at once
+  model      /m/Q--Q/abc, revision abc, manifest 5f2c3b0e1a2b
+  node       gpu01  192.0.2.11  alive  2 of 2 GPUs in use
+  release    cuda-1: vllm 0.32.0, ray 2.60.0, Python 3.11.2
 
   gpu01  192.0.2.11  node active, serve active  2 GPUs, 0 of 281 GiB in use
+      firewall  ufw is on; Anywhere on eno1 from 192.0.2.12; 8000/tcp from 198.51.100.0/24
+      GPU 1     VLLM::Worker (pid 812, vllm-ray) 130,000 MiB, ours
+      restarts  serve: 1, by itself since it was started
+      error     serve: OOM
   gpu02  192.0.2.12  node active                no GPU
-  gpu03  -           did not answer"""
+      release   cuda-0: vllm 0.32.0, ray 2.60.0, Python 3.11.2
+      firewall  none, every port is open: ufw is off
+      error     node: no route
+  gpu03  192.0.2.13  node active                no GPU
+      firewall  ufw is on; Anywhere on eno1 from 192.0.2.12; 8000/tcp from 198.51.100.0/24
+  gpu04  -           did not answer"""
     )
+
+
+def test_looks_without_details_and_a_plan_without_advice_are_enough() -> None:
+    assert shown(PLAN, {"gpu01": serving()}).splitlines() == [
+        "",
+        "The cluster default serves demo with TP=2 PP=1 at http://192.0.2.11:8000 on gpu01",
+        "  release    none",
+        "",
+        "  gpu01  192.0.2.11  node active, serve active  2 GPUs, 0 of 281 GiB in use",
+    ]
+
+
+def test_a_ray_that_does_not_answer_says_why() -> None:
+    head = {**serving(), "details": details(nodes={"exists": False, "nodes": [], "why": "Connection refused"})}
+    assert "  nodes      Ray does not answer: Connection refused" in shown(PLAN, {"gpu01": head})
+
+
+def test_a_process_of_another_user_namespace_has_no_name_and_may_have_no_size() -> None:
+    head = serving()
+    head["host"]["gpus"][0]["processes"] = [{**HELD, "user": "", "mib": None, "ours": False}]
+    assert "GPU 0     VLLM::Worker (pid 812)\n" in shown(PLAN, {"gpu01": head}) + "\n"
 
 
 def test_an_engine_that_is_dead_says_why() -> None:
@@ -58,4 +126,4 @@ def test_problems_stand_below() -> None:
         "wanted": "room",
         "fix": "free it",
     }
-    assert _status.screen(PLAN, [], {}, [], {}, [problem]).endswith("to mend: free it")
+    assert shown(PLAN, {}, [problem]).endswith("to mend: free it")

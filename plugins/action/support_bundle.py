@@ -1,0 +1,100 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import io
+import os
+import platform
+import shutil
+import tarfile
+import time
+import typing as t
+
+from ansible import constants as C
+from ansible.plugins.action import ActionBase
+from ansible.release import __version__ as ansible_version
+from ansible.utils.display import Display
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _members,
+    _preflight,
+    _secrets_io,
+    _settings,
+    _support_bundle,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+display = Display()
+ARGUMENTS = {
+    "plan": {"type": "dict", "required": True},
+    "look": {"type": "str", "default": "__vllm_ray_look"},
+    "head_look": {"type": "dict", "default": {}},
+    "part": {"type": "str", "default": "__vllm_ray_part"},
+}
+
+
+class ActionModule(ActionBase):
+    """Joins the parts of all hosts, and what the controller knows, to one file."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        hostvars = variables["hostvars"]
+        names = list(_members.members(hostvars, variables["groups"]))
+        settings = {name: _settings.check(name, hostvars[name]).values for name in names}
+        answers = {name: hostvars[name].get(arguments["look"]) for name in names}
+        if names and not answers[names[0]]:
+            answers[names[0]] = arguments["head_look"]
+        looks = {name: _preflight.answer([answer]) for name, answer in answers.items()}
+        parts = {name: hostvars[name].get(arguments["part"]) for name in names}
+        lacking = _support_bundle.missing(names, answers, parts)
+        versions = {"ansible-core": ansible_version, "python": platform.python_version()}
+        secrets = [secret for of_host in settings.values() for secret in _secrets_io.known(of_host)]
+        plan = arguments["plan"].get("plan", {})
+        texts = _support_bundle.documents(
+            plan, arguments["plan"].get("problems", []), looks, settings, versions, lacking, secrets
+        )
+        own = settings[names[0]] if names else {}
+        name = _support_bundle.folder_name(
+            own.get("vllm_ray_cluster", "default"), time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        )
+        folder = os.path.abspath(os.path.expanduser(own.get("vllm_ray_report") or "."))
+        path = os.path.join(folder, f"{name}.tar.gz")
+        archives = {host: part["path"] for host, part in parts.items() if (part or {}).get("path")}
+        if not self._task.check_mode:
+            # Where a run is ended, Ansible removes what is half done with its own temporary directory.
+            made = os.path.join(C.DEFAULT_LOCAL_TMP, f"{name}.tar.gz")
+            join(made, name, texts, archives)
+            os.makedirs(folder, exist_ok=True)
+            shutil.move(made, path)
+        verb = "would be written to" if self._task.check_mode else "is"
+        lacks = f" (its file MISSING names what it lacks: {len(lacking)})" if lacking else ""
+        display.display(f"\nThe support bundle {verb} {path}{lacks}")
+        return {**result, "changed": True, "path": path, "missing": lacking}
+
+
+def join(path: str, name: str, texts: Mapping[str, str], archives: Mapping[str, str]) -> None:
+    """Write a bundle, readable for its owner alone: texts, and the files of each host's archive."""
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(opened, "wb") as stream, tarfile.open(fileobj=stream, mode="w:gz", compresslevel=6) as bundle:
+        for title, text in texts.items():
+            put(bundle, f"{name}/{title}", text.encode(errors="replace"))
+        for host, archive in archives.items():
+            with tarfile.open(archive, mode="r:gz") as part:
+                for member in part:
+                    data = part.extractfile(member)
+                    if data:
+                        put(bundle, f"{name}/hosts/{host}/{member.name}", data.read())
+
+
+def put(bundle: tarfile.TarFile, name: str, data: bytes) -> None:
+    """Put a file into an archive."""
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.mtime = len(data), 0o600, int(time.time())
+    bundle.addfile(entry, io.BytesIO(data))

@@ -1,0 +1,60 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+import os
+import re
+import typing as t
+
+from ansible import constants as C
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _secrets_io, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import paths
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ActionModule(ActionBase):
+    """Turns a host's settings into the arguments of the module, and keeps its archive for support_bundle."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        host = variables["inventory_hostname"]
+        settings = _settings.check(host, variables["hostvars"][host]).values
+        result = self._execute_module(
+            module_name="vllm_ray.cluster.support_part",
+            module_args={**arguments(settings), **self._task.args},
+            task_vars=task_vars,
+        )
+        archive = result.pop("archive", None)
+        if archive is None:
+            return result
+        # Ansible removes this directory when the run ends, however it ends.
+        folder = os.path.join(C.DEFAULT_LOCAL_TMP, "vllm-ray-support")
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        path = os.path.join(folder, f"{re.sub(r'[^A-Za-z0-9._-]', '_', host)}.tar.gz")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            stream.write(base64.b64decode(archive))
+        return {**result, "path": path}
+
+
+def arguments(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the options of support_part."""
+    place, system = paths(settings), settings["vllm_ray_scope"] == "system"
+    return {
+        "services": list(_host.unit_names(settings["vllm_ray_cluster"])),
+        "manager": "systemd" if system else "supervisor",
+        "config": place.config,
+        "state": place.state,
+        "units": place.units,
+        "release": settings.get("vllm_ray_release_path") or f"{place.config}/current",
+        "user": settings["vllm_ray_user"] if system else "",
+        "secrets": _secrets_io.known(settings),
+    }

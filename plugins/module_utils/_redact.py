@@ -1,0 +1,117 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes secrets out of what is shown to others, by their values and by the names they go by. PRIVATE to the collection.
+
+It would rather take out too much.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import typing as t
+from urllib.parse import quote
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MARK = "[redacted]"
+# A shorter value would take ordinary words out of every log; where it has a name, it goes by that.
+SHORTEST = 6
+WORDS = r"(?:(?<=[a-z0-9_-])key|token|secrets?|password|passwd|passphrase|credentials?)"
+NAME = re.compile(rf"(?:^key|{WORDS})$", re.IGNORECASE)
+# A list, a quoted text (also quoted twice), or what goes on to the next space; not what says that there is none.
+VALUE = r"""(?!(?:None|null|True|False)\b|''|"")(?:\[[^\]]{0,2000}\]|\\?"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|["']?[^\s"']+)"""
+# A private key, as text or in JSON. An RSA key of 16384 bits has 12,700 characters.
+PRIVATE_KEY = r"-----{edge} [A-Z0-9 ]*PRIVATE KEY-----"
+KEY_LENGTH = 16384
+PATTERNS = (
+    (
+        re.compile(r"""\b(authorization["']?\s*[:=]\s*["']?)(?:(?:bearer|basic|token)\s+)?[^\s"',]+""", re.I),
+        rf"\1{MARK}",
+    ),
+    (re.compile(r"\b(bearer\s+)[\w.~+/=-]{6,}", re.I), rf"\1{MARK}"),
+    # Tokens of Hugging Face: hf_ and 34 letters; names such as hf_overrides stay.
+    (re.compile(r"\bhf_[A-Za-z0-9]{16,}"), MARK),
+    (re.compile(r"""(\w://)(?:[^/\s"']+|[^\s"'/:@]+:[^\s"']+)@"""), rf"\1{MARK}@"),
+    (re.compile(rf"""({WORDS}\\?["']?[ \t]*(?:=(?!=)|:)[ \t]*){VALUE}""", re.I), rf"\1{MARK}"),
+    # Options of a command line, as words or as a list: --api-key x, ['--api-key', 'x'].
+    (re.compile(rf"""(--[\w-]{{0,60}}{WORDS}["']?(?:\s*,\s*|[ \t]+)){VALUE}""", re.I), rf"\1{MARK}"),
+)
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether what goes by a name is a secret: it ends in key, token, secret, password or the like."""
+    return bool(NAME.search(name))
+
+
+def private_keys(text: str) -> str:
+    """Take private keys out, and the rest of one whose beginning or end was cut off."""
+    begin, end = (PRIVATE_KEY.format(edge=edge) for edge in ("BEGIN", "END"))
+    text = re.sub(rf"{begin}(?:.{{0,{KEY_LENGTH}}}?{end}|.{{0,{KEY_LENGTH}}})", MARK, text, flags=re.DOTALL)
+    # What is left of END has lost its beginning, and so the file is cut there.
+    last = next(re.finditer(end, text[:KEY_LENGTH]), None)
+    return MARK + text[last.end() :] if last else text
+
+
+class Redactor:
+    """Takes out these values, wherever they stand, and whatever looks like a secret."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        long = {value.strip() for value in values if len(value.strip()) >= SHORTEST}
+        # As they are, as in a URL, and as in JSON.
+        forms = {form for value in long for form in (value, quote(value, safe=""), json.dumps(value)[1:-1])}
+        self.values = sorted(forms, key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """Return a text without secrets."""
+        for value in self.values:
+            text = text.replace(value, MARK)
+        if "PRIVATE KEY-----" in text:
+            text = private_keys(text)
+        for pattern, replacement in PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def tree(self, value: t.Any) -> t.Any:
+        """Return data as of JSON without secrets."""
+        if isinstance(value, dict):
+            return {
+                key: MARK if is_secret(str(key)) and hides(entry) else self.tree(entry) for key, entry in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.tree(entry) for entry in value]
+        return self.text(value) if isinstance(value, str) else value
+
+
+def hides(value: t.Any) -> bool:
+    """Tell whether there is something to hide in a value."""
+    return not isinstance(value, bool) and value not in (None, "", [], {})
+
+
+def parse_environment(text: str) -> dict[str, str]:
+    """Return the variables that lines of a shell set. Raises ValueError where a quote stays open."""
+    words = (word.partition("=") for word in shlex.split(text, comments=True))
+    return {name: value for name, equals, value in words if equals}
+
+
+def secrets_of(tree: t.Any) -> list[str]:
+    """Return the values of data as of JSON, or of an environment, that go by the name of a secret."""
+    if isinstance(tree, dict):
+        named = [value for key, value in tree.items() if is_secret(str(key)) and hides(value)]
+        nested = [value for key, value in tree.items() if not is_secret(str(key))]
+        return [text for value in named for text in texts(value)] + [s for value in nested for s in secrets_of(value)]
+    if isinstance(tree, (list, tuple)):
+        return [text for value in tree for text in secrets_of(value)]
+    return []
+
+
+def texts(value: t.Any) -> list[str]:
+    """Return all texts in a value."""
+    if isinstance(value, dict):
+        return [text for entry in value.values() for text in texts(entry)]
+    if isinstance(value, (list, tuple)):
+        return [text for entry in value for text in texts(entry)]
+    return [str(value)]

@@ -1,0 +1,234 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gathers what of a host goes into a support bundle, without secrets. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import base64
+import glob
+import io
+import json
+import os
+import tarfile
+import time
+import typing as t
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact, _release_io, _support, _vllm
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact_io import parsed, read_end, redactor
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible.module_utils.basic import AnsibleModule
+
+MIB = 1024**2
+JOURNAL_LINES = 20000
+# A command that hangs, as nvidia-smi may, must not make us hang.
+SECONDS = 30
+
+
+class Part:
+    """One host's part of a bundle. Nothing gets in without going through the redactor."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.params = module.params
+        self.limit = self.params["file_mib"] * MIB
+        self.left = self.params["total_mib"] * MIB
+        self.missing: list[str] = []
+        self.logs: dict[str, str] = {}
+        self.redactor = redactor(self.params["config"], self.params["state"], self.params["secrets"])
+
+    def __call__(self) -> dict[str, t.Any]:
+        """Return the archive, and what is missing in it."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as self.tar:
+            self.gather()
+            self.put("MISSING", _support.missing_text(self.missing))
+        return {"archive": base64.b64encode(buffer.getvalue()).decode(), "missing": self.missing}
+
+    def gather(self) -> None:
+        """Gather everything; the large part last, so that what is left out for its size is of that."""
+        for step in (self.configuration, self.services, self.release, self.system, self.kernel, self.ray, self.nccl):
+            try:
+                step()
+            except (OSError, ValueError) as error:
+                self.lack(step.__name__, repr(error))
+
+    # --- What is put in ----------------------------------------------------------------------------------------------
+
+    def add(self, name: str, text: str) -> None:
+        """Put a text in, without its secrets, where there is room."""
+        text = self.redactor.text(text)
+        if len(text) > self.left:
+            self.lack(name, f"this host's part would be larger than {self.params['total_mib']} MiB")
+        else:
+            self.left -= len(text)
+            self.put(name, text)
+
+    def put(self, name: str, text: str) -> None:
+        """Put a text in that is without secrets."""
+        data = text.encode(errors="replace")
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode, entry.mtime = len(data), 0o600, int(time.time())
+        self.tar.addfile(entry, io.BytesIO(data))
+
+    def lack(self, name: str, why: str) -> None:
+        """Say what is missing, and why."""
+        self.missing.append(f"{name}: {' '.join(self.redactor.text(why).split())[:400]}")
+
+    def log(self, name: str, text: str) -> None:
+        """Put a log in."""
+        self.logs[name] = text
+        self.add(name, text)
+
+    def text(self, name: str, path: str) -> str:
+        """Return the end of a file that is put in by this name; an empty text where it can't be read."""
+        try:
+            return read_end(path, self.limit)
+        except OSError as error:
+            self.lack(name, f"{path}: {error.strerror}")
+            return ""
+
+    def run(self, argv: Sequence[str], seconds: int = SECONDS, **how: t.Any) -> tuple[str, str]:
+        """Return what a command prints, and why it did not end well."""
+        # Also where only root has it in the PATH.
+        program = self.module.get_bin_path(argv[0])
+        if not program:
+            return "", f"{argv[0]} is not installed"
+        limited = ["timeout", "-k", "5", str(seconds), program, *argv[1:]]
+        rc, out, err = self.module.run_command(limited, errors="replace", **how)
+        last = ((err or out).strip().splitlines() or [""])[-1]
+        why = {0: "", 124: f"did not end within {seconds} s", 137: f"did not end within {seconds} s"}
+        return out, why.get(rc, f"{argv[0]} ended with {rc}: {last}")
+
+    # --- What there is -----------------------------------------------------------------------------------------------
+
+    def files(self) -> dict[str, str]:
+        """Return {name: path} of files of our configuration; keys and tokens are in files of none of these names."""
+        config, state, units = (glob.escape(self.params[name]) for name in ("config", "state", "units"))
+        services = [f"{units}/{glob.escape(name)}" for name in self.params["services"]]
+        patterns = {
+            "config": [f"{config}/*.{end}" for end in ("env", "sh", "yaml", "json", "conf")],
+            "config/vllm": [f"{config}/vllm/*.json"],
+            "started": [f"{state}/started/*"],
+            "units": [f"{service}.{end}" for service in services for end in ("service", "conf")],
+        }
+        return {
+            f"{folder}/{os.path.basename(path)}": path
+            for folder, listed in patterns.items()
+            for pattern in listed
+            for path in sorted(glob.glob(pattern))
+        }
+
+    def configuration(self) -> None:
+        """Put in units, environments, scripts and options, and what services were started with."""
+        found = self.files()
+        if not found:
+            self.lack("config", f"there is nothing in {self.params['config']}")
+        for name, path in found.items():
+            text = self.text(name, path)
+            tree = self.redactor.tree(parsed(path, text))
+            if tree is None:
+                self.add(name, text)
+            else:
+                self.add(name, _support.environment(tree) if path.endswith(".env") else json.dumps(tree, indent=2))
+
+    def services(self) -> None:
+        """Put in the logs of our services since the start before the last one."""
+        for name in self.params["services"]:
+            part = "serve" if "serve@" in name else "node"
+            if self.params["manager"] == "systemd":
+                self.journal(f"log/{part}.log", name, must=part == "node")
+                continue
+            paths = sorted(glob.glob(f"{glob.escape(self.params['state'])}/log/{part}*.log"))
+            for path in paths:
+                log = f"log/{os.path.basename(path)}"
+                starts = _vllm.starts(self.text(log, path).splitlines(), name)[-2:]
+                self.log(log, "".join(f"{line}\n" for start in starts for line in start))
+            if not paths and part == "node":
+                self.lack(f"log/{part}.log", f"there is none in {self.params['state']}/log")
+
+    def journal(self, name: str, service: str, must: bool) -> None:
+        """Put in what the journal has of a service. must: whether every host has some."""
+        unit = f"{service}.service"
+        argv = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", f"--lines={JOURNAL_LINES}"]
+        out, why = self.run([*argv, f"--unit={unit}"])
+        data = "".join(f"{line}\n" for line in _support.last_starts(out.splitlines(), unit)).encode()
+        left_out = max(0, len(data) - self.limit)
+        if data:
+            self.log(name, _support.whole_lines(data[left_out:], left_out))
+        elif why or must:
+            self.lack(name, why or f"the journal has nothing of {unit}")
+
+    def release(self) -> None:
+        """Put in the packages of the release, and what vLLM says of its environment."""
+        path = self.params["release"]
+        if not os.access(f"{path}/bin/vllm", os.X_OK):
+            self.lack("release.txt, collect-env.txt", f"there is no {path}/bin/vllm")
+            return
+        version, _why = self.run([f"{path}/bin/python", "--version"])
+        packages = _release_io.packages(path)
+        text = _support.release_text(os.path.realpath(path), version.replace("Python", "").strip(), packages)
+        self.add("release.txt", text)
+        self.collect_env(path)
+
+    def collect_env(self, path: str) -> None:
+        """Ask vLLM as the user of the services, in the environment of the node, without its secrets."""
+        user, seconds = self.params["user"], self.params["seconds"]
+        node = f"{self.params['config']}/node.env"
+        variables = parsed(node, read_end(node, self.limit) if os.access(node, os.R_OK) else "") or {}
+        environment = {name: value for name, value in variables.items() if not _redact.is_secret(name)}
+        argv = ["nice", "-n", "10", f"{path}/bin/python", "-c", _support.COLLECT_ENV]
+        if user:
+            # Inside, as what it ends is the whole group of processes.
+            argv = ["runuser", "-u", user, "--", "timeout", "-k", "5", str(seconds), *argv]
+        out, why = self.run(argv, seconds + 10, environ_update=environment, cwd="/")
+        if out:
+            self.add("collect-env.txt", out)
+        if why:
+            self.lack("collect-env.txt", why)
+
+    def system(self) -> None:
+        """Put in what commands print, also where they fail in the end."""
+        for name, argv in _support.COMMANDS.items():
+            out, why = self.run(argv)
+            if out:
+                self.add(f"{name}.txt", out)
+            if why:
+                self.lack(f"{name}.txt", why)
+
+    def kernel(self) -> None:
+        """Put in what the kernel says of GPUs and of memory that ran out."""
+        out, why = self.run(["dmesg", "--ctime"])
+        if why:
+            out, _why = self.run(["journalctl", "--no-pager", "--quiet", "--dmesg", f"--lines={JOURNAL_LINES}"])
+        if out:
+            self.add("system/kernel.txt", _support.kernel_lines(out) or "nothing of GPUs, memory or links\n")
+        else:
+            self.lack("system/kernel.txt", why or "the kernel's log is empty")
+
+    def ray(self) -> None:
+        """Put in the logs of Ray's newest session."""
+        root = f"{self.params['state']}/ray"
+        sessions = sorted(glob.glob(f"{glob.escape(root)}/session_2*"))
+        if not sessions:
+            self.lack("ray", f"there is no session in {root}")
+            return
+        logs = f"{sessions[-1]}/logs"
+        found = [
+            os.path.relpath(os.path.join(folder, name), logs)
+            for folder, _folders, names in os.walk(logs)
+            for name in names
+        ]
+        for name in sorted(found, key=_support.ray_order):
+            path = os.path.join(logs, name)
+            # Most of some hundred logs are empty.
+            if os.path.isfile(path) and not os.path.islink(path) and os.path.getsize(path):
+                log = f"ray/{os.path.basename(sessions[-1])}/{name}"
+                self.log(log, self.text(log, path))
+
+    def nccl(self) -> None:
+        """Put in what the logs tell of NCCL's transports."""
+        self.add("nccl.txt", _support.nccl_lines(self.logs) or "no log here tells of NCCL's transports\n")
