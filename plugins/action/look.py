@@ -16,8 +16,11 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def model_query(settings: Mapping[str, t.Any], place: Paths, downloads: bool) -> dict[str, t.Any]:
-    """Return what host_info is to find out about the model. downloads: whether the host asks the hub."""
+def model_query(settings: Mapping[str, t.Any], place: Paths, downloads: bool, verify: bool) -> dict[str, t.Any]:
+    """Return what host_info is to find out about the model.
+
+    downloads: whether the host asks the hub. verify: whether it may hash every file.
+    """
     source = settings["vllm_ray_model_source"]
     return {
         "model": settings["vllm_ray_model"],
@@ -27,8 +30,13 @@ def model_query(settings: Mapping[str, t.Any], place: Paths, downloads: bool) ->
         "root": place.models,
         "record_directory": place.manifests,
         "fetch": downloads,
+        "user": settings["vllm_ray_user"] if settings["vllm_ray_scope"] == "system" else "",
+        "verify": verify and settings["vllm_ray_model_verify"] == "full",
         **({"token": settings.get("vllm_ray_hf_token")} if downloads else {}),
     }
+
+
+ARGUMENTS = {"host": {"type": "str"}, "may_verify": {"type": "bool", "default": False}}
 
 
 class ActionModule(ActionBase):
@@ -39,7 +47,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         variables = task_vars or {}
-        _validated, options = self.validate_argument_spec({"host": {"type": "str"}})
+        _validated, options = self.validate_argument_spec(ARGUMENTS)
         host = options["host"] or variables["inventory_hostname"]
         settings = _settings.check(host, variables["hostvars"][host]).values
         place = paths(settings)
@@ -54,11 +62,13 @@ class ActionModule(ActionBase):
             "manager": "systemd" if settings["vllm_ray_scope"] == "system" else "supervisor",
             "supervisor_directory": place.config,
             "supervisor_bin": f"{place.config}/current/bin",
-            "paths": [place.root, place.models, *([wish] if wish.startswith("/") else [])],
+            "paths": [place.root, place.state, place.models, *([wish] if wish.startswith("/") else [])],
             "ray_directory": place.ray,
             "record": f"{place.config}/record.json",
             "release": f"{place.config}/current",
-            "model": model_query(settings, place, "head" in hosts.get(host, ())) if wish else None,
+            "model": model_query(settings, place, "head" in hosts.get(host, ()), options["may_verify"])
+            if wish
+            else None,
             # What the engine was started with, whatever its options on the disk are by now.
             "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",

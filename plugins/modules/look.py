@@ -23,6 +23,12 @@ options:
       - Name of the host whose variables are meant. Default is the host of the task.
       - Needed where the task is delegated.
     type: str
+  may_verify:
+    description:
+      - Whether every file of the model is hashed where C(vllm_ray_model_verify) is V(full). What runs the role model
+        after it need not, as that hashes them, too.
+    type: bool
+    default: false
 seealso:
   - module: vllm_ray.cluster.host_info
   - module: vllm_ray.cluster.plan
