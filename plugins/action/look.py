@@ -16,11 +16,18 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-ARGUMENTS = {"host": {"type": "str"}, "details": {"type": "bool", "default": False}}
+ARGUMENTS = {
+    "host": {"type": "str"},
+    "details": {"type": "bool", "default": False},
+    "may_verify": {"type": "bool", "default": False},
+}
 
 
-def model_query(settings: Mapping[str, t.Any], place: Paths, downloads: bool) -> dict[str, t.Any]:
-    """Return what host_info is to find out about the model. downloads: whether the host asks the hub."""
+def model_query(settings: Mapping[str, t.Any], place: Paths, downloads: bool, verify: bool) -> dict[str, t.Any]:
+    """Return what host_info is to find out about the model.
+
+    downloads: whether the host asks the hub. verify: whether it may hash every file.
+    """
     source = settings["vllm_ray_model_source"]
     return {
         "model": settings["vllm_ray_model"],
@@ -30,6 +37,8 @@ def model_query(settings: Mapping[str, t.Any], place: Paths, downloads: bool) ->
         "root": place.models,
         "record_directory": place.manifests,
         "fetch": downloads,
+        "user": settings["vllm_ray_user"] if settings["vllm_ray_scope"] == "system" else "",
+        "verify": verify and settings["vllm_ray_model_verify"] == "full",
         **({"token": settings.get("vllm_ray_hf_token")} if downloads else {}),
     }
 
@@ -71,11 +80,11 @@ class ActionModule(ActionBase):
             "manager": "systemd" if settings["vllm_ray_scope"] == "system" else "supervisor",
             "supervisor_directory": place.config,
             "supervisor_bin": f"{place.config}/current/bin",
-            "paths": [place.root, place.models, *([wish] if wish.startswith("/") else [])],
+            "paths": [place.root, place.state, place.models, *([wish] if wish.startswith("/") else [])],
             "ray_directory": place.ray,
             "record": f"{place.config}/record.json",
             "release": f"{place.config}/current",
-            "model": model_query(settings, place, is_head) if wish else None,
+            "model": model_query(settings, place, is_head, options["may_verify"]) if wish else None,
             # What the engine was started with, whatever its options on the disk are by now.
             "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",

@@ -20,6 +20,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _gpu_io,
     _listeners,
     _model_config_io,
+    _model_files_io,
     _nic_io,
     _port_io,
     _system,
@@ -58,7 +59,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
             **usage(module, table, own, address),
         },
         "engine": engine(module),
-        "model": _model_config_io.look(params["model"]) if params["model"] else None,
+        "model": model(params["model"]) if params["model"] else None,
     }
 
 
@@ -104,12 +105,21 @@ def stale_sockets(ray_directory: str | None) -> list[str]:
 
 
 def disk(path: str) -> dict[str, t.Any]:
-    """Return size and free bytes of the filesystem that holds a path or would hold it; filesystem tells them apart."""
+    """Return size and free bytes of the filesystem that holds a path or would hold it, and whether it is read-only.
+
+    filesystem tells filesystems apart.
+    """
     existing = os.path.abspath(path)
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
     use = shutil.disk_usage(existing)
-    return {"path": path, "size": use.total, "free": use.free, "filesystem": os.stat(existing).st_dev}
+    return {
+        "path": path,
+        "size": use.total,
+        "free": use.free,
+        "filesystem": os.stat(existing).st_dev,
+        "read_only": bool(os.statvfs(existing).f_flag & os.ST_RDONLY),
+    }
 
 
 def shared_memory() -> dict[str, int]:
@@ -161,6 +171,13 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         "record": json.loads(record) if record else None,
         "release": release(module.params["release"]),
     }
+
+
+def model(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a host has of the model, and the state of its files where it has one."""
+    found = _model_config_io.look(params)
+    place = found["directory"]
+    return {**found, "files": _model_files_io.look(place, params) if place else None}
 
 
 def release(link: str | None) -> str:

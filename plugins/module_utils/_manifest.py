@@ -153,6 +153,15 @@ def merge(states: Mapping[str, State], record: Record, hashes: Mapping[str, str]
     }
 
 
+def touched(states: Mapping[str, State], record: Record, hashes: Mapping[str, str]) -> list[str]:
+    """Return the files of a record that were touched since it was made; with hashes, those whose content is another."""
+    return sorted(
+        name
+        for name, hashed in record.files.items()
+        if name in states and (hashes[name] != hashed.sha256 if name in hashes else states[name] != hashed.state)
+    )
+
+
 def parse_entries(files: Iterable[Mapping[str, t.Any]]) -> list[Entry]:
     """Return a manifest that came as data."""
     return [Entry(str(one["path"]), int(one["size"]), str(one["sha256"])) for one in files]

@@ -69,7 +69,9 @@ def scan(path: str) -> dict[str, _manifest.State] | None:
     try:
         while pending:
             folder, above = pending.pop()
-            for entry in os.scandir(os.path.join(path, folder)):
+            with os.scandir(os.path.join(path, folder)) as inside:
+                listed = list(inside)
+            for entry in listed:
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 if not _manifest.is_part(entry.name):
                     continue

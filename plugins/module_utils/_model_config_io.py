@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import replace
 from urllib.error import HTTPError, URLError
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _model_config, _safetensors
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _model_config, _safetensors, _safetensors_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, read_text, unusable
 
 if t.TYPE_CHECKING:
@@ -127,7 +127,7 @@ def read_directory(path: str) -> Source:
         parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
         tensors: dict[str, _safetensors.Tensor] = {}
         for name in weight_files(path, parsed):
-            tensors.update(read_tensors(os.path.join(path, name)))
+            tensors.update(_safetensors_io.read_header(os.path.join(path, name)).tensors)
     except OSError as error:
         raise unusable(f"{error.filename or path}: {error.strerror}", "a file that can be read", COPY) from error
     except ValueError as error:
@@ -156,22 +156,6 @@ def weight_files(path: str, index: _safetensors.Index) -> list[str]:
         return sorted(wanted)
     own = {name for name in there if not name.startswith("consolidated")}
     return sorted(own or there)
-
-
-def read_tensors(place: str) -> dict[str, _safetensors.Tensor]:
-    """Return the tensors of a safetensors file, of which only the header is read. Raises ValueError."""
-    name = os.path.basename(place)
-    with open(place, "rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        try:
-            length = _safetensors.header_length(stream.read(_safetensors.LENGTH_BYTES))
-            header = _safetensors.parse_header(stream.read(length))
-        except ValueError as error:
-            raise ValueError(f"{name} can't be read: {error}") from error
-    wanted = _safetensors.LENGTH_BYTES + length + header.data_bytes
-    if size != wanted:
-        raise ValueError(f"{name} has {size} bytes instead of the {wanted} that its header tells")
-    return header.tensors
 
 
 def fetch(wish: _hub.Wish, token: str) -> Source:

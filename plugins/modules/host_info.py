@@ -97,6 +97,14 @@ options:
         description: Whether to ask the hub where the host does not have the model.
         type: bool
         default: false
+      user:
+        description: Account that must be able to read it. Default is that nobody is meant.
+        type: str
+        default: ''
+      verify:
+        description: Whether to hash every file. It takes about a second for each GiB.
+        type: bool
+        default: false
   engine_config:
     description: File with the options of C(vllm serve), where an engine may serve on this host.
     type: path
@@ -210,11 +218,12 @@ host:
       returned: always
       type: dict
     disks:
-      description: Size and free bytes for each of O(paths). Paths of the same filesystem have the same number.
+      description: Size and free bytes for each of O(paths), and whether nothing can be written there. Paths of the
+        same filesystem have the same number.
       returned: always
       type: list
       elements: dict
-      sample: [{"path": "/opt/vllm-ray", "size": 1000, "free": 500, "filesystem": 66306}]
+      sample: [{"path": "/opt/vllm-ray", "size": 1000, "free": 500, "filesystem": 66306, "read_only": false}]
     present:
       description: Which of O(paths) are there.
       returned: always
@@ -274,6 +283,48 @@ model:
       description: What is wrong with it.
       returned: always
       type: dict
+    files:
+      description: The state of its files. V(none) where the host has none.
+      returned: always
+      type: dict
+      contains:
+        path:
+          description: The directory.
+          returned: always
+          type: str
+        made:
+          description: Whether this collection made it.
+          returned: always
+          type: bool
+        bytes:
+          description: Size of each file.
+          returned: always
+          type: dict
+          sample: {"config.json": 652}
+        hashes:
+          description: SHA-256 of each file, with O(model.verify) only.
+          returned: always
+          type: dict
+        missing:
+          description: Files that the index of the weights or the record names, and that are not there.
+          returned: always
+          type: list
+          elements: str
+        broken:
+          description: Why weights are not whole, by their own headers.
+          returned: always
+          type: dict
+          sample: {"model.safetensors": "model.safetensors has 100 bytes instead of the 200 that its header tells"}
+        touched:
+          description: Files that were touched since they were hashed; with O(model.verify), whose content is another.
+          returned: always
+          type: list
+          elements: str
+        problems:
+          description: Why it can't be read, each with check, severity, found, wanted and fix.
+          returned: always
+          type: list
+          elements: dict
 usage:
   description: What runs on the host.
   returned: always
@@ -382,6 +433,8 @@ ARGUMENTS = {
             "root": {"type": "path", "default": "/var/lib/vllm-ray/models"},
             "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
             "fetch": {"type": "bool", "default": False},
+            "user": {"type": "str", "default": ""},
+            "verify": {"type": "bool", "default": False},
         },
     },
     "engine_config": {"type": "path"},

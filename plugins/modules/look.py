@@ -27,6 +27,12 @@ options:
     description: Whether to read more, as M(vllm_ray.cluster.host_info) with its option C(details).
     type: bool
     default: false
+  may_verify:
+    description:
+      - Whether every file of the model is hashed where C(vllm_ray_model_verify) is V(full). What runs the role model
+        after it need not, as that hashes them, too.
+    type: bool
+    default: false
 seealso:
   - module: vllm_ray.cluster.host_info
   - module: vllm_ray.cluster.plan

@@ -323,20 +323,27 @@ def check_shared_memory(host: Host) -> list[Problem]:
 
 
 def check_disks(host: Host, needs: Mapping[str, int]) -> list[Problem]:
-    """Check that each filesystem has room. needs: {path: bytes} for paths that were looked at."""
+    """Check that each filesystem that is written to can be, and has room. needs: {path: bytes} to be written there."""
     filesystems: dict[int, list[dict[str, t.Any]]] = {}
     for disk in look_of(host)["host"]["disks"]:
-        filesystems.setdefault(disk["filesystem"], []).append(disk)
+        # A model of the user's own is only read: a share of it may well be full or read-only.
+        if disk["path"] != host.settings["vllm_ray_model"]:
+            filesystems.setdefault(disk["filesystem"], []).append(disk)
+    elsewhere = "choose another filesystem by vllm_ray_root, vllm_ray_state_root or vllm_ray_model_root"
     problems = []
     for disks in filesystems.values():
+        paths = ", ".join(disk["path"] for disk in disks)
         free = min(disk["free"] for disk in disks)
         need = sum(needs.get(disk["path"], 0) for disk in disks) + DISK_MINIMUM
-        if free < need:
-            paths = ", ".join(disk["path"] for disk in disks)
-            variables = "vllm_ray_root, vllm_ray_state_root or vllm_ray_model_root"
-            fix = f"free some, or choose another filesystem by {variables}"
+        if disks[0]["read_only"]:
+            found = f"the filesystem of {paths} is mounted read-only"
+            fix = f"mount -o remount,rw (where it was an error of the disk, `dmesg` says so), or {elsewhere}"
+            problems.append(Problem(host.name, "disk", "error", found, "one that can be written", fix))
+        elif free < need:
             found = f"{gib(free)} free for {paths}"
-            problems.append(Problem(host.name, "disk", "error", found, f"at least {gib(need)}", fix))
+            problems.append(
+                Problem(host.name, "disk", "error", found, f"at least {gib(need)}", f"free some, or {elsewhere}")
+            )
     return problems
 
 

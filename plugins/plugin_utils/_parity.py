@@ -11,7 +11,7 @@ from collections import Counter
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     # {row: {host: value}}; a host without a value is not compared in that row.
     Matrix = Mapping[str, Mapping[str, str]]
@@ -48,13 +48,17 @@ def odd(values: Mapping[str, str]) -> dict[str, str]:
     return {host: value for host, value in values.items() if value != usual}
 
 
-def problems(matrix: Matrix) -> list[Problem]:
-    """Return a problem for each odd host in each row that must agree."""
+def problems(matrix: Matrix, told: Collection[tuple[str, str]] = ()) -> list[Problem]:
+    """Return a problem for each odd host in each row that must agree.
+
+    told: (host, check) of what is known already: a check of a row's name has said more than that a host is odd.
+    """
     return [
         Problem(host, "parity", MUST_AGREE[row][0], f"{row} {value}", f"{majority(values)} as most", MUST_AGREE[row][1])
         for row, values in matrix.items()
         if row in MUST_AGREE
         for host, value in odd(values).items()
+        if (host, row) not in told
     ]
 
 

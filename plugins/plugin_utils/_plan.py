@@ -28,6 +28,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     serve_state,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host_checks import check_state, check_states
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._model_checks import check_models
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
@@ -168,7 +169,9 @@ def make_plan(
         if host.name in addresses and not (may_be_absent(host) and not (old and host.name in old.gpus))
     }
     model, model_problems = model_plan(head, hosts, on_controller)
-    problems += model_problems
+    copies = check_models(hosts, model)
+    told = {problem.host for problem in copies if problem.severity == "error"}
+    problems += [*(problem for problem in model_problems if problem.host not in told), *copies]
     plan: dict[str, t.Any] = {"cluster": head.settings["vllm_ray_cluster"], "head": head.name, "accelerator": kind}
     engine = Engine(None)
     if serve_host in offer:

@@ -51,6 +51,8 @@ STAGES = {
     "network": ("reachability", "link", "bandwidth"),
     "release": ("release", "collective"),
 }
+# Checks of a look that the test between hosts makes again, and better.
+RETESTED = ("mtu", "route")
 
 
 @dataclass(frozen=True)
@@ -85,17 +87,18 @@ def gather(
     there = {name: look for name, look in looks.items() if look}
     ready = {name: release for name, release in releases.items() if release and release.get("versions")}
     matrix = _parity.matrix(there, ready)
-    problems = [
-        *ssh.get("problems", []),
-        # The first contact tells more about a host that does not answer.
-        *(p for p in plan["problems"] if not (p["check"] == "reach" and p["host"] in unreached)),
-        *(problem.as_dict() for problem in _parity.problems(matrix)),
-    ]
     tested = {name: networks.get(name) for name in there}
     asked = len(there) > 1 and any(tested.values())
-    if asked:
-        managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
-        problems += [problem.as_dict() for problem in _network_checks.network_problems(tested, managed)]
+    managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
+    between = [p.as_dict() for p in _network_checks.network_problems(tested, managed)] if asked else []
+    # Each fault is told once, by who knows most of it: of a host that does not answer the first contact, of packets
+    # and routes the test between hosts.
+    better = {(host, "reach") for host in unreached}
+    better |= {(name, check) for check in RETESTED for name, answer in tested.items() if asked and answer}
+    looked = [p for p in plan["problems"] if (p["host"], p["check"]) not in better]
+    problems = [*ssh.get("problems", []), *looked, *between]
+    told = {(problem["host"], problem["check"]) for problem in problems}
+    problems += [problem.as_dict() for problem in _parity.problems(matrix, told)]
     off = settings.get("vllm_ray_checks_off") or []
     states = dict.fromkeys(STAGES["network"], "done" if asked else "not yet, it needs two hosts that answer")
     states["release"] = "done" if ready else "not yet, there is no release"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PACKAGES = (
     *("systemd", "systemd-sysv", "libpam-systemd", "dbus", "openssh-server", "sudo", "procps", "kmod"),
     *("ufw", "iptables", "nftables", "iproute2", "iputils-ping", "netcat-openbsd", "iperf3", "curl", "rsync"),
-    *("ca-certificates", "gnupg", "python3", "python3-venv", "python3-apt", "libnuma1"),
+    *("ca-certificates", "gnupg", "python3", "python3-venv", "python3-apt", "libnuma1", "libfaketime"),
 )
 LEAVE_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 MASKED = (

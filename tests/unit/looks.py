@@ -18,7 +18,7 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
     """Return the look at a host, with changes by PART_KEY."""
     nic, address = f"eno{number}", f"192.0.2.1{number}"
     gpu = _gpu.with_owners(_gpu.parse_gpus(CAPTURED.read_text(encoding="utf-8")), {}, ())[0]
-    disk = {"size": 1000 * GIB, "free": 500 * GIB, "filesystem": 1}
+    disk = {"size": 1000 * GIB, "free": 500 * GIB, "filesystem": 1, "read_only": False}
     result: dict[str, Any] = {
         "host": {
             "hostname": f"gpu0{number}",

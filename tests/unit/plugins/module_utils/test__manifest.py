@@ -234,3 +234,12 @@ def test_many_names_are_cut() -> None:
 )
 def test_sizes(size: int, text: str) -> None:
     assert _manifest.gib(size) == text
+
+
+def test_what_was_touched_since_it_was_hashed() -> None:
+    old, new = _manifest.State(1, 1, 1, 1), _manifest.State(1, 2, 2, 1)
+    record = _manifest.Record("/m", files={"a": _manifest.Hashed(old, "x"), "gone": _manifest.Hashed(old, "z")})
+    assert _manifest.touched({"a": old, "unknown": new}, record, {}) == []
+    assert _manifest.touched({"a": new}, record, {}) == ["a"]
+    assert _manifest.touched({"a": new}, record, {"a": "x"}) == []
+    assert _manifest.touched({"a": old}, record, {"a": "y"}) == ["a"]

@@ -46,8 +46,14 @@ def healthy(fixtures: Path) -> dict[str, Any]:
             "memlock": {"services": None, "login": 8388608},
             "shared_memory": {"size": 1024 * GIB, "free": 1024 * GIB},
             "disks": [
-                {"path": "/opt/vllm-ray", "size": 1000 * GIB, "free": 500 * GIB, "filesystem": 1},
-                {"path": "/var/lib/vllm-ray/models", "size": 1000 * GIB, "free": 500 * GIB, "filesystem": 1},
+                {"path": "/opt/vllm-ray", "size": 1000 * GIB, "free": 500 * GIB, "filesystem": 1, "read_only": False},
+                {
+                    "path": "/var/lib/vllm-ray/models",
+                    "size": 1000 * GIB,
+                    "free": 500 * GIB,
+                    "filesystem": 1,
+                    "read_only": False,
+                },
             ],
             "gpus": _gpu.with_owners(gpus, {}, ()),
             "gpu_error": "",
@@ -389,6 +395,15 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             id="disk-full",
         ),
         pytest.param(
+            [("host.disks.1.read_only", True), ("host.disks.1.filesystem", 2)],
+            {},
+            "disk",
+            "error",
+            "the filesystem of /var/lib/vllm-ray/models is mounted read-only",
+            "mount -o remount,rw",
+            id="disk-read-only",
+        ),
+        pytest.param(
             [("usage.strays", [{"pid": 900, "process": "ray::RayWorkerP", "user": "ann", "unit": ""}])],
             {},
             "leftovers",
@@ -486,6 +501,12 @@ def test_a_fault_alone(
 )
 def test_what_is_no_problem(healthy: dict[str, Any], changes: list[tuple[str, Any]], given: dict[str, Any]) -> None:
     assert problems(changed(healthy, *changes), **given) == []
+
+
+def test_a_full_share_of_models_is_no_problem(healthy: dict[str, Any]) -> None:
+    share = {"path": "/srv/demo", "size": GIB, "free": 0, "filesystem": 3, "read_only": True}
+    healthy["host"]["disks"].append(share)
+    assert problems(healthy) == []
 
 
 def test_what_will_be_written_counts_once_per_filesystem(healthy: dict[str, Any]) -> None:

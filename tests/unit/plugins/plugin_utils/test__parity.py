@@ -39,6 +39,10 @@ def test_only_rows_that_must_agree_make_problems() -> None:
     ]
 
 
+def test_what_another_check_told_is_not_said_again() -> None:
+    assert [p.host for p in _parity.problems(MATRIX, {("gpu02", "driver"), ("gpu03", "driver")})] == ["gpu03"]
+
+
 def test_the_table_marks_the_odd_ones() -> None:
     matrix = {"driver": MATRIX["driver"], "nccl": {"gpu01": "2.27"}}
     assert _parity.lines(matrix, HOSTS, 80) == [

@@ -73,6 +73,19 @@ def test_what_the_hosts_found_between_them(fixtures: Path) -> None:
     assert "PREFLIGHT: " in _preflight.screen(found, 120)
 
 
+def test_a_fault_that_several_checks_see_is_told_once(fixtures: Path) -> None:
+    answers = json.loads((fixtures / "network" / "mtu.json").read_text(encoding="utf-8"))
+    looks = {name: look(number) for number, name in enumerate(answers, 1)}
+    for name, answer in answers.items():
+        looks[name]["network"]["cluster_nic"]["mtu"] = answer["mtu"]
+    odd = next(p["host"] for p in gather(looks, networks=answers).problems if p["check"] == "mtu")
+    seen = {**REACH, "host": odd, "check": "mtu", "found": "as the look has it"}
+    found = gather(looks, networks=answers, plan=[seen]).problems
+    assert [(p["host"], p["found"]) for p in found] == [(odd, "MTU 1400 on eth1")]
+    # Without a test of the network, what the look has is all there is.
+    assert seen in gather(looks, plan=[seen]).problems
+
+
 def test_answers_of_tasks_that_came_to_nothing_are_none() -> None:
     assert _preflight.answer([None, {"failed": True}]) is None
     assert _preflight.answer([{"skipped": True}, {"peers": {}}]) == {"peers": {}}

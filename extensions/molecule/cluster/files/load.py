@@ -1,0 +1,43 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask an engine one question after the other, until a file is there or $LOAD_SECONDS (5) are over.
+
+load.py URL KEY-FILE ANSWERS STOP-FILE prints {right, wrong, median_s, max_s}: how many answers were right to the
+letter, what came in place of the others, and the seconds from question to answer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import statistics
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+url, key_file, answers_file, stop = sys.argv[1:]
+key = Path(key_file).read_text(encoding="utf-8").strip()
+headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+end = time.monotonic() + float(os.environ.get("LOAD_SECONDS", "5"))
+wrong: list[str] = []
+seconds: list[float] = []
+for known in itertools.cycle(json.loads(Path(answers_file).read_text(encoding="utf-8"))):
+    if time.monotonic() > end or Path(stop).exists():
+        break
+    messages = [{"role": "user", "content": known["question"]}]
+    body = {"model": "demo", "messages": messages, "max_tokens": 32, "temperature": 0}
+    request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
+    began = time.monotonic()
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            said = json.load(answer)["choices"][0]["message"]["content"]
+    except (OSError, ValueError) as error:
+        said = repr(error)
+    seconds.append(time.monotonic() - began)
+    if said != known["answer"]:
+        wrong.append(said)
+told = {"median_s": round(statistics.median(seconds), 2), "max_s": round(max(seconds), 2)}
+print(json.dumps({"right": len(seconds) - len(wrong), "wrong": wrong, **told}))

@@ -1,0 +1,55 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host has of models, as far as a look may tell. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest, _manifest_io, _safetensors_io
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def look(path: str, params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a look tells of a model's directory; documented as RV(model.files) of host_info.
+
+    params: record_directory; user: who must be able to read it, empty where nobody is meant; verify: whether to hash
+    every file.
+    """
+    path = os.path.normpath(path)
+    record = _manifest_io.read_record(params["record_directory"], path)
+    result: dict[str, t.Any] = {
+        "path": path, "made": record.made, "bytes": {}, "hashes": {}, "missing": [], "broken": {}, "touched": [],
+        "problems": [],
+    }  # fmt: skip
+    try:
+        states = _manifest_io.scan(path) or {}
+        hashes = _manifest_io.hash_files(path, sorted(states)) if params["verify"] else {}
+        if params["user"]:
+            result["problems"] = _manifest_io.closed_problems(path, states, _manifest_io.reader_of(params["user"]))
+    except _manifest_io.Unusable as error:
+        return {**result, "problems": [error.problem]}
+    wanted = _manifest.missing_files(states, [_manifest.FIRST_FILE], _manifest_io.indexes(path, states))
+    return {
+        **result,
+        "bytes": {name: state.size for name, state in states.items()},
+        "hashes": hashes,
+        "missing": sorted({*wanted, *(record.files.keys() - states.keys())}),
+        "broken": broken(path, states),
+        "touched": _manifest.touched(states, record, hashes),
+    }
+
+
+def broken(path: str, names: Iterable[str]) -> dict[str, str]:
+    """Return why weights are not whole, by their own headers: {name: why}."""
+    result = {}
+    for name in sorted(name for name in names if name.endswith(".safetensors")):
+        try:
+            _safetensors_io.read_header(os.path.join(path, name))
+        except (OSError, ValueError) as error:
+            result[name] = str(error)
+    return result
