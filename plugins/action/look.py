@@ -38,6 +38,7 @@ class ActionModule(ActionBase):
             "paths": [place.root, place.models, *([model] if model.startswith("/") else [])],
             "ray_directory": place.ray,
             "record": f"{place.config}/record.json",
+            "worked": f"{place.config}/worked.json",
             # What the engine was started with, whatever its options on the disk are by now.
             "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",

@@ -58,6 +58,9 @@ options:
   record:
     description: File with the record of the last run.
     type: path
+  worked:
+    description: File with the rows of the parity matrix of the last good run.
+    type: path
   engine_config:
     description: File with the options of C(vllm serve), where an engine may serve on this host.
     type: path
@@ -157,6 +160,10 @@ host:
       description: The record of the last run.
       returned: always
       type: dict
+    worked:
+      description: Values by row and host of the last good run. Will be V(none) where there was none.
+      returned: always
+      type: dict
     gpus:
       description: GPUs.
       returned: always
@@ -241,6 +248,7 @@ ARGUMENTS = {
     "paths": {"type": "list", "elements": "path", "default": []},
     "ray_directory": {"type": "path"},
     "record": {"type": "path"},
+    "worked": {"type": "path"},
     "engine_config": {"type": "path"},
     "engine_key_file": {"type": "path", "no_log": False},
 }
