@@ -9,7 +9,7 @@ import ipaddress
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
     check_addresses,
@@ -242,13 +242,15 @@ def may_be_absent(host: Host) -> bool:
     return host.look is None and not host.limited and bool(host.settings["vllm_ray_absent_ok"])
 
 
-def play_groups(host: Host, serves: bool) -> list[str]:
-    """Return the groups by which plays find a host."""
+def play_groups(host: Host, serves: bool, unchecked: bool) -> list[str]:
+    """Return the groups by which plays find a host. unchecked: whether what is between hosts is to be checked."""
     groups = ["vllm_ray_planned"]
     if serves:
         groups.append("vllm_ray_serving")
     elif serve_state(host) != "inactive":
         groups.append("vllm_ray_retired")
+    if unchecked:
+        groups.append("vllm_ray_unchecked")
     return groups
 
 
@@ -279,6 +281,7 @@ def complete(
         for name, address in addresses.items()
     }
     layout = {"tp": engine.layout.tp, "pp": engine.layout.pp, "gpus": engine.layout.gpus}
+    news = _stages.news(record.get("hosts", {}), addresses, sum(engine.layout.gpus.values()), serving)
     endpoint = {
         "host": api_host,
         "port": port,
@@ -288,6 +291,7 @@ def complete(
     return {
         "serve_host": serve_host,
         "serving": serving,
+        "news": news,
         "hosts": parts,
         "engine": {
             **layout,
@@ -309,7 +313,7 @@ def complete(
         "release": {"builder": head.settings.get("vllm_ray_release_builder") or head.name},
         "model": dict(model),
         "members": [
-            {"name": name, "groups": play_groups(by_name[name], name == serve_host)}
+            {"name": name, "groups": play_groups(by_name[name], name == serve_host, bool(news))}
             for name, part in parts.items()
             if part["reached"]
         ],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _network_checks, _parity, _report
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _report, _stages
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ STAGES = {
             "ray",
             "leftovers",
         ),
-        *("driver", "gpu", "gpu_memory", "shared_memory", "disk", "model", "layout", "parity"),
+        *("driver", "gpu", "gpu_memory", "shared_memory", "disk", "model", "layout", "parity", "changes"),
     ),
     "network": ("reachability", "link", "bandwidth"),
     "release": ("release", "collective"),
@@ -55,11 +55,12 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Found:
-    """Problems, checks, the parity matrix, and lines that show the matrices."""
+    """Problems, checks, the parity matrix, what changed in it since the last good run, and lines that show it all."""
 
     problems: list[Mapping[str, str]]
     checks: list[_report.Check]
     parity: Mapping[str, Mapping[str, str]]
+    changes: list[str]
     lines: list[str]
 
 
@@ -76,30 +77,32 @@ def gather(
     looks: Answers,
     networks: Answers,
     releases: Answers,
+    collective: _stages.Stage,
     settings: Mapping[str, t.Any],
 ) -> Found:
     """Put together what was found. ssh, plan: results of ssh_info and plan; the others by host, None where a host gave
-    no answer; settings: of the cluster.
+    no answer; collective: as it was judged; settings: of the cluster.
     """
     unreached = {problem["host"] for problem in ssh.get("problems", [])}
     there = {name: look for name, look in looks.items() if look}
     ready = {name: release for name, release in releases.items() if release and release.get("versions")}
-    matrix = _parity.matrix(there, ready)
+    matrix, worked = _parity.matrix(there, ready), plan.get("worked") or {}
+    changes = _parity.since(worked, matrix, names, list(there)) if worked else []
+    managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
+    network = _stages.network({name: networks.get(name) for name in there}, managed)
     problems = [
         *ssh.get("problems", []),
         # The first contact tells more about a host that does not answer.
         *(p for p in plan["problems"] if not (p["check"] == "reach" and p["host"] in unreached)),
-        *(problem.as_dict() for problem in _parity.problems(matrix)),
+        *(problem.as_dict() for problem in (*_parity.problems(matrix), *_parity.changed(changes))),
+        *network.problems,
+        *collective.problems,
     ]
-    tested = {name: networks.get(name) for name in there}
-    asked = len(there) > 1 and any(tested.values())
-    if asked:
-        managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
-        problems += [problem.as_dict() for problem in _network_checks.network_problems(tested, managed)]
     off = settings.get("vllm_ray_checks_off") or []
-    states = dict.fromkeys(STAGES["network"], "done" if asked else "not yet, it needs two hosts that answer")
+    states = dict.fromkeys(STAGES["network"], network.state)
     states["release"] = "done" if ready else "not yet, there is no release"
-    states["collective"] = "not a part of preflight.yml yet"
+    states["collective"] = collective.state
+    states["changes"] = "done" if worked else "not yet, no run has ended well"
     checks = [
         _report.Check(name, stage, "off" if name in off else states.get(name, "done"))
         for stage, listed in STAGES.items()
@@ -107,9 +110,11 @@ def gather(
     ]
     shown = [name for name in names if name in there]
     lines = ["", "Hosts, * marks the odd ones:", *_parity.lines(matrix, shown, _report.WIDTH)]
-    if asked:
-        lines += ["", *_network_checks.matrix_lines(tested)]
-    return Found(_report.without(problems, off), checks, matrix, lines)
+    if worked:
+        lines += ["", "Since the last good run:", *(f"  {line}" for line in changes or ["nothing of this changed"])]
+    for part in (network.lines, collective.lines):
+        lines += ["", *part] if part else []
+    return Found(_report.without(problems, off), checks, matrix, changes, lines)
 
 
 def screen(found: Found, width: int) -> str:

@@ -46,6 +46,8 @@ def render(plan: Mapping[str, t.Any]) -> str:
         lines += [f"  {note}" for note in engine["notes"]]
         if plan["serving"]:
             lines.append("  The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true.")
+            if plan.get("news") == "":
+                lines.append("  No host is new, so the network and the GPUs are not checked again.")
     lines += problem_lines(plan["problems"])
     return "\n".join(lines)
 
