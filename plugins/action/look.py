@@ -8,8 +8,27 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _settings
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import paths
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import Paths, paths
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def model_query(settings: Mapping[str, t.Any], place: Paths, downloads: bool) -> dict[str, t.Any]:
+    """Return what host_info is to find out about the model. downloads: whether the host asks the hub."""
+    source = settings["vllm_ray_model_source"]
+    return {
+        "model": settings["vllm_ray_model"],
+        "hub": source if source in HUBS else "huggingface",
+        "revision": settings.get("vllm_ray_model_revision") or "",
+        "endpoint": settings.get("vllm_ray_hf_endpoint") or "",
+        "root": place.models,
+        "record_directory": place.manifests,
+        "fetch": downloads,
+        **({"token": settings.get("vllm_ray_hf_token")} if downloads else {}),
+    }
 
 
 class ActionModule(ActionBase):
@@ -25,7 +44,7 @@ class ActionModule(ActionBase):
         settings = _settings.check(host, variables["hostvars"][host]).values
         place = paths(settings)
         hosts = _members.members(variables["hostvars"], variables["groups"])
-        model = str(settings.get("vllm_ray_model") or "")
+        wish = str(settings.get("vllm_ray_model") or "")
         arguments = {
             "peers": [_members.address_of(peer, variables["hostvars"]) for peer in hosts if peer != host],
             "nic": settings.get("vllm_ray_nic"),
@@ -35,10 +54,12 @@ class ActionModule(ActionBase):
             "manager": "systemd" if settings["vllm_ray_scope"] == "system" else "supervisor",
             "supervisor_directory": place.config,
             "supervisor_bin": f"{place.config}/current/bin",
-            "paths": [place.root, place.models, *([model] if model.startswith("/") else [])],
+            "paths": [place.root, place.models, *([wish] if wish.startswith("/") else [])],
             "ray_directory": place.ray,
             "record": f"{place.config}/record.json",
             "worked": f"{place.config}/worked.json",
+            "release": f"{place.config}/current",
+            "model": model_query(settings, place, "head" in hosts.get(host, ())) if wish else None,
             # What the engine was started with, whatever its options on the disk are by now.
             "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 import typing as t
@@ -11,6 +10,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _host,
     _members,
@@ -19,6 +19,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _screen,
     _settings,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report_io import write_json
 
 display = Display()
 ARGUMENTS = {
@@ -51,6 +52,14 @@ def why_absent(look: dict[str, t.Any] | None) -> str | None:
     return None
 
 
+def on_controller(hosts: list[_host.Host]) -> dict[str, t.Any]:
+    """Return what the controller has of a model that is named by its path, as host_info tells it of a host."""
+    wish = str(next((host.settings.get("vllm_ray_model") for host in hosts), "") or "")
+    if not wish.startswith("/") or any(host.look and wish in host.look["host"]["present"] for host in hosts):
+        return {}
+    return _model_config_io.look({"model": wish, "root": wish, "fetch": False})
+
+
 class ActionModule(ActionBase):
     """Hands inventory, settings and looks to the pure plan, and shows what comes back."""
 
@@ -74,11 +83,13 @@ class ActionModule(ActionBase):
             )
         targets = [_members.address_of(host.name, hostvars) for host in hosts]
         controllers = sorted({address for address in map(own_address, targets) if address})
-        wish = str(next((host.settings.get("vllm_ray_model") for host in hosts), "") or "")
-        plan = _plan.make_plan(hosts, controllers, os.path.isdir(wish), *_members.group_names(hostvars, groups))
+        groups_of_cluster = _members.group_names(hostvars, groups)
+        plan = _plan.make_plan(hosts, controllers, on_controller(hosts), *groups_of_cluster)
         plan["problems"] = problems + plan["problems"]
         head = next((host.settings for host in hosts if host.is_head), {})
         plan["problems"] = _report.without(plan["problems"], head.get("vllm_ray_checks_off", []))
+        if head.get("vllm_ray_plan_file"):
+            write_json(head["vllm_ray_plan_file"], plan)
         stopping = _report.fails(plan["problems"], bool(head.get("vllm_ray_strict")))
         if stopping and arguments["fail"]:
             return {**result, "failed": True, "msg": _screen.summary(stopping)}

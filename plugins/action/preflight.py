@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import typing as t
@@ -15,6 +14,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _members,
     _preflight,
     _report,
+    _report_io,
     _settings,
     _stages,
 )
@@ -79,22 +79,12 @@ class ActionModule(ActionBase):
         )
         folder = settings.get("vllm_ray_report")
         if folder:
+            # They hold addresses and names, and no secrets.
+            _report_io.write_json(os.path.join(folder, "preflight.json"), report)
             junit = _report.junit(found.problems, found.checks, strict)
-            self._write(os.path.expanduser(folder), report, junit)
+            _report_io.write(os.path.join(folder, "preflight.xml"), junit)
         if not report["passed"]:
             worst = _report.count(_report.fails(found.problems, strict))
             # Ansible shows all that a failed task returns: the report would bury the table.
             return {**result, "failed": True, "msg": f"{worst}, see the table above"}
         return {**result, "changed": False, "report": report}
-
-    @staticmethod
-    def _write(folder: str, report: dict[str, t.Any], junit: str) -> None:
-        """Write the reports for programs. They hold addresses and names, and no secrets."""
-        os.makedirs(folder, exist_ok=True)
-        texts = {
-            "preflight.json": json.dumps(report, indent=2, sort_keys=True) + "\n",
-            "preflight.xml": junit,
-        }
-        for name, text in texts.items():
-            with open(os.path.join(folder, name), "w", encoding="utf-8") as stream:
-                stream.write(text)

@@ -31,7 +31,7 @@ PCI_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")
 def parse_gpus(text: str) -> list[dict[str, t.Any]]:
     """Parse the output of ARGV, from version 10 of its format on. What a GPU or its driver does not tell is None.
 
-    memory_mib, used_mib: MiB; used_mib leaves out what the driver keeps for itself. power_limit: watts.
+    memory_mib, used_mib: MiB; used_mib leaves out reserved_mib, what the driver keeps for itself. power_limit: watts.
     ecc_uncorrected: errors since the driver was loaded. repair_pending: the GPU must be reset to replace bad memory.
     memory_failed: it has none left to replace it with.
     Raises ValueError where the text is not that output.
@@ -48,6 +48,7 @@ def parse_gpus(text: str) -> list[dict[str, t.Any]]:
             "name": read(gpu, "product_name") or "",
             "memory_mib": whole(gpu, "fb_memory_usage/total") or 0,
             "used_mib": whole(gpu, "fb_memory_usage/used") or 0,
+            "reserved_mib": whole(gpu, "fb_memory_usage/reserved"),
             "driver": read(root, "driver_version") or "",
             "cuda": read(root, "cuda_version"),
             "architecture": read(gpu, "product_architecture"),

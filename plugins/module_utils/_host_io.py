@@ -19,6 +19,7 @@ import typing as t
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _gpu_io,
     _listeners,
+    _model_config_io,
     _nic_io,
     _port_io,
     _system,
@@ -27,6 +28,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import R
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import processes, user_name
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import gcs_address
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import manager_for, read_text
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import READY, start_seconds
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -34,6 +36,8 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 SHARED_MEMORY = "/dev/shm"
+# Seconds after a start in which its end is looked for.
+LONGEST_START = 3600
 
 
 def look(module: AnsibleModule) -> dict[str, t.Any]:
@@ -53,6 +57,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
             **usage(module, table, own, address),
         },
         "engine": engine(module),
+        "model": _model_config_io.look(params["model"]) if params["model"] else None,
     }
 
 
@@ -143,7 +148,13 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         "disks": [disk(path) for path in module.params["paths"]],
         "present": [path for path in module.params["paths"] if os.path.isdir(path)],
         **{name: json.loads(text) if text else None for name, text in kept.items()},
+        "release": release(module.params["release"]),
     }
+
+
+def release(link: str | None) -> str:
+    """Return the name of the release that a link leads to, empty where there is none."""
+    return os.path.basename(os.path.realpath(link)) if link and os.path.isdir(link) else ""
 
 
 def engine(module: AnsibleModule) -> dict[str, t.Any]:
@@ -170,4 +181,16 @@ def engine(module: AnsibleModule) -> dict[str, t.Any]:
         # A busy engine answers late, and one that refuses our key or request answers, too.
         alive = "timed out" in str(error) or 400 <= error.status < 500
         return {"serving": alive, "why": str(error), **serves}
-    return {"serving": True, "why": "", **serves}
+    return {"serving": True, "why": "", "start_seconds": last_start(module), **serves}
+
+
+def last_start(module: AnsibleModule) -> float | None:
+    """Return how many seconds the engine took to start, where the journal still tells."""
+    units = [name for name in module.params["services"] if "serve@" in name]
+    if module.params["manager"] != "systemd" or not units:
+        return None
+    started = os.stat(module.params["engine_config"]).st_mtime
+    window = [f"--since=@{started:.0f}", f"--until=@{started + LONGEST_START:.0f}"]
+    argv = ["journalctl", "--no-pager", "--output=short-unix", f"--grep={READY}", f"--unit={units[0]}.service"]
+    _rc, out, _err = module.run_command([*argv, *window])
+    return start_seconds(out.splitlines(), started)

@@ -8,6 +8,7 @@ Of a directory only small files and the headers of safetensors files are read; o
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import socket
@@ -16,7 +17,7 @@ from dataclasses import replace
 from urllib.error import HTTPError, URLError
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _model_config, _safetensors
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, unusable
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, read_text, unusable
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,14 @@ QUANTIZATION = "hf_quant_config.json"
 LARGEST = 64 * 1024**2
 SECONDS = 30
 SHOWN = 3
+# Options of a module that reads a model.
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "model": {"type": "str", "required": True},
+    "hub": {"type": "str", "choices": sorted(_hub.HUBS), "default": "huggingface"},
+    "revision": {"type": "str", "default": ""},
+    "endpoint": {"type": "str", "default": ""},
+    "token": {"type": "str", "no_log": True},
+}
 COPY = "copy the model again, or name another one by vllm_ray_model"
 
 
@@ -41,18 +50,50 @@ class Source(t.NamedTuple):
     commit: str = ""
 
 
-def info(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return what a model is, where that was read, and at which commit. Raises Unusable."""
-    if params["model"].startswith("/"):
-        source = read_directory(params["model"])
-    else:
-        wish = _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
-        source = fetch(wish, params["token"] or "")
+def info(params: Mapping[str, t.Any], place: str = "") -> dict[str, t.Any]:
+    """Return what a model is, where that was read, and at which commit. Raises Unusable.
+
+    place: a directory that holds it, where that is known.
+    """
+    place = place or (params["model"] if params["model"].startswith("/") else "")
+    source = read_directory(place) if place else fetch(wish_of(params), params["token"] or "")
     try:
         model = _model_config.parse(source.config, source.tensors, source.listing.total_size, source.listing.files)
     except ValueError as error:
         raise unusable(f"{source.place}: {error}", "a config.json that vLLM can serve", COPY) from error
     return {"model": model.as_dict(), "place": source.place, "commit": source.commit}
+
+
+def wish_of(params: Mapping[str, t.Any]) -> _hub.Wish:
+    """Return what a hub is asked for."""
+    return _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
+
+
+def look(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return where a host has a model (path of its directory, empty where it has not), what it is, and what is wrong.
+
+    params: ARGUMENTS, and root, record_directory (as of model_download), fetch: whether to ask the hub where no
+    directory is there.
+    """
+    found: dict[str, t.Any] = {"directory": directory(params), "model": None, "problem": None}
+    if not found["directory"] and (params["model"].startswith("/") or not params["fetch"]):
+        return found
+    try:
+        return {**found, "model": info(params, found["directory"])["model"]}
+    except Unusable as error:
+        return {**found, "problem": error.problem}
+
+
+def directory(params: Mapping[str, t.Any]) -> str:
+    """Return the directory in which a host has a model: the wished one, the downloaded one, or a copy; or nothing."""
+    if params["model"].startswith("/"):
+        places = [params["model"], os.path.join(params["root"], os.path.basename(params["model"].rstrip("/")))]
+    else:
+        wish = wish_of(params)
+        pin = _hub.parse_pin(read_text(os.path.join(params["record_directory"], _hub.pin_name(wish, ""))) or "")
+        copies = glob.glob(os.path.join(glob.escape(_hub.directory_of(wish, params["root"], "")), "*"))
+        places = [pin.directory] if pin else sorted(copies, key=os.path.getmtime, reverse=True)
+    return next((place for place in places if os.path.isdir(place)), "")
 
 
 def parse_config(place: str, text: bytes, quantization: bytes) -> dict[str, t.Any]:

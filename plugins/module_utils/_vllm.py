@@ -34,6 +34,10 @@ _NOISE = re.compile(r"\x1b\[[0-9;]*m|\s*\[repeated \d+x across cluster\]|\s*\x1b
 _LOGGER = re.compile(r"(?:ERROR|CRITICAL|FATAL|INFO|WARNING|DEBUG) \d\S* \d\S* (?:\[[^\]]*\]\s*)?")
 
 
+# What uvicorn says when the API listens, which vLLM lets it do when the model is loaded.
+READY = "Application startup complete"
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came of one proof. final: whether asking again would give the same."""
@@ -134,6 +138,18 @@ def kv_cache(lines: Iterable[str]) -> dict[str, t.Any]:
                 "concurrency": float(concurrency.group(2)),
             }
     return told
+
+
+def start_seconds(lines: Iterable[str], started: float) -> float | None:
+    """Return how long an engine took until it was ready, None where its log does not tell.
+
+    lines: of journalctl --output=short-unix. started: seconds since 1970.
+    """
+    for line in lines:
+        stamp = re.match(r"\d+\.\d+(?= )", line)
+        if stamp and READY in line and float(stamp.group()) >= started:
+            return round(float(stamp.group()) - started, 1)
+    return None
 
 
 def progress(lines: Sequence[str]) -> str:

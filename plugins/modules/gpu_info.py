@@ -59,6 +59,10 @@ gpus:
       description: Memory that is in use, in MiB, without what the driver keeps for itself.
       returned: always
       type: int
+    reserved_mib:
+      description: Memory that the driver keeps for itself, in MiB.
+      returned: always
+      type: int
     driver:
       description: Version of the driver.
       returned: always

@@ -61,6 +61,45 @@ options:
   worked:
     description: File with the rows of the parity matrix of the last good run.
     type: path
+  release:
+    description: Path of the link to the release.
+    type: path
+  model:
+    description: The model to serve, of which is told what it is and whether the host has it.
+    type: dict
+    suboptions:
+      model:
+        description: Absolute path of a model's directory, or id of a model of a hub.
+        type: str
+        required: true
+      hub:
+        description: The hub of an id.
+        type: str
+        choices: [huggingface, modelscope]
+        default: huggingface
+      revision:
+        description: Branch, tag or commit. Default is the hub's, C(main) or C(master).
+        type: str
+        default: ''
+      endpoint:
+        description: URL of the hub or of a mirror.
+        type: str
+        default: ''
+      token:
+        description: Token of the hub. It is sent in a header, and to no other server.
+        type: str
+      root:
+        description: Directory below which models are put.
+        type: path
+        default: /var/lib/vllm-ray/models
+      record_directory:
+        description: Directory of the records of manifests.
+        type: path
+        default: /var/lib/vllm-ray/manifests
+      fetch:
+        description: Whether to ask the hub where the host does not have the model.
+        type: bool
+        default: false
   engine_config:
     description: File with the options of C(vllm serve), where an engine may serve on this host.
     type: path
@@ -164,6 +203,10 @@ host:
       description: Values by row and host of the last good run. Will be V(none) where there was none.
       returned: always
       type: dict
+    release:
+      description: Name of the release, empty where there is none.
+      returned: always
+      type: str
     gpus:
       description: GPUs.
       returned: always
@@ -188,9 +231,28 @@ network:
       type: dict
       sample: {"nic": "eno1", "address": "192.0.2.11", "mtu": 1500, "why": "holds the route to the other hosts"}
 engine:
-  description: Whether an engine serves on this host, judged by a completion of one token, and why not.
+  description: Whether an engine serves on this host, judged by a completion of one token, why not, and how many seconds
+    it took to start.
   returned: always
   type: dict
+  sample: {"serving": true, "why": "", "start_seconds": 94.2}
+model:
+  description: The model of O(model). V(none) where none is named.
+  returned: always
+  type: dict
+  contains:
+    directory:
+      description: Where the host has it, empty where it has not.
+      returned: always
+      type: str
+    model:
+      description: What it is, as of M(vllm_ray.cluster.model_info). V(none) where that is not known.
+      returned: always
+      type: dict
+    problem:
+      description: What is wrong with it.
+      returned: always
+      type: dict
 usage:
   description: What runs on the host.
   returned: always
@@ -234,7 +296,7 @@ usage:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _host_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _host_io, _model_config_io
 
 ARGUMENTS = {
     "peers": {"type": "list", "elements": "str", "default": []},
@@ -249,6 +311,16 @@ ARGUMENTS = {
     "ray_directory": {"type": "path"},
     "record": {"type": "path"},
     "worked": {"type": "path"},
+    "release": {"type": "path"},
+    "model": {
+        "type": "dict",
+        "options": {
+            **_model_config_io.ARGUMENTS,
+            "root": {"type": "path", "default": "/var/lib/vllm-ray/models"},
+            "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
+            "fetch": {"type": "bool", "default": False},
+        },
+    },
     "engine_config": {"type": "path"},
     "engine_key_file": {"type": "path", "no_log": False},
 }

@@ -188,20 +188,11 @@ problem:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
-
-ARGUMENTS = {
-    "model": {"type": "str", "required": True},
-    "hub": {"type": "str", "choices": sorted(HUBS), "default": "huggingface"},
-    "revision": {"type": "str", "default": ""},
-    "endpoint": {"type": "str", "default": ""},
-    "token": {"type": "str", "no_log": True},
-}
 
 
 def main() -> None:
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(_model_config_io.ARGUMENTS, supports_check_mode=True)
     try:
         module.exit_json(changed=False, **_model_config_io.info(module.params))
     except Unusable as error:

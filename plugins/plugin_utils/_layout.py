@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +21,18 @@ class LayoutError(ValueError):
 
 @dataclass(frozen=True)
 class Layout:
-    """The sizes of an engine and how many GPUs it uses on which host, serve host first."""
+    """The sizes of an engine and how many GPUs it uses on which host, serve host first.
+
+    layers: of each stage of a host, where hosts differ; empty leaves the split to vLLM.
+    """
 
     tp: int
     pp: int
     gpus: dict[str, int]
+    layers: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"TP={self.tp} PP={self.pp}"
 
     @property
     def executor(self) -> str:
@@ -71,7 +78,10 @@ def place(offer: Mapping[str, int], tp: int, pp: int) -> Layout:
 def from_record(record: Mapping[str, t.Any] | None) -> Layout | None:
     """Return the layout that the record of the last run tells, if it tells one."""
     engine = (record or {}).get("engine")
-    return Layout(engine["tp"], engine["pp"], dict(engine["gpus"])) if engine else None
+    if not engine:
+        return None
+    layers = {host: tuple(counts) for host, counts in engine.get("layers", {}).items()}
+    return Layout(engine["tp"], engine["pp"], dict(engine["gpus"]), layers)
 
 
 def still_fits(layout: Layout, offer: Mapping[str, int], serve_host: str, tp: int | None, pp: int | None) -> str | None:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import typing as t
-from dataclasses import dataclass
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout, _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
     check_addresses,
@@ -18,6 +17,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_paths,
     removed_while_it_serves,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._engine import Engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     Host,
     accelerator,
@@ -41,50 +41,6 @@ CPU_SERVE_ARGS = {"enforce-eager": True}
 ENDED = ("inactive", "failed", "stopped", "fatal", "exited")
 
 
-@dataclass(frozen=True)
-class Engine:
-    """The chosen layout and where it comes from."""
-
-    layout: _layout.Layout
-    kept: bool
-    notes: list[str]
-
-
-def choose_layout(
-    offer: Mapping[str, int], head: Host, serve_host: str, record: Mapping[str, t.Any] | None, may_change: bool
-) -> Engine:
-    """Choose the layout: the one that serves while it fits, otherwise the one for today's hosts.
-
-    may_change: whether a change may stop the engine; without it what serves stays.
-    """
-    args = serve_args(head.settings)
-    tp, pp = (int(args[name]) if args.get(name) else None for name in (_layout.TP, _layout.PP))
-    ordered = {serve_host: offer[serve_host], **offer}
-    fresh = _layout.place(ordered, *_layout.sizes(ordered, tp, pp))
-    old = _layout.from_record(record)
-    if old is None or old == fresh:
-        return Engine(fresh, old == fresh, unused_notes(fresh, offer))
-    why_not = _layout.still_fits(old, offer, serve_host, tp, pp)
-    sizes = f"TP={fresh.tp} PP={fresh.pp}"
-    if not may_change and (why_not or (fresh != old and head.settings["vllm_ray_relayout"])):
-        reason = why_not or "vllm_ray_relayout is set"
-        note = f"the layout would change to {sizes} ({reason}), which stops the engine: -e vllm_ray_restart=true"
-        return Engine(old, True, [note, *unused_notes(old, offer)])
-    if why_not:
-        return Engine(fresh, False, [f"layout changes: {why_not}", *unused_notes(fresh, offer)])
-    if fresh != old and head.settings["vllm_ray_relayout"]:
-        return Engine(fresh, False, ["layout changes: vllm_ray_relayout is set", *unused_notes(fresh, offer)])
-    notes = unused_notes(old, offer)
-    if fresh != old:
-        notes.append(f"the engine keeps TP={old.tp} PP={old.pp}; -e vllm_ray_relayout=true would give {sizes}")
-    return Engine(old, True, notes)
-
-
-def unused_notes(layout: _layout.Layout, offer: Mapping[str, int]) -> list[str]:
-    """Say which hosts join without being used by the engine."""
-    return [f"{host} joins, unused by the engine" for host in offer if host not in layout.gpus]
-
-
 def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> list[str]:
     """Return who may reach the API besides the peers."""
     given = settings.get("vllm_ray_api_clients")
@@ -101,7 +57,7 @@ def may_stop(host: Host, serving: bool, used: Mapping[str, int]) -> bool:
 def host_part(
     host: Host,
     address: Mapping[str, t.Any],
-    engine: Engine,
+    layout: _layout.Layout,
     kind: str,
     serves: bool,
     serving: bool,
@@ -109,10 +65,10 @@ def host_part(
 ) -> dict[str, t.Any]:
     """Return the plan's part for one host, from which playbooks make role variables."""
     indices = gpu_indices(host, kind, address)
-    engine_gpus = indices[: engine.layout.gpus.get(host.name, 0)]
+    engine_gpus = indices[: layout.gpus.get(host.name, 0)]
     # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
     # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
-    offered = engine_gpus if engine.layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
+    offered = engine_gpus if layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
     environment = {**(CPU_ENVIRONMENT if kind == "cpu" else {}), **host.settings["vllm_ray_env"]}
     if host.settings.get("vllm_ray_nccl_debug"):
         environment["NCCL_DEBUG"] = host.settings["vllm_ray_nccl_debug"]
@@ -135,8 +91,13 @@ def host_part(
     }
 
 
-def model_plan(head: Host, hosts: Sequence[Host], controller_has: bool) -> tuple[dict[str, t.Any], list[Problem]]:
-    """Decide where the model comes from and where it lies on every host."""
+def model_plan(
+    head: Host, hosts: Sequence[Host], on_controller: Mapping[str, t.Any]
+) -> tuple[dict[str, t.Any], list[Problem]]:
+    """Decide where the model comes from and where it lies on every host, and tell what it is.
+
+    on_controller: what the controller has of it, as host_info tells it of a host.
+    """
     wish, source = head.settings["vllm_ray_model"], head.settings["vllm_ray_model_source"]
     if not wish:
         return {}, []
@@ -148,19 +109,30 @@ def model_plan(head: Host, hosts: Sequence[Host], controller_has: bool) -> tuple
     # Where a model of a hub lies depends on its commit, which only the download tells.
     path = {"host": wish, "controller": f"{head.paths.models}/{name}"}.get(source, "")
     problems = []
-    if (source == "host" and not here) or (source == "controller" and not controller_has):
+    if (source == "host" and not here) or (source == "controller" and not on_controller.get("directory")):
         where = "on the controller" if source == "controller" else "on any host"
         fix = "correct vllm_ray_model; a path is looked up on the hosts first, then on the controller"
         problems.append(Problem("-", "model", "error", f"{wish} is no directory {where}", "a model directory", fix))
-    return {**model, "path": path}, problems
+    found = {host.name: host.look["model"] for host in hosts if host.look and host.look["model"]}
+    origin = on_controller if source == "controller" else found.get(model["source_host"], {})
+    if origin.get("problem"):
+        where = "-" if source == "controller" else model["source_host"]
+        told = {key: origin["problem"][key] for key in ("found", "wanted", "fix")}
+        problems.append(Problem(where, "model", "error", **told))
+    missing = [name for name, model_there in found.items() if not model_there["directory"]]
+    return {**model, "path": path, "facts": origin.get("model"), "missing": missing}, problems
 
 
 def make_plan(
-    hosts: Sequence[Host], controllers: Sequence[str], controller_has_model: bool, head_group: str, worker_group: str
+    hosts: Sequence[Host],
+    controllers: Sequence[str],
+    on_controller: Mapping[str, t.Any],
+    head_group: str,
+    worker_group: str,
 ) -> dict[str, t.Any]:
     """Make the plan. hosts: the head first, then the workers as in the inventory.
 
-    controllers: the controller's own addresses towards the hosts.
+    controllers: the controller's own addresses towards the hosts. on_controller: what the controller has of the model.
     Returns a dict with `problems` (list of dicts); the rest is there only where no error stands in the way.
     """
     problems = check_inventory(hosts, head_group, worker_group)
@@ -195,25 +167,26 @@ def make_plan(
         for host in hosts
         if host.name in addresses and not (may_be_absent(host) and not (old and host.name in old.gpus))
     }
-    model, model_problems = model_plan(head, hosts, controller_has_model)
+    model, model_problems = model_plan(head, hosts, on_controller)
     problems += model_problems
     plan: dict[str, t.Any] = {"cluster": head.settings["vllm_ray_cluster"], "head": head.name, "accelerator": kind}
-    engine = None
+    engine = Engine(None)
     if serve_host in offer:
-        try:
-            engine = choose_layout(offer, head, serve_host, record, may_change)
-        except _layout.LayoutError as error:
-            fix = f"set smaller {_layout.TP} or {_layout.PP} in vllm_ray_serve_args, or add hosts"
-            problems.append(Problem("-", "layout", "error", str(error), "as many GPUs as the engine needs", fix))
-    used = engine.layout.gpus if engine else {}
+        what = _engine.model_of(model["facts"]) if model.get("facts") else None
+        engine = _engine.choose(offer, hosts, head, serve_host, kind, what, record, may_change)
+        problems += engine.problems
+    used = engine.layout.gpus if engine.layout else {}
     problems += check_absent(hosts, used, known)
     gone = [name for name in used if name not in addresses]
     problems += [removed_while_it_serves(name) for name in gone]
-    if engine and serve_host != wished:
+    if serve_host != wished:
         note = f"the serve host would change to {wished}, which stops the engine: -e vllm_ray_restart=true"
         engine.notes.insert(0, note)
-    if engine and not gone:
-        plan.update(complete(hosts, head, serve_host, addresses, engine, kind, model, record, controllers, serving))
+    if engine.layout and not gone:
+        chosen = complete(hosts, head, serve_host, addresses, engine.layout, kind, model, record, controllers, serving)
+        away = max((start_seconds(host) for host in hosts), default=0.0)
+        chosen["engine"].update(kept=engine.kept, notes=engine.notes, advice=engine.advice, away=away)
+        plan.update(chosen)
     plan["problems"] = [problem.as_dict() for problem in problems]
     return plan
 
@@ -229,6 +202,11 @@ def with_engine(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> Mapping[s
     if engine["executor"] == "mp":
         gpus = {server.name: engine["tp"] * engine["pp"]}
     return {**record, "engine": {"tp": engine["tp"], "pp": engine["pp"], "gpus": gpus, "serve_host": server.name}}
+
+
+def start_seconds(host: Host) -> float:
+    """Return how long the engine that serves on a host took to start, 0 where none does or nobody knows."""
+    return float((host.look or {}).get("engine", {}).get("start_seconds") or 0)
 
 
 def serves_now(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> str | None:
@@ -259,7 +237,7 @@ def complete(
     head: Host,
     serve_host: str,
     addresses: Mapping[str, t.Any],
-    engine: Engine,
+    layout: _layout.Layout,
     kind: str,
     model: Mapping[str, t.Any],
     record: Mapping[str, t.Any],
@@ -277,11 +255,11 @@ def complete(
     port = api_port(server)
     served_name = args.get("served-model-name", model.get("name", ""))
     parts = {
-        name: host_part(by_name[name], address, engine, kind, name == serve_host, serving, used)
+        name: host_part(by_name[name], address, layout, kind, name == serve_host, serving, used)
         for name, address in addresses.items()
     }
-    layout = {"tp": engine.layout.tp, "pp": engine.layout.pp, "gpus": engine.layout.gpus}
-    news = _stages.news(record.get("hosts", {}), addresses, sum(engine.layout.gpus.values()), serving)
+    sizes = {"tp": layout.tp, "pp": layout.pp, "gpus": layout.gpus}
+    news = _stages.news(record.get("hosts", {}), addresses, sum(layout.gpus.values()), serving)
     endpoint = {
         "host": api_host,
         "port": port,
@@ -294,23 +272,26 @@ def complete(
         "news": news,
         "hosts": parts,
         "engine": {
-            **layout,
-            "executor": engine.layout.executor,
-            "kept": engine.kept,
-            "notes": engine.notes,
+            **sizes,
+            "executor": layout.executor,
+            "layers": {addresses[name]["address"]: list(counts) for name, counts in layout.layers.items()},
             "args": {**(CPU_SERVE_ARGS if kind == "cpu" else {}), **args},
             "endpoint": endpoint,
             # An engine that runs, or still starts, holds its GPUs itself, also where another host is to serve.
             "needs_free": all(serve_state(host) in ENDED for host in hosts),
-            "wanted": {addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in engine.layout.gpus},
+            "wanted": {addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in layout.gpus},
             "unused": {
                 address["address"]: len(parts[name]["ray_gpus"])
                 for name, address in addresses.items()
-                if name not in engine.layout.gpus and parts[name]["reached"]
+                if name not in layout.gpus and parts[name]["reached"]
             },
         },
         "names": {address["address"]: name for name, address in addresses.items()},
-        "release": {"builder": head.settings.get("vllm_ray_release_builder") or head.name},
+        "release": {
+            "builder": head.settings.get("vllm_ray_release_builder") or head.name,
+            "path": head.settings.get("vllm_ray_release_path") or "",
+            "present": {host.name: host.look["host"]["release"] for host in hosts if host.look},
+        },
         "model": dict(model),
         "members": [
             {"name": name, "groups": play_groups(by_name[name], name == serve_host, bool(news))}
@@ -324,6 +305,12 @@ def complete(
                 name: {**{k: address[k] for k in ("address", "nic", "mtu")}, "gpus": parts[name]["gpus"]}
                 for name, address in addresses.items()
             },
-            "engine": {**layout, "serve_host": serve_host, "endpoint": endpoint},
+            "engine": {
+                **sizes,
+                **({"layers": {name: list(counts) for name, counts in layout.layers.items()}} if layout.layers else {}),
+                "wish": model.get("wish"),
+                "serve_host": serve_host,
+                "endpoint": endpoint,
+            },
         },
     }

@@ -14,6 +14,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report import co
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost
+
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Align columns of text; the last one is left as it is."""
@@ -37,19 +39,99 @@ def render(plan: Mapping[str, t.Any]) -> str:
             f"PLAN of the cluster {plan['cluster']}: {endpoint['model']} with TP={engine['tp']} PP={engine['pp']}"
             f" ({engine['executor']} executor, {plan['accelerator']}) at {endpoint['url']}"
         )
+        advice = engine.get("advice") or {}
         rows = []
         for name, host in plan["hosts"].items():
             roles = [role for role, here in (("head", host["is_head"]), ("serve", name == plan["serve_host"])) if here]
             uses = f"engine uses {len(host['engine_gpus'])} of {host['gpus']} GPUs"
-            rows.append((name, host["address"], host["nic"], ", ".join(roles or ["worker"]), uses))
+            held = memory(advice["hosts"][name]) if name in advice.get("hosts", {}) else ""
+            rows.append((name, host["address"], host["nic"], ", ".join(roles or ["worker"]), uses, held))
         lines += table(rows)
-        lines += [f"  {note}" for note in engine["notes"]]
+        labelled = [*advice_lines(advice), *artefact_lines(plan), *(("note", note) for note in engine["notes"])]
+        lines += table(labelled)
         if plan["serving"]:
-            lines.append("  The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true.")
+            away = f" It takes about {engine['away']:.0f} s to start again." if engine.get("away") else ""
+            lines.append(f"  The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true.{away}")
             if plan.get("news") == "":
                 lines.append("  No host is new, so the network and the GPUs are not checked again.")
     lines += problem_lines(plan["problems"])
     return "\n".join(lines)
+
+
+def memory(part: Mapping[str, t.Any]) -> str:
+    """Return what the fullest GPU of a host will hold."""
+    layers = " + ".join(map(str, part["layers_per_stage"]))
+    return (
+        f"{layers} layers; per GPU {part['weights_gib']:.1f} GiB of weights, {part['reserve_gib']:.1f} for steps, "
+        f"{part['kv_gib']:.1f} of KV cache, of {part['usable_gib']:.1f}"
+    )
+
+
+def advice_lines(advice: Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """Return what the planner says, each line with its label; nothing where it could not reckon."""
+    if not advice.get("fits"):
+        return []
+    requests = f"{advice['concurrency']:g} requests of {advice['max_model_len']:,}"
+    lines = [
+        ("KV cache", f"{advice['kv_tokens']:,} tokens, {requests} at once"),
+        *(("why", reason) for reason in advice["reasons"]),
+        *(("else", f"TP={other['tp']} PP={other['pp']}: {other['why_not']}") for other in advice["alternatives"]),
+        *(("better", text) for text in advice["better"]),
+    ]
+    several = advice["replicas"]
+    if several:
+        rate = f"about {several['tokens_per_second']:,} tokens/s together"
+        sizes = f"TP={several['tp']} PP={several['pp']}"
+        lines.append(("better", f"{several['engines']} engines of {sizes} each within a host: {rate}"))
+    return [*lines, *(("note", note) for note in advice["notes"])]
+
+
+def artefact_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """Return what will be built, downloaded and copied: release and model."""
+    release, model, lines = plan["release"], plan["model"], []
+    lacking = [name for name, present in release["present"].items() if not present]
+    if lacking and not release["path"]:
+        copied = [name for name in lacking if name != release["builder"]]
+        steps = [f"built on {release['builder']}"] * (release["builder"] in lacking)
+        steps += [f"copied to {', '.join(copied)}"] * bool(copied)
+        lines.append(("release", ", ".join(steps)))
+    if model.get("missing"):
+        size = f"{sum_of(model['facts']) / 1e9:.1f} GB " if model.get("facts") else ""
+        origin = {"host": model["source_host"], "controller": "the controller"}.get(model["source"], model["source"])
+        lines.append(("model", f"{size}from {origin} to {', '.join(model['missing'])}"))
+    return lines
+
+
+def sum_of(facts: Mapping[str, t.Any]) -> int:
+    """Return the bytes of a model's weights."""
+    return int(sum(facts["layer_bytes"]) + facts["embedding_bytes"] + facts["head_bytes"] + facts["other_bytes"])
+
+
+def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]) -> str:
+    """Return the screen of a plan for hosts of a file."""
+    total = sum(len(host.gpus) for host in hosts)
+    title = f"PLAN for {model}: TP={advice['tp']} PP={advice['pp']} ({advice['executor']} executor)"
+    rows = []
+    for host in hosts:
+        count, part = len(host.gpus), advice["hosts"].get(host.name)
+        kind = host.gpus[0].model if host.gpus else "GPU"
+        uses = f"engine uses {part['gpus'] if part else 0} of {count} x {kind}"
+        rows.append((host.name, uses, memory(part) if part else ""))
+    return "\n".join(
+        [
+            "",
+            f"{title} on {len(advice['gpus'])} of {len(hosts)} hosts, {total} GPUs",
+            *table(rows),
+            *table(advice_lines(advice)),
+        ]
+    )
+
+
+def refusal(model: str, advice: Mapping[str, t.Any]) -> str:
+    """Return the text about an engine that no layout fits."""
+    lines = [f"No layout of {model} fits:", *(f"  {text}" for text in advice["refusals"])]
+    lines += ["Any one of these would do:", *(f"  {text}" for text in advice["changes"])] if advice["changes"] else []
+    return "\n".join([*lines, *(f"  note: {text}" for text in advice["notes"])])
 
 
 def snippets(endpoint: Mapping[str, str], key_file: str) -> dict[str, str]:

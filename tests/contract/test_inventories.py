@@ -75,7 +75,7 @@ def planned(name: str) -> dict[str, Any]:
         seen = look(number, gpus[number - 1], checked.values)
         hosts.append(_host.Host(host, roles, checked.values, seen))
     assert len(hosts) == len(gpus)
-    return _plan.make_plan(hosts, ["192.0.2.1"], True, "head", "workers")
+    return _plan.make_plan(hosts, ["192.0.2.1"], {"directory": "/srv/model"}, "head", "workers")
 
 
 @pytest.mark.parametrize("name", PLANS)

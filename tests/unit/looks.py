@@ -39,6 +39,7 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
             "pci_gpus": {"nvidia": gpus, "amd": 0},
             "present": ["/srv/demo"],
             "record": None,
+            "release": "",
         },
         "network": {
             "cluster_nic": {"nic": nic, "address": address, "mtu": 1500, "why": "holds the route"},
@@ -62,6 +63,7 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
             "stale_sockets": [],
         },
         "engine": {"serving": False, "why": "no engine here"},
+        "model": None,
         "asked": {"sent": 1795273199.5, "received": 1795273200.5},
     }
     for key, value in change.items():

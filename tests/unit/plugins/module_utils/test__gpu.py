@@ -30,6 +30,7 @@ def test_two_h200_of_which_one_is_in_use(fixtures: Path) -> None:
         "name": "NVIDIA H200",
         "memory_mib": 143771,
         "used_mib": 1551,
+        "reserved_mib": 616,
         "driver": "580.159.04",
         "cuda": "13.0",
         "architecture": "Hopper",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
 from ansible_collections.vllm_ray.cluster.tests.unit import models
 
@@ -123,3 +123,44 @@ def test_an_id_that_is_none_is_not_asked_for() -> None:
     with pytest.raises(Unusable, match="is no id of a model") as caught:
         _model_config_io.info(params)
     assert "secret" not in str(caught.value)
+
+
+def look(folder: Path, model: str = "", **given: Any) -> dict[str, Any]:
+    usual = {"hub": "huggingface", "revision": "", "endpoint": "", "token": None, "fetch": False}
+    places = {"root": str(folder.parent), "record_directory": str(folder.parent / "records")}
+    return _model_config_io.look({"model": model or str(folder), **usual, **places, **given})
+
+
+def test_a_host_that_has_the_model(folder: Path) -> None:
+    found = look(folder)
+    assert (found["directory"], found["problem"]) == (str(folder), None)
+    assert found["model"] == info(folder)["model"]
+
+
+def test_a_host_that_has_a_copy_below_the_root(folder: Path) -> None:
+    assert look(folder, "/elsewhere/model")["directory"] == str(folder)
+
+
+def test_a_host_that_does_not_have_it(folder: Path) -> None:
+    assert look(folder, "/elsewhere/other") == {"directory": "", "model": None, "problem": None}
+    assert look(folder, "org/name") == {"directory": "", "model": None, "problem": None}
+
+
+def test_a_damaged_model_is_a_problem_and_no_error(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+    found = look(folder)
+    assert found["model"] is None
+    assert "config.json can't be read" in found["problem"]["found"]
+
+
+def test_the_download_that_a_record_names(folder: Path) -> None:
+    place = folder.parent / "org--name" / "0123"
+    place.parent.mkdir()
+    shutil.copytree(folder, place)
+    # Workers have copies and no record.
+    assert look(folder, "org/name")["directory"] == str(place)
+    wish = _hub.Wish("huggingface", "org/name", "", "")
+    records = folder.parent / "records"
+    records.mkdir()
+    (records / _hub.pin_name(wish, "")).write_text(_hub.render_pin(_hub.Pin("4567", str(folder))))
+    assert look(folder, "org/name")["directory"] == str(folder)

@@ -154,3 +154,12 @@ def test_the_size_of_the_cache_is_that_of_the_last_start(fixtures: Path) -> None
     assert _vllm.kv_cache(lines) == {"tokens": 1048576, "context": 1024, "concurrency": 1024.0}
     assert _vllm.kv_cache(lines[:60]) == {"tokens": 699008, "context": 1024, "concurrency": 682.62}
     assert _vllm.kv_cache([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("started", "seconds"),
+    [(1795284542.8, 87.0), (1795284732.0, 52.5), (1795284785.0, None)],
+    ids=["the-first-start", "the-second", "not-ready-yet"],
+)
+def test_how_long_a_start_took(fixtures: Path, started: float, seconds: float | None) -> None:
+    assert _vllm.start_seconds(log(fixtures, "journal_short_unix.txt"), started) == seconds

@@ -33,7 +33,7 @@ def host(number: int, seen: dict[str, Any] | None = None, *, absent: str | None 
 
 
 def make(*hosts: Host) -> dict[str, Any]:
-    return _plan.make_plan(hosts, CONTROLLERS, False, "head", "workers")
+    return _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers")
 
 
 def found(plan: dict[str, Any], severity: str = "error") -> list[tuple[str, str, str]]:
@@ -484,6 +484,7 @@ def test_where_the_model_comes_from(
     given: dict[str, Any], present: list[str], controller_has: bool, wanted: tuple[str, str, str]
 ) -> None:
     hosts = [host(1, look(1, host_present=present), **given)]
-    plan = _plan.make_plan(hosts, CONTROLLERS, controller_has, "head", "workers")
+    controller = {"directory": "/srv/demo"} if controller_has else {}
+    plan = _plan.make_plan(hosts, CONTROLLERS, controller, "head", "workers")
     assert found(plan) == []
     assert (plan["model"]["source"], plan["model"]["path"], plan["model"]["name"]) == wanted

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _screen
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Gpu
 
 ENDPOINT: dict[str, Any] = {"host": "192.0.2.11", "port": 8000, "url": "http://192.0.2.11:8000", "model": "demo"}
 
@@ -35,6 +36,8 @@ PLAN: dict[str, Any] = {
         "notes": ["gpu02 joins, unused by the engine"],
     },
     "hosts": {"gpu01": host(1, [0, 1, 2, 3]), "gpu02": host(2, [])},
+    "release": {"builder": "gpu01", "path": "", "present": {"gpu01": "cuda-1", "gpu02": "cuda-1"}},
+    "model": {"wish": "/srv/demo", "source": "host", "source_host": "gpu01", "facts": None, "missing": []},
     "problems": [
         {
             "host": "gpu02",
@@ -62,7 +65,7 @@ def test_the_screen_of_a_plan() -> None:
 PLAN of the cluster default: demo with TP=4 PP=1 (mp executor, cuda) at http://192.0.2.11:8000
   gpu01  192.0.2.11  eno1       head, serve  engine uses 4 of 4 GPUs
   gpu02  192.0.2.12  enp65s0f0  worker       engine uses 0 of 4 GPUs
-  gpu02 joins, unused by the engine
+  note  gpu02 joins, unused by the engine
   The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true.
   ERROR    -      inventory  two heads
                              wanted: exactly one
@@ -77,6 +80,87 @@ def test_a_run_that_checks_nothing_between_hosts_says_so() -> None:
     said = "  No host is new, so the network and the GPUs are not checked again."
     assert said in _screen.render({**PLAN, "news": ""}).splitlines()
     assert said not in _screen.render({**PLAN, "news": "new, or with another address: gpu02"})
+
+
+MEMORY = "64 layers; per GPU 15.3 GiB of weights, 2.2 for steps, 55.3 of KV cache, of 79.1"
+SERVES = "  The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true."
+HELD = {
+    "gpus": 4,
+    "layers": 64,
+    "layers_per_stage": [64],
+    "usable_gib": 79.1,
+    "weights_gib": 15.31,
+    "reserve_gib": 2.2,
+    "kv_gib": 55.26,
+}
+ADVICE: dict[str, Any] = {
+    "fits": True,
+    "tp": 4,
+    "pp": 1,
+    "gpus": {"gpu01": 4},
+    "executor": "mp",
+    "hosts": {"gpu01": HELD},
+    "kv_tokens": 905000,
+    "concurrency": 22.1,
+    "max_model_len": 40960,
+    "reasons": ["it is the fastest", "it fits"],
+    "alternatives": [{"tp": 2, "pp": 2, "why_not": "80% of the speed"}],
+    "better": ["more of it"],
+    "replicas": {"engines": 2, "tp": 4, "pp": 1, "tokens_per_second": 9000},
+    "notes": ["a guess"],
+}
+
+
+def test_the_screen_explains_what_is_planned_and_what_will_move() -> None:
+    fresh = {**PLAN["release"], "present": {"gpu01": "", "gpu02": ""}}
+    facts = {"layer_bytes": [30_000_000_000] * 2, "embedding_bytes": 5_000_000_000, "head_bytes": 0, "other_bytes": 0}
+    plan = {
+        **PLAN,
+        "engine": {**PLAN["engine"], "advice": ADVICE, "away": 94.2},
+        "release": fresh,
+        "model": {**PLAN["model"], "source": "huggingface", "facts": facts, "missing": ["gpu01", "gpu02"]},
+        "problems": [],
+    }
+    assert _screen.render(plan).splitlines()[2:] == [
+        f"  gpu01  192.0.2.11  eno1       head, serve  engine uses 4 of 4 GPUs  {MEMORY}",
+        "  gpu02  192.0.2.12  enp65s0f0  worker       engine uses 0 of 4 GPUs",
+        "  KV cache  905,000 tokens, 22.1 requests of 40,960 at once",
+        "  why       it is the fastest",
+        "  why       it fits",
+        "  else      TP=2 PP=2: 80% of the speed",
+        "  better    more of it",
+        "  better    2 engines of TP=4 PP=1 each within a host: about 9,000 tokens/s together",
+        "  note      a guess",
+        "  release   built on gpu01, copied to gpu02",
+        "  model     65.0 GB from huggingface to gpu01, gpu02",
+        "  note      gpu02 joins, unused by the engine",
+        f"{SERVES} It takes about 94 s to start again.",
+    ]
+
+
+def test_the_screen_of_a_plan_without_hosts() -> None:
+    hosts = [ClusterHost(name, (Gpu("H100 80GB", 81920),) * 4) for name in ("gpu01", "gpu02")]
+    assert _screen.layout("demo", hosts, ADVICE).splitlines()[:4] == [
+        "",
+        "PLAN for demo: TP=4 PP=1 (mp executor) on 1 of 2 hosts, 8 GPUs",
+        f"  gpu01  engine uses 4 of 4 x H100 80GB  {MEMORY}",
+        "  gpu02  engine uses 0 of 4 x H100 80GB",
+    ]
+
+
+def test_a_refusal() -> None:
+    advice = {"refusals": ["it needs more"], "changes": ["less of it", "more GPUs"], "notes": ["a guess"]}
+    assert _screen.refusal("demo", advice) == (
+        """No layout of demo fits:
+  it needs more
+Any one of these would do:
+  less of it
+  more GPUs
+  note: a guess"""
+    )
+    assert _screen.refusal("demo", {**advice, "changes": [], "notes": []}) == (
+        "No layout of demo fits:\n  it needs more"
+    )
 
 
 LINES = """  ERROR  -  inventory  two heads

@@ -1,0 +1,72 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _advice,
+    _engine,
+    _hosts_file,
+    _screen,
+    _settings,
+    _wishes,
+)
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import serve_args
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report_io import write_json
+
+display = Display()
+ARGUMENTS = {"hosts_file": {"type": "path", "required": True}}
+
+
+class ActionModule(ActionBase):
+    """Plans an engine for hosts of a file: nothing is contacted but the hub of the model, if it is not here."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        checked = _settings.check("localhost", task_vars or {})
+        if checked.problems:
+            return {**result, "failed": True, "msg": _screen.summary([p.as_dict() for p in checked.problems])}
+        settings, place = checked.values, arguments["hosts_file"]
+        try:
+            told = _hosts_file.parse(self._loader.load_from_file(place), settings)
+            model = _engine.model_of(_model_config_io.info(query(settings))["model"])
+            wishes = _wishes.read(serve_args(settings), settings["vllm_ray_env"])
+        except Unusable as error:
+            return {**result, "failed": True, "msg": str(error)}
+        except (_hosts_file.HostsError, _wishes.WishError, AnsibleError) as error:
+            return {**result, "failed": True, "msg": f"vllm_ray_hosts_file={place}: {error}"}
+        advice = _advice.advise(model, told.hosts, told.link, wishes)
+        advice["notes"] += [told.note] if told.note and len(told.hosts) > 1 else []
+        if settings.get("vllm_ray_plan_file"):
+            write_json(settings["vllm_ray_plan_file"], {"model": model.as_dict(), "advice": advice})
+        if not advice["fits"]:
+            return {**result, "failed": True, "msg": _screen.refusal(settings["vllm_ray_model"], advice)}
+        display.display(_screen.layout(settings["vllm_ray_model"], told.hosts, advice))
+        return {**result, "changed": False, "advice": advice}
+
+
+def query(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what to read of the model: a directory, a config.json in one, or a hub."""
+    wish, source = settings["vllm_ray_model"], settings["vllm_ray_model_source"]
+    here = os.path.abspath(os.path.expanduser(wish))
+    if os.path.isfile(here):
+        here = os.path.dirname(here)
+    return {
+        "model": here if os.path.isdir(here) else wish,
+        "hub": source if source in _hub.HUBS else "huggingface",
+        "revision": settings.get("vllm_ray_model_revision") or "",
+        "endpoint": settings.get("vllm_ray_hf_endpoint") or "",
+        "token": settings.get("vllm_ray_hf_token"),
+    }

@@ -1,0 +1,207 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Choose the layout of an engine: from looks to the planner, and what the planner says to the plan. PRIVATE."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._model_config import Model
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _advice, _candidates, _layout, _wishes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Gpu, Link
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import gpu_indices, serve_args
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host_checks import is_active
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
+
+# Taken where no NIC tells its speed, as those of virtual machines.
+USUAL_GBIT = 10.0
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The layout of an engine, whether it is the one that serves, and what is to be said about it.
+
+    layout: None where none is possible. advice: of the planner, empty where it could not reckon.
+    """
+
+    layout: _layout.Layout | None
+    kept: bool = False
+    notes: list[str] = field(default_factory=list)
+    advice: dict[str, t.Any] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def cluster_host(host: Host, kind: str, count: int | None = None) -> ClusterHost:
+    """Return a host that was looked at as the planner sees it, with its first `count` GPUs."""
+    indices = gpu_indices(host, kind, {})[:count]
+    seen = {gpu["index"]: gpu for gpu in (host.look or {})["host"]["gpus"]}
+    own = [seen[index] for index in indices]
+    joined = all(
+        str(gpu.get("links", {}).get("gpus", {}).get(str(other), "")).startswith("NV")
+        for gpu in own
+        for other in indices
+        if other != gpu["index"]
+    )
+    return ClusterHost(
+        host.name, tuple(gpu_of(gpu, is_active(host)) for gpu in own), "nvlink" if joined and len(own) > 1 else "pcie"
+    )
+
+
+def gpu_of(gpu: Mapping[str, t.Any], active: bool) -> Gpu:
+    """Return a GPU as the planner sees it. active: whether our own services, which will make room, hold memory."""
+    foreign = sum(process["mib"] or 0 for process in gpu["processes"] if not process["ours"])
+    used = foreign if active else gpu["used_mib"]
+    return Gpu(gpu["name"], gpu["memory_mib"], gpu.get("reserved_mib"), used)
+
+
+def slowest_link(looks: Sequence[Mapping[str, t.Any]]) -> tuple[Link, str]:
+    """Return the slowest link between hosts, and what had to be assumed about it.
+
+    RDMA counts where every host has an active port and what RDMA needs: NCCL takes it then by itself.
+    """
+    rates = [
+        max((port["rate"] or 0 for port in look["network"]["rdma"] if port["state"] == "ACTIVE"), default=0)
+        for look in looks
+    ]
+    if rates and all(rates) and not any(look["network"]["rdma_missing"] for look in looks):
+        return Link(min(rates), rdma=True), ""
+    speeds = []
+    for look in looks:
+        own = (look["network"]["cluster_nic"] or {}).get("nic")
+        speeds += [nic["speed"] for nic in look["network"]["nics"] if nic["name"] == own]
+    if not all(speeds) or not speeds:
+        return Link(USUAL_GBIT), f"not all NICs tell their speed: taken as {USUAL_GBIT:g} Gbit/s"
+    return Link(min(speeds) / 1000), ""
+
+
+def model_of(facts: Mapping[str, t.Any]) -> Model:
+    """Return a model from what model_info tells."""
+    values: dict[str, t.Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()
+    }
+    return Model(**values)
+
+
+def of_advice(advice: Mapping[str, t.Any]) -> _layout.Layout:
+    """Return the layout that the planner chose."""
+    layers = {name: tuple(part["layers_per_stage"]) for name, part in advice["hosts"].items()}
+    return _layout.Layout(advice["tp"], advice["pp"], dict(advice["gpus"]), layers if advice["partition"] else {})
+
+
+def choose(
+    offer: Mapping[str, int],
+    hosts: Sequence[Host],
+    head: Host,
+    serve_host: str,
+    kind: str,
+    model: Model | None,
+    record: Mapping[str, t.Any],
+    may_change: bool,
+) -> Engine:
+    """Choose the layout: the one that serves while it fits, otherwise the best for today's hosts.
+
+    offer: GPUs by host. model: None where it is not known. record: of the last run. may_change: whether a change may
+    stop the engine; without it what serves stays.
+    """
+    try:
+        wishes = _wishes.read(serve_args(head.settings), head.settings["vllm_ray_env"])
+    except _wishes.WishError as error:
+        problem = Problem("-", "option", "error", str(error), "a number", "correct vllm_ray_serve_args or vllm_ray_env")
+        return Engine(None, problems=[problem])
+    ordered = {serve_host: offer[serve_host], **offer}
+    by_name = {host.name: host for host in hosts}
+    looked = [by_name[name] for name in ordered if by_name[name].look]
+    planned = Planner(model, looked, kind, wishes) if len(looked) == len(ordered) else Planner(None, [], kind, wishes)
+    fresh = planned.best(ordered)
+    old = _layout.from_record(record)
+    if old is None or (fresh.layout == old and not fresh.problems):
+        return replace(fresh, kept=old is not None, notes=[*fresh.notes, *unused_notes(fresh.layout, offer)])
+    wish, served = head.settings["vllm_ray_model"], record["engine"].get("wish")
+    why_not = _layout.still_fits(old, offer, serve_host, wishes.tp, wishes.pp)
+    if served not in (None, wish):
+        why_not = f"the model is {wish} instead of {served}"
+    relayout = head.settings["vllm_ray_relayout"] and fresh.layout is not None
+    sizes = str(fresh.layout or "nothing that fits")
+    if why_not is None and not relayout:
+        kept = planned.kept(old, offer)
+        if fresh.layout not in (None, old):
+            kept.notes.append(f"the engine keeps {old}; -e vllm_ray_relayout=true would give {sizes}")
+        return kept
+    reason = why_not or "vllm_ray_relayout is set"
+    if not may_change:
+        kept = planned.kept(old, offer)
+        note = f"the layout would change to {sizes} ({reason}), which stops the engine: -e vllm_ray_restart=true"
+        kept.notes.insert(0, note)
+        return kept
+    return replace(fresh, notes=[f"layout changes: {reason}", *fresh.notes, *unused_notes(fresh.layout, offer)])
+
+
+@dataclass(frozen=True)
+class Planner:
+    """What the planner needs. model: None where it is not known. hosts: looked at, the serve host first."""
+
+    model: Model | None
+    hosts: Sequence[Host]
+    kind: str
+    wishes: _wishes.Wishes
+
+    def best(self, offer: Mapping[str, int]) -> Engine:
+        """Return the best layout for hosts as they are, or why there is none."""
+        advice = self.advise(offer, self.wishes)
+        if advice.get("fits"):
+            return Engine(of_advice(advice), advice=advice)
+        fix = f"set smaller {_layout.TP} or {_layout.PP} in vllm_ray_serve_args, or add hosts"
+        problems = []
+        if advice:
+            fix = "; or ".join(advice["changes"]) or fix
+            problems = [layout_problem(refusal, fix) for refusal in advice["refusals"]]
+        try:
+            layout = _layout.place(offer, *_layout.sizes(offer, self.wishes.tp, self.wishes.pp))
+        except _layout.LayoutError as error:
+            return Engine(None, advice=advice, problems=problems or [layout_problem(str(error), fix)])
+        return Engine(layout, advice=advice, problems=problems or self.misfits(layout))
+
+    def misfits(self, layout: _layout.Layout) -> list[Problem]:
+        """Return why vLLM would refuse sizes that were not chosen by memory, as on CPU hosts."""
+        if self.model is None:
+            return []
+        refusals = _candidates.tp_refusals(self.model, layout.tp, self.wishes)
+        refusals += _candidates.pp_refusals(self.model, layout.pp, self.wishes)
+        fix = f"set {_layout.TP} and {_layout.PP} in vllm_ray_serve_args"
+        return [layout_problem(f"{layout} can't serve this model: {refusal}", fix) for refusal in refusals]
+
+    def kept(self, old: _layout.Layout, offer: Mapping[str, int]) -> Engine:
+        """Return the layout that serves, with its figures."""
+        partition = tuple(count for host in old.gpus for count in old.layers.get(host, ()))
+        wishes = replace(self.wishes, tp=old.tp, pp=old.pp, partition=partition or self.wishes.partition)
+        advice = self.advise(old.gpus, wishes)
+        return Engine(old, True, unused_notes(old, offer), advice if advice.get("fits") else {})
+
+    def advise(self, gpus: Mapping[str, int], wishes: _wishes.Wishes) -> dict[str, t.Any]:
+        """Ask the planner; it reckons for GPUs alone. gpus: of each host that may take part, the serve host first."""
+        named = {host.name: host for host in self.hosts}
+        if self.model is None or self.kind != "cuda" or any(name not in named for name in gpus):
+            return {}
+        link, assumed = slowest_link([named[name].look or {} for name in gpus])
+        hosts = [cluster_host(named[name], self.kind, count) for name, count in gpus.items()]
+        advice = _advice.advise(self.model, hosts, link, wishes)
+        if assumed and len(hosts) > 1:
+            advice["notes"] = [*advice["notes"], assumed]
+        return advice
+
+
+def layout_problem(found: str, fix: str) -> Problem:
+    """Return the problem of an engine that can't be laid out."""
+    return Problem("-", "layout", "error", found, "an engine that fits its GPUs", fix)
+
+
+def unused_notes(layout: _layout.Layout | None, offer: Mapping[str, int]) -> list[str]:
+    """Say which hosts join without being used by the engine."""
+    return [f"{host} joins, unused by the engine" for host in offer if layout and host not in layout.gpus]

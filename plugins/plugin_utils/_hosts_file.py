@@ -1,0 +1,90 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts of a file, to plan a cluster that is not there. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Gpu, Link
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# The form to write by hand. A host stands for `count` hosts that are alike; memory_gib is one GPU's.
+SPEC: dict[str, dict[str, t.Any]] = {
+    "hosts": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "count": {"type": "int", "default": 1},
+            "gpus": {"type": "int", "required": True},
+            "gpu": {"type": "str", "required": True},
+            "memory_gib": {"type": "float", "required": True},
+            "inside": {"type": "str", "choices": ["nvlink", "pcie"], "default": "pcie"},
+        },
+    },
+    "link": {
+        "type": "dict",
+        "options": {"gbit": {"type": "float", "default": 10.0}, "rdma": {"type": "bool", "default": False}},
+    },
+}
+
+
+class HostsError(ValueError):
+    """A file that tells no hosts; the message says why."""
+
+
+class Hosts(t.NamedTuple):
+    """What a file tells. note: what had to be assumed, empty where nothing had."""
+
+    hosts: list[ClusterHost]
+    link: Link
+    note: str = ""
+
+
+def parse(data: t.Any, settings: Mapping[str, t.Any]) -> Hosts:
+    """Return the hosts of a file, the serve host first. settings: of the cluster. Raises HostsError."""
+    if not isinstance(data, dict) or not data.get("hosts"):
+        raise HostsError("it has no hosts")
+    found = of_report(data["hosts"], settings) if isinstance(data["hosts"], dict) else of_short_form(data)
+    wished = settings.get("vllm_ray_serve_host")
+    if wished and wished not in [host.name for host in found.hosts]:
+        raise HostsError(f"vllm_ray_serve_host is {wished}, which it does not have")
+    return found._replace(hosts=sorted(found.hosts, key=lambda host: wished is not None and host.name != wished))
+
+
+def of_report(looks: Mapping[str, t.Any], settings: Mapping[str, t.Any]) -> Hosts:
+    """Return the hosts that preflight.yml looked at."""
+    try:
+        hosts = [
+            _engine.cluster_host(Host(name, ("workers",), dict(settings), look), "cuda") for name, look in looks.items()
+        ]
+        return Hosts(hosts, *_engine.slowest_link(list(looks.values())))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise HostsError(f"it is no report of preflight.yml: {error!r}") from error
+
+
+def of_short_form(data: Mapping[str, t.Any]) -> Hosts:
+    """Return the hosts that somebody wrote down."""
+    result = ArgumentSpecValidator(SPEC).validate(data)
+    if result.error_messages:
+        raise HostsError("; ".join(result.error_messages))
+    hosts = []
+    for entry in result.validated_parameters["hosts"]:
+        gpus = (Gpu(entry["gpu"], int(entry["memory_gib"] * 1024)),) * entry["gpus"]
+        names = [entry["name"]] if entry["count"] == 1 else [f"{entry['name']}-{n + 1}" for n in range(entry["count"])]
+        hosts += [ClusterHost(name, gpus, entry["inside"]) for name in names]
+    if len({host.name for host in hosts}) < len(hosts):
+        raise HostsError("two hosts have the same name")
+    link = result.validated_parameters["link"]
+    if link is None:
+        return Hosts(hosts, Link(_engine.USUAL_GBIT), f"no link is told: taken as {_engine.USUAL_GBIT:g} Gbit/s")
+    return Hosts(hosts, Link(link["gbit"], link["rdma"]))

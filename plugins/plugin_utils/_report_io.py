@@ -1,0 +1,26 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write what others are to read on the controller. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def write(path: str, text: str) -> None:
+    """Write a file, in place of what is there; its directory is made."""
+    place = os.path.abspath(os.path.expanduser(path))
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    with open(place, "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def write_json(path: str, content: Mapping[str, t.Any]) -> None:
+    """Write a file in JSON."""
+    write(path, json.dumps(content, indent=2, sort_keys=True) + "\n")

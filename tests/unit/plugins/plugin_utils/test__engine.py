@@ -1,0 +1,178 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From looks to a layout: captured GPUs, published models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._engine import Engine
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import Link
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
+from ansible_collections.vllm_ray.cluster.tests.unit import models
+from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
+
+SIZES = {"tensor-parallel-size": 8, "pipeline-parallel-size": 2}
+L4 = {"name": "NVIDIA L4", "memory_mib": 23034, "reserved_mib": None}
+
+
+def model(name: str) -> _model_config.Model:
+    return _model_config.parse(models.config(name), {}, 0, {})
+
+
+def host(number: int, gpus: int = 8, gpu: dict[str, Any] | None = None, **given: Any) -> Host:
+    """Return a host with GPUs joined by NVLink; given: variables without their prefix."""
+    values = {"vllm_ray_model": "/srv/model", **{f"vllm_ray_{name}": value for name, value in given.items()}}
+    seen = look(number, gpus)
+    for entry in seen["host"]["gpus"]:
+        others = [index for index in range(gpus) if index != entry["index"]]
+        entry.update(gpu or {}, links={"gpus": {str(index): "NV18" for index in others}, "nics": {}})
+    return Host(f"gpu0{number}", ("head",) if number == 1 else ("workers",), _settings.check("-", values).values, seen)
+
+
+def choose(
+    hosts: list[Host], name: str, record: dict[str, Any] | None = None, may_change: bool = True, kind: str = "cuda"
+) -> Engine:
+    offer = {host.name: len((host.look or {})["host"]["gpus"]) or 1 for host in hosts}
+    return _engine.choose(offer, hosts, hosts[0], "gpu01", kind, model(name), record or {}, may_change)
+
+
+def recorded(engine: Engine, **change: Any) -> dict[str, Any]:
+    assert engine.layout
+    sizes = {"tp": engine.layout.tp, "pp": engine.layout.pp, "gpus": engine.layout.gpus}
+    layers = {name: list(counts) for name, counts in engine.layout.layers.items()}
+    return {"engine": {**sizes, "layers": layers, "wish": "/srv/model", **change}}
+
+
+def test_gpus_as_the_planner_sees_them() -> None:
+    found = _engine.cluster_host(host(1), "cuda", 2)
+    assert [gpu.memory_mib for gpu in found.gpus] == [143771] * 2
+    # fb_memory_usage/reserved of the capture, and what torch names as total on this machine: 139.80 GiB.
+    assert (found.gpus[0].reserved_mib, round(found.gpus[0].usable / 1024**3, 2)) == (616, 139.8)
+    assert found.link_inside == "nvlink"
+
+
+@pytest.mark.parametrize(("services", "used"), [({}, 1551), ({"vllm-ray-node@default": "active"}, 500)])
+def test_memory_of_our_own_services_is_free(services: dict[str, str], used: int) -> None:
+    seen = host(1, 1, {"used_mib": 1551, "processes": [{"ours": False, "mib": 500}, {"ours": True, "mib": 1051}]})
+    assert seen.look
+    seen.look["usage"]["services"] = services
+    assert _engine.cluster_host(seen, "cuda").gpus[0].used_mib == used
+
+
+def test_pcie_where_one_pair_has_no_nvlink() -> None:
+    seen = host(1, 2)
+    assert seen.look
+    seen.look["host"]["gpus"][1]["links"]["gpus"] = {"0": "SYS"}
+    assert _engine.cluster_host(seen, "cuda").link_inside == "pcie"
+
+
+def port(state: str = "ACTIVE", rate: float = 400.0) -> dict[str, Any]:
+    return {"device": "mlx5_0", "state": state, "rate": rate}
+
+
+def test_the_slowest_link_counts() -> None:
+    fast, slow = look(1), look(2)
+    slow["network"]["nics"][0]["speed"] = 10000
+    assert _engine.slowest_link([fast, slow]) == (Link(10), "")
+
+
+def test_rdma_only_where_all_have_it() -> None:
+    first, second = look(1, network_rdma=[port()]), look(2, network_rdma=[port(rate=200.0)])
+    assert _engine.slowest_link([first, second]) == (Link(200, rdma=True), "")
+    second["network"]["rdma"] = [port("DOWN")]
+    assert _engine.slowest_link([first, second]) == (Link(25), "")
+    second["network"] = {**second["network"], "rdma": [port()], "rdma_missing": ["libibverbs1"]}
+    assert _engine.slowest_link([first, second]) == (Link(25), "")
+
+
+def test_a_nic_without_speed_is_taken_as_usual() -> None:
+    seen = look(1)
+    seen["network"]["nics"][0]["speed"] = None
+    assert _engine.slowest_link([seen]) == (Link(10), "not all NICs tell their speed: taken as 10 Gbit/s")
+
+
+def test_the_planner_decides() -> None:
+    found = choose([host(1), host(2)], "llama-3.1-8b")
+    # GPUs per host and hosts would be TP=8 PP=2 on both; a model this small is as fast on one.
+    assert found.layout and found.layout.gpus == {"gpu01": 8}
+    assert found.advice["kv_tokens"] > 0
+    assert found.problems == [] and not found.kept
+
+
+def test_sizes_of_the_user_are_kept() -> None:
+    found = choose([host(1, serve_args=SIZES), host(2)], "llama-3.1-8b")
+    assert found.layout and (found.layout.tp, found.layout.pp) == (8, 2)
+    assert found.layout.layers == {}
+
+
+def test_a_model_that_does_not_fit() -> None:
+    found = choose([host(1, 1)], "llama-3.3-70b")
+    assert [problem.check for problem in found.problems] == ["layout"]
+    assert "weights 131.4" in found.problems[0].found
+    assert "GiB" in found.problems[0].found
+    assert " or " in found.problems[0].fix
+
+
+def test_layers_go_with_hosts_that_differ() -> None:
+    found = choose([host(1, 1, serve_args={"max-model-len": 8192}), host(2, 1, L4)], "qwen3-32b")
+    fixed = choose(
+        [host(1, 1, serve_args={"max-model-len": 8192, "pipeline-parallel-size": 2}), host(2, 1, L4)], "qwen3-32b"
+    )
+    # One H200 holds it alone, and is faster without the L4; told to use both, it gets most of the 64 layers.
+    assert found.layout and found.layout.gpus == {"gpu01": 1}
+    assert fixed.layout
+    (first,), (second,) = fixed.layout.layers["gpu01"], fixed.layout.layers["gpu02"]
+    assert first + second == 64
+    assert first > 5 * second
+
+
+def test_what_serves_is_kept_with_its_figures() -> None:
+    hosts = [host(1, serve_args=SIZES), host(2)]
+    record = recorded(choose(hosts, "llama-3.3-70b"))
+    more = choose([host(1), host(2), host(3)], "llama-3.3-70b", record)
+    assert more.kept
+    assert more.layout and (more.layout.tp, more.layout.pp) == (8, 2)
+    assert (more.advice["tp"], more.advice["pp"]) == (8, 2)
+    assert "gpu03 joins, unused by the engine" in more.notes
+
+
+def test_what_serves_is_not_refused() -> None:
+    record = {"engine": {"tp": 1, "pp": 1, "gpus": {"gpu01": 1}, "wish": "/srv/model"}}
+    found = choose([host(1, 1)], "llama-3.3-70b", record)
+    assert (found.kept, found.problems, found.advice) == (True, [], {})
+
+
+def test_another_model_is_laid_out_anew() -> None:
+    record = {"engine": {"tp": 1, "pp": 1, "gpus": {"gpu01": 1}, "wish": "/srv/small"}}
+    waits = choose([host(1), host(2)], "llama-3.3-70b", record, may_change=False)
+    assert waits.layout and (waits.layout.tp, waits.kept) == (1, True)
+    assert "vllm_ray_restart=true" in waits.notes[0]
+    found = choose([host(1), host(2)], "llama-3.3-70b", record)
+    assert not found.kept
+    assert found.notes[0] == "layout changes: the model is /srv/model instead of /srv/small"
+
+
+def test_a_cpu_host_counts_as_one_gpu_and_the_model_must_still_divide() -> None:
+    hosts = [host(1, 0, serve_args={"tensor-parallel-size": 3}), host(2, 0), host(3, 0)]
+    found = choose(hosts, "llama-3.1-8b", kind="cpu")
+    assert found.layout and found.layout.tp == 3
+    assert found.problems[0].found == "TP=3 PP=1 can't serve this model: 32 attention heads can't be divided by 3"
+
+
+def test_a_wish_that_is_no_number() -> None:
+    found = choose([host(1, serve_args={"max-model-len": "long"})], "llama-3.1-8b")
+    assert (found.layout, found.problems[0].check) == (None, "option")
+
+
+def test_a_host_that_was_not_looked_at_counts_by_the_record() -> None:
+    hosts = [host(1), Host("gpu02", ("workers",), host(2).settings, None, "left out by --limit", limited=True)]
+    offer = {"gpu01": 8, "gpu02": 8}
+    found = _engine.choose(offer, hosts, hosts[0], "gpu01", "cuda", model("llama-3.3-70b"), {}, True)
+    assert found.layout and found.layout.gpus == offer
+    assert found.advice == {}
