@@ -83,6 +83,7 @@ class ActionModule(ActionBase):
             "paths": [place.root, place.state, place.models, *([wish] if wish.startswith("/") else [])],
             "ray_directory": place.ray,
             "record": f"{place.config}/record.json",
+            "worked": f"{place.config}/worked.json",
             "release": f"{place.config}/current",
             "model": model_query(settings, place, is_head, options["may_verify"]) if wish else None,
             # What the engine was started with, whatever its options on the disk are by now.

@@ -16,17 +16,24 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _report,
     _report_io,
     _settings,
+    _stages,
 )
 
 display = Display()
 ARGUMENTS = {
     "ssh": {"type": "dict", "default": {}},
     "plan": {"type": "dict", "required": True},
+    "ranks": {"type": "dict", "default": {"why": "not a part of this run", "hosts": {}}},
     "look": {"type": "str", "default": "__vllm_ray_look"},
     "network": {
         "type": "list",
         "elements": "str",
         "default": ["__vllm_ray_network_gathered", "__vllm_ray_network_started"],
+    },
+    "collective": {
+        "type": "list",
+        "elements": "str",
+        "default": ["__vllm_ray_collective_gathered", "__vllm_ray_collective_started"],
     },
     "release": {"type": "str", "default": "__vllm_ray_release"},
 }
@@ -43,13 +50,21 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
-        looks, networks, releases = (
+        looks, networks, collectives, releases = (
             {name: _preflight.answer([hostvars[name].get(variable) for variable in variables_of]) for name in names}
-            for variables_of in ([arguments["look"]], arguments["network"], [arguments["release"]])
+            for variables_of in (
+                [arguments["look"]],
+                arguments["network"],
+                arguments["collective"],
+                [arguments["release"]],
+            )
         )
         settings = _settings.check(names[0], hostvars[names[0]]).values if names else {}
         strict = bool(settings.get("vllm_ray_strict"))
-        found = _preflight.gather(names, arguments["ssh"], arguments["plan"], looks, networks, releases, settings)
+        plan = arguments["plan"]
+        rdma = _stages.with_rdma(plan["plan"], looks)
+        collective = _stages.collective(arguments["ranks"], collectives, rdma)
+        found = _preflight.gather(names, arguments["ssh"], plan, looks, networks, releases, collective, settings)
         text = _preflight.screen(found, shutil.get_terminal_size((_report.WIDTH, 0)).columns)
         display.display(text)
         report = _report.document(
@@ -58,7 +73,9 @@ class ActionModule(ActionBase):
             strict,
             hosts={name: look for name, look in looks.items() if look},
             parity=found.parity,
+            changes=found.changes,
             network={name: answer for name, answer in networks.items() if answer},
+            collective={name: answer for name, answer in collectives.items() if answer},
         )
         folder = settings.get("vllm_ray_report")
         if folder:

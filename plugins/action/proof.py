@@ -8,7 +8,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _screen
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _preflight, _screen
 
 display = Display()
 ARGUMENTS = {
@@ -19,6 +19,9 @@ ARGUMENTS = {
     "answers": {"type": "list", "elements": "dict", "required": True},
     "key_file": {"type": "str", "required": True},
     "held_in": {"type": "list", "elements": "str", "required": True},
+    "worked": {"type": "dict", "default": {}},
+    "look": {"type": "str", "default": "__vllm_ray_look"},
+    "release": {"type": "str", "default": "__release_look"},
 }
 
 
@@ -45,12 +48,30 @@ class ActionModule(ActionBase):
             arguments["key_file"],
         )
         display.display(screen + _screen.held(held))
+        rows = self._rows(hostvars, arguments)
+        # Where something is held, the engine serves on with other things than were found.
+        good = bool(arguments["answers"]) and not held and rows != arguments["worked"]
         return {
             **result,
             "changed": False,
             "held": held,
+            "worked": rows if good else None,
             "snippets": _screen.snippets(arguments["endpoint"], arguments["key_file"]),
         }
+
+    @staticmethod
+    def _rows(hostvars: t.Any, arguments: dict[str, t.Any]) -> _parity.Matrix:
+        """Return the rows of the parity matrix as this run leaves them."""
+        looks, releases = (
+            {
+                host: found
+                for host in arguments["plan"]["hosts"]
+                if (found := _preflight.answer([hostvars[host].get(arguments[name])]))
+            }
+            for name in ("look", "release")
+        )
+        rows = _parity.matrix(looks, releases)
+        return _parity.good_run(arguments["worked"], rows, list(arguments["plan"]["hosts"]), list(looks))
 
 
 def held_of(variables: t.Any, names: list[str]) -> list[list[str]]:

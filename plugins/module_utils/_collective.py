@@ -79,8 +79,17 @@ def run(rank, number):
     dist.destroy_process_group()
 
 if task["user"] and os.geteuid() == 0:
-    import pwd
-    entry = pwd.getpwnam(task["user"])
+    import pwd, resource
+    try:
+        # As the units have it: RDMA pins memory.
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except (ValueError, OSError):
+        pass
+    try:
+        entry = pwd.getpwnam(task["user"])
+    except KeyError:
+        # It is made by the first deploy.
+        entry = pwd.getpwnam("nobody")
     os.initgroups(entry.pw_name, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)

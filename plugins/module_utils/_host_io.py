@@ -150,7 +150,8 @@ def glibc() -> str:
 def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
     """Return what kind of machine this is."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    record = read_text(module.params["record"]) if module.params["record"] else None
+    files = {name: module.params[name] for name in ("record", "worked")}
+    kept = {name: read_text(path) if path else None for name, path in files.items()}
     return {
         "hostname": socket.gethostname(),
         "machine": os.uname().machine,
@@ -168,7 +169,7 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         "shared_memory": shared_memory(),
         "disks": [disk(path) for path in module.params["paths"]],
         "present": [path for path in module.params["paths"] if os.path.isdir(path)],
-        "record": json.loads(record) if record else None,
+        **{name: json.loads(text) if text else None for name, text in kept.items()},
         "release": release(module.params["release"]),
     }
 

@@ -491,8 +491,10 @@ def parse_dist_info(name: str) -> tuple[str, str] | None:
 
 
 def shown_versions(packages: Mapping[str, str]) -> dict[str, str]:
-    """Return the versions that hosts are compared by."""
-    return {name: packages[name] for name in SHOWN_PACKAGES if name in packages}
+    """Return the versions that hosts are compared by. NCCL's package is named after the CUDA that it is made for."""
+    nccl = [version for name, version in sorted(packages.items()) if re.fullmatch(r"nvidia-nccl-cu\d+", name)]
+    shown = {name: packages[name] for name in SHOWN_PACKAGES if name in packages}
+    return {**shown, "nccl": nccl[-1]} if nccl else shown
 
 
 def room_problem(path: str, free: int, wanted: int, variable: str) -> dict[str, str] | None:

@@ -62,7 +62,7 @@ options:
     type: dict
     default: {}
   user:
-    description: User that the ranks run as.
+    description: User that the ranks run as where the module is root, or C(nobody) as long as there is no such user.
     type: str
 author:
   - The vllm_ray.cluster authors (@vllm-ray)

@@ -58,6 +58,9 @@ options:
   record:
     description: File with the record of the last run.
     type: path
+  worked:
+    description: File with the rows of the parity matrix of the last good run.
+    type: path
   release:
     description: Path of the link to the release.
     type: path
@@ -231,6 +234,10 @@ host:
       elements: str
     record:
       description: The record of the last run.
+      returned: always
+      type: dict
+    worked:
+      description: Values by row and host of the last good run. Will be V(none) where there was none.
       returned: always
       type: dict
     release:
@@ -425,6 +432,7 @@ ARGUMENTS = {
     "paths": {"type": "list", "elements": "path", "default": []},
     "ray_directory": {"type": "path"},
     "record": {"type": "path"},
+    "worked": {"type": "path"},
     "release": {"type": "path"},
     "model": {
         "type": "dict",

@@ -72,6 +72,10 @@ plan:
       description: Whether an engine serves now.
       type: bool
       returned: success
+    news:
+      description: Why what is between hosts is to be checked, empty where nothing new could be learnt.
+      type: str
+      returned: success
     engine:
       description: Layout, executor, options and endpoint of the engine.
       type: dict
@@ -93,6 +97,10 @@ run:
   description: A text that is new in each run, by which hosts that test the network know one another.
   returned: success
   type: str
+worked:
+  description: Values by row and host of the last good run, as of the head's file. Will be V(none) where there is none.
+  returned: success
+  type: dict
 problems:
   description: What is wrong, each with host, check, severity, found, wanted and fix.
   returned: success

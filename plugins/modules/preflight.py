@@ -32,6 +32,10 @@ options:
     description: What M(vllm_ray.cluster.plan) returned.
     type: dict
     required: true
+  ranks:
+    description: What M(vllm_ray.cluster.collective_ranks) returned.
+    type: dict
+    default: {why: not a part of this run, hosts: {}}
   look:
     description: Name of the variable in which each host's look was registered.
     type: str
@@ -41,6 +45,11 @@ options:
     type: list
     elements: str
     default: [__vllm_ray_network_gathered, __vllm_ray_network_started]
+  collective:
+    description: Names of variables in which each host's M(vllm_ray.cluster.collective_check) may be registered.
+    type: list
+    elements: str
+    default: [__vllm_ray_collective_gathered, __vllm_ray_collective_started]
   release:
     description: Name of the variable in which each host's M(vllm_ray.cluster.release_info) was registered.
     type: str
@@ -92,8 +101,18 @@ report:
       description: Values by row and host.
       returned: always
       type: dict
+    changes:
+      description: What is not as in the last good run.
+      returned: always
+      type: list
+      elements: str
+      sample: ["kernel: 6.1.0-50-amd64 -> 6.1.0-51-amd64 on gpu02"]
     network:
       description: What M(vllm_ray.cluster.network_check) returned, by host.
+      returned: always
+      type: dict
+    collective:
+      description: What M(vllm_ray.cluster.collective_check) returned, by host.
       returned: always
       type: dict
 """

@@ -53,6 +53,18 @@ options:
     type: list
     elements: str
     required: true
+  worked:
+    description: Values by row and host of the last good run, RV(vllm_ray.cluster.plan#module:worked).
+    type: dict
+    default: {}
+  look:
+    description: Name of the variable in which each host's look was registered.
+    type: str
+    default: __vllm_ray_look
+  release:
+    description: Name of the variable in which each host's M(vllm_ray.cluster.release_info) was registered.
+    type: str
+    default: __release_look
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
@@ -75,6 +87,12 @@ held:
   returned: success
   type: dict
   sample: {"gpu02": ["/etc/vllm-ray/default/node.env is not what vllm-ray-node@default was started with"]}
+worked:
+  description:
+    - Values by row and host to keep of this run, by which a later one can tell what changed.
+    - Will be V(none) where they are as before, where nothing answered, and where something was held.
+  returned: success
+  type: dict
 snippets:
   description: Ways to ask the engine, ready to paste.
   returned: success

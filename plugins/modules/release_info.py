@@ -122,7 +122,7 @@ python:
   type: dict
   sample: {"version": "3.11.2", "path": "/usr/bin/python3.11", "machine": "x86_64", "managed": false}
 versions:
-  description: Versions of vllm, ray, torch and transformers.
+  description: Versions of vllm, ray, torch, transformers and, in an environment for NVIDIA GPUs, nccl.
   returned: always
   type: dict
   sample: {"vllm": "0.32.0", "ray": "2.60.0", "torch": "2.13.0+cpu", "transformers": "5.19.0"}

@@ -21,12 +21,15 @@ HANGS = {
 
 
 def problems(
-    outcomes: Mapping[str, Mapping[str, t.Any]], hosts: Mapping[int, str], with_rdma: Collection[str]
+    outcomes: Mapping[str, Mapping[str, t.Any]],
+    hosts: Mapping[int, str],
+    with_rdma: Collection[str],
+    failures: Mapping[str, str],
 ) -> list[Problem]:
     """Judge what all ranks told.
 
     outcomes: what came of each rank (_collective.outcome) by its number as text; hosts: {rank: host} of the plan;
-    with_rdma: hosts that have an RDMA device which works.
+    with_rdma: hosts that have an RDMA device which works; failures: why the check did not run on a host.
     """
     found = []
     told = {int(rank): outcome for rank, outcome in outcomes.items()}
@@ -39,7 +42,8 @@ def problems(
     for rank in sorted(hosts):
         outcome = told.get(rank)
         if outcome is None:
-            add(rank, "was not started", "a rank that takes part", "see why the check failed on this host")
+            why = failures.get(hosts[rank], "no answer")
+            add(rank, f"was not started: {why}", "a rank that takes part", "mend it, and run again")
         elif outcome["wrong"] is not None:
             add(rank, f"the sum came out as {outcome['wrong']}", "the right sum", "replace the GPU or its link")
         elif outcome["step"] in ("start", "import"):
@@ -76,12 +80,15 @@ def unused_rdma(
     return result
 
 
-def summary(outcomes: Mapping[str, Mapping[str, t.Any]]) -> str:
-    """Return one line about an all-reduce that came right: the slowest rank's bandwidth per size, and transports."""
+def summary(outcomes: Mapping[str, Mapping[str, t.Any]], backend: str) -> str:
+    """Return one line about an all-reduce that came right: the slowest rank's bandwidth per size, and transports.
+
+    backend: which names itself where it tells no transport, as Gloo.
+    """
     sizes = sorted({int(size) for outcome in outcomes.values() for size in outcome["gbytes_per_second"]})
     slowest = [
-        f"{min(o['gbytes_per_second'][str(size)] for o in outcomes.values()):g} GB/s at {size // 1024**2} MiB"
+        f"{min(o['gbytes_per_second'][str(size)] for o in outcomes.values()):.3g} GB/s at {size // 1024**2} MiB"
         for size in sizes
     ]
     ways = sorted({way for outcome in outcomes.values() for way in outcome["transports"]})
-    return f"all-reduce over {len(outcomes)} ranks: {', '.join(slowest)}; {', '.join(ways) or 'no transport told'}"
+    return f"all-reduce over {len(outcomes)} ranks: {', '.join(slowest)}; {', '.join(ways) or backend}"

@@ -244,9 +244,9 @@ def check_nics(host: Host) -> list[Problem]:
     return problems
 
 
-def rdma_is_off(host: Host) -> str:
+def rdma_is_off(settings: Mapping[str, t.Any]) -> str:
     """Return which setting keeps NCCL from RDMA, empty where none does."""
-    env = {name: str(value) for name, value in host.settings["vllm_ray_env"].items()}
+    env = {name: str(value) for name, value in settings["vllm_ray_env"].items()}
     if env.get("NCCL_IB_DISABLE", "0") not in ("0", ""):
         return f"NCCL_IB_DISABLE={env['NCCL_IB_DISABLE']}"
     return f"NCCL_NET={env['NCCL_NET']}" if env.get("NCCL_NET", "").lower() == "socket" else ""
@@ -275,7 +275,7 @@ def check_rdma(host: Host) -> list[Problem]:
         found = f"{port['device']} port {port['port']} is {port['state']} ({port['physical']}), {port['link_layer']}"
         fix = "plug or enable the link" if port["physical"] in ("Disabled", "Polling") else "start a subnet manager"
         add(severity, found, "ACTIVE", f"{fix}; see `ibstat {port['device']}`")
-    off = rdma_is_off(host)
+    off = rdma_is_off(host.settings)
     if active and off:
         found = f"RDMA devices that work ({', '.join(sorted(active))}), and {off}"
         add("warning", found, "RDMA between hosts", f"remove {off.split('=', maxsplit=1)[0]} from vllm_ray_env")
@@ -289,7 +289,7 @@ def check_rdma(host: Host) -> list[Problem]:
 def check_memlock(host: Host) -> list[Problem]:
     """RDMA pins memory. Judged only where NCCL would use RDMA: elsewhere the limit does not matter."""
     look = look_of(host)
-    if rdma_is_off(host) or not any(port["state"] == "ACTIVE" for port in look["network"]["rdma"]):
+    if rdma_is_off(host.settings) or not any(port["state"] == "ACTIVE" for port in look["network"]["rdma"]):
         return []
     limits, system = look["host"]["memlock"], host.settings["vllm_ray_scope"] == "system"
     # Units of scope system set their own; supervisor passes on what the login may.

@@ -100,6 +100,41 @@ def changes(before: Matrix, now: Matrix) -> list[str]:
     return found
 
 
+def since(before: Matrix, now: Matrix, hosts: Sequence[str], looked: Sequence[str]) -> list[str]:
+    """Return what changed since the last good run, a host that came or went as one line.
+
+    hosts: of the inventory; looked: those that were looked at. Of the others nothing can be said.
+    """
+    known = list(dict.fromkeys(host for values in before.values() for host in values))
+    both = [host for host in looked if host in known]
+    return [
+        *(f"{host} is new" for host in looked if host not in known),
+        *(f"{host} is gone from the inventory" for host in known if host not in hosts),
+        *changes(only(before, both), only(now, both)),
+    ]
+
+
+def only(rows: Matrix, hosts: Sequence[str]) -> Matrix:
+    """Return the part of a matrix that is about some hosts."""
+    part = {row: {host: values[host] for host in hosts if host in values} for row, values in rows.items()}
+    return {row: values for row, values in part.items() if values}
+
+
+def changed(lines: Sequence[str]) -> list[Problem]:
+    """Return what changed since the last good run as notes among the problems."""
+    fix = "nothing if it was meant; where something fails since then, look here first"
+    return [Problem("-", "changes", "info", line, "as in the last good run", fix) for line in lines]
+
+
+def good_run(before: Matrix, now: Matrix, hosts: Sequence[str], looked: Sequence[str]) -> Matrix:
+    """Return the rows to record of a good run: as they are, and as they were for hosts that it left out.
+
+    hosts: of the cluster; looked: those that were looked at.
+    """
+    left, seen = only(before, [host for host in hosts if host not in looked]), only(now, looked)
+    return {row: {**left.get(row, {}), **seen.get(row, {})} for row in dict.fromkeys([*left, *seen])}
+
+
 def matrix(looks: Mapping[str, Mapping[str, t.Any]], releases: Mapping[str, Mapping[str, t.Any]]) -> Matrix:
     """Return the rows of hosts that were looked at. releases: what release_info said of those that have one.
 

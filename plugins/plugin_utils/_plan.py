@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
     check_addresses,
@@ -223,13 +223,15 @@ def may_be_absent(host: Host) -> bool:
     return host.look is None and not host.limited and bool(host.settings["vllm_ray_absent_ok"])
 
 
-def play_groups(host: Host, serves: bool) -> list[str]:
-    """Return the groups by which plays find a host."""
+def play_groups(host: Host, serves: bool, unchecked: bool) -> list[str]:
+    """Return the groups by which plays find a host. unchecked: whether what is between hosts is to be checked."""
     groups = ["vllm_ray_planned"]
     if serves:
         groups.append("vllm_ray_serving")
     elif serve_state(host) != "inactive":
         groups.append("vllm_ray_retired")
+    if unchecked:
+        groups.append("vllm_ray_unchecked")
     return groups
 
 
@@ -260,6 +262,7 @@ def complete(
         for name, address in addresses.items()
     }
     sizes = {"tp": layout.tp, "pp": layout.pp, "gpus": layout.gpus}
+    news = _stages.news(record.get("hosts", {}), addresses, sum(layout.gpus.values()), serving)
     endpoint = {
         "host": api_host,
         "port": port,
@@ -269,6 +272,7 @@ def complete(
     return {
         "serve_host": serve_host,
         "serving": serving,
+        "news": news,
         "hosts": parts,
         "engine": {
             **sizes,
@@ -293,7 +297,7 @@ def complete(
         },
         "model": dict(model),
         "members": [
-            {"name": name, "groups": play_groups(by_name[name], name == serve_host)}
+            {"name": name, "groups": play_groups(by_name[name], name == serve_host, bool(news))}
             for name, part in parts.items()
             if part["reached"]
         ],

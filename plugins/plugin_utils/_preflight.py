@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
+from itertools import product
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _network_checks, _parity, _report
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _report, _stages
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +47,7 @@ STAGES = {
             "ray",
             "leftovers",
         ),
-        *("driver", "gpu", "gpu_memory", "shared_memory", "disk", "model", "layout", "parity"),
+        *("driver", "gpu", "gpu_memory", "shared_memory", "disk", "model", "layout", "parity", "changes"),
     ),
     "network": ("reachability", "link", "bandwidth"),
     "release": ("release", "collective"),
@@ -57,11 +58,12 @@ RETESTED = ("mtu", "route")
 
 @dataclass(frozen=True)
 class Found:
-    """Problems, checks, the parity matrix, and lines that show the matrices."""
+    """Problems, checks, the parity matrix, what changed in it since the last good run, and lines that show it all."""
 
     problems: list[Mapping[str, str]]
     checks: list[_report.Check]
     parity: Mapping[str, Mapping[str, str]]
+    changes: list[str]
     lines: list[str]
 
 
@@ -78,31 +80,35 @@ def gather(
     looks: Answers,
     networks: Answers,
     releases: Answers,
+    collective: _stages.Stage,
     settings: Mapping[str, t.Any],
 ) -> Found:
     """Put together what was found. ssh, plan: results of ssh_info and plan; the others by host, None where a host gave
-    no answer; settings: of the cluster.
+    no answer; collective: as it was judged; settings: of the cluster.
     """
     unreached = {problem["host"] for problem in ssh.get("problems", [])}
     there = {name: look for name, look in looks.items() if look}
     ready = {name: release for name, release in releases.items() if release and release.get("versions")}
-    matrix = _parity.matrix(there, ready)
-    tested = {name: networks.get(name) for name in there}
-    asked = len(there) > 1 and any(tested.values())
+    matrix, worked = _parity.matrix(there, ready), plan.get("worked") or {}
+    changes = _parity.since(worked, matrix, names, list(there)) if worked else []
     managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
-    between = [p.as_dict() for p in _network_checks.network_problems(tested, managed)] if asked else []
+    tested = {name: networks.get(name) for name in there}
+    network = _stages.network(tested, managed)
     # Each fault is told once, by who knows most of it: of a host that does not answer the first contact, of packets
     # and routes the test between hosts.
     better = {(host, "reach") for host in unreached}
-    better |= {(name, check) for check in RETESTED for name, answer in tested.items() if asked and answer}
+    better |= {
+        (name, check) for check in RETESTED for name, answer in tested.items() if network.state == "done" and answer
+    }
     looked = [p for p in plan["problems"] if (p["host"], p["check"]) not in better]
-    problems = [*ssh.get("problems", []), *looked, *between]
+    problems = [*ssh.get("problems", []), *looked, *network.problems, *collective.problems]
     told = {(problem["host"], problem["check"]) for problem in problems}
-    problems += [problem.as_dict() for problem in _parity.problems(matrix, told)]
+    problems += [problem.as_dict() for problem in (*_parity.problems(matrix, told), *_parity.changed(changes))]
     off = settings.get("vllm_ray_checks_off") or []
-    states = dict.fromkeys(STAGES["network"], "done" if asked else "not yet, it needs two hosts that answer")
+    states = dict.fromkeys(STAGES["network"], network.state)
     states["release"] = "done" if ready else "not yet, there is no release"
-    states["collective"] = "not a part of preflight.yml yet"
+    states["collective"] = collective.state
+    states["changes"] = "done" if worked else "not yet, no run has ended well"
     checks = [
         _report.Check(name, stage, "off" if name in off else states.get(name, "done"))
         for stage, listed in STAGES.items()
@@ -110,9 +116,11 @@ def gather(
     ]
     shown = [name for name in names if name in there]
     lines = ["", "Hosts, * marks the odd ones:", *_parity.lines(matrix, shown, _report.WIDTH)]
-    if asked:
-        lines += ["", *_network_checks.matrix_lines(tested)]
-    return Found(_report.without(problems, off), checks, matrix, lines)
+    if worked:
+        lines += ["", "Since the last good run:", *(f"  {line}" for line in changes or ["nothing of this changed"])]
+    for part in (network.lines, collective.lines):
+        lines += ["", *part] if part else []
+    return Found(_report.without(problems, off), checks, matrix, changes, lines)
 
 
 def screen(found: Found, width: int) -> str:

@@ -420,6 +420,12 @@ def test_shown_versions_are_those_that_hosts_are_compared_by() -> None:
     assert _release.shown_versions({"ray": "2.60.0", "attrs": "1"}) == {"ray": "2.60.0"}
 
 
+def test_nccl_is_compared_whatever_cuda_it_is_for() -> None:
+    packages = dict(filter(None, map(_release.parse_dist_info, ["nvidia_nccl_cu13-2.29.7.dist-info"])))
+    assert _release.shown_versions(packages) == {"nccl": "2.29.7"}
+    assert "nccl" in _release.shown_versions(_release.pins((LOCKS / "cuda.lock").read_text(encoding="utf-8")))
+
+
 @pytest.mark.parametrize(("free", "words"), [(5 << 30, ""), (4 << 30, "4.0 GiB free in /opt; wanted 5.0 GiB")])
 def test_room_is_judged(free: int, words: str) -> None:
     problem = _release.room_problem("/opt", free, 5 << 30, "release_root")

@@ -19,7 +19,7 @@ def rank(step: str = "done", **change: Any) -> dict[str, Any]:
 
 
 def found(outcomes: dict[str, Any], with_rdma: tuple[str, ...] = ()) -> list[tuple[str, str, str]]:
-    return [(p.host, p.severity, p.found) for p in checks.problems(outcomes, HOSTS, with_rdma)]
+    return [(p.host, p.severity, p.found) for p in checks.problems(outcomes, HOSTS, with_rdma, {"gpu02": "no torch"})]
 
 
 def test_all_is_well() -> None:
@@ -32,7 +32,7 @@ def test_a_rank_that_did_not_start_is_named_with_its_host() -> None:
 
 
 def test_a_host_that_never_answered_is_named() -> None:
-    assert found({"0": rank("meet", missing=[1])}) == [("gpu02", "error", "rank 1: was not started")]
+    assert found({"0": rank("meet", missing=[1])}) == [("gpu02", "error", "rank 1: was not started: no torch")]
 
 
 def test_a_rank_that_does_not_reach_the_first() -> None:
@@ -63,6 +63,8 @@ def test_rdma_that_is_not_used_is_a_warning_with_numbers() -> None:
 
 def test_the_summary_is_that_of_the_slowest_rank() -> None:
     slow = rank(gbytes_per_second={"1048576": 3.0, "67108864": 4.1}, transports=["P2P/CUMEM"])
-    assert checks.summary({"0": rank(), "1": slow}) == (
+    assert checks.summary({"0": rank(), "1": slow}, "nccl") == (
         "all-reduce over 2 ranks: 3 GB/s at 1 MiB, 4.1 GB/s at 64 MiB; NET/Socket, P2P/CUMEM"
     )
+    silent = rank(transports=[])
+    assert checks.summary({"0": silent, "1": silent}, "gloo").endswith("; gloo")

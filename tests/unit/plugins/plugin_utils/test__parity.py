@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity
+from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
 HOSTS = ["gpu01", "gpu02", "gpu03"]
 MATRIX = {
@@ -72,6 +73,40 @@ def test_what_changed_since_it_worked() -> None:
         "python: 3.11.9 -> nothing on gpu03",
     ]
     assert _parity.changes(MATRIX, MATRIX) == []
+
+
+def test_hosts_that_came_and_went_since_it_worked() -> None:
+    before = {"kernel": {"gpu01": "6.1", "gpu02": "6.1", "gpu03": "6.1"}, "driver": {"gpu01": "580.95"}}
+    now = {"kernel": {"gpu01": "6.2", "gpu04": "6.2"}}
+    # gpu02 did not answer; gpu03 is not in the inventory any more.
+    assert _parity.since(before, now, ["gpu01", "gpu02", "gpu04"], ["gpu01", "gpu04"]) == [
+        "gpu04 is new",
+        "gpu03 is gone from the inventory",
+        "kernel: 6.1 -> 6.2 on gpu01",
+        "driver: 580.95 -> nothing on gpu01",
+    ]
+
+
+def test_changes_are_notes() -> None:
+    (note,) = _parity.changed(["gpu04 is new"])
+    assert (note.host, note.check, note.severity, note.found) == ("-", "changes", "info", "gpu04 is new")
+
+
+def test_what_is_recorded_of_a_good_run() -> None:
+    before = {"kernel": {"gpu01": "6.1", "gpu02": "6.1", "gpu03": "6.1"}, "nccl": {"gpu03": "2.29.7"}}
+    now = {"kernel": {"gpu01": "6.2"}, "driver": {"gpu01": "580.95"}}
+    # gpu02 was left out by --limit and keeps what it had; gpu03 has left the cluster.
+    assert _parity.good_run(before, now, ["gpu01", "gpu02"], ["gpu01"]) == {
+        "kernel": {"gpu02": "6.1", "gpu01": "6.2"},
+        "driver": {"gpu01": "580.95"},
+    }
+
+
+def test_nothing_that_moves_by_itself_is_recorded() -> None:
+    first, second = look(1), look(1, host_time=0.0, host_memory=1, asked_sent=0.0)
+    second["host"]["disks"] = [{**disk, "free": 1} for disk in second["host"]["disks"]]
+    second["host"]["shared_memory"]["free"] = 1
+    assert _parity.matrix({"gpu01": first}, {}) == _parity.matrix({"gpu01": second}, {})
 
 
 def test_the_rows_of_hosts() -> None:

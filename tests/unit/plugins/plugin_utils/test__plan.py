@@ -454,8 +454,8 @@ def test_an_engine_that_runs_where_it_should_not_is_retired() -> None:
     unit = _host.unit_names("default")[1]
     plan = make(host(1), host(2, look(2, usage_services={unit: "active"})))
     assert {member["name"]: member["groups"] for member in plan["members"]} == {
-        "gpu01": ["vllm_ray_planned", "vllm_ray_serving"],
-        "gpu02": ["vllm_ray_planned", "vllm_ray_retired"],
+        "gpu01": ["vllm_ray_planned", "vllm_ray_serving", "vllm_ray_unchecked"],
+        "gpu02": ["vllm_ray_planned", "vllm_ray_retired", "vllm_ray_unchecked"],
     }
 
 

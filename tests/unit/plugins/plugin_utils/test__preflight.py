@@ -10,24 +10,36 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _preflight
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _preflight
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._stages import Stage
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
 SETTINGS: dict[str, Any] = {"vllm_ray_firewall": "manage", "vllm_ray_scope": "system", "vllm_ray_checks_off": []}
 REACH = {"host": "gpu02", "check": "reach", "severity": "error", "found": "unreachable", "wanted": "x", "fix": "y"}
 CONTACT = {**REACH, "check": "ssh", "found": "the port is closed"}
 ONE = {"gpu01": look(1)}
+LEFT_OUT = Stage([], [], "left out, the engine serves")
 RELEASE = {"python": {"version": "3.11.2"}, "versions": {"vllm": "0.32.0"}}
 
 
-def gather(looks: Any, networks: Any = None, releases: Any = None, ssh: Any = (), plan: Any = (), **more: Any) -> Any:
+def gather(
+    looks: Any,
+    networks: Any = None,
+    releases: Any = None,
+    ssh: Any = (),
+    plan: Any = (),
+    collective: Stage = LEFT_OUT,
+    worked: Any = None,
+    **more: Any,
+) -> Any:
     return _preflight.gather(
         list(looks),
         {"problems": list(ssh)},
-        {"problems": list(plan)},
+        {"problems": list(plan), "worked": worked},
         looks,
         networks or {},
         releases or {},
+        collective,
         {**SETTINGS, **more},
     )
 
@@ -41,6 +53,8 @@ def test_one_healthy_host_before_anything_is_deployed() -> None:
     assert found.problems == []
     assert (states(found)["disk"], states(found)["link"]) == ("done", "not yet, it needs two hosts that answer")
     assert states(found)["release"] == "not yet, there is no release"
+    assert states(found)["changes"] == "not yet, no run has ended well"
+    assert states(found)["collective"] == "left out, the engine serves"
 
 
 def test_the_first_contact_tells_more_than_that_a_host_was_not_reached() -> None:
@@ -84,6 +98,29 @@ def test_a_fault_that_several_checks_see_is_told_once(fixtures: Path) -> None:
     assert [(p["host"], p["found"]) for p in found] == [(odd, "MTU 1400 on eth1")]
     # Without a test of the network, what the look has is all there is.
     assert seen in gather(looks, plan=[seen]).problems
+
+
+def test_what_the_ranks_did_together() -> None:
+    wrong = {**REACH, "check": "collective"}
+    found = gather(ONE, collective=Stage([wrong], ["  all-reduce over 2 ranks"]))
+    assert (found.problems, states(found)["collective"]) == ([wrong], "done")
+    assert "  all-reduce over 2 ranks" in found.lines
+
+
+def test_what_changed_since_it_worked() -> None:
+    kernels = {"gpu01": "6.1.0-49-amd64"}
+    found = gather(ONE, worked={**_parity.matrix(ONE, {}), "kernel": kernels})
+    line = "kernel: 6.1.0-49-amd64 -> 6.1.0-50-amd64 on gpu01"
+    assert [(p["check"], p["severity"], p["found"]) for p in found.problems] == [("changes", "info", line)]
+    assert found.changes == [line]
+    assert found.lines[-3:] == ["", "Since the last good run:", f"  {line}"]
+    assert states(found)["changes"] == "done"
+
+
+def test_what_is_as_it_was_is_said_too() -> None:
+    found = gather(ONE, worked=_parity.matrix(ONE, {}))
+    assert (found.problems, found.changes) == ([], [])
+    assert found.lines[-1] == "  nothing of this changed"
 
 
 def test_answers_of_tasks_that_came_to_nothing_are_none() -> None:

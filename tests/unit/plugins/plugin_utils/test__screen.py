@@ -76,6 +76,12 @@ PLAN of the cluster default: demo with TP=4 PP=1 (mp executor, cuda) at http://1
     )
 
 
+def test_a_run_that_checks_nothing_between_hosts_says_so() -> None:
+    said = "  No host is new, so the network and the GPUs are not checked again."
+    assert said in _screen.render({**PLAN, "news": ""}).splitlines()
+    assert said not in _screen.render({**PLAN, "news": "new, or with another address: gpu02"})
+
+
 MEMORY = "64 layers; per GPU 15.3 GiB of weights, 2.2 for steps, 55.3 of KV cache, of 79.1"
 SERVES = "  The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true."
 HELD = {

@@ -1,0 +1,46 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _preflight, _stages
+
+ARGUMENTS = {
+    "plan": {"type": "dict", "required": True},
+    "network": {
+        "type": "list",
+        "elements": "str",
+        "default": ["__vllm_ray_network_gathered", "__vllm_ray_network_started"],
+    },
+    "release": {"type": "list", "elements": "str", "default": ["__vllm_ray_release", "__release_look"]},
+}
+
+
+class ActionModule(ActionBase):
+    """Decides whether the ranks of an engine can be tried together, and what each host has to do for it."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        hostvars, told = variables["hostvars"], arguments["plan"]
+        plan, present = told["plan"], variables["ansible_play_hosts_all"]
+        networks, releases = (
+            {host: _preflight.answer([hostvars[host].get(name) for name in names]) for host in present}
+            for names in (arguments["network"], arguments["release"])
+        )
+        head = plan.get("hosts", {}).get(plan.get("head"), {"settings": {}})
+        off = head["settings"].get("vllm_ray_checks_off", [])
+        # A host that did not answer is in the play, and takes no part.
+        answered = [host["name"] for host in told["reached"] if host["name"] in present]
+        why = _stages.why_no_collective(plan, answered, releases, networks, off)
+        forks = int(variables["ansible_forks"])
+        port = _stages.meeting_port(told["run"], told["reached"])
+        hosts = {} if why else _stages.collective_arguments(plan, releases, port, forks)
+        return {**result, "changed": False, "why": why, "hosts": hosts, "background": len(hosts) > forks}

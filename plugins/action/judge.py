@@ -1,0 +1,56 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import shutil
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _preflight, _report, _stages
+
+display = Display()
+ARGUMENTS = {
+    "stage": {"type": "str", "choices": ["network", "collective"], "required": True},
+    "plan": {"type": "dict", "required": True},
+    "planned": {"type": "dict", "default": {}},
+    "answers": {"type": "list", "elements": "str", "required": True},
+    "look": {"type": "str", "default": "__vllm_ray_look"},
+}
+
+
+class ActionModule(ActionBase):
+    """Shows what one stage of checks found, and ends the run where something stops it."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        hostvars, plan = variables["hostvars"], arguments["plan"]["plan"]
+
+        def of(names: list[str]) -> dict[str, t.Any]:
+            there = variables["ansible_play_hosts_all"]
+            return {host: _preflight.answer([hostvars[host].get(name) for name in names]) for host in there}
+
+        if arguments["stage"] == "network":
+            # A check mode has opened no firewall.
+            found = _stages.network(of(arguments["answers"]), closed_yet=bool(self._task.check_mode))
+        else:
+            rdma = _stages.with_rdma(plan, of([arguments["look"]]))
+            found = _stages.collective(arguments["planned"], of(arguments["answers"]), rdma)
+        settings = plan["hosts"][plan["head"]]["settings"]
+        problems = _report.without(found.problems, settings["vllm_ray_checks_off"])
+        outcome = _report.count(problems) if found.state == "done" else found.state
+        width = shutil.get_terminal_size((_report.WIDTH, 0)).columns
+        lines = [f"{arguments['stage'].upper()}: {outcome}", *found.lines, *_report.problem_lines(problems, width)]
+        display.display("\n".join(["", *lines]))
+        stopping = _report.fails(problems, bool(settings["vllm_ray_strict"]))
+        told = {"changed": False, "problems": problems, "state": found.state}
+        if stopping:
+            msg = f"{_report.count(stopping)}, see the table above; no service was started, changed or stopped"
+            return {**result, "failed": True, "msg": msg}
+        return {**result, **told}
