@@ -186,6 +186,14 @@ def weights(model: Model, tp: int, part: Part) -> int:
     return int((shared + model.other_bytes) / tp + own)
 
 
+def rotary_table(model: Model) -> int:
+    """Return the bytes of the sines and cosines of all positions, which every rank has in 16 bit.
+
+    layers/rotary_embedding/base.py, _compute_cos_sin_cache; of MLA's keys only a part of 64 is rotated.
+    """
+    return model.context * (64 if model.mla else model.head_dim) * 2
+
+
 def batch(model: Model, wishes: Wishes, gpu: Gpu) -> tuple[int, int]:
     """Return (tokens, requests) of the largest step (engine/arg_utils.py, get_batch_defaults).
 
@@ -238,7 +246,7 @@ def stage_memory(model: Model, tp: int, part: Part, gpus: Sequence[Gpu], first_g
     return Memory(
         total=smallest.usable,
         budget=int(smallest.usable * wishes.utilization),
-        weights=weights(model, tp, part),
+        weights=weights(model, tp, part) + rotary_table(model),
         peak=peak(model, tp, part, tokens, sequences),
         graphs=graphs(part.layers, tokens, sequences, wishes, smallest),
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
-from itertools import product
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _report, _stages
 

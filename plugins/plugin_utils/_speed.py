@@ -4,9 +4,9 @@
 """How fast a layout will be: an estimate from memory bandwidth, arithmetic and links. PRIVATE to the collection.
 
 A step reads a stage's weights and the KV cache of its requests once, or computes, whichever takes longer; each layer
-waits for two all-reduces of its TP group; a pipeline is as fast as its slowest stage. Nothing else is in it, so it
-orders layouts and tells what bounds them. Of the two layouts that we measured (two H200s over TCP, 8B, eager mode) it
-is off by +1 % (PP=2, to which EAGER_LAYER was fitted) and by -19 % (TP=2).
+waits for two all-reduces of its TP group; a pipeline is as fast as its slowest stage, and no faster than the engine can
+hand out steps. Nothing else is in it, so it orders layouts and tells what bounds them. The constants are fitted to an
+8B Llama on H200s (docs/performance.md): five layouts with CUDA graphs within 4 %, two in eager mode within 20 %.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import Wishes
 
 # What kernels reach of a data sheet's bandwidth and FLOP/s.
-BANDWIDTH_SHARE, FLOPS_SHARE = 0.7, 0.5
-# Seconds a layer costs a step whatever its size: launching kernels one by one, or a CUDA graph. The first is fitted to
-# 4145 tokens/s of PP=2 in eager mode on two H200s.
-EAGER_LAYER, GRAPH_LAYER = 280e-6, 8e-6
+BANDWIDTH_SHARE, FLOPS_SHARE = 0.7, 0.6
+# Seconds a layer costs a step whatever its size: launching kernels one by one, or a CUDA graph.
+EAGER_LAYER, GRAPH_LAYER = 320e-6, 8e-6
+# Seconds of a step whatever its size and layers: scheduling, sampling.
+STEP = 0.5e-3
+# Seconds from one step to the next in a pipeline, at least: engine and ranks agree on each step by messages, with TP a
+# stage's ranks, too. That is what four ranks over TCP took, 1x4 and 2x2, with next to nothing to compute.
+PIPELINE_STEP, PIPELINE_STEP_TP = 3.5e-3, 5.7e-3
 # Seconds until the next stage has a step's tensors, besides the wire: serialising, scheduling. An order of magnitude.
 HOP = 200e-6
-# What a pipeline loses to steps of unequal length. An order of magnitude; not measured alone.
-BUBBLE = 0.1
 # How far an estimate may be off, as a share; layouts nearer than CLOSE to each other are taken as equally fast.
 ERROR = 0.4
 CLOSE = 0.1
@@ -79,13 +81,13 @@ def tokens_per_second(
     def pace(size: int, context: int) -> tuple[float, float]:
         """Seconds of a step in the slowest stage, and through all of them."""
         steps = [stage.step(size, context) for stage in seconds]
-        loss = 1 + BUBBLE if candidate.pp > 1 else 1.0
-        return max(steps) * loss, sum(steps) + sum(stage.hop(size) for stage in seconds[:-1])
+        return max(steps), sum(steps) + sum(stage.hop(size) for stage in seconds[:-1])
 
     # As many steps are under way as there are stages, each with its share of the requests.
     micro = -(-running // candidate.pp)
     slowest, through = pace(micro, load.prompt + load.output // 2)
-    decode = load.output * max(candidate.pp * slowest, through)
+    least = 0.0 if candidate.pp == 1 else PIPELINE_STEP_TP if candidate.tp > 1 else PIPELINE_STEP
+    decode = load.output * max(candidate.pp * max(slowest, least), through)
     wanted = running * load.prompt
     size = min(tokens, wanted)
     slowest, through = pace(size, 0)
@@ -125,7 +127,7 @@ class Seconds:
         compute = 2 * tokens * self.layer_bytes / (self.model.weight_bits / 8) * visited
         busy = max(read / (self.bandwidth * BANDWIDTH_SHARE), compute / (self.flops * FLOPS_SHARE))
         reduce = 2 * self.inside.all_reduce(tokens * self.model.hidden * 2, self.tp)
-        return busy + self.layers * (reduce + (EAGER_LAYER if self.eager else GRAPH_LAYER))
+        return STEP + busy + self.layers * (reduce + (EAGER_LAYER if self.eager else GRAPH_LAYER))
 
     def hop(self, tokens: int) -> float:
         """Seconds until the next stage has hidden states and residual of `tokens` tokens."""

@@ -115,7 +115,9 @@ CASES = {
     "phi4-1x4": Case(
         "phi-4", "4 A100", TCP10, FREE, (2, 2, (4,)), "10 KV heads divide by 2 and 5; 5 not the vocabulary"
     ),
-    "7b-1x8": Case("qwen2.5-7b", "8 A100", TCP10, FREE, (4, 2, (8,)), "28 heads divide by 4 and not by 8"),
+    "7b-1x8": Case(
+        "qwen2.5-7b", "8 A100", TCP10, FREE, (4, 1, (4,)), "28 heads: not by 8; a pipeline has 5.7 ms steps"
+    ),
     "13b-gptq-1x8": Case("llama-2-13b-gptq", "8 A100", TCP10, FREE, (4, 2, (8,)), "13824 / 8 is 13.5 groups of 128"),
     # Several hosts with one GPU each: stages, because TP would wait for the network.
     "8b-2x1": Case(
@@ -217,7 +219,9 @@ CASES = {
     ),
     # What the user sets is kept.
     "70b-tp16": Case("llama-3.3-70b", "8 H100, 8 H100", IB, Wishes(tp=16), (16, 1, (8, 8)), "TP over hosts when asked"),
-    "70b-tp4": Case("llama-3.3-70b", "8 H100, 8 H100", TCP10, Wishes(tp=4), (4, 4, (8, 8)), "the other size is ours"),
+    "70b-tp4": Case(
+        "llama-3.3-70b", "8 H100, 8 H100", TCP10, Wishes(tp=4), (4, 2, (8,)), "four stages have steps of 4 x 5.7 ms"
+    ),
     "8b-pp8": Case(
         "llama-3.1-8b", "8 A10 pcie", TCP10, Wishes(tp=1, pp=8), (1, 8, (8,)), "stages on one host when asked"
     ),
@@ -268,7 +272,7 @@ REFUSALS = {
         "deepseek-v3",
         cluster("8 H100"),
         FREE,
-        "TP=4 PP=2 on 1 host needs 84.3 GiB per GPU on gpu01 (weights 81.2, reserve 3.0), and vLLM may use 72.8",
+        "TP=4 PP=2 on 1 host needs 84.3 GiB per GPU on gpu01 (weights 81.3, reserve 3.0), and vLLM may use 72.8",
         "1 host more like gpu01, 8 x NVIDIA H100 80GB HBM3",
     ),
     # Made for one such GPU, but not with steps of 8192 tokens and 131072 tokens of cache.

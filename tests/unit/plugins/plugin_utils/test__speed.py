@@ -42,6 +42,26 @@ def test_measured_on_two_h200(tp: int, pp: int, measured: float, off: float) -> 
     assert estimate == pytest.approx(measured, rel=off)
 
 
+# Four H200s as two hosts over TCP, vLLM 0.24.0, CUDA graphs, _speed.LOAD (docs/performance.md).
+FOUR = cluster((H200, 2), (H200, 2), inside="nvlink")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "tp", "pp", "measured"),
+    [
+        pytest.param(cluster((H200, 1)), 1, 1, 5590, id="TP=1"),
+        pytest.param(FOUR[:1], 2, 1, 9133, id="TP=2"),
+        pytest.param(cluster((H200, 1), (H200, 1)), 1, 2, 8443, id="PP=2-over-TCP"),
+        pytest.param(FOUR, 1, 4, 7202, id="PP=4-over-TCP"),
+        pytest.param(FOUR, 2, 2, 8372, id="TP=2-PP=2-over-TCP"),
+    ],
+)
+def test_measured_on_four_h200(hosts: list, tp: int, pp: int, measured: float) -> None:
+    """What the constants were fitted to: five figures, five constants."""
+    estimate = rate("llama-3.1-8b", hosts, tp, pp, Link(50), max_model_len=8192)
+    assert estimate == pytest.approx(measured, rel=0.05)
+
+
 def test_pp_beats_tp_over_tcp_by_three() -> None:
     hosts = cluster((H200, 1), (H200, 1))
     by_pp, by_tp = (rate("measured-8b", hosts, tp, pp, Link(100), MEASURED, eager=True) for tp, pp in ((1, 2), (2, 1)))
