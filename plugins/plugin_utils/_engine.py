@@ -163,19 +163,36 @@ class Planner:
             fix = "; or ".join(advice["changes"]) or fix
             problems = [layout_problem(refusal, fix) for refusal in advice["refusals"]]
         try:
-            layout = _layout.place(offer, *_layout.sizes(offer, self.wishes.tp, self.wishes.pp))
+            layout = _layout.place(offer, *self.usual_sizes(offer))
         except _layout.LayoutError as error:
             return Engine(None, advice=advice, problems=problems or [layout_problem(str(error), fix)])
         return Engine(layout, advice=advice, problems=problems or self.misfits(layout))
 
-    def misfits(self, layout: _layout.Layout) -> list[Problem]:
-        """Return why vLLM would refuse sizes that were not chosen by memory, as on CPU hosts."""
+    def usual_sizes(self, offer: Mapping[str, int]) -> tuple[int, int]:
+        """Return TP and PP by the number of GPUs alone; where the model can't be cut like that, smaller ones."""
+        tp, pp = _layout.sizes(offer, self.wishes.tp, self.wishes.pp)
+        if not self.wishes.tp:
+            tp = next((size for size in range(tp, 0, -1) if not self.refusals(size, 1)), tp)
+        if not self.wishes.pp:
+            pp = next((size for size in range(pp, 0, -1) if not self.refusals(tp, size)), pp)
+        return tp, pp
+
+    def refusals(self, tp: int, pp: int) -> list[str]:
+        """Return why vLLM would refuse sizes for this model; nothing where it is not known."""
         if self.model is None:
             return []
-        refusals = _candidates.tp_refusals(self.model, layout.tp, self.wishes)
-        refusals += _candidates.pp_refusals(self.model, layout.pp, self.wishes)
+        return [
+            *_candidates.tp_refusals(self.model, tp, self.wishes),
+            *_candidates.pp_refusals(self.model, pp, self.wishes),
+        ]
+
+    def misfits(self, layout: _layout.Layout) -> list[Problem]:
+        """Return the problems of sizes that were not chosen by memory, as on CPU hosts."""
         fix = f"set {_layout.TP} and {_layout.PP} in vllm_ray_serve_args"
-        return [layout_problem(f"{layout} can't serve this model: {refusal}", fix) for refusal in refusals]
+        return [
+            layout_problem(f"{layout} can't serve this model: {refusal}", fix)
+            for refusal in self.refusals(layout.tp, layout.pp)
+        ]
 
     def kept(self, old: _layout.Layout, offer: Mapping[str, int]) -> Engine:
         """Return the layout that serves, with its figures."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
 from ansible_collections.vllm_ray.cluster.tests.unit import models
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
+DEMO = models.ROOT / "demo-model" / "model" / "config.json"
 SIZES = {"tensor-parallel-size": 8, "pipeline-parallel-size": 2}
 L4 = {"name": "NVIDIA L4", "memory_mib": 23034, "reserved_mib": None}
 
@@ -176,3 +178,13 @@ def test_a_host_that_was_not_looked_at_counts_by_the_record() -> None:
     found = _engine.choose(offer, hosts, hosts[0], "gpu01", "cuda", model("llama-3.3-70b"), {}, True)
     assert found.layout and found.layout.gpus == offer
     assert found.advice == {}
+
+
+def test_sizes_that_are_ours_are_those_that_the_model_can_be_cut_into() -> None:
+    demo = _model_config.parse(json.loads(DEMO.read_text(encoding="utf-8")), {}, 0, {})
+    hosts = [host(number, 0) for number in range(1, 9)]
+    offer = {host.name: 1 for host in hosts}
+    found = _engine.choose(offer, hosts, hosts[0], "gpu01", "cpu", demo, {}, True)
+    # It has six layers.
+    assert found.layout and (found.layout.tp, found.layout.pp, len(found.layout.gpus)) == (1, 6, 6)
+    assert found.problems == []
