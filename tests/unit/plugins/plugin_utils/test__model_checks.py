@@ -28,7 +28,7 @@ def tree(**given: Any) -> dict[str, Any]:
     return {**whole, "touched": [], "problems": [], **given}
 
 
-def check(*trees: dict[str, Any] | None, model: dict[str, Any] = MODEL) -> list[tuple[str, str, str, str]]:
+def check(*trees: dict[str, Any] | None, model: dict[str, Any] | None = None) -> list[tuple[str, str, str, str]]:
     settings = _settings.check("-", {"vllm_ray_model": PATH}).values
     hosts = [
         Host(
@@ -39,7 +39,7 @@ def check(*trees: dict[str, Any] | None, model: dict[str, Any] = MODEL) -> list[
         )
         for number, one in enumerate(trees, 1)
     ]
-    found = _model_checks.check_models([*hosts, Host("gone", (), settings)], model)
+    found = _model_checks.check_models([*hosts, Host("gone", (), settings)], model or MODEL)
     assert {problem.check for problem in found} <= {"model"}
     return [(p.host, p.severity, p.found, p.fix) for p in found]
 

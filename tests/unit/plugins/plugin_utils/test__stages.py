@@ -139,8 +139,9 @@ def serving() -> dict[str, Any]:
     return {"host_record": planned(1, 1)["record"], "engine_serving": True}
 
 
-def why(plan: dict[str, Any], network: Any, present: Any = NAMES, releases: Any = RELEASES, off: Any = ()) -> str:
-    return _stages.why_no_collective(plan, present, releases, network, off)
+def why(plan: dict[str, Any], network: Any, **more: Any) -> str:
+    given = {"present": NAMES, "releases": RELEASES, "off": (), **more}
+    return _stages.why_no_collective(plan, given["present"], given["releases"], network, given["off"])
 
 
 STARTS = {"usage_services": {"vllm-ray-serve@default-main": "activating"}}
@@ -191,7 +192,7 @@ def test_a_fault_between_other_hosts_is_no_hindrance(answers: Any) -> None:
 
 
 def test_one_host_needs_no_network() -> None:
-    assert why(planned(2), {}, ["h1"]) == ""
+    assert why(planned(2), {}, present=["h1"]) == ""
 
 
 # --- What came of it --------------------------------------------------------------------------------------------------
