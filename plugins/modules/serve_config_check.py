@@ -110,7 +110,9 @@ def main() -> None:
     if module.check_mode and not os.path.exists(os.path.join(module.params["release"], "bin", "python")):
         module.exit_json(changed=False, checked=False)
     parse(module)
-    if not module.check_mode and os.path.isdir(os.path.dirname(passed_file)):
+    if not module.check_mode:
+        # Before the first deploy there is no such directory, and the next run need not parse again.
+        os.makedirs(os.path.dirname(passed_file), mode=0o755, exist_ok=True)
         with open(passed_file, "w", encoding="utf-8") as stream:
             stream.write(f"{wanted}\n")
     module.exit_json(changed=False, checked=True)
