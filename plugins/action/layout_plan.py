@@ -38,7 +38,8 @@ class ActionModule(ActionBase):
         checked = _settings.check("localhost", task_vars or {})
         if checked.problems:
             return {**result, "failed": True, "msg": _screen.summary([p.as_dict() for p in checked.problems])}
-        settings, place = checked.values, arguments["hosts_file"]
+        # Ansible looks for relative paths beside the playbook; users mean the directory that they are in.
+        settings, place = checked.values, os.path.abspath(arguments["hosts_file"])
         try:
             told = _hosts_file.parse(self._loader.load_from_file(place), settings)
             model = _engine.model_of(_model_config_io.info(query(settings))["model"])

@@ -36,6 +36,8 @@ SPEC: dict[str, dict[str, t.Any]] = {
         "options": {"gbit": {"type": "float", "default": 10.0}, "rdma": {"type": "bool", "default": False}},
     },
 }
+# The smallest numbers that a plan can reckon with; no GPU that vLLM runs on has less than a GiB.
+LEAST = {"count": 1, "gpus": 0, "memory_gib": 1, "gbit": 0.1}
 
 
 class HostsError(ValueError):
@@ -77,14 +79,23 @@ def of_short_form(data: Mapping[str, t.Any]) -> Hosts:
     result = ArgumentSpecValidator(SPEC).validate(data)
     if result.error_messages:
         raise HostsError("; ".join(result.error_messages))
+    link = result.validated_parameters["link"]
     hosts = []
     for entry in result.validated_parameters["hosts"]:
+        for key in ("count", "gpus", "memory_gib"):
+            at_least(entry[key], LEAST[key], f"{key} of {entry['name']}")
         gpus = (Gpu(entry["gpu"], int(entry["memory_gib"] * 1024)),) * entry["gpus"]
         names = [entry["name"]] if entry["count"] == 1 else [f"{entry['name']}-{n + 1}" for n in range(entry["count"])]
         hosts += [ClusterHost(name, gpus, entry["inside"]) for name in names]
     if len({host.name for host in hosts}) < len(hosts):
         raise HostsError("two hosts have the same name")
-    link = result.validated_parameters["link"]
     if link is None:
         return Hosts(hosts, Link(_engine.USUAL_GBIT), f"no link is told: taken as {_engine.USUAL_GBIT:g} Gbit/s")
+    at_least(link["gbit"], LEAST["gbit"], "gbit of the link")
     return Hosts(hosts, Link(link["gbit"], link["rdma"]))
+
+
+def at_least(value: float, least: float, what: str) -> None:
+    """Refuse a number that is too small to reckon with. Raises HostsError."""
+    if value < least:
+        raise HostsError(f"{what} is {value:g}, and must be at least {least:g}")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,11 @@ from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 FOLDERS = ("changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "roles")
 FILES = ("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md")
+HOSTS = """
+hosts:
+  - {name: gpu, count: 2, gpus: 8, gpu: H100 80GB, memory_gib: 80, inside: nvlink}
+link: {gbit: 100, rdma: true}
+"""
 INVENTORY = """
 [head]
 gpu01
@@ -80,3 +86,15 @@ def test_its_playbooks_are_found_and_understood(bare: dict[str, str], tmp_path: 
         if done.returncode:
             offences.append(f"{path.stem}: {done.stdout}{done.stderr}")
     assert not offences, "\n".join(offences)
+
+
+def test_it_plans_without_hosts(bare: dict[str, str], tmp_path: Path) -> None:
+    """As the README shows it: relative paths are the user's."""
+    (tmp_path / "hosts.yml").write_text(HOSTS, encoding="utf-8")
+    shutil.copytree(walk.ROOT / "tests" / "fixtures" / "models" / "qwen3-32b", tmp_path / "model")
+    given = ("vllm_ray_hosts_file=hosts.yml", "vllm_ray_model=model", "vllm_ray_plan_file=plan.json")
+    command = ["ansible-playbook", "vllm_ray.cluster.plan", *(word for variable in given for word in ("-e", variable))]
+    done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PLAN for model: TP=" in done.stdout
+    assert json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))["advice"]["fits"]

@@ -54,6 +54,10 @@ def test_the_serve_host_comes_first() -> None:
         ({"hosts": [{**ENTRY, "memory": 80}]}, "memory. Supported parameters include"),
         ({"hosts": [{"name": "gpu", "gpus": 8}]}, "missing required arguments: gpu, memory_gib"),
         ({"hosts": [ENTRY, ENTRY]}, "two hosts have the same name"),
+        ({"hosts": [{**ENTRY, "count": 0}]}, "count of gpu is 0, and must be at least 1"),
+        ({"hosts": [{**ENTRY, "gpus": -1}]}, "gpus of gpu is -1, and must be at least 0"),
+        ({"hosts": [{**ENTRY, "memory_gib": 0}]}, "memory_gib of gpu is 0, and must be at least 1"),
+        ({"hosts": [ENTRY], "link": {"gbit": 0}}, "gbit of the link is 0, and must be at least 0.1"),
         ({"hosts": {"a": {"gpus": 8}}}, "it is no report of preflight.yml: KeyError"),
     ],
 )
