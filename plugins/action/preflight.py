@@ -79,7 +79,6 @@ class ActionModule(ActionBase):
         )
         folder = settings.get("vllm_ray_report")
         if folder:
-            # They hold addresses and names, and no secrets.
             _report_io.write_json(os.path.join(folder, "preflight.json"), report)
             junit = _report.junit(found.problems, found.checks, strict)
             _report_io.write(os.path.join(folder, "preflight.xml"), junit)

@@ -20,7 +20,8 @@ if t.TYPE_CHECKING:
 MARK = "[redacted]"
 # A shorter value would take ordinary words out of every log; where it has a name, it goes by that.
 SHORTEST = 6
-WORDS = r"(?:(?<=[a-z0-9_-])key|token|secrets?|password|passwd|passphrase|credentials?)"
+# Bytes per token are none.
+WORDS = r"(?:(?<=[a-z0-9_-])key|(?<!per_)token|secrets?|password|passwd|passphrase|credentials?)"
 NAME = re.compile(rf"(?:^key|{WORDS})$", re.IGNORECASE)
 # A list, a quoted text (also quoted twice), or what goes on to the next space; not what says that there is none.
 VALUE = r"""(?!(?:None|null|True|False)\b|''|"")(?:\[[^\]]{0,2000}\]|\\?"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|["']?[^\s"']+)"""

@@ -9,6 +9,8 @@ import json
 import os
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact import Redactor
+
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,5 +24,5 @@ def write(path: str, text: str) -> None:
 
 
 def write_json(path: str, content: Mapping[str, t.Any]) -> None:
-    """Write a file in JSON."""
-    write(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+    """Write a file in JSON, in the order of its content, without what goes by the name of a secret."""
+    write(path, json.dumps(Redactor([]).tree(content), indent=2) + "\n")

@@ -117,12 +117,13 @@ def test_data_keeps_its_form() -> None:
         "no_key": None,
         "max-num-batched-tokens": 8192,
         "vllm_ray_key_file": "~/a.key",
+        "kv_bytes_per_token": [2048],
     }
     found = _redact.Redactor([]).tree(tree)
     assert SECRET not in json.dumps(found)
     assert found["nested"][0]["port"] == 8000
     assert (found["empty_token"], found["no_key"], found["max-num-batched-tokens"]) == ("", None, 8192)
-    assert found["vllm_ray_key_file"] == "~/a.key"
+    assert (found["vllm_ray_key_file"], found["kv_bytes_per_token"]) == ("~/a.key", [2048])
 
 
 def test_secrets_of_an_environment_and_of_options() -> None:
