@@ -162,6 +162,7 @@ def advise(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishe
     hosts = [host for host in hosts if host.gpus]
     kinds = sorted({gpu.model for host in hosts for gpu in host.gpus if not gpu.known})
     notes = [*model.notes, *(f"{kind} is not in the table of GPUs: its speed is a guess" for kind in kinds)]
+    notes += [f"{name} is set, with which the plan does not reckon" for name in wishes.unreckoned]
     if not hosts:
         return refused(["no host offers a GPU"], ["hosts with GPUs"], notes)
     if hosts[0].name != serve_host:
@@ -171,7 +172,7 @@ def advise(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishe
     if unknown:
         return refused(unknown, other_quantization(model, wishes), notes)
     model = wishes.loaded(model)
-    if wishes.length(model) > model.context:
+    if wishes.length(model) > model.context and not wishes.may_be_longer:
         # config/model.py, _get_and_verify_max_len
         found = f"max-model-len is {wishes.length(model)}, and the model was made for {model.context} tokens"
         return refused([found], [f"max-model-len: at most {model.context}"], notes)

@@ -12,7 +12,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._model_config imp
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _advice, _candidates, _layout, _wishes
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Gpu, Link
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import gpu_indices, serve_args
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host_checks import is_active
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host_checks import is_active, look_of, rdma_is_off
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
@@ -61,16 +61,18 @@ def gpu_of(gpu: Mapping[str, t.Any], active: bool) -> Gpu:
     return Gpu(gpu["name"], gpu["memory_mib"], gpu.get("reserved_mib"), used)
 
 
-def slowest_link(looks: Sequence[Mapping[str, t.Any]]) -> tuple[Link, str]:
-    """Return the slowest link between hosts, and what had to be assumed about it.
+def slowest_link(hosts: Sequence[Host]) -> tuple[Link, str]:
+    """Return the slowest link between hosts that were looked at, and what had to be assumed about it.
 
-    RDMA counts where every host has an active port and what RDMA needs: NCCL takes it then by itself.
+    RDMA counts where every host has an active port and what RDMA needs: NCCL takes it then, unless told not to.
     """
+    looks = [look_of(host) for host in hosts]
     rates = [
         max((port["rate"] or 0 for port in look["network"]["rdma"] if port["state"] == "ACTIVE"), default=0)
         for look in looks
     ]
-    if rates and all(rates) and not any(look["network"]["rdma_missing"] for look in looks):
+    off = any(rdma_is_off(host.settings) for host in hosts)
+    if rates and all(rates) and not off and not any(look["network"]["rdma_missing"] for look in looks):
         return Link(min(rates), rdma=True), ""
     speeds = []
     for look in looks:
@@ -110,13 +112,14 @@ def choose(
     offer: GPUs by host. model: None where it is not known. record: of the last run. may_change: whether a change may
     stop the engine; without it what serves stays.
     """
+    by_name = {host.name: host for host in hosts}
+    server = by_name[serve_host].settings
     try:
-        wishes = _wishes.read(serve_args(head.settings), head.settings["vllm_ray_env"])
+        wishes = _wishes.read(serve_args(server), server["vllm_ray_env"])
     except _wishes.WishError as error:
         problem = Problem("-", "option", "error", str(error), "a number", "correct vllm_ray_serve_args or vllm_ray_env")
         return Engine(None, problems=[problem])
     ordered = {serve_host: offer[serve_host], **offer}
-    by_name = {host.name: host for host in hosts}
     looked = [by_name[name] for name in ordered if by_name[name].look]
     planned = Planner(model, looked, kind, wishes) if len(looked) == len(ordered) else Planner(None, [], kind, wishes)
     fresh = planned.best(ordered)
@@ -161,7 +164,8 @@ class Planner:
         problems = []
         if advice:
             fix = "; or ".join(advice["changes"]) or fix
-            problems = [layout_problem(refusal, fix) for refusal in advice["refusals"]]
+            severity = "warning" if self.wishes.unreckoned else "error"
+            problems = [layout_problem(refusal, fix, severity) for refusal in advice["refusals"]]
         try:
             layout = _layout.place(offer, *self.usual_sizes(offer))
         except _layout.LayoutError as error:
@@ -199,24 +203,33 @@ class Planner:
         partition = tuple(count for host in old.gpus for count in old.layers.get(host, ()))
         wishes = replace(self.wishes, tp=old.tp, pp=old.pp, partition=partition or self.wishes.partition)
         advice = self.advise(old.gpus, wishes)
-        return Engine(old, True, unused_notes(old, offer), advice if advice.get("fits") else {})
+        notes = unused_notes(old, offer)
+        if advice and not advice["fits"]:
+            # No error: the engine may serve with it since long, and the estimate be wrong.
+            notes += [f"{old} may not start again with today's options: {text}" for text in advice["refusals"]]
+        return Engine(old, True, notes, advice if advice.get("fits") else {})
 
     def advise(self, gpus: Mapping[str, int], wishes: _wishes.Wishes) -> dict[str, t.Any]:
-        """Ask the planner; it reckons for GPUs alone. gpus: of each host that may take part, the serve host first."""
+        """Ask the planner; it reckons for GPUs whose memory is known. gpus: of each host that may take part, the serve
+        host first.
+        """
         named = {host.name: host for host in self.hosts}
         if self.model is None or self.kind != "cuda" or any(name not in named for name in gpus):
             return {}
-        link, assumed = slowest_link([named[name].look or {} for name in gpus])
+        link, assumed = slowest_link([named[name] for name in gpus])
         hosts = [cluster_host(named[name], self.kind, count) for name, count in gpus.items()]
+        # A GPU that shares the machine's memory tells none of its own, as that of a DGX Spark.
+        if any(not gpu.usable for host in hosts for gpu in host.gpus):
+            return {}
         advice = _advice.advise(self.model, hosts, link, wishes)
         if assumed and len(hosts) > 1:
             advice["notes"] = [*advice["notes"], assumed]
         return advice
 
 
-def layout_problem(found: str, fix: str) -> Problem:
+def layout_problem(found: str, fix: str, severity: str = "error") -> Problem:
     """Return the problem of an engine that can't be laid out."""
-    return Problem("-", "layout", "error", found, "an engine that fits its GPUs", fix)
+    return Problem("-", "layout", severity, found, "an engine that fits its GPUs", fix)
 
 
 def unused_notes(layout: _layout.Layout | None, offer: Mapping[str, int]) -> list[str]:

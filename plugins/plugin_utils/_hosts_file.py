@@ -57,6 +57,9 @@ def parse(data: t.Any, settings: Mapping[str, t.Any]) -> Hosts:
     if not isinstance(data, dict) or not data.get("hosts"):
         raise HostsError("it has no hosts")
     found = of_report(data["hosts"], settings) if isinstance(data["hosts"], dict) else of_short_form(data)
+    silent = [host.name for host in found.hosts if any(not gpu.usable for gpu in host.gpus)]
+    if silent:
+        raise HostsError(f"GPUs of {', '.join(silent)} tell no memory: write the hosts by hand, with memory_gib")
     wished = settings.get("vllm_ray_serve_host")
     if wished and wished not in [host.name for host in found.hosts]:
         raise HostsError(f"vllm_ray_serve_host is {wished}, which it does not have")
@@ -66,10 +69,8 @@ def parse(data: t.Any, settings: Mapping[str, t.Any]) -> Hosts:
 def of_report(looks: Mapping[str, t.Any], settings: Mapping[str, t.Any]) -> Hosts:
     """Return the hosts that preflight.yml looked at."""
     try:
-        hosts = [
-            _engine.cluster_host(Host(name, ("workers",), dict(settings), look), "cuda") for name, look in looks.items()
-        ]
-        return Hosts(hosts, *_engine.slowest_link(list(looks.values())))
+        hosts = [Host(name, ("workers",), dict(settings), look) for name, look in looks.items()]
+        return Hosts([_engine.cluster_host(host, "cuda") for host in hosts], *_engine.slowest_link(hosts))
     except (KeyError, TypeError, AttributeError) as error:
         raise HostsError(f"it is no report of preflight.yml: {error!r}") from error
 

@@ -18,6 +18,18 @@ AUTO = -1
 # Default of vLLM 0.32 (config/cache.py, CacheConfig.gpu_memory_utilization).
 UTILIZATION = 0.92
 PARTITION = "VLLM_PP_LAYER_PARTITION"
+# These let a request be longer than config.json says (config/model.py, _get_and_verify_max_len).
+OVERRIDES, ALLOW_LONG = "hf-overrides", "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
+# Options that change what fits, and that the plan does not reckon with: where it would refuse, vLLM may not.
+UNRECKONED = (
+    OVERRIDES,
+    "cpu-offload-gb",
+    "decode-context-parallel-size",
+    "dtype",
+    "kv-cache-memory-bytes",
+    "num-gpu-blocks-override",
+    "offload-group-size",
+)
 # vLLM's units (utils/argparse_utils.py, human_readable_int).
 UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -42,7 +54,10 @@ class WishError(ValueError):
 
 @dataclass(frozen=True)
 class Wishes:
-    """Sizes that the user set; None: ours or vLLM's to choose. Lengths in tokens."""
+    """Sizes that the user set; None: ours or vLLM's to choose. Lengths in tokens.
+
+    unreckoned: names of options that are set and change what fits, and of which nothing else here tells.
+    """
 
     tp: int | None = None
     pp: int | None = None
@@ -56,6 +71,12 @@ class Wishes:
     expert_parallel: bool = False
     partition: tuple[int, ...] = ()
     deprecated: bool = False
+    unreckoned: tuple[str, ...] = ()
+
+    @property
+    def may_be_longer(self) -> bool:
+        """Whether requests may be longer than the model's config.json says."""
+        return OVERRIDES in self.unreckoned or ALLOW_LONG in self.unreckoned
 
     def length(self, model: Model) -> int:
         """Tokens of the longest request; AUTO where vLLM shall find out."""
@@ -95,6 +116,9 @@ def read(args: Mapping[str, t.Any], env: Mapping[str, t.Any]) -> Wishes:
         return whole(name, given[name]) if name in given else None
 
     length = given.get("max-model-len")
+    unreckoned = [name for name in UNRECKONED if given.get(name, "auto") != "auto"]
+    if str(env.get(ALLOW_LONG, "0")).strip().lower() in ("1", "true"):
+        unreckoned.append(ALLOW_LONG)
     try:
         partition = tuple(int(part) for part in str(env.get(PARTITION) or "").split(",") if part.strip())
         utilization = float(given.get("gpu-memory-utilization", UTILIZATION))
@@ -115,4 +139,5 @@ def read(args: Mapping[str, t.Any], env: Mapping[str, t.Any]) -> Wishes:
         expert_parallel=bool(given.get("enable-expert-parallel")),
         partition=partition,
         deprecated=bool(given.get("allow-deprecated-quantization")),
+        unreckoned=tuple(unreckoned),
     )

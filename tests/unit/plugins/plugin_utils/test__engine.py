@@ -79,23 +79,36 @@ def port(state: str = "ACTIVE", rate: float = 400.0) -> dict[str, Any]:
 
 
 def test_the_slowest_link_counts() -> None:
-    fast, slow = look(1), look(2)
-    slow["network"]["nics"][0]["speed"] = 10000
+    fast, slow = host(1), host(2)
+    assert slow.look
+    slow.look["network"]["nics"][0]["speed"] = 10000
     assert _engine.slowest_link([fast, slow]) == (Link(10), "")
 
 
 def test_rdma_only_where_all_have_it() -> None:
-    first, second = look(1, network_rdma=[port()]), look(2, network_rdma=[port(rate=200.0)])
+    first, second = host(1), host(2)
+    assert first.look and second.look
+    first.look["network"]["rdma"], network = [port()], second.look["network"]
+    network["rdma"] = [port(rate=200.0)]
     assert _engine.slowest_link([first, second]) == (Link(200, rdma=True), "")
-    second["network"]["rdma"] = [port("DOWN")]
+    network["rdma"] = [port("DOWN")]
     assert _engine.slowest_link([first, second]) == (Link(25), "")
-    second["network"] = {**second["network"], "rdma": [port()], "rdma_missing": ["libibverbs1"]}
+    network.update(rdma=[port()], rdma_missing=["libibverbs1"])
     assert _engine.slowest_link([first, second]) == (Link(25), "")
+
+
+def test_no_rdma_where_it_is_switched_off() -> None:
+    hosts = [host(1), host(2, env={"NCCL_IB_DISABLE": 1})]
+    for one in hosts:
+        assert one.look
+        one.look["network"]["rdma"] = [port()]
+    assert _engine.slowest_link(hosts) == (Link(25), "")
 
 
 def test_a_nic_without_speed_is_taken_as_usual() -> None:
-    seen = look(1)
-    seen["network"]["nics"][0]["speed"] = None
+    seen = host(1)
+    assert seen.look
+    seen.look["network"]["nics"][0]["speed"] = None
     assert _engine.slowest_link([seen]) == (Link(10), "not all NICs tell their speed: taken as 10 Gbit/s")
 
 
@@ -148,6 +161,31 @@ def test_what_serves_is_not_refused() -> None:
     record = {"engine": {"tp": 1, "pp": 1, "gpus": {"gpu01": 1}, "wish": "/srv/model"}}
     found = choose([host(1, 1)], "llama-3.3-70b", record)
     assert (found.kept, found.problems, found.advice) == (True, [], {})
+    assert found.notes[0].startswith("TP=1 PP=1 may not start again with today's options: TP=1 PP=1 on 1 host needs")
+
+
+def test_options_that_the_plan_does_not_reckon_with_leave_the_last_word_to_vllm() -> None:
+    found = choose([host(1, 1, serve_args={"cpu-offload-gb": 20})], "llama-3.3-70b")
+    assert found.layout and (found.layout.tp, found.layout.pp) == (1, 1)
+    assert [problem.severity for problem in found.problems] == ["warning"]
+    # With YaRN, as Qwen says; config.json has 40960 tokens.
+    longer = choose([host(1, serve_args={"max-model-len": 131072, "hf-overrides": "{}"})], "qwen3-32b")
+    assert (longer.problems, longer.advice["max_model_len"]) == ([], 131072)
+    assert "hf-overrides is set, with which the plan does not reckon" in longer.advice["notes"]
+
+
+def test_gpus_that_tell_no_memory_are_laid_out_by_their_number() -> None:
+    shared = {"name": "NVIDIA GB10", "memory_mib": 0, "used_mib": 0, "reserved_mib": None}
+    found = choose([host(1, 1, shared), host(2, 1, shared)], "llama-3.1-8b")
+    assert found.layout and (found.layout.tp, found.layout.pp) == (1, 2)
+    assert (found.advice, found.problems) == ({}, [])
+
+
+def test_options_are_those_of_the_serve_host() -> None:
+    hosts = [host(1, 1), host(2, 8, serve_args={"tensor-parallel-size": 2})]
+    offer = {"gpu01": 1, "gpu02": 8}
+    found = _engine.choose(offer, hosts, hosts[0], "gpu02", "cuda", model("llama-3.1-8b"), {}, True)
+    assert found.layout and found.layout.tp == 2
 
 
 def test_another_model_is_laid_out_anew() -> None:

@@ -40,6 +40,13 @@ def test_a_report_of_preflight() -> None:
     assert found.link == Link(25)
 
 
+def test_a_report_of_gpus_without_memory_of_their_own() -> None:
+    report = {"hosts": {"spark": look(1, 1)}}
+    report["hosts"]["spark"]["host"]["gpus"][0].update(memory_mib=0, reserved_mib=None)
+    with pytest.raises(_hosts_file.HostsError, match="GPUs of spark tell no memory: write the hosts by hand"):
+        _hosts_file.parse(report, settings())
+
+
 def test_the_serve_host_comes_first() -> None:
     data = {"hosts": [ENTRY, {**ENTRY, "name": "big"}]}
     found = _hosts_file.parse(data, settings(vllm_ray_serve_host="big"))

@@ -38,6 +38,28 @@ def test_everything_set() -> None:
     assert wishes == Wishes(4, 2, 32000, 0.8, "fp8", True, 64, 8192, "fp8", True, (20, 24))
 
 
+def test_options_that_the_plan_does_not_reckon_with() -> None:
+    args = {"hf-overrides": '{"rope_parameters": {}}', "cpu_offload_gb": 20, "dtype": "auto", "offload-group-size": 0}
+    assert _wishes.read(args, {}).unreckoned == ("hf-overrides", "cpu-offload-gb")
+    assert _wishes.read({"dtype": "half"}, {}).unreckoned == ("dtype",)
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "longer"),
+    [
+        ({}, {}, False),
+        ({"hf-overrides": "{}"}, {}, True),
+        ({}, {"VLLM_ALLOW_LONG_MAX_MODEL_LEN": 1}, True),
+        ({}, {"VLLM_ALLOW_LONG_MAX_MODEL_LEN": "0"}, False),
+        ({"cpu-offload-gb": 4}, {}, False),
+    ],
+)
+def test_requests_may_be_longer_than_the_model_says(
+    args: dict[str, object], env: dict[str, object], longer: bool
+) -> None:
+    assert _wishes.read(args, env).may_be_longer == longer
+
+
 @pytest.mark.parametrize("value", ["auto", -1, "-1"])
 def test_the_length_may_be_vllms_to_find(value: object) -> None:
     assert _wishes.read({"max-model-len": value}, {}).max_model_len == AUTO
