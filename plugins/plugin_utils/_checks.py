@@ -133,8 +133,8 @@ def is_supported(distribution: Mapping[str, str]) -> bool:
     return version >= {"debian": 12.0, "ubuntu": 22.04}.get(distribution["id"], 1e9)
 
 
-def check_absent(hosts: Sequence[Host], used: Mapping[str, int], known: Collection[str]) -> list[Problem]:
-    """Judge hosts that were not looked at. known: the hosts of the record."""
+def check_absent(hosts: Sequence[Host], used: Collection[str], known: Collection[str]) -> list[Problem]:
+    """Judge hosts that were not looked at. used: the serve host and those of the engine; known: those of the record."""
     problems = []
     for host in hosts:
         if host.look is not None or not host.absent:
@@ -144,7 +144,8 @@ def check_absent(hosts: Sequence[Host], used: Mapping[str, int], known: Collecti
         if host.limited and host.name in known:
             severity, fix = "info", "run without --limit when its own part is to be checked or changed"
         elif host.limited:
-            severity, fix = "warning", "run without --limit; the cluster does not know it yet"
+            severity = "error" if needed else "warning"
+            fix = "run without --limit; the cluster does not know it yet"
         elif needed:
             severity = "error"
         else:

@@ -179,7 +179,7 @@ def make_plan(
         engine = _engine.choose(offer, hosts, head, serve_host, kind, what, record, may_change)
         problems += engine.problems
     used = engine.layout.gpus if engine.layout else {}
-    problems += check_absent(hosts, used, known)
+    problems += check_absent(hosts, {serve_host, *used}, known)
     gone = [name for name in used if name not in addresses]
     problems += [removed_while_it_serves(name) for name in gone]
     if serve_host != wished:

@@ -394,6 +394,19 @@ def test_a_host_that_limit_leaves_out_stays_in_the_plan() -> None:
     assert plan["record"] == make(host(1), host(2))["record"]
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(limited(2), id="limited"),
+        pytest.param(host(2, absent="timed out", absent_ok=True), id="absent"),
+    ],
+)
+def test_nothing_can_be_planned_without_the_serve_host(second: Host) -> None:
+    plan = make(host(1, serve_host="gpu02"), second)
+    assert "engine" not in plan
+    assert found(plan) == [("gpu02", "reach", second.absent)]
+
+
 # --- What roles get ---------------------------------------------------------------------------------------------------
 
 
