@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
             answers[names[0]] = arguments["head_look"]
         looks = {name: _preflight.answer([answer]) for name, answer in answers.items()}
         parts = {name: hostvars[name].get(arguments["part"]) for name in names}
-        lacking = _support_bundle.missing(names, answers, parts)
+        lacking = _support_bundle.missing(names, answers, parts, arguments["plan"])
         versions = {"ansible-core": ansible_version, "python": platform.python_version()}
         secrets = [secret for of_host in settings.values() for secret in _secrets_io.known(of_host)]
         plan = arguments["plan"].get("plan", {})

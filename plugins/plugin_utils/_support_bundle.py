@@ -30,9 +30,13 @@ def why_absent(answer: t.Any) -> str:
     return f"unreachable: {message[-1]}" if answer.get("unreachable") else message[0]
 
 
-def missing(names: Sequence[str], looks: Mapping[str, t.Any], parts: Mapping[str, t.Any]) -> list[str]:
-    """Return what a bundle lacks of each host. looks, parts: what the tasks returned, whatever came of them."""
-    lines = []
+def missing(
+    names: Sequence[str], looks: Mapping[str, t.Any], parts: Mapping[str, t.Any], plan: Mapping[str, t.Any]
+) -> list[str]:
+    """Return what a bundle lacks of each host, and of all. looks, parts, plan: what the tasks returned, whatever came
+    of them.
+    """
+    lines = [] if "plan" in plan else [f"plan: {why_absent(plan)}"]
     for name in names:
         look, part = looks.get(name) or {}, parts.get(name) or {}
         if not look.get("host"):

@@ -82,7 +82,7 @@ def test_what_is_missing_is_named_with_its_reason() -> None:
         "c": {"failed": False, "msg": "sudo: a password is required"},
         "d": None,
     }
-    assert _support_bundle.missing(["a", "b", "c", "d"], looks, parts) == [
+    assert _support_bundle.missing(["a", "b", "c", "d"], looks, parts, {"plan": {}}) == [
         "a: gpu/nvidia-smi.txt: nvidia-smi is not installed",
         "b: look: unreachable: No route to host",
         "b: everything else: unreachable: No route to host",
@@ -90,6 +90,13 @@ def test_what_is_missing_is_named_with_its_reason() -> None:
         "c: everything else: sudo: a password is required",
         "d: everything else: left out by --limit, or a task before it failed",
     ]
+
+
+def test_a_plan_that_could_not_be_made_is_named() -> None:
+    failed = {"failed": True, "msg": "Task failed: division by zero"}
+    assert _support_bundle.missing([], {}, {}, failed) == ["plan: Task failed: division by zero"]
+    texts = _support_bundle.documents({}, [], {}, {}, {}, [], [])
+    assert "no plan: preflight.yml tells why" in texts["status.txt"]
 
 
 def test_its_name() -> None:
