@@ -3,11 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import io
 import os
 import platform
 import shutil
-import tarfile
 import time
 import typing as t
 
@@ -16,16 +14,15 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.utils.display import Display
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _members,
     _preflight,
     _secrets_io,
     _settings,
     _support_bundle,
+    _support_bundle_io,
 )
-
-if t.TYPE_CHECKING:
-    from collections.abc import Mapping
 
 display = Display()
 ARGUMENTS = {
@@ -70,31 +67,10 @@ class ActionModule(ActionBase):
         if not self._task.check_mode:
             # Where a run is ended, Ansible removes what is half done with its own temporary directory.
             made = os.path.join(C.DEFAULT_LOCAL_TMP, f"{name}.tar.gz")
-            join(made, name, texts, archives)
+            _support_bundle_io.join(made, name, texts, archives, _redact.Redactor(secrets))
             os.makedirs(folder, exist_ok=True)
             shutil.move(made, path)
         verb = "would be written to" if self._task.check_mode else "is"
         lacks = f" (its file MISSING names what it lacks: {len(lacking)})" if lacking else ""
         display.display(f"\nThe support bundle {verb} {path}{lacks}")
         return {**result, "changed": True, "path": path, "missing": lacking}
-
-
-def join(path: str, name: str, texts: Mapping[str, str], archives: Mapping[str, str]) -> None:
-    """Write a bundle, readable for its owner alone: texts, and the files of each host's archive."""
-    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(opened, "wb") as stream, tarfile.open(fileobj=stream, mode="w:gz", compresslevel=6) as bundle:
-        for title, text in texts.items():
-            put(bundle, f"{name}/{title}", text.encode(errors="replace"))
-        for host, archive in archives.items():
-            with tarfile.open(archive, mode="r:gz") as part:
-                for member in part:
-                    data = part.extractfile(member)
-                    if data:
-                        put(bundle, f"{name}/hosts/{host}/{member.name}", data.read())
-
-
-def put(bundle: tarfile.TarFile, name: str, data: bytes) -> None:
-    """Put a file into an archive."""
-    entry = tarfile.TarInfo(name)
-    entry.size, entry.mode, entry.mtime = len(data), 0o600, int(time.time())
-    bundle.addfile(entry, io.BytesIO(data))

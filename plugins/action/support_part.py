@@ -11,7 +11,7 @@ import typing as t
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _secrets_io, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import paths
 
 if t.TYPE_CHECKING:
@@ -56,5 +56,4 @@ def arguments(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
         "units": place.units,
         "release": settings.get("vllm_ray_release_path") or f"{place.config}/current",
         "user": settings["vllm_ray_user"] if system else "",
-        "secrets": _secrets_io.known(settings),
     }

@@ -66,10 +66,15 @@ class Redactor:
         forms = {form for value in long for form in (value, quote(value, safe=""), json.dumps(value)[1:-1])}
         self.values = sorted(forms, key=len, reverse=True)
 
-    def text(self, text: str) -> str:
-        """Return a text without secrets."""
+    def known(self, text: str) -> str:
+        """Return a text without the values that are known."""
         for value in self.values:
             text = text.replace(value, MARK)
+        return text
+
+    def text(self, text: str) -> str:
+        """Return a text without secrets."""
+        text = self.known(text)
         if "PRIVATE KEY-----" in text:
             text = private_keys(text)
         for pattern, replacement in PATTERNS:

@@ -12,9 +12,6 @@ import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact, _support
 
-if t.TYPE_CHECKING:
-    from collections.abc import Iterable
-
 # No file of our configuration is larger.
 LIMIT = 1024**2
 
@@ -35,9 +32,9 @@ def parsed(path: str, text: str) -> t.Any:
         return None
 
 
-def redactor(config: str, state: str, more: Iterable[str] = ()) -> _redact.Redactor:
-    """Return a redactor that knows the secrets in the directories of a cluster. more: further values."""
-    here, values = glob.escape(config), list(more)
+def redactor(config: str, state: str) -> _redact.Redactor:
+    """Return a redactor that knows the secrets in the directories of a cluster."""
+    here, values = glob.escape(config), []
     keys = [f"{config}/ray.token", f"{config}/api.key", *glob.glob(f"{here}/secrets/*")]
     patterns = [f"{here}/*.env", f"{here}/*.yaml", f"{here}/*.json", f"{glob.escape(state)}/started/*.yaml"]
     for path in [*keys, *(path for pattern in patterns for path in glob.glob(pattern))]:

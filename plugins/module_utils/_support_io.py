@@ -38,7 +38,7 @@ class Part:
         self.left = self.params["total_mib"] * MIB
         self.missing: list[str] = []
         self.logs: dict[str, str] = {}
-        self.redactor = redactor(self.params["config"], self.params["state"], self.params["secrets"])
+        self.redactor = redactor(self.params["config"], self.params["state"])
 
     def __call__(self) -> dict[str, t.Any]:
         """Return the archive, and what is missing in it."""

@@ -11,7 +11,8 @@ short_description: Gather what others need to know of a host to help
 description:
   - Gathers configuration, logs and versions of a cluster on one host, and what the system says of its GPUs and its
     network, as one archive. M(vllm_ray.cluster.support_bundle) joins the archives of all hosts.
-  - Takes secrets out on the host, by their values and by the names they go by.
+  - Takes secrets out on the host, by the values in files of the cluster there and by the names they go by.
+    M(vllm_ray.cluster.support_bundle) takes out those that only the controller knows.
   - What can't be read is named in the file C(MISSING) of the archive. It is never an error.
   - Writes nothing on the host.
 extends_documentation_fragment:
@@ -56,11 +57,6 @@ options:
     description: User of the services, as whom C(vllm collect-env) runs. Default is whoever runs the module.
     type: str
     default: ''
-  secrets:
-    description: Values of secrets that are not in files of the cluster on this host.
-    type: list
-    elements: str
-    default: []
   file_mib:
     description: How much of the end of a log is taken, in MiB.
     type: int
@@ -113,7 +109,6 @@ ARGUMENTS = {
     "units": {"type": "path", "default": "/etc/systemd/system"},
     "release": {"type": "path", "default": "/etc/vllm-ray/default/current"},
     "user": {"type": "str", "default": ""},
-    "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "file_mib": {"type": "int", "default": 2},
     "total_mib": {"type": "int", "default": 40},
     "seconds": {"type": "int", "default": 60},
