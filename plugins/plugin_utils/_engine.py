@@ -120,8 +120,8 @@ def choose(
         problem = Problem("-", "option", "error", str(error), "a number", "correct vllm_ray_serve_args or vllm_ray_env")
         return Engine(None, problems=[problem])
     ordered = {serve_host: offer[serve_host], **offer}
-    looked = [by_name[name] for name in ordered if by_name[name].look]
-    planned = Planner(model, looked, kind, wishes) if len(looked) == len(ordered) else Planner(None, [], kind, wishes)
+    unseen = [name for name in ordered if not by_name[name].look]
+    planned = Planner(None if unseen else model, [by_name[name] for name in ordered], kind, wishes)
     fresh = planned.best(ordered)
     old = _layout.from_record(record)
     if old is None or (fresh.layout == old and not fresh.problems):
@@ -134,7 +134,7 @@ def choose(
     sizes = str(fresh.layout or "nothing that fits")
     if why_not is None and not relayout:
         kept = planned.kept(old, offer)
-        if fresh.layout not in (None, old):
+        if fresh.layout not in (None, old) and not fresh.problems and not unseen:
             kept.notes.append(f"the engine keeps {old}; -e vllm_ray_relayout=true would give {sizes}")
         return kept
     reason = why_not or "vllm_ray_relayout is set"
@@ -143,6 +143,9 @@ def choose(
         note = f"the layout would change to {sizes} ({reason}), which stops the engine: -e vllm_ray_restart=true"
         kept.notes.insert(0, note)
         return kept
+    if unseen:
+        found = f"the layout would change ({reason}), and nothing is known of the GPUs of {', '.join(unseen)}"
+        return Engine(old, True, problems=[layout_problem(found, "run without --limit, on hosts that all answer")])
     return replace(fresh, notes=[f"layout changes: {reason}", *fresh.notes, *unused_notes(fresh.layout, offer)])
 
 
@@ -169,7 +172,9 @@ class Planner:
         try:
             layout = _layout.place(offer, *self.usual_sizes(offer))
         except _layout.LayoutError as error:
-            return Engine(None, advice=advice, problems=problems or [layout_problem(str(error), fix)])
+            if all(problem.severity != "error" for problem in problems):
+                problems.append(layout_problem(str(error), fix))
+            return Engine(None, advice=advice, problems=problems)
         return Engine(layout, advice=advice, problems=problems or self.misfits(layout))
 
     def usual_sizes(self, offer: Mapping[str, int]) -> tuple[int, int]:

@@ -218,6 +218,24 @@ def test_a_host_that_was_not_looked_at_counts_by_the_record() -> None:
     assert found.advice == {}
 
 
+def test_no_new_layout_with_hosts_that_were_not_looked_at() -> None:
+    hosts = [host(1, relayout=True), Host("gpu02", ("workers",), host(2).settings, None, "by --limit", limited=True)]
+    offer, record = {"gpu01": 8, "gpu02": 8}, {"engine": {"tp": 8, "pp": 1, "gpus": {"gpu01": 8}}}
+    found = _engine.choose(offer, hosts, hosts[0], "gpu01", "cuda", model("llama-3.3-70b"), record, True)
+    assert [problem.severity for problem in found.problems] == ["error"]
+    assert "vllm_ray_relayout is set" in found.problems[0].found and "gpu02" in found.problems[0].found
+    kept = [host(1), hosts[1]]
+    found = _engine.choose(offer, kept, kept[0], "gpu01", "cuda", model("llama-3.3-70b"), record, True)
+    assert (found.kept, found.problems) == (True, [])
+    assert found.notes == ["gpu02 joins, unused by the engine"]
+
+
+def test_no_layout_is_an_error_whatever_is_set() -> None:
+    found = choose([host(1, 1, serve_args={"cpu-offload-gb": 20, "tensor-parallel-size": 2})], "llama-3.3-70b")
+    assert found.layout is None
+    assert "error" in [problem.severity for problem in found.problems]
+
+
 def test_sizes_that_are_ours_are_those_that_the_model_can_be_cut_into() -> None:
     demo = _model_config.parse(json.loads(DEMO.read_text(encoding="utf-8")), {}, 0, {})
     hosts = [host(number, 0) for number in range(1, 9)]
