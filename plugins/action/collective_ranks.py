@@ -7,7 +7,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _preflight, _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
@@ -31,10 +32,7 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         hostvars, told = variables["hostvars"], arguments["plan"]
         plan, present = told["plan"], variables["ansible_play_hosts_all"]
-        networks, releases = (
-            {host: _preflight.answer([hostvars[host].get(name) for name in names]) for host in present}
-            for names in (arguments["network"], arguments["release"])
-        )
+        networks, releases = (answers(hostvars, present, arguments[name]) for name in ("network", "release"))
         head = plan.get("hosts", {}).get(plan.get("head"), {"settings": {}})
         off = head["settings"].get("vllm_ray_checks_off", [])
         # A host that did not answer is in the play, and takes no part.

@@ -9,7 +9,8 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _preflight, _report, _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _report, _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
 
 display = Display()
 ARGUMENTS = {
@@ -30,11 +31,10 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
-        hostvars, plan = variables["hostvars"], arguments["plan"]["plan"]
+        plan = arguments["plan"]["plan"]
 
         def of(names: list[str]) -> dict[str, t.Any]:
-            there = variables["ansible_play_hosts_all"]
-            return {host: _preflight.answer([hostvars[host].get(name) for name in names]) for host in there}
+            return answers(variables["hostvars"], variables["ansible_play_hosts_all"], names)
 
         if arguments["stage"] == "network":
             # A check mode has opened no firewall.

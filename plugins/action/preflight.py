@@ -18,6 +18,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _settings,
     _stages,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
 
 display = Display()
 ARGUMENTS = {
@@ -51,7 +52,7 @@ class ActionModule(ActionBase):
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
         looks, networks, collectives, releases = (
-            {name: _preflight.answer([hostvars[name].get(variable) for variable in variables_of]) for name in names}
+            answers(hostvars, names, variables_of)
             for variables_of in (
                 [arguments["look"]],
                 arguments["network"],

@@ -8,7 +8,8 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _preflight, _screen
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _screen
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
 
 display = Display()
 ARGUMENTS = {
@@ -65,8 +66,8 @@ class ActionModule(ActionBase):
         looks, releases = (
             {
                 host: found
-                for host in arguments["plan"]["hosts"]
-                if (found := _preflight.answer([hostvars[host].get(arguments[name])]))
+                for host, found in answers(hostvars, arguments["plan"]["hosts"], [arguments[name]]).items()
+                if found
             }
             for name in ("look", "release")
         )

@@ -8,7 +8,8 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _preflight, _status
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _status
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, answers
 
 display = Display()
 ARGUMENTS = {
@@ -29,9 +30,9 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
-        looks = {name: _preflight.answer([hostvars[name].get(arguments["look"])]) for name in names}
+        looks = answers(hostvars, names, [arguments["look"]])
         if names and looks[names[0]] is None:
-            looks[names[0]] = _preflight.answer([arguments["head_look"]])
+            looks[names[0]] = answer([arguments["head_look"]])
         plan, problems = arguments["plan"]["plan"], arguments["plan"]["problems"]
         summary = _status.summary(plan, names, looks, problems)
         display.display(_status.screen(summary))

@@ -17,12 +17,12 @@ from ansible.utils.display import Display
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _members,
-    _preflight,
     _secrets_io,
     _settings,
     _support_bundle,
     _support_bundle_io,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer
 
 display = Display()
 ARGUMENTS = {
@@ -45,12 +45,12 @@ class ActionModule(ActionBase):
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
         settings = {name: _settings.check(name, hostvars[name]).values for name in names}
-        answers = {name: hostvars[name].get(arguments["look"]) for name in names}
-        if names and not answers[names[0]]:
-            answers[names[0]] = arguments["head_look"]
-        looks = {name: _preflight.answer([answer]) for name, answer in answers.items()}
+        told = {name: hostvars[name].get(arguments["look"]) for name in names}
+        if names and not told[names[0]]:
+            told[names[0]] = arguments["head_look"]
+        looks = {name: answer([look]) for name, look in told.items()}
         parts = {name: hostvars[name].get(arguments["part"]) for name in names}
-        lacking = _support_bundle.missing(names, answers, parts, arguments["plan"])
+        lacking = _support_bundle.missing(names, told, parts, arguments["plan"])
         versions = {"ansible-core": ansible_version, "python": platform.python_version()}
         secrets = [secret for of_host in settings.values() for secret in _secrets_io.known(of_host)]
         plan = arguments["plan"].get("plan", {})

@@ -66,12 +66,6 @@ class Found:
     lines: list[str]
 
 
-def answer(registered: Sequence[t.Any]) -> Mapping[str, t.Any] | None:
-    """Return what one of several tasks returned on a host, None where none came to that."""
-    stopped = ("unreachable", "failed", "skipped")
-    return next((r for r in registered if r and not any(r.get(key) for key in stopped)), None)
-
-
 def gather(
     names: Sequence[str],
     ssh: Mapping[str, t.Any],

@@ -123,12 +123,6 @@ def test_what_is_as_it_was_is_said_too() -> None:
     assert found.lines[-1] == "  nothing of this changed"
 
 
-def test_answers_of_tasks_that_came_to_nothing_are_none() -> None:
-    assert _preflight.answer([None, {"failed": True}]) is None
-    assert _preflight.answer([{"skipped": True}, {"peers": {}}]) == {"peers": {}}
-    assert _preflight.answer([{"unreachable": True}]) is None
-
-
 def test_every_name_of_a_check_is_in_the_list_of_checks() -> None:
     """A problem whose check nobody lists could not be switched off, nor counted in JUnit."""
     listed = {name for names in _preflight.STAGES.values() for name in names}

@@ -1,0 +1,24 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tasks registered, and which of it is an answer."""
+
+from __future__ import annotations
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, answers
+
+
+def test_answers_of_tasks_that_came_to_nothing_are_none() -> None:
+    assert answer([None, {"failed": True}]) is None
+    assert answer([{"skipped": True}, {"peers": {}}]) == {"peers": {}}
+    assert answer([{"unreachable": True}]) is None
+
+
+def test_each_host_has_its_own() -> None:
+    hostvars = {
+        "a": {"gathered": {"skipped": True}, "started": {"peers": {}}},
+        "b": {"gathered": {"peers": {"a": 1}}},
+        "c": {},
+    }
+    found = answers(hostvars, hostvars, ["gathered", "started"])
+    assert found == {"a": {"peers": {}}, "b": {"peers": {"a": 1}}, "c": None}
