@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _model_config_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, unusable
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _advice,
     _engine,
@@ -59,11 +59,14 @@ class ActionModule(ActionBase):
 
 
 def query(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return what to read of the model: a directory, a config.json in one, or a hub."""
+    """Return what to read of the model: a directory, a config.json in one, or a hub. Raises Unusable."""
     wish, source = settings["vllm_ray_model"], settings["vllm_ray_model_source"]
     here = os.path.abspath(os.path.expanduser(wish))
     if os.path.isfile(here):
-        here = os.path.dirname(here)
+        here, name = os.path.split(here)
+        if name != _model_config_io.CONFIG:
+            wanted = "a directory, a config.json, or an id of a hub"
+            raise unusable(f"{here}/{name} is a file", wanted, "correct vllm_ray_model")
     return {
         "model": here if os.path.isdir(here) else wish,
         "hub": source if source in _hub.HUBS else "huggingface",
