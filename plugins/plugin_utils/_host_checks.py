@@ -326,8 +326,8 @@ def check_disks(host: Host, needs: Mapping[str, int]) -> list[Problem]:
     """Check that each filesystem that is written to can be, and has room. needs: {path: bytes} to be written there."""
     filesystems: dict[int, list[dict[str, t.Any]]] = {}
     for disk in look_of(host)["host"]["disks"]:
-        # A model of the user's own is only read: a share of it may well be full or read-only.
-        if disk["path"] != host.settings["vllm_ray_model"]:
+        # A model of the user's own is only read where it is: a share of it may well be full or read-only.
+        if disk["path"] != host.settings["vllm_ray_model"] or disk["path"] in needs:
             filesystems.setdefault(disk["filesystem"], []).append(disk)
     elsewhere = "choose another filesystem by vllm_ray_root, vllm_ray_state_root or vllm_ray_model_root"
     problems = []

@@ -121,7 +121,19 @@ def model_plan(
         told = {key: origin["problem"][key] for key in ("found", "wanted", "fix")}
         problems.append(Problem(where, "model", "error", **told))
     missing = [name for name, model_there in found.items() if not model_there["directory"]]
-    return {**model, "path": path, "facts": origin.get("model"), "missing": missing}, problems
+    facts = origin.get("model")
+    size = _engine.model_of(facts).weight_bytes if facts else 0
+    return {**model, "path": path, "facts": facts, "bytes": size, "missing": missing}, problems
+
+
+def model_needs(host: Host, model: Mapping[str, t.Any]) -> dict[str, int]:
+    """Return the bytes of the model by the path below which a host will get it; nothing where it has it.
+
+    model: of model_plan.
+    """
+    if host.name not in model.get("missing", []):
+        return {}
+    return {model["path"] if model["source"] == "host" else host.paths.models: model["bytes"]}
 
 
 def make_plan(
@@ -152,9 +164,11 @@ def make_plan(
     wished, serve_host = serve_host, serve_host if may_change else serves_now(record, hosts) or serve_host
     kind = accelerator(head)
     known = record.get("hosts", {})
+    model, model_problems = model_plan(head, hosts, on_controller)
     for host in hosts:
-        problems += check_host(host, host.name == serve_host)
-        problems += check_state(host, host.name == serve_host) if host.look else []
+        serves = host.name == serve_host
+        problems += check_host(host, serves)
+        problems += check_state(host, serves, model_needs(host, model)) if host.look else []
         problems += check_paths(host.paths, host.name)
     addresses: dict[str, t.Any] = {
         host.name: (host.look["network"]["cluster_nic"] if host.look else known.get(host.name)) for host in hosts
@@ -168,7 +182,6 @@ def make_plan(
         for host in hosts
         if host.name in addresses and not (may_be_absent(host) and not (old and host.name in old.gpus))
     }
-    model, model_problems = model_plan(head, hosts, on_controller)
     copies = check_models(hosts, model)
     told = {problem.host for problem in copies if problem.severity == "error"}
     problems += [*(problem for problem in model_problems if problem.host not in told), *copies]

@@ -96,15 +96,10 @@ def artefact_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
         steps += [f"copied to {', '.join(copied)}"] * bool(copied)
         lines.append(("release", ", ".join(steps)))
     if model.get("missing"):
-        size = f"{sum_of(model['facts']) / 1e9:.1f} GB " if model.get("facts") else ""
+        size = f"{model['bytes'] / 1e9:.1f} GB " if model["bytes"] else ""
         origin = {"host": model["source_host"], "controller": "the controller"}.get(model["source"], model["source"])
         lines.append(("model", f"{size}from {origin} to {', '.join(model['missing'])}"))
     return lines
-
-
-def sum_of(facts: Mapping[str, t.Any]) -> int:
-    """Return the bytes of a model's weights."""
-    return int(sum(facts["layer_bytes"]) + facts["embedding_bytes"] + facts["head_bytes"] + facts["other_bytes"])
 
 
 def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]) -> str:

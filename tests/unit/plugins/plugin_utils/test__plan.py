@@ -11,7 +11,8 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _plan, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
-from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
+from ansible_collections.vllm_ray.cluster.tests.unit import models
+from ansible_collections.vllm_ray.cluster.tests.unit.looks import GIB, look
 
 CONTROLLERS = ["192.0.2.1"]
 NAMES = {1: "gpu01", 2: "gpu02", 3: "gpu03"}
@@ -501,3 +502,23 @@ def test_where_the_model_comes_from(
     plan = _plan.make_plan(hosts, CONTROLLERS, controller, "head", "workers")
     assert found(plan) == []
     assert (plan["model"]["source"], plan["model"]["path"], plan["model"]["name"]) == wanted
+
+
+def with_model(number: int, directory: str, free: int) -> dict[str, Any]:
+    """Return a look at a host whose disk has so many bytes free. directory: where it has the model."""
+    facts = models.model("llama-3.3-70b").as_dict() if number == 1 else None
+    paths = ("/var/lib/vllm-ray/models", "/srv/demo")
+    disks = [{"path": path, "size": free, "free": free, "filesystem": 1, "read_only": False} for path in paths]
+    seen = look(number, 8, host_disks=disks, host_present=["/srv/demo"] if directory == "/srv/demo" else [])
+    return {**seen, "model": {"directory": directory, "model": facts, "problem": None, "files": None}}
+
+
+@pytest.mark.parametrize("where", ["/srv/demo", "/var/lib/vllm-ray/models/meta-llama--Llama-3.3-70B/1"])
+def test_there_must_be_room_for_the_model_where_it_is_not(where: str) -> None:
+    """131.4 GiB of it, and what a disk should have free besides."""
+    given = {"model": "/srv/demo" if where == "/srv/demo" else "meta-llama/Llama-3.3-70B"}
+    for free, problems in ((100, ["gpu02"]), (134, [])):
+        # The first host has it, and little besides.
+        plan = make(host(1, with_model(1, where, 3 * GIB), **given), host(2, with_model(2, "", free * GIB), **given))
+        assert [p["host"] for p in plan["problems"] if p["check"] == "disk"] == problems
+        assert all("at least 133.4 GiB" in p["wanted"] for p in plan["problems"] if p["check"] == "disk")

@@ -37,7 +37,7 @@ PLAN: dict[str, Any] = {
     },
     "hosts": {"gpu01": host(1, [0, 1, 2, 3]), "gpu02": host(2, [])},
     "release": {"builder": "gpu01", "path": "", "present": {"gpu01": "cuda-1", "gpu02": "cuda-1"}},
-    "model": {"wish": "/srv/demo", "source": "host", "source_host": "gpu01", "facts": None, "missing": []},
+    "model": {"wish": "/srv/demo", "source": "host", "source_host": "gpu01", "bytes": 0, "missing": []},
     "problems": [
         {
             "host": "gpu02",
@@ -113,12 +113,11 @@ ADVICE: dict[str, Any] = {
 
 def test_the_screen_explains_what_is_planned_and_what_will_move() -> None:
     fresh = {**PLAN["release"], "present": {"gpu01": "", "gpu02": ""}}
-    facts = {"layer_bytes": [30_000_000_000] * 2, "embedding_bytes": 5_000_000_000, "head_bytes": 0, "other_bytes": 0}
     plan = {
         **PLAN,
         "engine": {**PLAN["engine"], "advice": ADVICE, "away": 94.2},
         "release": fresh,
-        "model": {**PLAN["model"], "source": "huggingface", "facts": facts, "missing": ["gpu01", "gpu02"]},
+        "model": {**PLAN["model"], "source": "huggingface", "bytes": 65_000_000_000, "missing": ["gpu01", "gpu02"]},
         "problems": [],
     }
     assert _screen.render(plan).splitlines()[2:] == [
