@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import typing as t
+from dataclasses import dataclass, replace
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
@@ -42,54 +43,75 @@ CPU_SERVE_ARGS = {"enforce-eager": True}
 ENDED = ("inactive", "failed", "stopped", "fatal", "exited")
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """Who is who, and what is known of the hosts.
+
+    hosts: the head first. wished: where the engine is to be served; serve_host: where it will be, as it does not move
+    while it must not be stopped. kind: what it computes on. record: of the last run.
+    """
+
+    hosts: Sequence[Host]
+    head: Host
+    wished: str
+    serve_host: str
+    kind: str
+    record: Mapping[str, t.Any]
+    serving: bool
+    may_change: bool
+
+    @property
+    def by_name(self) -> dict[str, Host]:
+        return {host.name: host for host in self.hosts}
+
+    @property
+    def known(self) -> Mapping[str, t.Any]:
+        """The hosts of the record."""
+        return self.record.get("hosts", {})
+
+    @property
+    def addresses(self) -> dict[str, t.Any]:
+        """The cluster NIC of each host of which one is known: by its look, or else by the record."""
+        nics = {
+            host.name: host.look["network"]["cluster_nic"] if host.look else self.known.get(host.name)
+            for host in self.hosts
+        }
+        return {name: nic for name, nic in nics.items() if nic}
+
+    @property
+    def held(self) -> set[str]:
+        """The hosts whose services a serving engine needs."""
+        old = _layout.from_record(self.record)
+        return {*(old.gpus if old else ()), self.head.name, self.serve_host} if self.serving else set()
+
+    def offer(self) -> dict[str, int]:
+        """Return the GPUs that each host offers to the engine."""
+        old, addresses = _layout.from_record(self.record), self.addresses
+        return {
+            host.name: len(gpu_indices(host, self.kind, self.known.get(host.name, {})))
+            for host in self.hosts
+            if host.name in addresses and not (may_be_absent(host) and not (old and host.name in old.gpus))
+        }
+
+
+def cluster_of(hosts: Sequence[Host], head: Host) -> Cluster:
+    """Return who is who in an inventory with one head."""
+    record = with_engine(((head.look or {}).get("host") or {}).get("record") or {}, hosts)
+    serving = any((host.look or {}).get("engine", {}).get("serving") for host in hosts)
+    may_change = not serving or bool(head.settings["vllm_ray_restart"])
+    names = [host.name for host in hosts]
+    wished = head.settings.get("vllm_ray_serve_host") or head.name
+    now = None if may_change else (record.get("engine") or {}).get("serve_host")
+    serve_host = next(name for name in (now, wished, head.name) if name in names)
+    return Cluster(hosts, head, wished, serve_host, accelerator(head), record, serving, may_change)
+
+
 def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> list[str]:
     """Return who may reach the API besides the peers."""
     given = settings.get("vllm_ray_api_clients")
     if given is not None:
         return [str(client) for client in given]
     return [address for address in controllers if not ipaddress.ip_address(address).is_loopback]
-
-
-def may_stop(host: Host, serving: bool, used: Mapping[str, int]) -> bool:
-    """Tell whether a host's services may be stopped: with consent, or where nothing serves on them."""
-    return bool(host.settings["vllm_ray_restart"]) or not serving or (host.name not in used and not host.is_head)
-
-
-def host_part(
-    host: Host,
-    address: Mapping[str, t.Any],
-    layout: _layout.Layout,
-    kind: str,
-    serves: bool,
-    serving: bool,
-    used: Mapping[str, int],
-) -> dict[str, t.Any]:
-    """Return the plan's part for one host, from which playbooks make role variables."""
-    indices = gpu_indices(host, kind, address)
-    engine_gpus = indices[: layout.gpus.get(host.name, 0)]
-    # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
-    # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
-    offered = engine_gpus if layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
-    environment = {**(CPU_ENVIRONMENT if kind == "cpu" else {}), **host.settings["vllm_ray_env"]}
-    if host.settings.get("vllm_ray_nccl_debug"):
-        environment["NCCL_DEBUG"] = host.settings["vllm_ray_nccl_debug"]
-    return {
-        "address": address["address"],
-        "nic": address["nic"],
-        "is_head": host.is_head,
-        "reached": host.look is not None,
-        "gpus": len(indices),
-        "metrics_ports": metrics_ports(host.settings, host.is_head, serves),
-        "ray_gpus": offered,
-        "engine_gpus": engine_gpus,
-        "env": {name: str(value) for name, value in environment.items()},
-        "foreign_ray": (host.look or {}).get("usage", {}).get("foreign_ray", [])
-        if host.settings["vllm_ray_take_over"]
-        else [],
-        "may_stop": may_stop(host, serving, used),
-        "paths": host.paths.as_dict(),
-        "settings": {name: value for name, value in host.settings.items() if "token" not in name},
-    }
 
 
 def model_plan(
@@ -136,77 +158,6 @@ def model_needs(host: Host, model: Mapping[str, t.Any]) -> dict[str, int]:
     return {model["path"] if model["source"] == "host" else host.paths.models: model["bytes"]}
 
 
-def make_plan(
-    hosts: Sequence[Host],
-    controllers: Sequence[str],
-    on_controller: Mapping[str, t.Any],
-    head_group: str,
-    worker_group: str,
-) -> dict[str, t.Any]:
-    """Make the plan. hosts: the head first, then the workers as in the inventory.
-
-    controllers: the controller's own addresses towards the hosts. on_controller: what the controller has of the model.
-    Returns a dict with `problems` (list of dicts); the rest is there only where no error stands in the way.
-    """
-    problems = check_inventory(hosts, head_group, worker_group)
-    heads = [host for host in hosts if host.is_head]
-    if len(heads) != 1:
-        return {"problems": [problem.as_dict() for problem in problems]}
-    head = heads[0]
-    record = with_engine(((head.look or {}).get("host") or {}).get("record") or {}, hosts)
-    serve_host = head.settings.get("vllm_ray_serve_host") or head.name
-    if serve_host not in [host.name for host in hosts]:
-        fix = "name a host of the cluster in vllm_ray_serve_host"
-        problems.append(Problem("-", "inventory", "error", f"serve host {serve_host}", "a host of the cluster", fix))
-        serve_host = head.name
-    serving = any((host.look or {}).get("engine", {}).get("serving") for host in hosts)
-    may_change = not serving or head.settings["vllm_ray_restart"]
-    wished, serve_host = serve_host, serve_host if may_change else serves_now(record, hosts) or serve_host
-    kind = accelerator(head)
-    known = record.get("hosts", {})
-    model, model_problems = model_plan(head, hosts, on_controller)
-    for host in hosts:
-        serves = host.name == serve_host
-        problems += check_host(host, serves)
-        problems += check_state(host, serves, model_needs(host, model)) if host.look else []
-        problems += check_paths(host.paths, host.name)
-    addresses: dict[str, t.Any] = {
-        host.name: (host.look["network"]["cluster_nic"] if host.look else known.get(host.name)) for host in hosts
-    }
-    addresses = {name: value for name, value in addresses.items() if value}
-    problems += check_states([host for host in hosts if host.look])
-    problems += check_addresses({name: value["address"] for name, value in addresses.items()})
-    old = _layout.from_record(record)
-    offer = {
-        host.name: len(gpu_indices(host, kind, known.get(host.name, {})))
-        for host in hosts
-        if host.name in addresses and not (may_be_absent(host) and not (old and host.name in old.gpus))
-    }
-    copies = check_models(hosts, model)
-    told = {problem.host for problem in copies if problem.severity == "error"}
-    problems += [*(problem for problem in model_problems if problem.host not in told), *copies]
-    plan: dict[str, t.Any] = {"cluster": head.settings["vllm_ray_cluster"], "head": head.name, "accelerator": kind}
-    engine = Engine(None)
-    if serve_host in offer:
-        what = _engine.model_of(model["facts"]) if model.get("facts") else None
-        engine = _engine.choose(offer, hosts, head, serve_host, kind, what, record, may_change)
-        problems += engine.problems
-    used = engine.layout.gpus if engine.layout else {}
-    problems += check_absent(hosts, {serve_host, *used}, known)
-    gone = [name for name in used if name not in addresses]
-    problems += [removed_while_it_serves(name) for name in gone]
-    if serve_host != wished:
-        note = f"the serve host would change to {wished}, which stops the engine: -e vllm_ray_restart=true"
-        engine.notes.insert(0, note)
-    if engine.layout and not gone:
-        chosen = complete(hosts, head, serve_host, addresses, engine.layout, kind, model, record, controllers, serving)
-        away = max((start_seconds(host) for host in hosts), default=0.0)
-        chosen["engine"].update(kept=engine.kept, notes=engine.notes, advice=engine.advice, away=away)
-        plan.update(chosen)
-    plan["problems"] = [problem.as_dict() for problem in problems]
-    return plan
-
-
 def with_engine(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> Mapping[str, t.Any]:
     """Return the record; where it was lost while an engine serves, with the engine as it runs."""
     server = next((host for host in hosts if (host.look or {}).get("engine", {}).get("serving")), None)
@@ -223,12 +174,6 @@ def with_engine(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> Mapping[s
 def start_seconds(host: Host) -> float:
     """Return how long the engine that serves on a host took to start, 0 where none does or nobody knows."""
     return float((host.look or {}).get("engine", {}).get("start_seconds") or 0)
-
-
-def serves_now(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> str | None:
-    """Return the serve host of the record, if it is still in the inventory."""
-    name = (record.get("engine") or {}).get("serve_host")
-    return name if name in [host.name for host in hosts] else None
 
 
 def may_be_absent(host: Host) -> bool:
@@ -248,84 +193,173 @@ def play_groups(host: Host, serves: bool, unchecked: bool) -> list[str]:
     return groups
 
 
-def complete(
+def host_problems(cluster: Cluster, model: Mapping[str, t.Any]) -> list[Problem]:
+    """Return what is wrong with hosts that were looked at, each by itself and together. model: of model_plan."""
+    problems = []
+    if cluster.wished not in cluster.by_name:
+        found, fix = f"serve host {cluster.wished}", "name a host of the cluster in vllm_ray_serve_host"
+        problems.append(Problem("-", "inventory", "error", found, "a host of the cluster", fix))
+    for host in cluster.hosts:
+        serves = host.name == cluster.serve_host
+        problems += check_host(host, serves)
+        problems += check_state(host, serves, model_needs(host, model)) if host.look else []
+        problems += check_paths(host.paths, host.name)
+    problems += check_states([host for host in cluster.hosts if host.look])
+    problems += check_addresses({name: nic["address"] for name, nic in cluster.addresses.items()})
+    return problems
+
+
+def make_plan(
     hosts: Sequence[Host],
-    head: Host,
-    serve_host: str,
-    addresses: Mapping[str, t.Any],
-    layout: _layout.Layout,
-    kind: str,
-    model: Mapping[str, t.Any],
-    record: Mapping[str, t.Any],
     controllers: Sequence[str],
-    serving: bool,
+    on_controller: Mapping[str, t.Any],
+    head_group: str,
+    worker_group: str,
 ) -> dict[str, t.Any]:
-    """Return the part of the plan that needs a layout."""
-    by_name = {host.name: host for host in hosts}
-    old = _layout.from_record(record)
-    used = {**(old.gpus if old else {}), **({serve_host: 0} if serving else {})}
-    server = by_name[serve_host].settings
-    args = serve_args(server)
-    api_host = server.get("vllm_ray_api_host") or addresses[serve_host]["address"]
-    reach = addresses[serve_host]["address"] if api_host in ("0.0.0.0", "::") else api_host
-    port = api_port(server)
-    served_name = args.get("served-model-name", model.get("name", ""))
-    parts = {
-        name: host_part(by_name[name], address, layout, kind, name == serve_host, serving, used)
-        for name, address in addresses.items()
+    """Make the plan. hosts: the head first, then the workers as in the inventory.
+
+    controllers: the controller's own addresses towards the hosts. on_controller: what the controller has of the model.
+    Returns a dict with `problems` (list of dicts); the rest is there only where no error stands in the way.
+    """
+    problems = check_inventory(hosts, head_group, worker_group)
+    heads = [host for host in hosts if host.is_head]
+    if len(heads) != 1:
+        return {"problems": [problem.as_dict() for problem in problems]}
+    cluster = cluster_of(hosts, heads[0])
+    model, model_problems = model_plan(cluster.head, hosts, on_controller)
+    problems += host_problems(cluster, model)
+    copies = check_models(hosts, model)
+    told = {problem.host for problem in copies if problem.severity == "error"}
+    problems += [*(problem for problem in model_problems if problem.host not in told), *copies]
+    engine = engine_of(cluster, model)
+    used = engine.layout.gpus if engine.layout else {}
+    gone = [name for name in used if name not in cluster.addresses]
+    problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
+    problems += [removed_while_it_serves(name) for name in gone]
+    plan: dict[str, t.Any] = {
+        "cluster": cluster.head.settings["vllm_ray_cluster"],
+        "head": cluster.head.name,
+        "accelerator": cluster.kind,
     }
-    sizes = {"tp": layout.tp, "pp": layout.pp, "gpus": layout.gpus}
-    news = _stages.news(record.get("hosts", {}), addresses, sum(layout.gpus.values()), serving)
-    endpoint = {
-        "host": api_host,
+    if engine.layout and not gone:
+        plan.update(complete(cluster, engine, engine.layout, model))
+        plan["api_clients"] = api_clients(cluster.head.settings, controllers)
+    return {**plan, "problems": [problem.as_dict() for problem in problems]}
+
+
+def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
+    """Return the layout of the engine, and what is to be said of it. model: of model_plan."""
+    offer, notes = cluster.offer(), []
+    if cluster.wished in cluster.by_name and cluster.wished != cluster.serve_host:
+        notes = [f"the serve host would change to {cluster.wished}, which stops the engine: -e vllm_ray_restart=true"]
+    if cluster.serve_host not in offer:
+        return Engine(None, notes=notes)
+    what = _engine.model_of(model["facts"]) if model.get("facts") else None
+    engine = _engine.choose(
+        offer, cluster.hosts, cluster.head, cluster.serve_host, cluster.kind, what, cluster.record, cluster.may_change
+    )
+    return replace(engine, notes=[*notes, *engine.notes])
+
+
+def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str, t.Any]:
+    """Return the plan's part for one host, from which playbooks make role variables."""
+    nic = cluster.addresses[host.name]
+    indices = gpu_indices(host, cluster.kind, nic)
+    engine_gpus = indices[: layout.gpus.get(host.name, 0)]
+    # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
+    # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
+    offered = engine_gpus if layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
+    environment = {**(CPU_ENVIRONMENT if cluster.kind == "cpu" else {}), **host.settings["vllm_ray_env"]}
+    if host.settings.get("vllm_ray_nccl_debug"):
+        environment["NCCL_DEBUG"] = host.settings["vllm_ray_nccl_debug"]
+    foreign = (host.look or {}).get("usage", {}).get("foreign_ray", [])
+    return {
+        "address": nic["address"],
+        "nic": nic["nic"],
+        "is_head": host.is_head,
+        "reached": host.look is not None,
+        "gpus": len(indices),
+        "metrics_ports": metrics_ports(host.settings, host.is_head, host.name == cluster.serve_host),
+        "ray_gpus": offered,
+        "engine_gpus": engine_gpus,
+        "env": {name: str(value) for name, value in environment.items()},
+        "foreign_ray": foreign if host.settings["vllm_ray_take_over"] else [],
+        "may_stop": bool(host.settings["vllm_ray_restart"]) or host.name not in cluster.held,
+        "paths": host.paths.as_dict(),
+        "settings": {name: value for name, value in host.settings.items() if "token" not in name},
+    }
+
+
+def endpoint_of(cluster: Cluster, model: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return where the engine answers, and by which name of the model."""
+    server = cluster.by_name[cluster.serve_host].settings
+    own = cluster.addresses[cluster.serve_host]["address"]
+    bound, port = server.get("vllm_ray_api_host") or own, api_port(server)
+    reach = own if bound in ("0.0.0.0", "::") else bound
+    name = serve_args(server).get("served-model-name", model.get("name", ""))
+    return {
+        "host": bound,
         "port": port,
         "url": f"http://{f'[{reach}]' if ':' in reach else reach}:{port}",
-        "model": served_name[0] if isinstance(served_name, list) else served_name,
+        "model": name[0] if isinstance(name, list) else name,
     }
+
+
+def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the part of the plan that needs a layout."""
+    by_name, addresses = cluster.by_name, cluster.addresses
+    parts = {name: host_part(cluster, by_name[name], layout) for name in addresses}
+    news = _stages.news(cluster.known, addresses, sum(layout.gpus.values()), cluster.serving)
+    endpoint = endpoint_of(cluster, model)
+    sizes = {"tp": layout.tp, "pp": layout.pp, "gpus": layout.gpus}
+    args = serve_args(by_name[cluster.serve_host].settings)
     return {
-        "serve_host": serve_host,
-        "serving": serving,
+        "serve_host": cluster.serve_host,
+        "serving": cluster.serving,
         "news": news,
         "hosts": parts,
         "engine": {
             **sizes,
             "executor": layout.executor,
             "layers": {addresses[name]["address"]: list(counts) for name, counts in layout.layers.items()},
-            "args": {**(CPU_SERVE_ARGS if kind == "cpu" else {}), **args},
+            "args": {**(CPU_SERVE_ARGS if cluster.kind == "cpu" else {}), **args},
             "endpoint": endpoint,
             # An engine that runs, or still starts, holds its GPUs itself, also where another host is to serve.
-            "needs_free": all(serve_state(host) in ENDED for host in hosts),
+            "needs_free": all(serve_state(host) in ENDED for host in cluster.hosts),
             "wanted": {addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in layout.gpus},
             "unused": {
-                address["address"]: len(parts[name]["ray_gpus"])
-                for name, address in addresses.items()
+                nic["address"]: len(parts[name]["ray_gpus"])
+                for name, nic in addresses.items()
                 if name not in layout.gpus and parts[name]["reached"]
             },
+            "kept": engine.kept,
+            "notes": engine.notes,
+            "advice": engine.advice,
+            "away": max((start_seconds(host) for host in cluster.hosts), default=0.0),
         },
-        "names": {address["address"]: name for name, address in addresses.items()},
+        "names": {nic["address"]: name for name, nic in addresses.items()},
         "release": {
-            "builder": head.settings.get("vllm_ray_release_builder") or head.name,
-            "path": head.settings.get("vllm_ray_release_path") or "",
-            "present": {host.name: host.look["host"]["release"] for host in hosts if host.look},
+            "builder": cluster.head.settings.get("vllm_ray_release_builder") or cluster.head.name,
+            "path": cluster.head.settings.get("vllm_ray_release_path") or "",
+            "present": {host.name: host.look["host"]["release"] for host in cluster.hosts if host.look},
         },
         "model": dict(model),
         "members": [
-            {"name": name, "groups": play_groups(by_name[name], name == serve_host, bool(news))}
+            {"name": name, "groups": play_groups(by_name[name], name == cluster.serve_host, bool(news))}
             for name, part in parts.items()
             if part["reached"]
         ],
-        "peers": {name: address["address"] for name, address in addresses.items()},
-        "api_clients": api_clients(head.settings, controllers),
+        "peers": {name: nic["address"] for name, nic in addresses.items()},
         "record": {
             "hosts": {
-                name: {**{k: address[k] for k in ("address", "nic", "mtu")}, "gpus": parts[name]["gpus"]}
-                for name, address in addresses.items()
+                name: {**{key: nic[key] for key in ("address", "nic", "mtu")}, "gpus": parts[name]["gpus"]}
+                for name, nic in addresses.items()
             },
             "engine": {
                 **sizes,
                 **({"layers": {name: list(counts) for name, counts in layout.layers.items()}} if layout.layers else {}),
                 "wish": model.get("wish"),
-                "serve_host": serve_host,
+                "serve_host": cluster.serve_host,
                 "endpoint": endpoint,
             },
         },
