@@ -18,6 +18,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import P
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
 
 # Taken where no NIC tells its speed, as those of virtual machines.
@@ -97,40 +98,30 @@ def of_advice(advice: Mapping[str, t.Any]) -> _layout.Layout:
     return _layout.Layout(advice["tp"], advice["pp"], dict(advice["gpus"]), layers if advice["partition"] else {})
 
 
-def choose(
-    offer: Mapping[str, int],
-    hosts: Sequence[Host],
-    head: Host,
-    serve_host: str,
-    kind: str,
-    model: Model | None,
-    record: Mapping[str, t.Any],
-    may_change: bool,
-) -> Engine:
+def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> Engine:
     """Choose the layout: the one that serves while it fits, otherwise the best for today's hosts.
 
-    offer: GPUs by host. model: None where it is not known. record: of the last run. may_change: whether a change may
-    stop the engine; without it what serves stays.
+    offer: GPUs by host. model: None where it is not known.
     """
-    by_name = {host.name: host for host in hosts}
-    server = by_name[serve_host].settings
+    by_name, settings = cluster.by_name, cluster.head.settings
+    server = by_name[cluster.serve_host].settings
     try:
         wishes = _wishes.read(serve_args(server), server["vllm_ray_env"])
     except _wishes.WishError as error:
         problem = Problem("-", "option", "error", str(error), "a number", "correct vllm_ray_serve_args or vllm_ray_env")
         return Engine(None, problems=[problem])
-    ordered = {serve_host: offer[serve_host], **offer}
+    ordered = {cluster.serve_host: offer[cluster.serve_host], **offer}
     unseen = [name for name in ordered if not by_name[name].look]
-    planned = Planner(None if unseen else model, [by_name[name] for name in ordered], kind, wishes)
+    planned = Planner(None if unseen else model, [by_name[name] for name in ordered], cluster.kind, wishes)
     fresh = planned.best(ordered)
-    old = _layout.from_record(record)
+    old = _layout.from_record(cluster.record)
     if old is None or (fresh.layout == old and not fresh.problems):
         return replace(fresh, kept=old is not None, notes=[*fresh.notes, *unused_notes(fresh.layout, offer)])
-    wish, served = head.settings["vllm_ray_model"], record["engine"].get("wish")
-    why_not = _layout.still_fits(old, offer, serve_host, wishes.tp, wishes.pp)
+    wish, served = settings["vllm_ray_model"], cluster.record["engine"].get("wish")
+    why_not = _layout.still_fits(old, offer, cluster.serve_host, wishes.tp, wishes.pp)
     if served not in (None, wish):
         why_not = f"the model is {wish} instead of {served}"
-    relayout = head.settings["vllm_ray_relayout"] and fresh.layout is not None
+    relayout = settings["vllm_ray_relayout"] and fresh.layout is not None
     sizes = str(fresh.layout or "nothing that fits")
     if why_not is None and not relayout:
         kept = planned.kept(old, offer)
@@ -138,7 +129,7 @@ def choose(
             kept.notes.append(f"the engine keeps {old}; -e vllm_ray_relayout=true would give {sizes}")
         return kept
     reason = why_not or "vllm_ray_relayout is set"
-    if not may_change:
+    if not cluster.may_change:
         kept = planned.kept(old, offer)
         note = f"the layout would change to {sizes} ({reason}), which stops the engine: -e vllm_ray_restart=true"
         kept.notes.insert(0, note)

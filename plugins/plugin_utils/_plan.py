@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
@@ -18,10 +18,10 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_paths,
     removed_while_it_serves,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster, cluster_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._engine import Engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     Host,
-    accelerator,
     api_port,
     gpu_indices,
     metrics_ports,
@@ -41,69 +41,6 @@ CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
 CPU_SERVE_ARGS = {"enforce-eager": True}
 # States of a service that does not run, as systemd and supervisor call them.
 ENDED = ("inactive", "failed", "stopped", "fatal", "exited")
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Who is who, and what is known of the hosts.
-
-    hosts: the head first. wished: where the engine is to be served; serve_host: where it will be, as it does not move
-    while it must not be stopped. kind: what it computes on. record: of the last run.
-    """
-
-    hosts: Sequence[Host]
-    head: Host
-    wished: str
-    serve_host: str
-    kind: str
-    record: Mapping[str, t.Any]
-    serving: bool
-    may_change: bool
-
-    @property
-    def by_name(self) -> dict[str, Host]:
-        return {host.name: host for host in self.hosts}
-
-    @property
-    def known(self) -> Mapping[str, t.Any]:
-        """The hosts of the record."""
-        return self.record.get("hosts", {})
-
-    @property
-    def addresses(self) -> dict[str, t.Any]:
-        """The cluster NIC of each host of which one is known: by its look, or else by the record."""
-        nics = {
-            host.name: host.look["network"]["cluster_nic"] if host.look else self.known.get(host.name)
-            for host in self.hosts
-        }
-        return {name: nic for name, nic in nics.items() if nic}
-
-    @property
-    def held(self) -> set[str]:
-        """The hosts whose services a serving engine needs."""
-        old = _layout.from_record(self.record)
-        return {*(old.gpus if old else ()), self.head.name, self.serve_host} if self.serving else set()
-
-    def offer(self) -> dict[str, int]:
-        """Return the GPUs that each host offers to the engine."""
-        old, addresses = _layout.from_record(self.record), self.addresses
-        return {
-            host.name: len(gpu_indices(host, self.kind, self.known.get(host.name, {})))
-            for host in self.hosts
-            if host.name in addresses and not (may_be_absent(host) and not (old and host.name in old.gpus))
-        }
-
-
-def cluster_of(hosts: Sequence[Host], head: Host) -> Cluster:
-    """Return who is who in an inventory with one head."""
-    record = with_engine(((head.look or {}).get("host") or {}).get("record") or {}, hosts)
-    serving = any((host.look or {}).get("engine", {}).get("serving") for host in hosts)
-    may_change = not serving or bool(head.settings["vllm_ray_restart"])
-    names = [host.name for host in hosts]
-    wished = head.settings.get("vllm_ray_serve_host") or head.name
-    now = None if may_change else (record.get("engine") or {}).get("serve_host")
-    serve_host = next(name for name in (now, wished, head.name) if name in names)
-    return Cluster(hosts, head, wished, serve_host, accelerator(head), record, serving, may_change)
 
 
 def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> list[str]:
@@ -158,27 +95,9 @@ def model_needs(host: Host, model: Mapping[str, t.Any]) -> dict[str, int]:
     return {model["path"] if model["source"] == "host" else host.paths.models: model["bytes"]}
 
 
-def with_engine(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> Mapping[str, t.Any]:
-    """Return the record; where it was lost while an engine serves, with the engine as it runs."""
-    server = next((host for host in hosts if (host.look or {}).get("engine", {}).get("serving")), None)
-    if record.get("engine") or server is None or server.look is None:
-        return record
-    engine = server.look["engine"]
-    offers = {host.name: host.look["usage"]["ray_gpus"] for host in hosts if host.look}
-    gpus = {server.name: offers[server.name], **{name: count for name, count in offers.items() if count}}
-    if engine["executor"] == "mp":
-        gpus = {server.name: engine["tp"] * engine["pp"]}
-    return {**record, "engine": {"tp": engine["tp"], "pp": engine["pp"], "gpus": gpus, "serve_host": server.name}}
-
-
 def start_seconds(host: Host) -> float:
     """Return how long the engine that serves on a host took to start, 0 where none does or nobody knows."""
     return float((host.look or {}).get("engine", {}).get("start_seconds") or 0)
-
-
-def may_be_absent(host: Host) -> bool:
-    """Tell whether a host did not answer and the user goes on without it."""
-    return host.look is None and not host.limited and bool(host.settings["vllm_ray_absent_ok"])
 
 
 def play_groups(host: Host, serves: bool, unchecked: bool) -> list[str]:
@@ -255,9 +174,7 @@ def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
     if cluster.serve_host not in offer:
         return Engine(None, notes=notes)
     what = _engine.model_of(model["facts"]) if model.get("facts") else None
-    engine = _engine.choose(
-        offer, cluster.hosts, cluster.head, cluster.serve_host, cluster.kind, what, cluster.record, cluster.may_change
-    )
+    engine = _engine.choose(cluster, offer, what)
     return replace(engine, notes=[*notes, *engine.notes])
 
 
@@ -284,7 +201,7 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str,
         "engine_gpus": engine_gpus,
         "env": {name: str(value) for name, value in environment.items()},
         "foreign_ray": foreign if host.settings["vllm_ray_take_over"] else [],
-        "may_stop": bool(host.settings["vllm_ray_restart"]) or host.name not in cluster.held,
+        "may_stop": bool(host.settings["vllm_ray_restart"]) or host.name not in cluster.in_use,
         "paths": host.paths.as_dict(),
         "settings": {name: value for name, value in host.settings.items() if "token" not in name},
     }

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._engine import Engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import Link
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
@@ -41,7 +42,13 @@ def choose(
     hosts: list[Host], name: str, record: dict[str, Any] | None = None, may_change: bool = True, kind: str = "cuda"
 ) -> Engine:
     offer = {host.name: len((host.look or {})["host"]["gpus"]) or 1 for host in hosts}
-    return _engine.choose(offer, hosts, hosts[0], "gpu01", kind, model(name), record or {}, may_change)
+    return _engine.choose(cluster(hosts, record, may_change, kind), offer, model(name))
+
+
+def cluster(
+    hosts: list[Host], record: Any = None, may_change: bool = True, kind: str = "cuda", serve_host: str = "gpu01"
+) -> Cluster:
+    return Cluster(hosts, hosts[0], serve_host, serve_host, kind, record or {}, not may_change, may_change)
 
 
 def recorded(engine: Engine, **change: Any) -> dict[str, Any]:
@@ -184,7 +191,7 @@ def test_gpus_that_tell_no_memory_are_laid_out_by_their_number() -> None:
 def test_options_are_those_of_the_serve_host() -> None:
     hosts = [host(1, 1), host(2, 8, serve_args={"tensor-parallel-size": 2})]
     offer = {"gpu01": 1, "gpu02": 8}
-    found = _engine.choose(offer, hosts, hosts[0], "gpu02", "cuda", model("llama-3.1-8b"), {}, True)
+    found = _engine.choose(cluster(hosts, serve_host="gpu02"), offer, model("llama-3.1-8b"))
     assert found.layout and found.layout.tp == 2
 
 
@@ -213,7 +220,7 @@ def test_a_wish_that_is_no_number() -> None:
 def test_a_host_that_was_not_looked_at_counts_by_the_record() -> None:
     hosts = [host(1), Host("gpu02", ("workers",), host(2).settings, None, "left out by --limit", limited=True)]
     offer = {"gpu01": 8, "gpu02": 8}
-    found = _engine.choose(offer, hosts, hosts[0], "gpu01", "cuda", model("llama-3.3-70b"), {}, True)
+    found = _engine.choose(cluster(hosts), offer, model("llama-3.3-70b"))
     assert found.layout and found.layout.gpus == offer
     assert found.advice == {}
 
@@ -221,11 +228,11 @@ def test_a_host_that_was_not_looked_at_counts_by_the_record() -> None:
 def test_no_new_layout_with_hosts_that_were_not_looked_at() -> None:
     hosts = [host(1, relayout=True), Host("gpu02", ("workers",), host(2).settings, None, "by --limit", limited=True)]
     offer, record = {"gpu01": 8, "gpu02": 8}, {"engine": {"tp": 8, "pp": 1, "gpus": {"gpu01": 8}}}
-    found = _engine.choose(offer, hosts, hosts[0], "gpu01", "cuda", model("llama-3.3-70b"), record, True)
+    found = _engine.choose(cluster(hosts, record), offer, model("llama-3.3-70b"))
     assert [problem.severity for problem in found.problems] == ["error"]
     assert "vllm_ray_relayout is set" in found.problems[0].found and "gpu02" in found.problems[0].found
     kept = [host(1), hosts[1]]
-    found = _engine.choose(offer, kept, kept[0], "gpu01", "cuda", model("llama-3.3-70b"), record, True)
+    found = _engine.choose(cluster(kept, record), offer, model("llama-3.3-70b"))
     assert (found.kept, found.problems) == (True, [])
     assert found.notes == ["gpu02 joins, unused by the engine"]
 
@@ -240,7 +247,7 @@ def test_sizes_that_are_ours_are_those_that_the_model_can_be_cut_into() -> None:
     demo = _model_config.parse(json.loads(DEMO.read_text(encoding="utf-8")), {}, 0, {})
     hosts = [host(number, 0) for number in range(1, 9)]
     offer = {host.name: 1 for host in hosts}
-    found = _engine.choose(offer, hosts, hosts[0], "gpu01", "cpu", demo, {}, True)
+    found = _engine.choose(cluster(hosts, kind="cpu"), offer, demo)
     # It has six layers.
     assert found.layout and (found.layout.tp, found.layout.pp, len(found.layout.gpus)) == (1, 6, 6)
     assert found.problems == []
