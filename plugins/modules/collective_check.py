@@ -143,7 +143,7 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     given = module.params
     environment = {
-        **given["environment"],
+        **{name: str(value) for name, value in given["environment"].items()},
         "NCCL_DEBUG": "INFO",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
