@@ -486,10 +486,12 @@ class Host:
 
     def wait_for_peers(self) -> None:
         """Stay until nobody needs this host any more."""
-        schedule = t.cast(_tree_sync.Schedule, self.schedule)
+        schedule, window = t.cast(_tree_sync.Schedule, self.schedule), self.params["window"]
+        # A host that is well may have answered as long ago as that.
+        grace = max(self.params["grace"], 2 * POLL + SHORT_SILENCE)
         while True:
             with self.lock:
-                if schedule.everybody_done(time.monotonic(), self.params["window"], self.params["grace"]):
+                if schedule.everybody_done(time.monotonic(), window, grace):
                     return
             time.sleep(IDLE)
 
@@ -497,13 +499,13 @@ class Host:
         """Return what keeps the last pieces from coming."""
         missing = schedule.everything & ~schedule.have
         names = sorted({self.name_of(number) for number in _tree.numbers(missing)})
-        with_pieces = [name for name, peer in schedule.peers.items() if peer.reachable and peer.have & missing]
-        away = [name for name, peer in schedule.peers.items() if not peer.reachable]
+        with_pieces = [name for name in self.order if name in schedule.peers and schedule.peers[name].have & missing]
+        away = [name for name in self.order if name in schedule.peers and not schedule.peers[name].reachable]
         wrong = [f"{name}: {', '.join(sorted(paths)[:NAMES_SHOWN])}" for name, paths in sorted(self.wrong.items())]
         return (
             f"{self.name} lacks {_tree.count(missing)} of {len(schedule.sizes)} pieces, of {len(names)} files such as "
             f"{names[0]!r}, and none has come for {self.params['patience']:.0f} s. Not reachable: "
-            f"{', '.join(away) or 'nobody'}. Have some of them: {', '.join(with_pieces) or 'nobody'}. Gave other bytes "
+            f"{', '.join(away) or 'nobody'}. Had some of them: {', '.join(with_pieces) or 'nobody'}. Gave other bytes "
             f"than their hash wants: {'; '.join(wrong) or 'nobody'}. Wanted: every piece on one host at least. Bring "
             "the hosts back, or mend their files by a full look; then run it again: what is here is kept."
         )

@@ -94,7 +94,7 @@ options:
     type: float
     default: 10
   grace:
-    description: Seconds that a host that was there may be silent before the others leave without it.
+    description: Seconds that a host that was there may be silent before the others leave without it; 5 at least.
     type: float
     default: 30
   patience:
