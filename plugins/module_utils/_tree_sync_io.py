@@ -200,8 +200,7 @@ class Line:
         """Tell whether a server is one of this run: others know nothing of its token."""
         connection.request("GET", "/state", headers={"Authorization": _tree_sync.signature(self.host.token, "/state")})
         answer = connection.getresponse()
-        body = answer.read(LARGEST_MANIFEST)
-        return answer.status == 200 and b'"vllm-ray-tree"' in body[:64]
+        return answer.status == 200 and b'"vllm-ray-tree"' in body(answer)[:64]
 
     def close(self) -> None:
         if self.open:
@@ -286,7 +285,7 @@ class Host:
             done = self.done
             try:
                 answer = line.get(f"/state?done={int(done)}")
-                data = json.loads(answer.read())
+                data = json.loads(body(answer))
                 with self.lock:
                     peer = schedule.peers[name]
                     shuns = self.name in data["shuns"]
@@ -330,7 +329,7 @@ class Host:
         try:
             answer = line.get("/tree", f"bytes={starts[ask.first]}-{starts[ask.last + 1] - 1}")
             if answer.status != 206:
-                answer.read(LARGEST_MANIFEST)
+                body(answer)
             left = answer.length or 0 if answer.status == 206 else 0
             for number in range(ask.first, ask.last + 1):
                 size = store.manifest.pieces[number].size
@@ -382,13 +381,10 @@ class Host:
                 for name, line in lines.items():
                     with contextlib.suppress(OSError, http.client.HTTPException):
                         answer = line.get("/manifest")
-                        body = answer.read(LARGEST_MANIFEST)
+                        text = body(answer).decode("utf-8", "replace")
                         heard.add(name)
-                        if (
-                            answer.status == 200
-                            and _tree.digest(body.decode("utf-8", "replace")) == self.params["digest"]
-                        ):
-                            return body.decode()
+                        if answer.status == 200 and _tree.digest(text) == self.params["digest"]:
+                            return text
                 time.sleep(4 * IDLE)
         finally:
             for line in lines.values():
@@ -525,6 +521,13 @@ class Host:
             "absent": sorted(name for name, peer in schedule.peers.items() if not peer.done),
             "seconds": round(seconds, 2),
         }
+
+
+def body(answer: http.client.HTTPResponse) -> bytes:
+    """Return the rest of an answer that says how long it is."""
+    if answer.length is None or answer.length > LARGEST_MANIFEST:
+        raise http.client.HTTPException(f"an answer of {answer.length} bytes")
+    return answer.read()
 
 
 def read(answer: http.client.HTTPResponse, size: int) -> bytearray:
