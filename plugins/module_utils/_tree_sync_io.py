@@ -410,9 +410,10 @@ class Host:
                 changed = self.bring(self.manifest_from_peers())
             else:
                 self.start(_tree_io.Store(self.path, now.manifest(), now), text)
+            whole = time.monotonic() - began
             self.done = True
             self.wait_for_peers()
-            return self.result(changed, now.hashed, time.monotonic() - began)
+            return self.result(changed, now.hashed, whole, time.monotonic() - began)
         except BaseException as error:
             self.failure = self.failure or str(error) or "it was ended"
             # So that the peers hear of it, and do not wait.
@@ -506,7 +507,7 @@ class Host:
             "the hosts back, or mend their files by a full look; then run it again: what is here is kept."
         )
 
-    def result(self, changed: bool, hashed: int, seconds: float) -> dict[str, t.Any]:
+    def result(self, changed: bool, hashed: int, whole: float, seconds: float) -> dict[str, t.Any]:
         schedule, store = t.cast(_tree_sync.Schedule, self.schedule), t.cast(_tree_io.Store, self.store)
         return {
             "changed": changed,
@@ -519,6 +520,7 @@ class Host:
             "hashed_bytes": hashed,
             "wrong": {name: sorted(paths) for name, paths in sorted(self.wrong.items())},
             "absent": sorted(name for name, peer in schedule.peers.items() if not peer.done),
+            "whole_seconds": round(whole, 2),
             "seconds": round(seconds, 2),
         }
 

@@ -178,8 +178,12 @@ absent:
   returned: O(state=synced), not in check mode
   type: list
   elements: str
+whole_seconds:
+  description: After how many seconds the tree was in its place on this host.
+  returned: O(state=synced), not in check mode
+  type: float
 seconds:
-  description: How long the call took on this host.
+  description: How long the call took on this host; it lasts until no other host needs it.
   returned: O(state=synced), not in check mode
   type: float
 """
