@@ -5,11 +5,11 @@
 
 Nobody commands: each host decides by what its peers say they have.
 
-- Hosts stand in a ring, in the order of the set. A host takes the next pieces from the nearest one before it, its
-  leader, which may still be receiving them. So each link carries each piece once in each direction: a chain.
-- A leader that is gone, or is behind, is left out: the one before it leads. Whether a leader is slow is found by trying
-  the one before it now and then, with pieces that are needed anyway.
-- A host that was overtaken takes from the last host behind it, whose link is idle. It no longer slows the others.
+- Hosts that are equally far stand in a ring, in the order of the set. Each takes the next pieces from the nearest one
+  before it, which may still be receiving them. So each link carries each piece once in each direction: a chain.
+- A host that nobody equal stands before takes from the one that is least ahead of it, whose link is idle or nearly so.
+  So who comes late or is slow becomes the end of the chain, and who is early its begin.
+- Whether a host is slow is found by trying the next one now and then, with pieces that are needed anyway.
 - A peer whose pieces are not what the manifest says is not asked for them again, and soon for nothing: it is shunned.
   A host that hears that it is shunned (its memory may be bad) also takes from the last one, as nobody takes from it.
 """
@@ -17,6 +17,7 @@ Nobody commands: each host decides by what its peers say they have.
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 import typing as t
 from collections import deque
@@ -30,16 +31,18 @@ if t.TYPE_CHECKING:
 
 # One request: about a tenth of a second at 100 Mbit/s, and no more small files than are soon read.
 ASK_BYTES, ASK_PIECES = 1024**2, 256
-# A host counts as behind from so many bytes on, or from so many seconds of the rate: what is known of a peer is up to
-# a second old.
-BEHIND_BYTES, BEHIND_SECONDS = 8 * 1024**2, 2.0
+# Hosts are equally far, up to so many bytes or so many seconds of the rate: what is known of a peer is up to a second
+# old.
+APART_BYTES, APART_SECONDS = 8 * 1024**2, 2.0
 # Seconds over which the rate is taken; between the first tries of another leader, and later ones; how long a leader
 # that proved to be slow is passed over.
 RATE_SECONDS, FIRST_TRY, LAST_TRY, PASS_SECONDS = 2.0, 1.0, 10.0, 5.0
 # A leader is passed over for one that is faster by so much, so many times in a row.
 FASTER, WINS = 1.2, 2
-# Seconds in which a peer that did not deliver is not asked, at first and at most.
+# Seconds in which a peer that did not deliver is not asked, at first and at most; after how many answers without a
+# piece that is so, if it got none itself: a chain takes some seconds to fill.
 PAUSE, LONGEST_PAUSE = 1.0, 8.0
+EMPTY_ANSWERS = 4
 WRONG_PIECES = 3
 PORTS = 4
 
@@ -56,16 +59,18 @@ class Peer:
     wrong: int = 0
     heard_at: float | None = None
     reachable: bool = False
+    ready: bool = False
     done: bool = False
     failed: bool = False
     told: bool = False
     shuns: bool = False
     paused_until: float = 0.0
     pause: float = PAUSE
+    empty: int = 0
     passed_until: float = 0.0
 
     def usable(self, now: float) -> bool:
-        return self.reachable and now >= self.paused_until and self.wrong < WRONG_PIECES
+        return self.reachable and self.ready and now >= self.paused_until and self.wrong < WRONG_PIECES
 
     def gone(self, now: float, began: float, window: float, grace: float) -> bool:
         """Tell whether it is not waited for any more: it failed, never came, or has been silent for too long."""
@@ -101,10 +106,10 @@ class Schedule:
         self.everything = (1 << len(sizes)) - 1
         self.have = have
         self.claimed = self.wins = 0
+        self.preferred = ""
         # Nearest first, all around the ring.
         self.before = [*reversed(order[:at]), *reversed(order[at + 1 :])]
         self.peers = {other: Peer() for other in self.before}
-        self.tail = ""
         self.received: deque[tuple[float, int]] = deque()
         self.began = self.first = now
         self.next_try, self.pause_try = math.inf, FIRST_TRY
@@ -130,7 +135,7 @@ class Schedule:
         free = self.everything & ~self.have & ~self.claimed
         if not free:
             return None
-        for peer, is_try in self.choices(free, now, worker):
+        for peer, is_try in self.choices(now, worker):
             wanted = self.obtainable(peer, free)
             if wanted:
                 return self.claim(peer, wanted, self.rate(now) if is_try else None)
@@ -152,68 +157,56 @@ class Schedule:
         self.claimed |= ask.pieces
         return ask
 
-    def choices(self, free: int, now: float, worker: int) -> list[tuple[str, bool]]:
+    def choices(self, now: float, worker: int) -> list[tuple[str, bool]]:
         """Return the peers to ask, best first, and whether it is to try them."""
-        usable = [name for name in self.before if self.peers[name].usable(now)]
-        overtakers = self.overtakers(usable, free, now)
-        if overtakers:
-            return [(name, False) for name in [*overtakers, *usable]]
-        behind = self.behind(now)
-        leaders = [name for name in usable if not self.is_behind(name, behind)]
-        leaders.sort(key=lambda name: self.peers[name].passed_until > now)
-        whole = next((at for at, name in enumerate(leaders) if not self.is_whole(name)), len(leaders))
+        order = self.preference(now)
+        whole = next((at for at, name in enumerate(order) if not self.is_whole(name)), len(order))
         if whole > 1:
             # Several sources of all pieces, and nobody else before them: each worker has its own.
             turn = worker % whole
-            leaders = [*leaders[turn:whole], *leaders[:turn], *leaders[whole:]]
-        elif now >= self.next_try:
-            # Not the one source, if others are nearer: it has no link to spare.
-            other = leaders[1] if len(leaders) > 1 else ""
-            if other and free & self.peers[other].have:
-                self.pause_try = min(LAST_TRY, 2 * self.pause_try)
-                self.next_try = now + self.pause_try
-                return [(other, True), *((name, False) for name in leaders)]
-        return [(name, False) for name in [*leaders, *usable]]
+            return [(name, False) for name in [*order[turn:whole], *order[:turn], *order[whole:]]]
+        if now >= self.next_try and len(order) > 1 and self.lead(order[1]):
+            self.pause_try = min(LAST_TRY, 2 * self.pause_try)
+            self.next_try = now + self.pause_try
+            self.preferred = order[0]
+            order = [order[1], order[0], *order[2:]]
+            return [(name, at == 0) for at, name in enumerate(order)]
+        return [(name, False) for name in order]
 
-    def behind(self, now: float) -> float:
-        """Return the bytes from which on a host counts as behind another."""
-        return max(BEHIND_BYTES, BEHIND_SECONDS * self.rate(now))
+    def preference(self, now: float) -> list[str]:
+        """Return the peers that may be asked, best first."""
+        usable = [name for name in self.before if self.peers[name].usable(now)]
+        if any(peer.shuns for peer in self.peers.values()):
+            after = list(itertools.takewhile(lambda name: not self.is_whole(name), reversed(self.before)))
+            return [name for name in [*reversed(after), *self.before] if name in usable]
+        apart = max(APART_BYTES, APART_SECONDS * self.rate(now))
+        leads = {name: self.lead(name) for name in usable}
+        # Who has much that the other lacks, both ways, is no further than the other.
+        equals = [
+            name
+            for name in itertools.takewhile(lambda name: not self.is_whole(name), self.before)
+            if name in leads and (leads[name] > apart) == (self.weight(self.have & ~self.peers[name].have) > apart)
+        ]
+        ahead = sorted((name for name in usable if leads[name] > 0 and name not in equals), key=leads.__getitem__)
+        rest = [name for name in usable if name not in equals and name not in ahead]
+        return sorted([*equals, *ahead, *rest], key=lambda name: self.peers[name].passed_until > now)
 
-    def is_behind(self, name: str, behind: float) -> bool:
-        return self.weight(self.have & ~self.peers[name].have) > behind
+    def lead(self, name: str) -> float:
+        """Return the bytes that a peer has and this host has not."""
+        return self.weight(self.peers[name].have & ~self.have)
 
     def is_whole(self, name: str) -> bool:
         return self.peers[name].have == self.everything
 
-    def overtakers(self, usable: Sequence[str], free: int, now: float) -> list[str]:
-        """Return those after this host, up to the first that has all, the last one first, if any is well ahead of it.
-
-        What was the first choice stays so, as long as it is there.
-        """
-        after: list[str] = []
-        for name in reversed(self.before):
-            if self.is_whole(name) and name != self.tail:
-                break
-            after.insert(0, name)
-        if self.tail in usable and self.tail in after:
-            return [self.tail]
-        after = [name for name in after if name in usable]
-        if any(peer.shuns for peer in self.peers.values()):
-            ahead = after
-        elif any(self.weight(free & self.peers[name].have) > self.behind(now) for name in after):
-            ahead = [name for name in after if free & self.peers[name].have]
-        else:
-            ahead = []
-        self.tail = ahead[0] if ahead else ""
-        return ahead
-
     # --- What came of it ---
 
-    def hear(self, name: str, have: int, now: float, done: bool = False, shuns: bool = False) -> None:
-        """Take note of what a peer says of itself, and whether it shuns this host."""
+    def hear(
+        self, name: str, have: int, now: float, done: bool = False, shuns: bool = False, ready: bool = True
+    ) -> None:
+        """Take note of what a peer says of itself: whether it shuns this host, and can already be asked for pieces."""
         peer = self.peers[name]
         peer.have, peer.done, peer.shuns = have & self.everything, peer.done or done, shuns
-        peer.heard_at, peer.reachable = now, True
+        peer.heard_at, peer.reachable, peer.ready = now, True, ready
 
     def take(self, ask: Ask, pieces: int, seconds: float, now: float) -> None:
         """Take note of what came of a request: the set of pieces that came and were right, and how long it took."""
@@ -223,10 +216,11 @@ class Schedule:
         peer = self.peers[ask.peer]
         if not pieces:
             # Who is still receiving may deliver the next time.
-            if peer.have == ask.known:
+            peer.empty = peer.empty + 1 if peer.have == ask.known else 0
+            if peer.empty >= EMPTY_ANSWERS or peer.have == self.everything:
                 self.rest(ask.peer, now)
             return
-        peer.pause = PAUSE
+        peer.pause, peer.empty = PAUSE, 0
         size = sum(self.sizes[number] for number in range(ask.first, ask.last + 1) if fresh >> number & 1)
         if self.next_try == math.inf:
             self.first, self.next_try = now - seconds, now + FIRST_TRY
@@ -234,14 +228,9 @@ class Schedule:
         if ask.rate is not None:
             self.wins = self.wins + 1 if size / max(seconds, 0.001) > FASTER * ask.rate else 0
             if self.wins == WINS:
-                self.pass_over(ask.peer, now)
+                self.peers[self.preferred].passed_until = now + PASS_SECONDS
             if self.wins:
                 self.wins, self.next_try = self.wins % WINS, now + FIRST_TRY
-
-    def pass_over(self, better: str, now: float) -> None:
-        """Leave out the leaders that are nearer than one that proved to be faster."""
-        for name in self.before[: self.before.index(better)]:
-            self.peers[name].passed_until = now + PASS_SECONDS
 
     def rest(self, name: str, now: float) -> None:
         """Leave a peer alone for a while."""

@@ -23,7 +23,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree_sync import
 )
 
 PIECE, LINK = 256 * 1024, 12.5e6
-POLL, WAIT, WORKERS = 1.0, 5.0, 2
+POLL, WAIT, WORKERS = 1.0, 1.0, 2
 
 
 @dataclass
@@ -225,7 +225,7 @@ def test_a_host_that_comes_late_joins_at_the_end() -> None:
     hosts = cluster(8)
     hosts["h2"].born = ONE / 2
     simulate(hosts)
-    assert max(host.ended for name, host in hosts.items() if name != "h2") < 1.15 * ONE
+    assert max(host.ended for name, host in hosts.items() if name != "h2") < 1.2 * ONE
     assert hosts["h2"].ended < 1.7 * ONE
 
 
