@@ -449,7 +449,7 @@ class Host:
                 store.prepare(int(self.params["reserve_gib"] * _tree_io.GIB))
             self.start(store, text)
             self.wait_for_pieces()
-            made = record.made or not now.exists
+            made = record.made or not now.entries
             if store.diff:
                 # Before the tree appears, so that a cut after that leaves no tree that seems to be somebody else's.
                 _tree_io.write_record(directory, _tree.Record(self.path, made, manifest.piece, record.files))
