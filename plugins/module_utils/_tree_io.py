@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import hashlib
 import os
@@ -193,6 +194,8 @@ class Store:
         self.twin_of = {number: first for first, numbers in self.twins.items() for number in numbers}
         brought = {entry.path for entry in self.diff.files}
         self.brought = {number for number, entry in enumerate(manifest.entries) if entry.path in brought}
+        # The hash of a whole piece of zeros: such pieces of sparse files stay holes.
+        self.zeros = hashlib.sha256(bytes(manifest.piece)).hexdigest()
         self.have = _tree.bits(
             number for number, piece in enumerate(manifest.pieces) if piece.entry not in self.brought
         )
@@ -251,6 +254,9 @@ class Store:
         handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             done = 0
+            if piece.sha256 == self.zeros and is_hole(handle, piece.start, piece.size):
+                os.truncate(handle, max(os.fstat(handle).st_size, piece.start + piece.size))
+                done = piece.size
             while done < len(data):
                 done += os.pwrite(handle, memoryview(data)[done:], piece.start + done)
         finally:
@@ -396,6 +402,15 @@ class Store:
             os.replace(os.path.join(self.tree, entry.path), os.path.join(self.path, entry.path))
         for entry in reversed((*self.diff.directories, *self.diff.modes)):
             os.chmod(os.path.join(self.path, entry.path), entry.mode)
+
+
+def is_hole(handle: int, start: int, size: int) -> bool:
+    """Tell whether nothing was written to a part of an open file. Where the file system can't tell, something was."""
+    try:
+        return os.lseek(handle, start, os.SEEK_DATA) >= start + size
+    except OSError as error:
+        # There is no data from here on.
+        return error.errno == errno.ENXIO
 
 
 def parents(path: str) -> Sequence[str]:

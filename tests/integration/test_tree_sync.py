@@ -206,6 +206,18 @@ def test_a_tree_is_the_same_everywhere_whatever_is_in_it(tmp_path: Path) -> None
     assert not any(result["changed"] or result["received_bytes"] or result["hashed_bytes"] for result in again.values())
 
 
+def test_a_sparse_file_takes_no_room(cluster: Cluster) -> None:
+    sparse = cluster.tree("h1") / "sparse"
+    with sparse.open("wb") as stream:
+        stream.write(b"begin")
+        stream.truncate(200 * MIB)
+    results = cluster.sync(cluster.describe())
+    cluster.assert_equal()
+    assert (cluster.tree("h2") / "sparse").stat().st_blocks * 512 < MIB
+    # Requests that were under way when the first piece of zeros came bring some more.
+    assert results["h2"]["received_bytes"] < 10 * MIB < 200 * MIB < results["h2"]["bytes"]
+
+
 def test_only_what_changed_is_sent(cluster: Cluster) -> None:
     # What is made in a directory that was empty, such as a mount, is the module's own, too.
     cluster.tree("h3").mkdir()
