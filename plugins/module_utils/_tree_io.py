@@ -1,0 +1,419 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trees on disk: read one with its pieces, collect those of another beside it, change it. PRIVATE to the collection.
+
+Until all pieces are there and checked, the tree is not touched: they are collected in a
+staging directory on the same file system. A new tree then appears by one rename, files of an old one by a rename each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import threading
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import (
+    existing,
+    free_bytes,
+    make_directories,
+    read_text,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+STAGING = ".vllm-ray-sync"
+GIB = 1024**3
+
+
+class Failed(Exception):
+    """It can't be done. The message says what was found, what is wanted and what mends it."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A tree as it is. hashed: bytes that were read for it; piece: size of its pieces."""
+
+    piece: int
+    entries: Mapping[str, _tree.Entry] = field(default_factory=dict)
+    states: Mapping[str, _tree.State] = field(default_factory=dict)
+    hashed: int = 0
+    exists: bool = False
+
+    def manifest(self) -> _tree.Manifest:
+        return _tree.Manifest(self.piece, self.entries.values())
+
+    def record(self, path: str, made: bool) -> _tree.Record:
+        files = {name: _tree.Known(state, self.entries[name].text) for name, state in self.states.items()}
+        return _tree.Record(path, made, self.piece, files)
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+def state_of(status: os.stat_result) -> _tree.State:
+    return _tree.State(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def scan(path: str) -> dict[str, tuple[_tree.Entry, _tree.State]]:
+    """Return the names of a tree, links as links, without our own staging directory. Files have no hashes yet."""
+    found: dict[str, tuple[_tree.Entry, _tree.State]] = {}
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        with os.scandir(os.path.join(path, folder)) as inside:
+            for one in inside:
+                name = f"{folder}/{one.name}" if folder else one.name
+                if name == STAGING:
+                    continue
+                status = one.stat(follow_symlinks=False)
+                mode = stat.S_IMODE(status.st_mode)
+                if stat.S_ISREG(status.st_mode):
+                    entry = _tree.Entry(name, _tree.FILE, mode, status.st_size, "")
+                elif stat.S_ISLNK(status.st_mode):
+                    entry = _tree.Entry(name, _tree.LINK, 0, 0, os.readlink(one.path))
+                elif stat.S_ISDIR(status.st_mode):
+                    entry = _tree.Entry(name, _tree.DIRECTORY, mode, 0, "")
+                    pending.append(name)
+                else:
+                    raise Failed(f"{one.path!r} is no file, link or directory. Wanted: a tree of these. Move it away.")
+                found[name] = (entry, state_of(status))
+    return found
+
+
+def hash_file(path: str, piece: int) -> str:
+    """Return the hashes of a file's pieces in a row."""
+    with open(path, "rb", buffering=0) as stream:
+        return _tree.hashes(iter(lambda: stream.read(piece), b""))
+
+
+def look(path: str, record: _tree.Record, piece: int = 0, full: bool = False) -> Look:
+    """Return a tree as it is. piece: size of its pieces; 0: what follows from its size. full: hash every file."""
+    if not os.path.isdir(path):
+        return Look(piece or _tree.SMALLEST)
+    found = scan(path)
+    piece = piece or _tree.piece_size(sum(entry.size for entry, _state in found.values()))
+    states = {name: state for name, (entry, state) in found.items() if entry.kind == _tree.FILE}
+    names = _tree.to_hash(states, record, piece, full)
+    # Hashing lets other threads run, so it takes all cores.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        texts = dict(zip(names, pool.map(lambda name: hash_file(os.path.join(path, name), piece), names)))
+    for name in names:
+        if state_of(os.lstat(os.path.join(path, name))) != states[name]:
+            raise Failed(f"{os.path.join(path, name)!r} changes while it is read. Wanted: a tree at rest. Try again.")
+    entries = {
+        name: entry._replace(text=texts[name] if name in texts else record.files[name].text)
+        if name in states
+        else entry
+        for name, (entry, _state) in found.items()
+    }
+    return Look(piece, entries, states, sum(states[name].size for name in names), True)
+
+
+# --- Records ---------------------------------------------------------------------------------------------------------
+
+
+def read_record(directory: str, path: str) -> _tree.Record:
+    return _tree.parse_record(read_text(os.path.join(directory, _tree.record_name(path))), path)
+
+
+def write_record(directory: str, record: _tree.Record) -> None:
+    """Write the record of a tree where it is another."""
+    name, text = os.path.join(directory, _tree.record_name(record.path)), _tree.render_record(record)
+    if read_text(name) == text:
+        return
+    make_directories(directory)
+    handle, temporary = tempfile.mkstemp(dir=directory)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.replace(temporary, name)
+
+
+@contextlib.contextmanager
+def held(directory: str, path: str, seconds: float) -> Iterator[None]:
+    """Let only one run at a time change a tree of this host. The kernel lets go when the run dies."""
+    make_directories(directory)
+    end = time.monotonic() + seconds
+    with open(os.path.join(directory, _tree.record_name(path) + ".lock"), "a", encoding="utf-8") as stream:
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise Failed(f"Another run is changing {path}. Wait for its end, and run it again.") from None
+                time.sleep(0.2)
+        yield
+
+
+# --- Writing ---------------------------------------------------------------------------------------------------------
+
+
+def flush(path: str) -> None:
+    """Write what the kernel still holds of a file system to its disk: one call, however many files there are."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
+    finally:
+        os.close(handle)
+
+
+def stagings_of(path: str) -> tuple[str, str]:
+    """Return the staging directory in a tree that is there (it may be a mount of its own), and beside one to come."""
+    return os.path.join(path, STAGING), os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{STAGING}")
+
+
+class Store:
+    """The pieces of the wanted tree that are on this host, in the tree that is there or in the staging directory.
+
+    have: the set of them. Threads may read, wait and put at the same time.
+    """
+
+    def __init__(self, path: str, manifest: _tree.Manifest, now: Look) -> None:
+        self.path, self.manifest, self.now = path, manifest, now
+        self.diff = _tree.changes(now.entries, manifest.entries)
+        self.staging = stagings_of(path)[not now.exists]
+        self.tree = os.path.join(self.staging, "tree")
+        self.changed = threading.Condition()
+        self.folders: set[str] = set()
+        self.twins = manifest.twins()
+        self.twin_of = {number: first for first, numbers in self.twins.items() for number in numbers}
+        brought = {entry.path for entry in self.diff.files}
+        self.brought = {number for number, entry in enumerate(manifest.entries) if entry.path in brought}
+        # The hash of a whole piece of zeros: such pieces of sparse files stay holes.
+        self.zeros = hashlib.sha256(bytes(manifest.piece)).hexdigest()
+        self.have = _tree.bits(
+            number for number, piece in enumerate(manifest.pieces) if piece.entry not in self.brought
+        )
+        self.found_bytes = 0
+
+    def record(self, made: bool) -> _tree.Record:
+        """Return the record of the tree, now that it is what is wanted: nothing is hashed for it."""
+        texts = {entry.path: entry.text for entry in self.manifest.entries if entry.kind == _tree.FILE}
+        files = {
+            name: _tree.Known(state, texts[name]) for name, (_entry, state) in scan(self.path).items() if name in texts
+        }
+        return _tree.Record(self.path, made, self.manifest.piece, files)
+
+    # --- Pieces ---
+
+    def places(self, number: int) -> list[str]:
+        """Return where the file of a piece may lie. Staged files move to the tree at the end."""
+        piece = self.manifest.pieces[number]
+        name = self.manifest.entries[piece.entry].path
+        roots = [self.tree, self.path] if piece.entry in self.brought else [self.path]
+        return [os.path.join(root, name) for root in roots]
+
+    def open(self, number: int) -> t.BinaryIO:
+        """Open the file of a piece."""
+        *first, last = self.places(number)
+        for place in first:
+            with contextlib.suppress(FileNotFoundError):
+                return open(place, "rb", buffering=0)
+        return open(last, "rb", buffering=0)
+
+    def wait_for(self, number: int, seconds: float) -> bool:
+        """Wait until a piece is here."""
+        with self.changed:
+            return self.changed.wait_for(lambda: bool(self.have >> number & 1), seconds)
+
+    def put(self, number: int, data: bytes | bytearray | memoryview) -> int:
+        """Write a piece wherever its content belongs, and return the set of pieces that are here now by it.
+
+        Empty, where it is not what the manifest says.
+        """
+        if hashlib.sha256(data).hexdigest() != self.manifest.pieces[number].sha256:
+            return 0
+        twins = self.twins.get(self.twin_of.get(number, -1), [number])
+        new = [twin for twin in twins if not self.have >> twin & 1]
+        for twin in new:
+            self.write(twin, data)
+        with self.changed:
+            self.have |= _tree.bits(new)
+            self.changed.notify_all()
+        return _tree.bits(new)
+
+    def write(self, number: int, data: bytes | bytearray | memoryview) -> None:
+        piece = self.manifest.pieces[number]
+        place = os.path.join(self.tree, self.manifest.entries[piece.entry].path)
+        self.make_folder(os.path.dirname(place))
+        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            done = 0
+            if piece.sha256 == self.zeros and is_hole(handle, piece.start, piece.size):
+                os.truncate(handle, max(os.fstat(handle).st_size, piece.start + piece.size))
+                done = piece.size
+            while done < len(data):
+                done += os.pwrite(handle, memoryview(data)[done:], piece.start + done)
+        finally:
+            os.close(handle)
+
+    def make_folder(self, folder: str) -> None:
+        if folder not in self.folders:
+            os.makedirs(folder, 0o700, exist_ok=True)
+            self.folders.add(folder)
+
+    # --- Before ---
+
+    def prepare(self, reserve: int) -> None:
+        """Make the staging directory, and take over what an earlier run left there and what the old tree has."""
+        make_directories(os.path.dirname(self.staging))
+        os.makedirs(self.tree, 0o700, exist_ok=True)
+        self.prune()
+        self.check_room(reserve)
+        brought = sorted(self.brought)
+        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            for pieces in pool.map(self.resume, brought):
+                self.have |= pieces
+        self.copy_known()
+
+    def prune(self) -> None:
+        """Remove what is in the staging directory and no part of what is to be brought."""
+        wanted = {self.manifest.entries[number].path for number in self.brought}
+        kept = {folder for path in wanted for folder in parents(path)}
+        for name, (entry, _state) in sorted(scan(self.tree).items(), reverse=True):
+            if entry.kind == _tree.DIRECTORY:
+                if name not in kept:
+                    os.rmdir(os.path.join(self.tree, name))
+            elif entry.kind != _tree.FILE or name not in wanted:
+                os.unlink(os.path.join(self.tree, name))
+
+    def check_room(self, reserve: int) -> None:
+        """Raise Failed, where the file system is too small for what is to be brought."""
+        staged = 0
+        for number in self.brought:
+            with contextlib.suppress(FileNotFoundError):
+                staged += os.stat(os.path.join(self.tree, self.manifest.entries[number].path)).st_blocks * 512
+        needed = sum(self.manifest.entries[number].size for number in self.brought) - staged + reserve
+        free = free_bytes(self.staging)
+        if self.brought and free < needed:
+            raise Failed(
+                f"{existing(self.path)} has {free / GIB:.1f} GiB free. Wanted: {needed / GIB:.1f} GiB, "
+                f"{reserve / GIB:.1f} GiB of it to spare. Make room, or choose another path."
+            )
+
+    def resume(self, number: int) -> int:
+        """Return the set of pieces of a file that an earlier run left whole. What is whole is seen by its hash only."""
+        entry = self.manifest.entries[number]
+        place = os.path.join(self.tree, entry.path)
+        try:
+            status = os.stat(place)
+            if not status.st_blocks and status.st_size:
+                return 0
+            if status.st_size > entry.size:
+                os.truncate(place, entry.size)
+            text = hash_file(place, self.manifest.piece)
+        except FileNotFoundError:
+            return 0
+        first = self.first_piece(number)
+        steps = range(0, min(len(text), len(entry.text)), _tree.HEX)
+        return _tree.bits(
+            first + at
+            for at, start in enumerate(steps)
+            if text[start : start + _tree.HEX] == entry.text[start : start + _tree.HEX]
+        )
+
+    def first_piece(self, entry: int) -> int:
+        """Return the first piece of a file."""
+        if not hasattr(self, "firsts"):
+            self.firsts: dict[int, int] = {}
+            for number, piece in enumerate(self.manifest.pieces):
+                self.firsts.setdefault(piece.entry, number)
+        return self.firsts.get(entry, 0)
+
+    def copy_known(self) -> None:
+        """Copy the pieces that the old tree has, wherever it has them."""
+        missing = self.manifest.everything & ~self.have
+        if not missing or self.now.piece != self.manifest.piece:
+            return
+        known = {
+            entry.text[at : at + _tree.HEX]: (name, start)
+            for name, entry in self.now.entries.items()
+            if entry.kind == _tree.FILE
+            for start, at in zip(range(0, entry.size, self.now.piece), range(0, len(entry.text), _tree.HEX))
+        }
+        for number in _tree.numbers(missing):
+            piece = self.manifest.pieces[number]
+            if piece.sha256 in known and not self.have >> number & 1:
+                name, start = known[piece.sha256]
+                with open(os.path.join(self.path, name), "rb", buffering=0) as stream:
+                    data = os.pread(stream.fileno(), piece.size, start)
+                if self.put(number, data):
+                    self.found_bytes += piece.size
+
+    # --- After ---
+
+    def install(self) -> None:
+        """Make the tree what is wanted, now that all pieces are here."""
+        new = not self.now.exists
+        for entry in self.diff.files:
+            place = os.path.join(self.tree, entry.path)
+            if not entry.size:
+                self.make_folder(os.path.dirname(place))
+                os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
+            os.chmod(place, entry.mode)
+        for entry in self.diff.links:
+            self.make_folder(os.path.dirname(os.path.join(self.tree, entry.path)))
+            os.symlink(entry.text, os.path.join(self.tree, entry.path))
+        if new:
+            self.appear()
+        else:
+            self.replace()
+        flush(self.path)
+        for staging in stagings_of(self.path):
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def appear(self) -> None:
+        """Let a new tree appear as a whole, and only after all of it is on the disk."""
+        for entry in self.diff.directories:
+            self.make_folder(os.path.join(self.tree, entry.path))
+        for entry in reversed(self.diff.directories):
+            os.chmod(os.path.join(self.tree, entry.path), entry.mode)
+        os.chmod(self.tree, 0o755)
+        flush(self.tree)
+        os.rename(self.tree, self.path)
+
+    def replace(self) -> None:
+        """Change an old tree name by name: at each there is what was, or what is wanted."""
+        flush(self.tree)
+        for name in self.diff.remove:
+            place = os.path.join(self.path, name)
+            if os.path.isdir(place) and not os.path.islink(place):
+                os.rmdir(place)
+            else:
+                os.unlink(place)
+        for entry in self.diff.directories:
+            os.mkdir(os.path.join(self.path, entry.path), 0o700)
+        for entry in (*self.diff.files, *self.diff.links):
+            os.replace(os.path.join(self.tree, entry.path), os.path.join(self.path, entry.path))
+        for entry in reversed((*self.diff.directories, *self.diff.modes)):
+            os.chmod(os.path.join(self.path, entry.path), entry.mode)
+
+
+def is_hole(handle: int, start: int, size: int) -> bool:
+    """Tell whether nothing was written to a part of an open file. Where the file system can't tell, something was."""
+    try:
+        return os.lseek(handle, start, os.SEEK_DATA) >= start + size
+    except OSError as error:
+        # There is no data from here on.
+        return error.errno == errno.ENXIO
+
+
+def parents(path: str) -> Sequence[str]:
+    """Return the directories in which a relative path lies."""
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]

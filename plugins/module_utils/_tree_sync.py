@@ -1,0 +1,300 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who asks whom for which pieces, so that all hosts have a tree after about one transfer. PRIVATE to the collection.
+
+Nobody commands: each host decides by what its peers say they have.
+
+- Hosts that are equally far stand in a ring, in the order of the set. Each takes the next pieces from the nearest one
+  before it, which may still be receiving them. So each link carries each piece once in each direction: a chain.
+- A host that nobody equal stands before takes from the one that is least ahead of it, whose link is idle or nearly so.
+  So who comes late or is slow becomes the end of the chain, and who is early its begin.
+- Whether a host is slow is found by trying the next one now and then, with pieces that are needed anyway.
+- A peer whose pieces are not what the manifest says is not asked for them again, and soon for nothing: it is shunned.
+  A host that hears that it is shunned (its memory may be bad) also takes from the last one, as nobody takes from it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+import typing as t
+from collections import deque
+from dataclasses import dataclass
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._network import proof
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree import count, lowest
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# One request: about a tenth of a second at 100 Mbit/s, and no more small files than are soon read.
+ASK_BYTES, ASK_PIECES = 1024**2, 256
+# Hosts are equally far, up to so many bytes or so many seconds of the rate: what is known of a peer is up to a second
+# old.
+APART_BYTES, APART_SECONDS = 8 * 1024**2, 2.0
+# Seconds over which the rate is taken; between the first tries of another leader, and later ones; how long a leader
+# that proved to be slow is passed over.
+RATE_SECONDS, FIRST_TRY, LAST_TRY, PASS_SECONDS = 2.0, 1.0, 10.0, 5.0
+# A leader is passed over for one that is faster by so much, so many times in a row.
+FASTER, WINS = 1.2, 2
+# Seconds in which a peer that did not deliver is not asked, at first and at most; after how many answers without a
+# piece that is so, if it got none itself: a chain takes some seconds to fill.
+PAUSE, LONGEST_PAUSE = 1.0, 8.0
+EMPTY_ANSWERS = 4
+WRONG_PIECES = 3
+PORTS = 4
+
+
+@dataclass
+class Peer:
+    """What a host knows of a peer. have, refused: sets of pieces; refused: which it gave with other bytes.
+
+    heard_at: when it last answered, None if it never did. told: it was told that this host is done.
+    """
+
+    have: int = 0
+    refused: int = 0
+    wrong: int = 0
+    heard_at: float | None = None
+    reachable: bool = False
+    ready: bool = False
+    done: bool = False
+    failed: bool = False
+    told: bool = False
+    shuns: bool = False
+    paused_until: float = 0.0
+    pause: float = PAUSE
+    empty: int = 0
+    passed_until: float = 0.0
+
+    def usable(self, now: float) -> bool:
+        return self.reachable and self.ready and now >= self.paused_until and self.wrong < WRONG_PIECES
+
+    def gone(self, now: float, began: float, window: float, grace: float) -> bool:
+        """Tell whether it is not waited for any more: it failed, never came, or has been silent for too long."""
+        if self.failed:
+            return True
+        return now - began > window if self.heard_at is None else now - self.heard_at > grace
+
+
+class Ask(t.NamedTuple):
+    """A request for pieces first to last. known: what the peer had, as far as known; rate: in bytes/s, of a try."""
+
+    peer: str
+    first: int
+    last: int
+    known: int
+    rate: float | None = None
+
+    @property
+    def pieces(self) -> int:
+        return ((1 << self.last - self.first + 1) - 1) << self.first
+
+
+class Schedule:
+    """One host's part. sizes: bytes of each piece; order: the names of all hosts; have: pieces that are here.
+
+    It has no clock: now is in seconds, of any clock that only goes forward.
+    """
+
+    def __init__(self, sizes: Sequence[int], order: Sequence[str], name: str, have: int = 0, now: float = 0.0) -> None:
+        at = list(order).index(name)
+        self.sizes = sizes
+        self.mean = sum(sizes) / max(1, len(sizes))
+        self.everything = (1 << len(sizes)) - 1
+        self.have = have
+        self.claimed = self.wins = 0
+        self.preferred = ""
+        # Nearest first, all around the ring.
+        self.before = [*reversed(order[:at]), *reversed(order[at + 1 :])]
+        self.peers = {other: Peer() for other in self.before}
+        self.received: deque[tuple[float, int]] = deque()
+        self.began = self.first = now
+        self.next_try, self.pause_try = math.inf, FIRST_TRY
+
+    @property
+    def complete(self) -> bool:
+        return self.have == self.everything
+
+    def weight(self, pieces: int) -> float:
+        """Return the bytes of a set of pieces, as if all were of one size: it is asked all the time, of large sets."""
+        return count(pieces) * self.mean
+
+    def rate(self, now: float) -> float:
+        """Return what came in lately, in bytes/s."""
+        while self.received and self.received[0][0] < now - RATE_SECONDS:
+            self.received.popleft()
+        return sum(size for _at, size in self.received) / max(0.1, min(RATE_SECONDS, now - self.first))
+
+    # --- Choosing ---
+
+    def ask(self, now: float, worker: int = 0) -> Ask | None:
+        """Return what to ask whom for next, and take note of it. None where there is nothing to ask for now."""
+        free = self.everything & ~self.have & ~self.claimed
+        if not free:
+            return None
+        for peer, is_try in self.choices(now, worker):
+            wanted = self.obtainable(peer, free)
+            if wanted:
+                return self.claim(peer, wanted, self.rate(now) if is_try else None)
+        return None
+
+    def obtainable(self, name: str, free: int) -> int:
+        """Return the pieces that a peer has or, where it has none of them, that it may soon have."""
+        peer = self.peers[name]
+        wanted = free & ~peer.refused
+        return wanted & peer.have or (0 if peer.have == self.everything else wanted)
+
+    def claim(self, name: str, wanted: int, rate: float | None) -> Ask:
+        first = last = lowest(wanted)
+        rest, size = wanted >> first & (1 << ASK_PIECES) - 1, self.sizes[first]
+        while rest >> last - first + 1 & 1 and size + self.sizes[last + 1] <= ASK_BYTES:
+            last += 1
+            size += self.sizes[last]
+        ask = Ask(name, first, last, self.peers[name].have, rate)
+        self.claimed |= ask.pieces
+        return ask
+
+    def choices(self, now: float, worker: int) -> list[tuple[str, bool]]:
+        """Return the peers to ask, best first, and whether it is to try them."""
+        order = self.preference(now)
+        whole = next((at for at, name in enumerate(order) if not self.is_whole(name)), len(order))
+        if whole > 1:
+            # Several sources of all pieces, and nobody else before them: each worker has its own.
+            turn = worker % whole
+            return [(name, False) for name in [*order[turn:whole], *order[:turn], *order[whole:]]]
+        if now >= self.next_try and len(order) > 1 and self.lead(order[1]):
+            self.pause_try = min(LAST_TRY, 2 * self.pause_try)
+            self.next_try = now + self.pause_try
+            self.preferred = order[0]
+            order = [order[1], order[0], *order[2:]]
+            return [(name, at == 0) for at, name in enumerate(order)]
+        return [(name, False) for name in order]
+
+    def preference(self, now: float) -> list[str]:
+        """Return the peers that may be asked, best first."""
+        usable = [name for name in self.before if self.peers[name].usable(now)]
+        if any(peer.shuns for peer in self.peers.values()):
+            after = list(itertools.takewhile(lambda name: not self.is_whole(name), reversed(self.before)))
+            return [name for name in [*reversed(after), *self.before] if name in usable]
+        apart = max(APART_BYTES, APART_SECONDS * self.rate(now))
+        leads = {name: self.lead(name) for name in usable}
+        # Who has much that the other lacks, both ways, is no further than the other.
+        equals = [
+            name
+            for name in itertools.takewhile(lambda name: not self.is_whole(name), self.before)
+            if name in leads and (leads[name] > apart) == (self.weight(self.have & ~self.peers[name].have) > apart)
+        ]
+        ahead = sorted((name for name in usable if leads[name] > 0 and name not in equals), key=leads.__getitem__)
+        rest = [name for name in usable if name not in equals and name not in ahead]
+        return sorted([*equals, *ahead, *rest], key=lambda name: self.peers[name].passed_until > now)
+
+    def lead(self, name: str) -> float:
+        """Return the bytes that a peer has and this host has not."""
+        return self.weight(self.peers[name].have & ~self.have)
+
+    def is_whole(self, name: str) -> bool:
+        return self.peers[name].have == self.everything
+
+    # --- What came of it ---
+
+    def hear(
+        self, name: str, have: int, now: float, done: bool = False, shuns: bool = False, ready: bool = True
+    ) -> None:
+        """Take note of what a peer says of itself: whether it shuns this host, and can already be asked for pieces."""
+        peer = self.peers[name]
+        peer.have, peer.done, peer.shuns = have & self.everything, peer.done or done, shuns
+        peer.heard_at, peer.reachable, peer.ready = now, True, ready
+
+    def take(self, ask: Ask, pieces: int, seconds: float, now: float) -> None:
+        """Take note of what came of a request: the set of pieces that came and were right, and how long it took."""
+        self.claimed &= ~ask.pieces
+        fresh = pieces & ~self.have
+        self.have |= fresh
+        peer = self.peers[ask.peer]
+        if not pieces:
+            # Who is still receiving may deliver the next time.
+            peer.empty = peer.empty + 1 if peer.have == ask.known else 0
+            if peer.empty >= EMPTY_ANSWERS or peer.have == self.everything:
+                self.rest(ask.peer, now)
+            return
+        peer.pause, peer.empty = PAUSE, 0
+        size = sum(self.sizes[number] for number in range(ask.first, ask.last + 1) if fresh >> number & 1)
+        if self.next_try == math.inf:
+            self.first, self.next_try = now - seconds, now + FIRST_TRY
+        self.received.append((now, size))
+        if ask.rate is not None:
+            self.wins = self.wins + 1 if size / max(seconds, 0.001) > FASTER * ask.rate else 0
+            if self.wins == WINS:
+                self.peers[self.preferred].passed_until = now + PASS_SECONDS
+            if self.wins:
+                self.wins, self.next_try = self.wins % WINS, now + FIRST_TRY
+
+    def rest(self, name: str, now: float) -> None:
+        """Leave a peer alone for a while."""
+        peer = self.peers[name]
+        peer.paused_until = now + peer.pause
+        peer.pause = min(LONGEST_PAUSE, 2 * peer.pause)
+
+    def lose(self, ask: Ask, now: float) -> None:
+        """Take note that a peer broke off. It is asked again once it has answered again."""
+        self.claimed &= ~ask.pieces
+        self.peers[ask.peer].reachable = False
+        self.rest(ask.peer, now)
+
+    def refuse(self, name: str, pieces: int) -> None:
+        """Take note of pieces that were not what the manifest says."""
+        peer = self.peers[name]
+        if pieces & ~peer.refused:
+            peer.refused |= pieces
+            peer.wrong += 1
+
+    def shunned(self) -> list[str]:
+        """Return the peers that are asked for nothing any more."""
+        return sorted(name for name, peer in self.peers.items() if peer.wrong >= WRONG_PIECES)
+
+    def everybody_done(self, now: float, window: float, grace: float) -> bool:
+        """Tell whether nobody needs this host any more, and everybody who is there knows that it needs nobody."""
+        return all(
+            (peer.done and peer.told) or peer.gone(now, self.began, window, grace) for peer in self.peers.values()
+        )
+
+
+# --- Who may ask -----------------------------------------------------------------------------------------------------
+
+
+def ports(token: str, candidates: Iterable[int]) -> list[int]:
+    """Return the ports that a run may use, the best first; all hosts find the same ones by its token."""
+    return sorted(candidates, key=lambda port: proof(token, "tree_sync", str(port)))[:PORTS]
+
+
+def signature(token: str, target: str, span: str = "") -> str:
+    """Return what proves that a request is of this run, without telling the token. span: the bytes it asks for."""
+    return proof(token, "GET", target, span)
+
+
+def parse_span(text: str | None, starts: Sequence[int]) -> tuple[int, int] | None:
+    """Return the first and last piece of `bytes=FIRST-LAST`; None where these are not whole pieces of the stream."""
+    unit, _equals, span = (text or "").partition("=")
+    first, _dash, last = span.partition("-")
+    if unit != "bytes" or not (first.isdecimal() and last.isdecimal()):
+        return None
+    begin, end = (bisect.bisect_left(starts, place) for place in (int(first), int(last) + 1))
+    whole = begin < end < len(starts) and (starts[begin], starts[end]) == (int(first), int(last) + 1)
+    return (begin, end - 1) if whole else None
+
+
+class Bucket:
+    """A limit of bytes/s, of which a tenth of a second may be used at once. rate: 0 = no limit."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate, self.free_at = rate, 0.0
+
+    def take(self, size: int, now: float) -> float:
+        """Use some bytes, and return how many seconds to wait for them."""
+        if not self.rate:
+            return 0.0
+        self.free_at = max(self.free_at, now - 0.1) + size / self.rate
+        return max(0.0, self.free_at - now)

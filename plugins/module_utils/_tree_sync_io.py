@@ -1,0 +1,588 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One host's part in making a tree equal everywhere, as all hosts do it at the same time. PRIVATE to the collection.
+
+A small HTTP server on the cluster address answers the hosts of the set, for as long as the call lasts:
+
+- /manifest: the wanted tree's manifest, known by its SHA-256.
+- /state: which pieces are here, and whether this host is done. Each host asks all others about once a second.
+- /tree with a Range of whole pieces: those of them that are here, at least the first. The first is waited for.
+
+A request is signed with the token of the run. What comes is believed only by its hash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import http.client
+import http.server
+import ipaddress
+import json
+import os
+import socket
+import socketserver
+import threading
+import time
+import typing as t
+import urllib.parse
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree, _tree_io, _tree_sync
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._network import RANDOM_PORTS
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree_io import Failed
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Seconds: how long a server waits for a piece that it has yet to get; how long a peer may be silent in an answer, and
+# in one that is short; how often peers are asked for their state, and how often until they first answer.
+WAIT, SILENCE, SHORT_SILENCE = 1.0, 6.0, 3.0
+POLL, FIRST_POLL = 1.0, 0.2
+IDLE = 0.05
+# An answer of fewer bytes waits so long for more of them.
+FEW, FEW_WAIT = 256 * 1024, 0.02
+WORKERS = 2
+# A manifest of 100,000 files takes some 20 MB.
+LARGEST_MANIFEST = 1024**3
+NAMES_SHOWN = 5
+
+
+class Throttle:
+    """Lets so many bytes/s pass, for all threads together. rate: 0 = no limit."""
+
+    def __init__(self, rate: float) -> None:
+        self.bucket, self.lock = _tree_sync.Bucket(rate), threading.Lock()
+
+    def take(self, size: int) -> None:
+        with self.lock:
+            seconds = self.bucket.take(size, time.monotonic())
+        if seconds:
+            time.sleep(seconds)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers the other hosts of the run, and nobody else."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, host: Host, port: int) -> None:
+        self.host = host
+        self.address_family = socket.AF_INET if ipaddress.ip_address(host.address).version == 4 else socket.AF_INET6
+        super().__init__((host.address, port), Handler)
+
+    def verify_request(self, _request: t.Any, client_address: t.Any) -> bool:
+        return client_address[0] in self.host.names
+
+    def server_bind(self) -> None:
+        """Bind without HTTPServer's question for the name of the address, which can take seconds."""
+        socketserver.TCPServer.server_bind(self)
+
+    def handle_error(self, _request: t.Any, _client_address: t.Any) -> None:
+        """Say nothing: a peer that breaks off is no error here."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One connection of a peer."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = 60.0
+    server: Server
+
+    def log_message(self, *_words: t.Any) -> None:
+        """Say nothing: what a module prints is its result."""
+
+    def do_GET(self) -> None:
+        host, span = self.server.host, self.headers.get("Range")
+        wanted = _tree_sync.signature(host.token, self.path, span or "")
+        if not hmac.compare_digest(self.headers.get("Authorization", "").encode(), wanted.encode()):
+            self.answer(403)
+            return
+        place, _mark, query = self.path.partition("?")
+        if place == "/state":
+            self.answer(200, host.state(host.names[self.client_address[0]], query).encode())
+        elif place == "/manifest" and host.text:
+            self.answer(200, host.text.encode())
+        elif place == "/tree" and host.store:
+            self.give(host.store, span)
+        else:
+            self.answer(404)
+
+    def answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response_only(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def give(self, store: _tree_io.Store, span: str | None) -> None:
+        """Send the pieces of a span from the first one that are here."""
+        pieces, starts = _tree_sync.parse_span(span, store.manifest.starts), store.manifest.starts
+        if pieces is None:
+            self.answer(416)
+            return
+        first, last = pieces
+        if not store.wait_for(first, WAIT):
+            self.answer(503)
+            return
+        here = self.here(store, first, last)
+        if here < last and starts[here + 1] - starts[first] < FEW:
+            # Small pieces come one after the other: some of them at a time cost less.
+            time.sleep(FEW_WAIT)
+            here = self.here(store, here, last)
+        self.send_response_only(206)
+        self.send_header("Content-Range", f"bytes {starts[first]}-{starts[here + 1] - 1}/{starts[-1]}")
+        self.send_header("Content-Length", str(starts[here + 1] - starts[first]))
+        self.end_headers()
+        for number in range(first, here + 1):
+            piece = store.manifest.pieces[number]
+            self.server.host.up.take(piece.size)
+            with store.open(number) as stream:
+                sent = self.connection.sendfile(stream, piece.start, piece.size)
+            with self.server.host.lock:
+                self.server.host.sent += sent
+            if sent < piece.size:
+                # The file became shorter: the rest of the answer can't come.
+                self.close_connection = True
+                return
+
+    def here(self, store: _tree_io.Store, first: int, last: int) -> int:
+        """Return the last of the pieces from the first on that are here without a gap."""
+        while first < last and store.have >> first + 1 & 1:
+            first += 1
+        return first
+
+
+class Line:
+    """A connection to a peer that is opened when it is needed, and kept."""
+
+    def __init__(self, host: Host, name: str, seconds: float) -> None:
+        self.host, self.name, self.seconds = host, name, seconds
+        self.open: http.client.HTTPConnection | None = None
+
+    def get(self, target: str, span: str = "") -> http.client.HTTPResponse:
+        """Ask, and return the answer, whose body is still to be read. Once more, if a kept connection was closed."""
+        headers = {
+            "Authorization": _tree_sync.signature(self.host.token, target, span),
+            **({"Range": span} if span else {}),
+        }
+        kept = self.open is not None
+        try:
+            connection = self.open or self.connect()
+            self.open = connection
+            connection.request("GET", target, headers=headers)
+            return connection.getresponse()
+        except (ConnectionError, http.client.BadStatusLine):
+            self.close()
+            if not kept:
+                raise
+            return self.get(target, span)
+        except BaseException:
+            self.close()
+            raise
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Find the port of the peer, which is that of the run or, where that was taken, one of the next."""
+        known = self.host.ports_of.get(self.name)
+        last: OSError | None = None
+        for port in [known] if known else self.host.ports:
+            connection = http.client.HTTPConnection(
+                self.host.addresses[self.name], port, timeout=SHORT_SILENCE, source_address=(self.host.address, 0)
+            )
+            try:
+                connection.connect()
+                if known or self.belongs(connection):
+                    self.host.ports_of[self.name] = port
+                    connection.sock.settimeout(self.seconds)
+                    return connection
+            except (OSError, http.client.HTTPException) as error:
+                last = error if isinstance(error, OSError) else OSError(str(error))
+            connection.close()
+            if isinstance(last, (TimeoutError, socket.timeout)):
+                # Nobody is there; another port would take as long.
+                break
+        self.host.ports_of.pop(self.name, None)
+        raise last or ConnectionRefusedError(f"nobody of this run at {self.host.addresses[self.name]}")
+
+    def belongs(self, connection: http.client.HTTPConnection) -> bool:
+        """Tell whether a server is one of this run: others know nothing of its token."""
+        connection.request("GET", "/state", headers={"Authorization": _tree_sync.signature(self.host.token, "/state")})
+        answer = connection.getresponse()
+        return answer.status == 200 and b'"vllm-ray-tree"' in body(answer)[:64]
+
+    def close(self) -> None:
+        if self.open:
+            self.open.close()
+        self.open = None
+
+
+class Host:
+    """This host's part in one run."""
+
+    def __init__(self, params: Mapping[str, t.Any]) -> None:
+        self.params, self.name, self.token = params, params["name"], params["token"]
+        self.path = os.path.realpath(params["path"])
+        self.order = [host["name"] for host in params["hosts"]]
+        self.addresses = {host["name"]: str(ipaddress.ip_address(host["address"])) for host in params["hosts"]}
+        if self.name not in self.addresses or len({*self.addresses.values()}) < len(params["hosts"]):
+            raise Failed(
+                f"{self.name}: the hosts are {', '.join(self.order)}. Wanted: this host among them, and names and "
+                "addresses of their own. Correct the hosts."
+            )
+        self.address = self.addresses[self.name]
+        self.names = {address: name for name, address in self.addresses.items() if name != self.name}
+        rate = params["limit_mbit"] * 1e6 / 8
+        self.up, self.down = Throttle(rate), Throttle(rate)
+        self.ports = _tree_sync.ports(self.token, RANDOM_PORTS)
+        self.ports_of: dict[str, int] = {}
+        self.lock = threading.Lock()
+        self.text = ""
+        self.store: _tree_io.Store | None = None
+        self.schedule: _tree_sync.Schedule | None = None
+        self.done = self.ended = False
+        self.failure = ""
+        self.workers: list[threading.Thread] = []
+        self.sent = 0
+        self.received = dict.fromkeys(self.order, 0)
+        self.wrong: dict[str, set[str]] = {}
+
+    # --- Answering ---
+
+    def serve(self) -> Server:
+        """Listen on the first of the run's ports that is free."""
+        error: OSError | None = None
+        for port in self.ports:
+            try:
+                server = Server(self, port)
+            except OSError as reason:
+                error = reason
+                continue
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+            return server
+        raise Failed(
+            f"{self.name} can't listen on {self.address}, ports {', '.join(map(str, self.ports))}: {error}. Wanted: "
+            "an address of this host, and a free port. Correct the host's address, or try again."
+        )
+
+    def state(self, name: str, query: str) -> str:
+        """Return what this host says of itself to a peer, and take note of what the peer says of itself."""
+        said = urllib.parse.parse_qs(query)
+        schedule, store = self.schedule, self.store
+        with self.lock:
+            if schedule and said.get("done") == ["1"]:
+                peer = schedule.peers[name]
+                schedule.hear(name, schedule.everything, time.monotonic(), True, peer.shuns)
+                peer.told = peer.told or self.done
+            return json.dumps(
+                {
+                    "what": "vllm-ray-tree",
+                    "have": f"{store.have if store else 0:x}",
+                    "ready": store is not None,
+                    "done": self.done,
+                    "failed": self.failure,
+                    "shuns": schedule.shunned() if schedule else [],
+                }
+            )
+
+    # --- Asking ---
+
+    def poll(self, name: str) -> None:
+        """Ask a peer for its state again and again."""
+        line, schedule = Line(self, name, SHORT_SILENCE), t.cast(_tree_sync.Schedule, self.schedule)
+        began = time.monotonic()
+        while not self.ended:
+            done = self.done
+            try:
+                answer = line.get(f"/state?done={int(done)}")
+                data = json.loads(body(answer))
+                with self.lock:
+                    peer = schedule.peers[name]
+                    shuns = self.name in data["shuns"]
+                    have, ready = int(data["have"], 16), bool(data["ready"])
+                    schedule.hear(name, have, time.monotonic(), bool(data["done"]), shuns, ready)
+                    peer.failed = bool(data["failed"])
+                    peer.told = peer.told or done
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+                line.close()
+                with self.lock:
+                    schedule.peers[name].reachable = False
+            soon = schedule.peers[name].heard_at is None or time.monotonic() - began < POLL
+            self.pause(FIRST_POLL if soon else POLL)
+        line.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but not longer than the run lasts, and only until this host is done: that is told at once."""
+        end, done = time.monotonic() + seconds, self.done
+        while time.monotonic() < end and not self.ended and self.done == done:
+            time.sleep(min(IDLE, seconds))
+
+    def work(self, worker: int) -> None:
+        """Get pieces until all are here."""
+        store, schedule = t.cast(_tree_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
+        lines: dict[str, Line] = {}
+        try:
+            while not (self.ended or self.failure or schedule.complete):
+                with self.lock:
+                    ask = schedule.ask(time.monotonic(), worker)
+                if ask is None:
+                    time.sleep(IDLE)
+                    continue
+                self.fetch(store, schedule, lines.setdefault(ask.peer, Line(self, ask.peer, SILENCE)), ask)
+        finally:
+            for line in lines.values():
+                line.close()
+
+    def fetch(self, store: _tree_io.Store, schedule: _tree_sync.Schedule, line: Line, ask: _tree_sync.Ask) -> None:
+        """Make one request. What came counts, also if the peer breaks off."""
+        began, got, lost = time.monotonic(), 0, False
+        starts = store.manifest.starts
+        try:
+            answer = line.get("/tree", f"bytes={starts[ask.first]}-{starts[ask.last + 1] - 1}")
+            if answer.status != 206:
+                body(answer)
+            left = answer.length or 0 if answer.status == 206 else 0
+            for number in range(ask.first, ask.last + 1):
+                size = store.manifest.pieces[number].size
+                if left < size:
+                    break
+                data = read(answer, size)
+                left -= size
+                self.down.take(size)
+                right = self.keep(store, number, data)
+                got |= right
+                with self.lock:
+                    self.received[ask.peer] += size
+                    if not right:
+                        schedule.refuse(ask.peer, 1 << number)
+                        self.wrong.setdefault(ask.peer, set()).add(self.name_of(number))
+            if left:
+                line.close()
+        except (OSError, http.client.HTTPException):
+            line.close()
+            lost = True
+        with self.lock:
+            schedule.take(ask, got, time.monotonic() - began, time.monotonic())
+            if lost:
+                schedule.lose(ask, time.monotonic())
+
+    def keep(self, store: _tree_io.Store, number: int, data: bytearray) -> int:
+        """Put a piece where it belongs; an error of the disk is none of the network."""
+        try:
+            return store.put(number, data)
+        except OSError as error:
+            self.failure = (
+                f"{self.name} can't write to {store.staging}: {error}. Wanted: a disk that takes it. Make room, and "
+                f"run it again: {self.path} is as it was."
+            )
+            raise
+
+    def name_of(self, number: int) -> str:
+        manifest = t.cast(_tree_io.Store, self.store).manifest
+        return manifest.entries[manifest.pieces[number].entry].path
+
+    # --- The run ---
+
+    def manifest_from_peers(self) -> str:
+        """Return the text of the wanted tree's manifest from whoever has it."""
+        lines = {name: Line(self, name, SILENCE) for name in self.order if name != self.name}
+        end, heard = time.monotonic() + self.params["patience"], set()
+        try:
+            while time.monotonic() < end:
+                for name, line in lines.items():
+                    with contextlib.suppress(OSError, http.client.HTTPException):
+                        answer = line.get("/manifest")
+                        text = body(answer).decode("utf-8", "replace")
+                        heard.add(name)
+                        if answer.status == 200 and _tree.digest(text) == self.params["digest"]:
+                            return text
+                time.sleep(4 * IDLE)
+        finally:
+            for line in lines.values():
+                line.close()
+        raise Failed(
+            f"{self.name} knows no host that has the tree {self.params['digest'][:12]}. It heard of: "
+            f"{', '.join(sorted(heard)) or 'nobody'}. Wanted: one host at least whose {self.path} has this digest, and "
+            "connections between the hosts' addresses. Describe the tree again, and look at the firewall."
+        )
+
+    def run(self) -> dict[str, t.Any]:
+        """Take part, and return what the module returns."""
+        began, directory = time.monotonic(), self.params["record_directory"]
+        server = self.serve()
+        try:
+            record = _tree_io.read_record(directory, self.path)
+            now = _tree_io.look(self.path, record, full=self.params["depth"] == "full")
+            if now.exists:
+                _tree_io.write_record(directory, now.record(self.path, record.made))
+            text = _tree.dump(now.manifest())
+            changed = not now.exists or _tree.digest(text) != self.params["digest"]
+            if changed:
+                changed = self.bring(self.manifest_from_peers())
+            else:
+                self.start(_tree_io.Store(self.path, now.manifest(), now), text)
+            whole = time.monotonic() - began
+            self.done = True
+            self.wait_for_peers()
+            return self.result(changed, now.hashed, whole, time.monotonic() - began)
+        except BaseException as error:
+            self.failure = self.failure or str(error) or "it was ended"
+            # So that the peers hear of it, and do not wait.
+            time.sleep(2 * POLL if self.ports_of else 0)
+            raise
+        finally:
+            self.ended = True
+            server.shutdown()
+            server.server_close()
+
+    def bring(self, text: str) -> bool:
+        """Make the tree that of a manifest. Return whether it was another."""
+        directory, manifest = self.params["record_directory"], _tree.parse(text)
+        with _tree_io.held(directory, self.path, self.params["patience"]):
+            # Another run may have been at work, and pieces may be of another size than this tree's own.
+            record = _tree_io.read_record(directory, self.path)
+            now = _tree_io.look(self.path, record, manifest.piece)
+            store = _tree_io.Store(self.path, manifest, now)
+            if store.diff:
+                self.ask_consent(store, record)
+                store.prepare(int(self.params["reserve_gib"] * _tree_io.GIB))
+            self.start(store, text)
+            self.wait_for_pieces()
+            made = record.made or not now.entries
+            if store.diff:
+                # Before the tree appears, so that a cut after that leaves no tree that seems to be somebody else's.
+                _tree_io.write_record(directory, _tree.Record(self.path, made, manifest.piece, record.files))
+                store.install()
+            _tree_io.write_record(directory, store.record(made))
+            return bool(store.diff)
+
+    def ask_consent(self, store: _tree_io.Store, record: _tree.Record) -> None:
+        """Raise Failed where names would be lost that this module did not make."""
+        lost = [] if record.made or self.params["replace"] else _tree.foreign(store.diff, store.now.entries)
+        if lost:
+            more = f" and {len(lost) - NAMES_SHOWN} more" if len(lost) > NAMES_SHOWN else ""
+            raise Failed(
+                f"{self.path} on {self.name} was not made by this module and differs: {', '.join(lost[:NAMES_SHOWN])}"
+                f"{more}. Wanted: consent to replace or remove these. Set replace=true, or choose another path."
+            )
+
+    def start(self, store: _tree_io.Store, text: str) -> None:
+        """Begin to answer from a store, to ask the peers for their state, and to fetch what is missing."""
+        sizes = [piece.size for piece in store.manifest.pieces]
+        self.schedule = _tree_sync.Schedule(sizes, self.order, self.name, store.have, time.monotonic())
+        self.text, self.store = text, store
+        pollers = [threading.Thread(target=self.poll, args=(name,), daemon=True) for name in self.schedule.peers]
+        self.workers = [threading.Thread(target=self.work, args=(number,), daemon=True) for number in range(WORKERS)]
+        for thread in [*pollers, *self.workers]:
+            thread.start()
+
+    def wait_for_pieces(self) -> None:
+        """Return when all pieces are here. Failed, when none has come for too long."""
+        schedule = t.cast(_tree_sync.Schedule, self.schedule)
+        have, since = schedule.have, time.monotonic()
+        while not schedule.complete:
+            if self.failure:
+                raise Failed(self.failure)
+            if schedule.have != have:
+                have, since = schedule.have, time.monotonic()
+            if time.monotonic() - since > self.params["patience"]:
+                raise Failed(self.why_stuck(schedule))
+            time.sleep(IDLE)
+        # A piece may still be on its way a second time. Nobody writes any more when files move to their places.
+        for worker in self.workers:
+            worker.join()
+
+    def wait_for_peers(self) -> None:
+        """Stay until nobody needs this host any more."""
+        schedule, window = t.cast(_tree_sync.Schedule, self.schedule), self.params["window"]
+        # A host that is well may have answered as long ago as that.
+        grace = max(self.params["grace"], 2 * POLL + SHORT_SILENCE)
+        while True:
+            with self.lock:
+                if schedule.everybody_done(time.monotonic(), window, grace):
+                    return
+            time.sleep(IDLE)
+
+    def why_stuck(self, schedule: _tree_sync.Schedule) -> str:
+        """Return what keeps the last pieces from coming."""
+        missing = schedule.everything & ~schedule.have
+        names = sorted({self.name_of(number) for number in _tree.numbers(missing)})
+        with_pieces = [name for name in self.order if name in schedule.peers and schedule.peers[name].have & missing]
+        away = [name for name in self.order if name in schedule.peers and not schedule.peers[name].reachable]
+        wrong = [f"{name}: {', '.join(sorted(paths)[:NAMES_SHOWN])}" for name, paths in sorted(self.wrong.items())]
+        return (
+            f"{self.name} lacks {_tree.count(missing)} of {len(schedule.sizes)} pieces, of {len(names)} files such as "
+            f"{names[0]!r}, and none has come for {self.params['patience']:.0f} s. Not reachable: "
+            f"{', '.join(away) or 'nobody'}. Had some of them: {', '.join(with_pieces) or 'nobody'}. Gave other bytes "
+            f"than their hash wants: {'; '.join(wrong) or 'nobody'}. Wanted: every piece on one host at least. Bring "
+            "the hosts back, or mend their files by a full look; then run it again: what is here is kept."
+        )
+
+    def result(self, changed: bool, hashed: int, whole: float, seconds: float) -> dict[str, t.Any]:
+        schedule, store = t.cast(_tree_sync.Schedule, self.schedule), t.cast(_tree_io.Store, self.store)
+        return {
+            "changed": changed,
+            "digest": self.params["digest"],
+            "bytes": store.manifest.bytes,
+            "received_bytes": sum(self.received.values()),
+            "received_from": {name: size for name, size in self.received.items() if size},
+            "sent_bytes": self.sent,
+            "found_bytes": store.found_bytes,
+            "hashed_bytes": hashed,
+            "wrong": {name: sorted(paths) for name, paths in sorted(self.wrong.items())},
+            "absent": sorted(name for name, peer in schedule.peers.items() if not peer.done),
+            "whole_seconds": round(whole, 2),
+            "seconds": round(seconds, 2),
+        }
+
+
+def body(answer: http.client.HTTPResponse) -> bytes:
+    """Return the rest of an answer that says how long it is."""
+    if answer.length is None or answer.length > LARGEST_MANIFEST:
+        raise http.client.HTTPException(f"an answer of {answer.length} bytes")
+    return answer.read()
+
+
+def read(answer: http.client.HTTPResponse, size: int) -> bytearray:
+    """Return so many bytes of an answer."""
+    data = bytearray(size)
+    view, done = memoryview(data), 0
+    while done < size:
+        count = answer.readinto(view[done:])
+        if not count:
+            raise ConnectionError("the peer broke off")
+        done += count
+    return data
+
+
+def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
+    """Read a tree, write its record, and return its digest and sizes."""
+    path = os.path.realpath(params["path"])
+    if not os.path.isdir(path):
+        raise Failed(f"{path} is no directory. Wanted: a tree. Correct the path.")
+    record = _tree_io.read_record(params["record_directory"], path)
+    now = _tree_io.look(path, record, full=params["depth"] == "full")
+    if not dry:
+        _tree_io.write_record(params["record_directory"], now.record(path, record.made))
+    manifest = now.manifest()
+    return {
+        "changed": False,
+        "digest": _tree.digest(_tree.dump(manifest)),
+        "bytes": manifest.bytes,
+        "files": len(now.states),
+        "pieces": len(manifest.pieces),
+        "piece_bytes": manifest.piece,
+        "hashed_bytes": now.hashed,
+    }
+
+
+def perform(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
+    """Do what the module's parameters say."""
+    if params["state"] == "described":
+        return describe(params, dry)
+    if not dry:
+        return Host(params).run()
+    path = os.path.realpath(params["path"])
+    digest = describe(params, dry)["digest"] if os.path.isdir(path) else ""
+    return {"changed": digest != params["digest"], "digest": params["digest"]}

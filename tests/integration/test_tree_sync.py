@@ -1,0 +1,429 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""tree_sync as several processes, each a host with a loopback address and a disk of its own: what goes well, and what
+doesn't. Rates are limited, so that there is a middle in which to break something."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _network, _tree, _tree_io, _tree_sync
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = "ansible_collections.vllm_ray.cluster.plugins.modules.tree_sync"
+MIB = 1024**2
+LONGEST = 60
+# Each test has addresses of its own.
+NETS = itertools.count(os.getpid() % 200 * 250)
+
+
+class Cluster:
+    """Some hosts: folders with a tree and records in each. hosts: what the module gets."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        net = next(NETS)
+        self.folder = folder
+        self.names = [f"h{number}" for number in range(1, count + 1)]
+        self.hosts = [
+            {"name": name, "address": f"127.{1 + net // 250 % 250}.{net % 250}.{number}"}
+            for number, name in enumerate(self.names, 1)
+        ]
+        self.running: dict[str, subprocess.Popen[str]] = {}
+        self.runs = itertools.count()
+        for name in self.names:
+            (folder / name).mkdir()
+
+    def tree(self, name: str) -> Path:
+        return self.folder / name / "tree"
+
+    def records(self, name: str) -> Path:
+        return self.folder / name / "records"
+
+    def start(self, name: str, /, limit: int = 0, **options: Any) -> subprocess.Popen[str]:
+        """Start the module on a host. limit: bytes that a file may have at most, as a disk that is full."""
+        options = {"path": str(self.tree(name)), "record_directory": str(self.records(name)), **options}
+        process = subprocess.Popen(
+            [sys.executable, "-m", MODULE],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))) if limit else None,
+        )
+        assert process.stdin
+        process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options}))
+        process.stdin.close()
+        process.stdin = None
+        self.running[name] = process
+        return process
+
+    def end(self, name: str) -> dict[str, Any]:
+        """Wait for the module on a host and return what it says."""
+        output, errors = self.running.pop(name).communicate(timeout=LONGEST)
+        assert output, errors
+        return json.loads(output)
+
+    def describe(self, name: str = "h1") -> str:
+        """Return the digest of a host's tree."""
+        self.start(name, state="described")
+        return self.end(name)["digest"]
+
+    def begin(self, digest: str, names: list[str] | None = None, **options: Any) -> None:
+        """Start a run on some hosts, or on all."""
+        token = options.pop("token", f"{os.getpid()} {next(self.runs)} {time.time()}")
+        for name in names or self.names:
+            common = {"hosts": self.hosts, "name": name, "token": token, "digest": digest, "reserve_gib": 0}
+            self.start(name, **{**common, **options})
+
+    def sync(self, digest: str, **options: Any) -> dict[str, dict[str, Any]]:
+        """Make a whole run that goes well, and return what each host says."""
+        self.begin(digest, **options)
+        results = {name: self.end(name) for name in list(self.running)}
+        assert not any(result.get("failed") for result in results.values()), results
+        return results
+
+    def until(self, name: str, size: int) -> None:
+        """Wait until some bytes of the wanted tree lie in a host's staging directory."""
+        staging = self.folder / name / f".tree{_tree_io.STAGING}"
+        wait(lambda: sum(path.stat().st_blocks * 512 for path in staging.rglob("*") if path.is_file()) > size)
+
+    def assert_equal(self, *names: str) -> None:
+        """Look that the trees of hosts are equal, and that nothing but trees and records is left."""
+        for name in names or self.names:
+            assert contents(self.tree(name)) == contents(self.tree("h1"))
+            assert sorted(path.name for path in (self.folder / name).iterdir()) == ["records", "tree"]
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + LONGEST
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            if condition():
+                return
+        time.sleep(0.02)
+    raise AssertionError("it did not come to that")
+
+
+def contents(tree: Path) -> dict[bytes, tuple[int, bytes]]:
+    """Return all names of a tree with type, mode and content. It shares no code with what it tests."""
+    found = {}
+    for folder, folders, files in os.walk(os.fsencode(tree)):
+        for name in [*folders, *files]:
+            path = os.path.join(folder, name)
+            status = os.lstat(path)
+            content = b""
+            if stat.S_ISLNK(status.st_mode):
+                content = os.readlink(path)
+            elif stat.S_ISREG(status.st_mode):
+                content = Path(os.fsdecode(path)).read_bytes()
+            found[os.path.relpath(path, os.fsencode(tree))] = (status.st_mode, content)
+    return found
+
+
+def grow(tree: Path, seed: int = 1, size: int = 4 * MIB) -> None:
+    """Make a tree of a large file, a smaller one and some small ones."""
+    chance = random.Random(seed)
+    (tree / "parts").mkdir(parents=True)
+    (tree / "large").write_bytes(chance.randbytes(size))
+    (tree / "medium").write_bytes(chance.randbytes(size // 4 + 1))
+    for number in range(20):
+        (tree / "parts" / str(number)).write_bytes(chance.randbytes(chance.randint(1, 3000)))
+
+
+def spoil(path: Path, at: int) -> None:
+    """Change one byte of a file, and put its times back."""
+    status = path.stat()
+    with path.open("r+b") as stream:
+        stream.seek(at)
+        byte = stream.read(1)
+        stream.seek(at)
+        stream.write(bytes([byte[0] ^ 1]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path, 3)
+    grow(made.tree("h1"))
+    yield made
+    for process in made.running.values():
+        process.kill()
+        process.communicate()
+
+
+def test_a_tree_is_the_same_everywhere_whatever_is_in_it(tmp_path: Path) -> None:
+    cluster, chance = Cluster(tmp_path, 4), random.Random(2)
+    tree = cluster.tree("h1")
+    grow(tree, size=MIB)
+    for name in (b"with space", "ümläut".encode(), b"line\nend", b"no\xe4utf8", b"-dash", b"quo'te\"s"):
+        Path(os.fsdecode(os.path.join(os.fsencode(tree), name))).write_bytes(chance.randbytes(100))
+    for number in range(2000):
+        (tree / "parts" / f"small {number}").write_bytes(chance.randbytes(number % 50))
+    deep = tree.joinpath(*("d" * 200))
+    deep.mkdir(parents=True)
+    (deep / "deepest").write_bytes(b"there")
+    (tree / "void").mkdir()
+    (tree / "empty").touch()
+    (tree / "program").write_bytes(b"#!/bin/sh\n")
+    (tree / "program").chmod(0o4755)
+    (tree / "closed").mkdir()
+    (tree / "closed" / "inside").write_bytes(b"inside")
+    (tree / "closed").chmod(0o555)
+    (tree / "link").symlink_to("large")
+    (tree / "dangling").symlink_to("no where")
+    (tree / "folder").symlink_to("parts")
+    (tree / "outside").symlink_to("/etc")
+    digest = cluster.describe()
+    results = cluster.sync(digest)
+    cluster.assert_equal()
+    assert {name: result["changed"] for name, result in results.items()} == {
+        "h1": False,
+        "h2": True,
+        "h3": True,
+        "h4": True,
+    }
+    assert {cluster.describe(name) for name in cluster.names} == {digest}
+    again = cluster.sync(digest)
+    assert not any(result["changed"] or result["received_bytes"] or result["hashed_bytes"] for result in again.values())
+
+
+def test_a_sparse_file_takes_no_room(cluster: Cluster) -> None:
+    sparse = cluster.tree("h1") / "sparse"
+    with sparse.open("wb") as stream:
+        stream.write(b"begin")
+        stream.truncate(200 * MIB)
+    results = cluster.sync(cluster.describe())
+    cluster.assert_equal()
+    assert (cluster.tree("h2") / "sparse").stat().st_blocks * 512 < MIB
+    # Requests that were under way when the first piece of zeros came bring some more.
+    assert results["h2"]["received_bytes"] < 10 * MIB < 200 * MIB < results["h2"]["bytes"]
+
+
+def test_only_what_changed_is_sent(cluster: Cluster) -> None:
+    # What is made in a directory that was empty, such as a mount, is the module's own, too.
+    cluster.tree("h3").mkdir()
+    cluster.sync(cluster.describe())
+    tree = cluster.tree("h1")
+    spoil(tree / "large", MIB)
+    shutil.move(tree / "medium", tree / "parts" / "moved")
+    (tree / "parts" / "7").unlink()
+    (tree / "parts" / "8").unlink()
+    (tree / "parts" / "8").mkdir()
+    (tree / "parts" / "9").chmod(0o600)
+    results = cluster.sync(cluster.describe())
+    cluster.assert_equal()
+    for name in ("h2", "h3"):
+        assert results[name]["received_bytes"] == _tree.SMALLEST
+        assert results[name]["changed"]
+    unchanged = cluster.tree("h2") / "parts" / "1"
+    assert unchanged.stat().st_nlink == 1
+
+
+def test_one_changed_byte_on_a_host_is_found_and_mended(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    cluster.sync(digest)
+    spoil(cluster.tree("h2") / "large", 3 * MIB)
+    results = cluster.sync(digest)
+    cluster.assert_equal()
+    assert {name: result["received_bytes"] for name, result in results.items()} == {
+        "h1": 0,
+        "h2": _tree.SMALLEST,
+        "h3": 0,
+    }
+
+
+def rot(cluster: Cluster, name: str, file: str, at: int) -> None:
+    """Change a byte so that the file system gives no sign of it: as if the record had been made after that."""
+    path = cluster.tree(name) / file
+    spoil(path, at)
+    directory, tree = str(cluster.records(name)), str(cluster.tree(name))
+    record = _tree_io.read_record(directory, tree)
+    known = _tree.Known(_tree_io.state_of(path.stat()), record.files[file].text)
+    _tree_io.write_record(directory, _tree.Record(tree, record.made, record.piece, {**record.files, file: known}))
+
+
+def test_silent_rot_is_found_by_the_full_look_only(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    cluster.sync(digest)
+    rot(cluster, "h3", "large", 5)
+    assert not cluster.sync(digest)["h3"]["changed"]
+    results = cluster.sync(digest, depth="full")
+    assert results["h3"]["received_bytes"] == _tree.SMALLEST
+    cluster.assert_equal()
+
+
+def test_a_source_that_gives_other_bytes_is_named_and_another_one_helps(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    cluster.sync(digest)
+    shutil.rmtree(cluster.tree("h3"))
+    # Everywhere, since either source may be asked for any piece; slowly, so that both are asked.
+    for at in range(0, 4 * MIB, MIB // 4):
+        rot(cluster, "h2", "large", at)
+    result = cluster.sync(digest, limit_mbit=32)["h3"]
+    assert result["wrong"] == {"h2": ["large"]}
+    assert contents(cluster.tree("h3")) == contents(cluster.tree("h1"))
+
+
+def test_a_piece_that_nobody_has_whole_is_an_error_that_names_it(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    rot(cluster, "h1", "large", 0)
+    cluster.begin(digest, patience=2)
+    results = {name: cluster.end(name) for name in cluster.names}
+    for name in ("h2", "h3"):
+        assert results[name]["failed"]
+        assert not cluster.tree(name).exists()
+    assert any("h1: large" in results[name]["msg"] for name in ("h2", "h3")), results
+
+
+def test_a_receiver_that_is_killed_goes_on_where_it_was(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    cluster.begin(digest, limit_mbit=16, grace=1)
+    cluster.until("h2", 2 * MIB)
+    cluster.running["h2"].kill()
+    cluster.running.pop("h2").communicate()
+    assert not cluster.tree("h2").exists()
+    results = {name: cluster.end(name) for name in ("h1", "h3")}
+    assert results["h3"]["absent"] == ["h2"]
+    cluster.assert_equal("h1", "h3")
+    result = cluster.sync(digest)["h2"]
+    cluster.assert_equal()
+    assert 0 < result["received_bytes"] < 3.5 * MIB < result["bytes"]
+
+
+def test_without_its_source_a_run_ends_with_an_error_and_the_old_trees(cluster: Cluster) -> None:
+    cluster.sync(cluster.describe())
+    old = contents(cluster.tree("h2"))
+    (cluster.tree("h1") / "large").write_bytes(random.Random(9).randbytes(4 * MIB))
+    digest = cluster.describe()
+    cluster.begin(digest, limit_mbit=16, patience=3)
+    inside = cluster.tree("h2") / _tree_io.STAGING / "tree" / "large"
+    wait(lambda: inside.stat().st_blocks * 512 > 2 * MIB)
+    cluster.running["h1"].kill()
+    cluster.running.pop("h1").communicate()
+    for name in ("h2", "h3"):
+        result = cluster.end(name)
+        assert result["failed"]
+        assert "Not reachable: h1" in result["msg"]
+        shutil.copytree(cluster.tree(name) / _tree_io.STAGING, cluster.folder / f"kept {name}")
+        shutil.rmtree(cluster.tree(name) / _tree_io.STAGING)
+        assert contents(cluster.tree(name)) == old
+        shutil.move(cluster.folder / f"kept {name}", cluster.tree(name) / _tree_io.STAGING)
+    results = cluster.sync(digest)
+    cluster.assert_equal()
+    assert results["h2"]["received_bytes"] < 2.5 * MIB
+
+
+def test_a_cut_of_some_seconds_costs_no_more_than_that(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    cluster.begin(digest, limit_mbit=16)
+    cluster.until("h3", MIB)
+    cluster.running["h1"].send_signal(signal.SIGSTOP)
+    time.sleep(7)
+    cluster.running["h1"].send_signal(signal.SIGCONT)
+    results = {name: cluster.end(name) for name in cluster.names}
+    assert not any(result.get("failed") or result["absent"] for result in results.values()), results
+    cluster.assert_equal()
+
+
+def test_a_disk_that_is_full_is_an_error_of_that_host_only(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    token = "full"
+    cluster.begin(digest, ["h1", "h3"], token=token)
+    common = {"hosts": cluster.hosts, "name": "h2", "token": token, "digest": digest, "reserve_gib": 0}
+    cluster.start("h2", limit=3 * MIB, **common)
+    results = {name: cluster.end(name) for name in cluster.names}
+    assert results["h2"]["failed"]
+    assert "can't write" in results["h2"]["msg"]
+    assert not cluster.tree("h2").exists()
+    assert results["h3"]["absent"] == ["h2"]
+    cluster.assert_equal("h1", "h3")
+
+
+def test_too_little_room_is_said_before_anything_is_sent(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    cluster.begin(digest, reserve_gib=10**6)
+    results = {name: cluster.end(name) for name in cluster.names}
+    assert "GiB free" in results["h2"]["msg"]
+    assert results["h1"]["sent_bytes"] == 0
+
+
+def test_two_runs_at_once_end_well(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    cluster.begin(digest, limit_mbit=32)
+    first = dict(cluster.running)
+    cluster.begin(digest, limit_mbit=32)
+    second = {name: cluster.end(name) for name in cluster.names}
+    cluster.running = first
+    results = {name: cluster.end(name) for name in cluster.names}
+    assert not any(result.get("failed") for result in (*second.values(), *results.values())), (second, results)
+    cluster.assert_equal()
+
+
+def test_what_was_not_made_here_is_not_lost_without_consent(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    grow(cluster.tree("h2"), seed=5)
+    old = contents(cluster.tree("h2"))
+    cluster.begin(digest)
+    results = {name: cluster.end(name) for name in cluster.names}
+    assert "was not made by this module" in results["h2"]["msg"]
+    assert contents(cluster.tree("h2")) == old
+    cluster.assert_equal("h1", "h3")
+    cluster.sync(digest, replace=True)
+    cluster.assert_equal()
+
+
+def test_a_host_that_never_comes_is_absent(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    cluster.begin(digest, ["h1", "h3"], window=1)
+    assert cluster.end("h3")["absent"] == ["h2"]
+    cluster.end("h1")
+    cluster.assert_equal("h1", "h3")
+
+
+def test_check_mode_only_compares(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    results = cluster.sync(digest, _ansible_check_mode=True)
+    assert [results[name]["changed"] for name in cluster.names] == [False, True, True]
+    assert not cluster.tree("h2").exists()
+
+
+def test_strangers_get_nothing(cluster: Cluster) -> None:
+    digest = cluster.describe()
+    cluster.begin(digest, ["h1"], token="secret", window=3)
+    addresses = [host["address"] for host in cluster.hosts]
+    stranger = addresses[0].rpartition(".")[0] + ".99"
+    port = _tree_sync.ports("secret", _network.RANDOM_PORTS)[0]
+
+    def ask(source: str, token: str) -> int:
+        connection = http.client.HTTPConnection(addresses[0], port, timeout=5, source_address=(source, 0))
+        with contextlib.closing(connection):
+            headers = {"Authorization": _tree_sync.signature(token, "/manifest")}
+            connection.request("GET", "/manifest", headers=headers)
+            return connection.getresponse().status
+
+    wait(lambda: ask(addresses[1], "secret") == 200)
+    assert ask(addresses[1], "guess") == 403
+    with pytest.raises((http.client.HTTPException, ConnectionError)):
+        ask(stranger, "secret")
+    assert cluster.end("h1")["absent"] == ["h2", "h3"]
+    with pytest.raises(ConnectionError):
+        ask(addresses[1], "secret")
