@@ -68,3 +68,13 @@ attributes:
     description: A part of the work is done on the controller.
     support: full
 """
+
+    # For action plugins that send no module to a host.
+    CONTROLLER = r"""
+options: {}
+attributes:
+  action:
+    description: A part of the work is done on the controller.
+    support: full
+    details: All of the work is done on the controller.
+"""

@@ -17,11 +17,7 @@ description:
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
-  - vllm_ray.cluster._attributes.action
-attributes:
-  action:
-    support: full
-    details: All of the work is done on the controller.
+  - vllm_ray.cluster._attributes.controller
 options:
   fail:
     description: Whether to show the plan, and to fail on errors. Otherwise both are the caller's to do.

@@ -15,11 +15,7 @@ description:
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
-  - vllm_ray.cluster._attributes.action
-attributes:
-  action:
-    support: full
-    details: All of the work is done on the controller.
+  - vllm_ray.cluster._attributes.controller
 options:
   plan:
     description: The plan, RV(vllm_ray.cluster.plan#module:plan).

@@ -24,11 +24,7 @@ description:
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
-  - vllm_ray.cluster._attributes.action
-attributes:
-  action:
-    support: full
-    details: All of the work is done on the controller.
+  - vllm_ray.cluster._attributes.controller
 options:
   hosts:
     description: Names of the hosts. Default is all hosts of the cluster.

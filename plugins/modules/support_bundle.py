@@ -17,12 +17,9 @@ description:
   - One call joins all hosts, so a task sets C(run_once).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
-  - vllm_ray.cluster._attributes.action
+  - vllm_ray.cluster._attributes.controller
   - vllm_ray.cluster._attributes.actiongroup_cluster
 attributes:
-  action:
-    support: full
-    details: All of the work is done on the controller.
   check_mode:
     support: full
     details: The file is not written in check mode.
