@@ -52,6 +52,14 @@ def pins(lock: str) -> dict[str, str]:
     return result
 
 
+def exact(lock: str) -> str:
+    """Return a lock whose versions count to the letter.
+
+    2.13.0+cpu fits ==2.13.0 and is newer: where a source has it, uv would choose it and stop at its hash.
+    """
+    return re.sub(r"^([A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?)==(?!=)", r"\1===", lock, flags=re.MULTILINE)
+
+
 def normal(name: str) -> str:
     """Return the form of a package's name in which names are compared."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -328,10 +336,16 @@ def venv_argv(uv: str, python: str, tree: str) -> list[str]:
     return [uv, "venv", "--quiet", "--relocatable", "--no-project", "--python", python, tree]
 
 
-def sync_argv(uv: str, tree: str, lock: str, torch_backend: str = "", no_index: bool = False) -> list[str]:
-    """Return the command that makes an environment hold exactly the packages of a lock, with its hashes."""
+def sync_argv(
+    uv: str, tree: str, lock: str, torch_backend: str = "", no_index: bool = False, again: Iterable[str] = ()
+) -> list[str]:
+    """Return the command that makes an environment hold exactly the packages of a lock, with its hashes.
+
+    again: packages to install anew where they are there.
+    """
     options = ["--torch-backend", torch_backend] if torch_backend else []
     options += ["--no-index"] if no_index else []
+    options += [f"--reinstall-package={name}" for name in again]
     return [uv, "pip", "sync", "--no-build", *options, "--python", f"{tree}/bin/python", lock]
 
 
@@ -471,16 +485,24 @@ def damaged(records: Mapping[str, str], found: Mapping[str, Entry], site: str) -
     """Return the files that are not what their wheels brought, by package.
 
     records: the texts of RECORD by name of the dist-info directory. Files come from a cache that others can change.
+    What several wheels bring under one path may be of any of them.
     """
-    result: dict[str, list[str]] = {}
+    brought: dict[str, set[str]] = {}
+    by_package: dict[str, dict[str, str]] = {}
     for directory, text in records.items():
-        package = parse_dist_info(directory)
+        name_and_version = parse_dist_info(directory)
         for path, digest in parse_record(text).items():
-            entry = found.get(posixpath.normpath(f"{site}/{path}"))
             # Bytecode is made anew here.
-            ours = "__pycache__/" in path
-            if package and not ours and (entry is None or (entry.kind == "file" and entry.text != digest)):
-                result.setdefault(package[0], []).append(path)
+            if name_and_version and "__pycache__/" not in path:
+                place = posixpath.normpath(f"{site}/{path}")
+                by_package.setdefault(name_and_version[0], {})[path] = place
+                brought.setdefault(place, set()).add(digest)
+    result: dict[str, list[str]] = {}
+    for package, places in by_package.items():
+        for path, place in places.items():
+            entry = found.get(place)
+            if entry is None or (entry.kind == "file" and entry.text not in brought[place]):
+                result.setdefault(package, []).append(path)
     return result
 
 

@@ -117,7 +117,14 @@ seconds:
   description: Seconds that the steps took.
   returned: success
   type: dict
-  sample: {"uv": 0.1, "packages": 3.0, "bytecode": 22.0, "manifest": 6.3}
+  sample: {"uv": 0.1, "packages": 3.0, "comparison": 5.1, "bytecode": 22.0, "manifest": 1.2}
+renewed:
+  description:
+    - Files that were not what the RECORD of their wheel says, by package. These packages were fetched anew, past uv's
+      cache and compared with the lock's hash. Files that still differ have a RECORD that is wrong.
+  returned: success
+  type: dict
+  sample: {}
 ignored_sources:
   description: Directories that pip is configured with and that are not there.
   returned: success
