@@ -13,6 +13,7 @@ import posixpath
 import re
 import typing as t
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,10 +46,14 @@ def problem(check: str, severity: str, found: str, wanted: str, fix: str) -> dic
 
 
 def pins(lock: str) -> dict[str, str]:
-    """Return the packages of a lock and their versions. Of lines that differ by marker the first counts."""
+    """Return the packages of a lock and their versions. Of lines that differ by marker the first counts.
+
+    A version is pinned, or stands in the name of a wheel: NAME @ https://HOST/NAME-VERSION-TAGS.whl.
+    """
     result: dict[str, str] = {}
-    for name, version in re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", lock, re.MULTILINE):
-        result.setdefault(normal(name), version)
+    start = r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?"
+    for name, version in re.findall(start + r"(?:==| @ \S*/[^/\s-]+-(?=\S+\.whl\b))([^\s;\\/-]+)", lock, re.MULTILINE):
+        result.setdefault(normal(name), unquote(version))
     return result
 
 

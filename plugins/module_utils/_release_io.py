@@ -301,6 +301,30 @@ class Look:
 # --- Building --------------------------------------------------------------------------------------------------------
 
 
+# Arguments of modules that take packages from somewhere. URLs may hold passwords.
+SOURCES: dict[str, dict[str, t.Any]] = {
+    "index_url": {"type": "str", "no_log": True},
+    "extra_index_urls": {"type": "list", "elements": "str", "no_log": True},
+    "find_links": {"type": "list", "elements": "str"},
+    "proxy": {"type": "str", "no_log": True},
+    "ca_certificate": {"type": "path"},
+    "cache_dir": {"type": "path"},
+    "torch_backend": {"type": "str"},
+    "wheels": {"type": "path"},
+}
+
+
+def sources_of(params: Mapping[str, t.Any]) -> tuple[_release.Sources, list[str]]:
+    """Return where packages come from by a module's arguments and pip's configuration, and what is not there of it."""
+    names = [*_release.PIP_FILES, os.environ.get("PIP_CONFIG_FILE", os.devnull)]
+    files = [read(os.path.expanduser(name)) for name in names]
+    configured = _release.pip_sources(files, os.environ)
+    sources, missing = _release.drop_missing(_release.choose_sources(params, configured), os.path.exists)
+    if params["wheels"]:
+        sources.find_links.append(params["wheels"])
+    return sources, missing
+
+
 class Tools:
     """The pinned uv: the one on PATH where it has the right version, or one in a small environment of its own."""
 
@@ -418,14 +442,8 @@ class Build:
         if said:
             self.module.fail_json(msg=f"{' '.join(argv[:4])} failed; all it said is in {self.log} : {said}")
 
-    def sources(self) -> tuple[_release.Sources, list[str]]:
-        names = [*_release.PIP_FILES, os.environ.get("PIP_CONFIG_FILE", os.devnull)]
-        files = [read(os.path.expanduser(name)) for name in names]
-        configured = _release.pip_sources(files, os.environ)
-        return _release.drop_missing(_release.choose_sources(self.params, configured), os.path.exists)
-
     def make(self, files: Mapping[str, str], python: Python, id_: str, path: str) -> tuple[dict[str, t.Any], list[str]]:
-        sources, ignored = self.sources()
+        sources, ignored = sources_of(self.params)
         cache = self.params["cache_dir"] or ""
         environment = _release.uv_environment(sources, cache, self.params["python_mirror"] or "")
         staging = f"{self.releases}/.staging-{id_}"

@@ -61,6 +61,13 @@ def test_versions_of_a_lock_count_to_the_letter(line: str, wanted: str) -> None:
     assert _release.exact(line) == wanted
 
 
+def test_a_version_can_stand_in_the_name_of_a_wheel() -> None:
+    found = _release.pins(text("lock_with_url"))
+    assert found == {"anyio": "4.0.0", "cowsay": "6.1", "idna": "3.20", "sniffio": "1.3.1"}
+    line = "vllm[all] @ https://host.example/x-1/vllm-0.32.1%2Bmine-1-cp38-abi3-linux_x86_64.whl#a=b \\\n"
+    assert _release.pins(line) == {"vllm": "0.32.1+mine"}
+
+
 def test_a_recipe_says_what_it_makes() -> None:
     found = _release.recipe(FILES, "cpu")
     assert {key: found[key] for key in ("name", "lock", "uv")} == {
