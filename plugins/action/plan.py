@@ -108,5 +108,6 @@ class ActionModule(ActionBase):
             host.name: host.settings.get("vllm_ray_release_path") or f"{host.paths.config}/current" for host in hosts
         }
         told = {"reached": reached, "releases": releases, "run": secrets.token_hex(8), "problems": plan["problems"]}
+        told["paths"] = {host.name: host.paths.as_dict() for host in hosts}
         told["worked"] = next((host.look["host"].get("worked") for host in hosts if host.is_head and host.look), None)
         return {**result, "changed": False, "plan": plan, **told}

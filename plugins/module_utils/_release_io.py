@@ -22,7 +22,6 @@ import pathlib
 import shutil
 import stat
 import tarfile
-import tempfile
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -209,16 +208,25 @@ class Look:
 
     def own(self) -> dict[str, t.Any]:
         params = self.params
-        builder = Python(**params["builder_python"]) if params["builder_python"] else None
-        python = find_python(self.module, builder.path if builder and not builder.managed else params["python"])
-        if builder:
-            python_error = _release.same_python_problem(python, builder)
-            python = builder
+        if params["id"]:
+            id_, record = params["id"], read_record(f"{params['root']}/releases/{params['id']}")
+            # What its Python is, is known where it is.
+            wanted = Python(**record["python"]) if record else None
+            python = find_python(self.module, wanted.path) if wanted and not wanted.managed else wanted
+            python_error = _release.same_python_problem(python, wanted) if wanted else None
+            python = wanted
         else:
-            python_error = _release.python_problem(params["python"], python)
+            builder = Python(**params["builder_python"]) if params["builder_python"] else None
+            python = find_python(self.module, builder.path if builder and not builder.managed else params["python"])
+            python_error = (
+                _release.same_python_problem(python, builder)
+                if builder
+                else _release.python_problem(params["python"], python)
+            )
+            python = builder or python
+            # Without a Python there is no id, and so no place.
+            id_ = _release.release_id(params["name"], params["recipe"], python) if python else ""
         problems = [python_error] if python_error else []
-        # Without a Python there is no id, and so no place.
-        id_ = _release.release_id(params["name"], params["recipe"], python) if python else ""
         path = f"{params['root']}/releases/{id_}" if id_ else ""
         record = read_record(path) if path else {}
         damaged = damage(path) if record and params["verify"] else []
@@ -615,7 +623,7 @@ def pack(parent: str, name: str, archive: str, cores: int) -> None:
 
 
 class Archive:
-    """release_archive: the steps by which a release goes from host to host as one file."""
+    """release_archive: the two ends of the way by which the controller's build comes to a host, as one file."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
@@ -623,35 +631,23 @@ class Archive:
         self.releases = f"{self.params['root']}/releases"
 
     def __call__(self) -> dict[str, t.Any]:
-        steps = {"room": self.room, "packed": self.packed, "unpacked": self.unpacked}
+        steps = {"packed": self.packed, "unpacked": self.unpacked}
         return steps[self.params["state"]]()
 
-    def room(self) -> dict[str, t.Any]:
-        """Make a directory that only the present user enters, where both filesystems have room."""
-        size, place = self.params["size"], self.params["directory"]
-        reserve = size // 10
-        same = device(place) == device(self.params["root"])
-        places = [(place, "release_transfer_dir")]
-        places += [(self.params["root"], "release_root (vllm_ray_root)")] if self.params["unpacks"] else []
-        for path, variable in places:
-            needed = size * (2 if same and self.params["unpacks"] else 1) + reserve
-            error = _release.room_problem(path, free_bytes(path), needed, variable)
-            if error:
-                self.module.fail_json(msg=_release.sentence(error))
-        if self.module.check_mode:
-            return {"changed": True, "directory": ""}
-        os.makedirs(place, exist_ok=True)
-        return {"changed": True, "directory": tempfile.mkdtemp(prefix="vllm-ray-release-", dir=place)}
+    def must_have_room(self, directory: str, size: int, variable: str) -> None:
+        error = _release.room_problem(directory, free_bytes(directory), size + size // 10, variable)
+        if error:
+            self.module.fail_json(msg=_release.sentence(error))
 
     def packed(self) -> dict[str, t.Any]:
-        """Write the archive into the private directory and give it to that directory's user."""
+        """Write the archive, which is for its owner alone."""
         archive, id_ = self.params["archive"], self.params["id"]
         if self.module.check_mode:
             return {"changed": True, "archive": archive}
+        os.umask(0o077)
+        size = read_record(f"{self.releases}/{id_}")["manifest"]["bytes"]
+        self.must_have_room(os.path.dirname(archive), size, "release_controller_dir")
         pack(self.releases, id_, archive, min(16, os.cpu_count() or 1))
-        owner = os.stat(os.path.dirname(archive))
-        os.chown(archive, owner.st_uid, owner.st_gid)
-        os.chmod(archive, 0o600)
         return {"changed": True, "archive": archive}
 
     def unpacked(self) -> dict[str, t.Any]:
@@ -670,6 +666,7 @@ class Archive:
             staging = f"{self.releases}/.staging-{id_}"
             for leftover in (staging, f"{staging}.old"):
                 shutil.rmtree(leftover, ignore_errors=True)
+            self.must_have_room(self.releases, self.params["size"], "release_root (vllm_ray_root)")
             os.makedirs(staging)
             tar = self.module.get_bin_path("tar", required=True)
             self.must(_release.untar_argv(tar, self.params["archive"], staging))
@@ -688,11 +685,3 @@ class Archive:
         rc, out, err = self.module.run_command(list(argv))
         if rc:
             self.module.fail_json(msg=f"{argv[0]} failed: {_release.last_lines(out + err)}")
-
-
-def device(path: str) -> int:
-    """Return the device of the filesystem that holds a path or would hold it."""
-    existing = os.path.abspath(path)
-    while not os.path.exists(existing):
-        existing = os.path.dirname(existing)
-    return os.stat(existing).st_dev

@@ -237,6 +237,8 @@ class Tree:
         before = os.readlink(path) if os.path.islink(path) else None
         if before == target:
             return
+        if before and entry.get("former") and os.path.dirname(before) == os.path.dirname(target):
+            self.link({"path": entry["former"], "target": before})
         self._note(path, f"{before or 'absent'}\n", f"{target}\n")
         if not self.module.check_mode:
             temporary = f"{path}.vllm-ray-new"

@@ -89,6 +89,10 @@ releases:
   description: Where the release of each host is, or will be.
   returned: success
   type: dict
+paths:
+  description: Where things lie on each host.
+  returned: success
+  type: dict
 run:
   description: A text that is new in each run, by which hosts that test the network know one another.
   returned: success

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_archive
-short_description: Move a release from host to host as one file
+short_description: Bring a release from the controller to a host as one file
 description:
   - The steps at both ends of a copy. A release counts on the receiving host only when every file is what the manifest
-    of the builder says.
+    of the controller's says.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
@@ -21,46 +21,38 @@ attributes:
     details: A release is thousands of files.
   idempotent:
     support: partial
-    details: V(room) and V(packed) make something new each time. V(unpacked) is idempotent.
+    details: V(packed) writes the archive each time. V(unpacked) is idempotent.
 options:
   state:
     description:
-      - V(room) makes a directory for the archive that only the present user enters, and fails where there is too
-        little room.
-      - V(packed) writes the archive and gives it to the user who has the directory it is in.
+      - V(packed) writes the archive. Only its owner may read it.
       - V(unpacked) makes the release from the archive.
     type: str
-    choices: [room, packed, unpacked]
+    choices: [packed, unpacked]
     required: true
   root:
     description: Directory whose C(releases) holds releases.
     type: path
     default: /opt/vllm-ray
   id:
-    description: Id of the release. Needed unless O(state=room).
+    description: Id of the release.
     type: str
+    required: true
   archive:
-    description: Path of the archive. Needed unless O(state=room).
+    description: Path of the archive.
     type: path
+    required: true
   manifest:
-    description: SHA-256 of the builder's manifest. Needed for O(state=unpacked).
+    description: SHA-256 of the manifest. Needed for O(state=unpacked).
     type: str
+  size:
+    description: Bytes of the release, for O(state=unpacked).
+    type: int
+    default: 0
   replace:
     description: Whether V(unpacked) replaces a release that is there and differs from its manifest.
     type: bool
     default: false
-  directory:
-    description: Where V(room) makes its directory.
-    type: path
-    default: /var/tmp
-  size:
-    description: Bytes of the release, for V(room).
-    type: int
-    default: 0
-  unpacks:
-    description: Whether the release is going to be unpacked here, too.
-    type: bool
-    default: true
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
@@ -74,16 +66,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-directory:
-  description: The directory that was made, empty in check mode.
-  returned: O(state=room)
-  type: str
-  sample: /var/tmp/vllm-ray-release-x3k2j1
 archive:
   description: Path of the archive.
   returned: O(state=packed)
   type: str
-  sample: /var/tmp/vllm-ray-release-x3k2j1/release.tar
+  sample: /var/tmp/private/release.tar
 path:
   description: Where the release is.
   returned: O(state=unpacked)
@@ -96,17 +83,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release_io import Archive
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": ["room", "packed", "unpacked"], "required": True},
+    "state": {"type": "str", "choices": ["packed", "unpacked"], "required": True},
     "root": {"type": "path", "default": "/opt/vllm-ray"},
-    "id": {"type": "str"},
-    "archive": {"type": "path"},
+    "id": {"type": "str", "required": True},
+    "archive": {"type": "path", "required": True},
     "manifest": {"type": "str"},
-    "replace": {"type": "bool", "default": False},
-    "directory": {"type": "path", "default": "/var/tmp"},
     "size": {"type": "int", "default": 0},
-    "unpacks": {"type": "bool", "default": True},
+    "replace": {"type": "bool", "default": False},
 }
-REQUIRED = [("state", "packed", ["id", "archive"]), ("state", "unpacked", ["id", "archive", "manifest"])]
+REQUIRED = [("state", "unpacked", ["manifest"])]
 
 
 def main() -> None:

@@ -23,6 +23,9 @@ options:
   path:
     description: An existing virtual environment or conda prefix. Then nothing is said about other releases.
     type: path
+  id:
+    description: Id of a release. What it stands on is known where it is, so recipe and Python need not be given.
+    type: str
   name:
     description: C(name) of the recipe, see P(vllm_ray.cluster.release_recipe#filter).
     type: str
@@ -117,7 +120,8 @@ path:
   type: str
   sample: /opt/vllm-ray/releases/cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
 python:
-  description: The interpreter that it stands on. Will be V(none) if there is none.
+  description:
+    - The interpreter that it stands on. Will be V(none) if there is none, or where the release of O(id) is not here.
   returned: always
   type: dict
   sample: {"version": "3.11.2", "path": "/usr/bin/python3.11", "machine": "x86_64", "managed": false}
@@ -169,6 +173,7 @@ PYTHON = {
 ARGUMENTS = {
     "root": {"type": "path", "default": "/opt/vllm-ray"},
     "path": {"type": "path"},
+    "id": {"type": "str"},
     "name": {"type": "str", "default": ""},
     "recipe": {"type": "str", "default": ""},
     "lock": {"type": "str", "default": "cuda"},

@@ -101,6 +101,11 @@ options:
         description: What it points to.
         type: str
         required: true
+      former:
+        description:
+          - Absolute path of a link that gets what this one pointed to, when it changes to another name in the same
+            directory.
+        type: path
   absent:
     description: Files and links that must not be there.
     type: list
@@ -237,7 +242,11 @@ ARGUMENTS = {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "options": {"path": {"type": "path", "required": True}, "target": {"type": "str", "required": True}},
+        "options": {
+            "path": {"type": "path", "required": True},
+            "target": {"type": "str", "required": True},
+            "former": {"type": "path"},
+        },
     },
     "absent": {"type": "list", "elements": "path", "default": []},
     "services": {"type": "list", "elements": "dict", "default": [], "options": SERVICE},

@@ -93,7 +93,7 @@ def artefact_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
     if lacking and not release["path"]:
         copied = [name for name in lacking if name != release["builder"]]
         steps = [f"built on {release['builder']}"] * (release["builder"] in lacking)
-        steps += [f"copied to {', '.join(copied)}"] * bool(copied)
+        steps += [f"passed on to {', '.join(copied)}"] * bool(copied)
         lines.append(("release", ", ".join(steps)))
     if model.get("missing"):
         size = f"{model['bytes'] / 1e9:.1f} GB " if model["bytes"] else ""

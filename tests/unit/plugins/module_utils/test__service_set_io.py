@@ -165,6 +165,17 @@ def test_a_link_is_made_turned_and_left_alone(tmp_path: Path) -> None:
     assert changed == [[str(link)], [str(link)], []]
 
 
+def test_a_link_leaves_what_it_led_to_to_another(tmp_path: Path) -> None:
+    link, former = tmp_path / "current", tmp_path / "previous"
+    led = []
+    for target in ("/r/one", "/r/two", "/r/two", "/opt", "/r/three", "/r/two", "/r/one"):
+        it = tree()
+        it.link({"path": str(link), "target": target, "former": str(former)})
+        led.append(os.readlink(former) if former.is_symlink() else "")
+    # Somebody's link to elsewhere is nothing to go back to.
+    assert led == ["", "/r/one", "/r/one", "/r/one", "/r/one", "/r/three", "/r/two"]
+
+
 def test_an_account_that_is_missing_is_an_error_with_its_path(tmp_path: Path) -> None:
     wanted = {**entry(tmp_path / "a"), "owner": "no-such-user"}
     with pytest.raises(Failed, match=r"/a: .*no-such-user.* Name an account that exists\."):

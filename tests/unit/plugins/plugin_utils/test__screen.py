@@ -130,7 +130,7 @@ def test_the_screen_explains_what_is_planned_and_what_will_move() -> None:
         "  better    more of it",
         "  better    2 engines of TP=4 PP=1 each within a host: about 9,000 tokens/s together",
         "  note      a guess",
-        "  release   built on gpu01, copied to gpu02",
+        "  release   built on gpu01, passed on to gpu02",
         "  model     65.0 GB from huggingface to gpu01, gpu02",
         "  note      gpu02 joins, unused by the engine",
         f"{SERVES} It takes about 94 s to start again.",

@@ -1,0 +1,66 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _seed
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+
+ARGUMENTS = {
+    "builder": {"type": "str", "default": ""},
+    "built": {"type": "dict", "default": {}},
+    "hosts": {"type": "list", "elements": "dict", "default": []},
+    "look": {"type": "str", "default": "__release_look"},
+}
+
+
+class ActionModule(ActionBase):
+    """Decides which host gives a release to the others."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        hostvars, present = variables["hostvars"], variables["ansible_play_batch"]
+        looks = {name: look for name, look in answers(hostvars, present, [arguments["look"]]).items() if look}
+        seed = _seed.choose(looks, arguments["builder"], arguments["built"])
+        if not seed.host or not (seed.builds or seed.copies or seed.wanted):
+            raise AnsibleActionFail(_seed.nobody(next(iter(looks.values()))["id"], looks))
+        outside = seed.host not in present
+        given = {host["name"]: host["address"] for host in arguments["hosts"]}
+        together = [*present, *([seed.host] if outside else [])] if seed.lacking else []
+        return {
+            **result,
+            "changed": False,
+            **seed.as_dict(),
+            "outside": outside,
+            "hosts": [{"name": name, "address": given.get(name) or address(name, hostvars)} for name in together],
+            "token": secrets.token_hex(16),
+            "background": len(present) > int(variables["ansible_forks"]),
+            "window": 10 + 2 * len(present) / int(variables["ansible_forks"]),
+        }
+
+
+def address(name: str, hostvars: t.Any) -> str:
+    """Return the address of a host of which nobody told the cluster address: that by which Ansible reaches it."""
+    place = _members.address_of(name, hostvars)
+    try:
+        return str(ipaddress.ip_address(place))
+    except ValueError:
+        try:
+            return str(socket.getaddrinfo(place, None, type=socket.SOCK_STREAM)[0][4][0])
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"{name}: {place} has no address: {error}. Wanted: the address by which the other hosts reach it. Give "
+                "it in release_hosts, or as ansible_host."
+            ) from error

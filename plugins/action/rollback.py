@@ -1,0 +1,43 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _release_list, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+
+display = Display()
+ARGUMENTS = {"listed": {"type": "str", "default": "__vllm_ray_listed"}}
+
+
+class ActionModule(ActionBase):
+    """Chooses the release to which a cluster goes back."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        hostvars = variables["hostvars"]
+        names = list(_members.members(hostvars, variables["groups"]))
+        settings = _settings.check(names[0], hostvars[names[0]]).values
+        if settings.get("vllm_ray_release_path"):
+            raise AnsibleActionFail(
+                f"The cluster stands on {settings['vllm_ray_release_path']}, which is no release. Wanted: a cluster whose "
+                "releases site.yml makes. To go elsewhere, change vllm_ray_release_path and run site.yml."
+            )
+        found = answers(hostvars, names, [arguments["listed"]])
+        listed = {host: answer["releases"] if answer else None for host, answer in found.items()}
+        cluster, given = settings["vllm_ray_cluster"], settings.get("vllm_ray_release_id") or ""
+        id_, why = _release_list.back_to(cluster, names[0], listed, given)
+        if why:
+            raise AnsibleActionFail(why)
+        display.display(_release_list.turn(cluster, listed, id_))
+        return {**result, "changed": False, "id": id_}

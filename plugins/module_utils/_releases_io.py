@@ -1,0 +1,145 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads which releases a host has and who uses them, and removes old ones. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import os
+import shutil
+import time
+import typing as t
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release, _release_io, _releases, _tree, _tree_io
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# Files of a cluster's configuration are small; what is larger is none of ours.
+LARGEST_FILE = 1 << 20
+DAY = 86400
+
+
+def look(root: str, config_root: str, verify: bool = False) -> list[dict[str, t.Any]]:
+    """Return all releases of a host that are complete, the newest first. verify: hash their files."""
+    directory = os.path.realpath(f"{root}/releases")
+    users = clusters(config_root)
+    running = processes()
+    found = []
+    for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
+        path = f"{directory}/{name}"
+        record = _release_io.read_record(path) if not name.startswith(".") else {}
+        if record.get("id") != name:
+            continue
+        found.append(
+            {
+                "id": name,
+                "directory": path,
+                "lock": record["lock"],
+                "versions": _release.shown_versions(record["packages"]),
+                "python": record["python"],
+                "manifest": record["manifest"]["sha256"],
+                "bytes": record["manifest"]["bytes"],
+                "since": int(os.stat(f"{path}/{_release.RECORD}").st_mtime),
+                "damaged": _release_io.damage(path) if verify else [],
+                **{
+                    key: sorted(cluster for cluster, used in users.items() if name in used[key])
+                    for key in ("current_of", "previous_of", "named_by")
+                },
+                "processes": len(running.get(name, [])),
+            }
+        )
+    return sorted(found, key=lambda release: (-release["since"], release["id"]))
+
+
+def clusters(config_root: str) -> dict[str, dict[str, set[str]]]:
+    """Return, for each cluster of the host, the ids of releases that its links lead to and its files name."""
+    found = {}
+    for directory in glob.glob(f"{glob.escape(config_root)}/*/"):
+        found[os.path.basename(directory.rstrip("/"))] = {
+            "current_of": led_to(f"{directory}current"),
+            "previous_of": led_to(f"{directory}previous"),
+            "named_by": named_by(directory),
+        }
+    return found
+
+
+def led_to(link: str) -> set[str]:
+    """Return the id of the release that a link leads to, if it leads to one."""
+    return _releases.named(os.readlink(link)) if os.path.islink(link) else set()
+
+
+def named_by(directory: str) -> set[str]:
+    """Return the ids of releases that files of a cluster's configuration name: services stand on them, or will."""
+    names: set[str] = set()
+    for path in glob.glob(f"{glob.escape(directory)}*"):
+        if os.path.isfile(path) and not os.path.islink(path) and os.path.getsize(path) <= LARGEST_FILE:
+            with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
+                names |= _releases.named(stream.read())
+    return names
+
+
+def processes() -> dict[str, list[int]]:
+    """Return the processes whose command lines name a release, by its id."""
+    found: dict[str, list[int]] = {}
+    for name in glob.glob("/proc/[0-9]*/cmdline"):
+        with contextlib.suppress(OSError), open(name, encoding="utf-8", errors="replace") as stream:
+            for id_ in _releases.named(stream.read()):
+                found.setdefault(id_, []).append(int(name.split("/")[2]))
+    return found
+
+
+# --- Pruning ---------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def free_to_change(directory: str) -> Iterator[bool]:
+    """Tell whether nobody builds or unpacks a release now, and keep it so."""
+    os.makedirs(directory, exist_ok=True)
+    with open(f"{directory}/.lock", "a", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def prune(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
+    """Remove old releases and what cut runs left, and return which. Where a release is being made, nothing goes."""
+    root, records = params["root"], params["record_directory"]
+    releases = look(root, params["config_root"])
+    old = set(_releases.to_prune(releases, params["keep"], params["wanted"]))
+    going = [release for release in releases if release["id"] in old]
+    result = {
+        "changed": bool(going),
+        "removed": sorted(old),
+        "bytes": sum(release["bytes"] for release in going),
+    }
+    if dry or not os.path.isdir(f"{root}/releases"):
+        return result
+    directory = os.path.realpath(f"{root}/releases")
+    with free_to_change(directory) as free:
+        if not free:
+            return {"changed": False, "removed": [], "bytes": 0}
+        for release in going:
+            remove(release["directory"], f"{directory}/.pruned-{release['id']}", records)
+        for name in os.listdir(directory):
+            if _releases.LEFTOVER.fullmatch(name) and time.time() - os.lstat(f"{directory}/{name}").st_mtime > DAY:
+                shutil.rmtree(f"{directory}/{name}", ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    os.unlink(f"{directory}/{name}")
+    return result
+
+
+def remove(path: str, aside: str, records: str) -> None:
+    """Remove a release so that it is there whole or not at all, unless another run is passing it on."""
+    with contextlib.suppress(_tree_io.Failed), _tree_io.held(records, path, 0):
+        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(path, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(records, _tree.record_name(path)))

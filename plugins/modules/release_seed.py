@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of this name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_seed
+short_description: Decide which host gives a release to the others
+description:
+  - Where a host has the release whole, it is not built or copied from the controller again. The builder's counts most.
+  - Says who lacks the release, and what M(vllm_ray.cluster.tree_sync) needs to know to bring it to them.
+  - One call is about all hosts of the play, so a task sets C(run_once).
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+  - vllm_ray.cluster._attributes.info_module
+  - vllm_ray.cluster._attributes.controller
+options:
+  builder:
+    description: Name of the host that builds. Empty = the controller.
+    type: str
+    default: ''
+  built:
+    description: What M(vllm_ray.cluster.release_info) returned for the builder. Empty = nobody may build.
+    type: dict
+    default: {}
+  hosts:
+    description: Name and cluster address of hosts. Default of a host is the address by which Ansible reaches it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the host.
+        type: str
+        required: true
+      address:
+        description: Its cluster address.
+        type: str
+        required: true
+  look:
+    description: Name of the variable in which each host's M(vllm_ray.cluster.release_info) was registered.
+    type: str
+    default: __release_look
+seealso:
+  - module: vllm_ray.cluster.release_info
+  - module: vllm_ray.cluster.tree_sync
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Find who has it
+  vllm_ray.cluster.release_seed:
+    builder: gpu01
+    built: "{{ looked_at_builder }}"
+    look: looked
+  run_once: true
+  register: seed
+"""
+
+RETURN = r"""
+host:
+  description: The host that has it, or will be the first to have it.
+  returned: success
+  type: str
+  sample: gpu01
+builds:
+  description: Whether it has to be built.
+  returned: success
+  type: bool
+copies:
+  description: Whether it comes to RV(host) from the controller.
+  returned: success
+  type: bool
+lacking:
+  description: Hosts that are to get it from RV(host).
+  returned: success
+  type: list
+  elements: str
+  sample: [gpu02, gpu03]
+wanted:
+  description: SHA-256 of the manifest that all are to have. Empty until it is built.
+  returned: success
+  type: str
+outside:
+  description: Whether RV(host) is not in this play.
+  returned: success
+  type: bool
+hosts:
+  description: Option O(vllm_ray.cluster.tree_sync#module:hosts). Empty where nobody lacks it.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"name": "gpu01", "address": "192.0.2.11"}, {"name": "gpu02", "address": "192.0.2.12"}]
+token:
+  description: Option O(vllm_ray.cluster.tree_sync#module:token). It is another one each time.
+  returned: success
+  type: str
+background:
+  description: Whether there are more hosts than forks, so that they must be started in the background.
+  returned: success
+  type: bool
+window:
+  description: Option O(vllm_ray.cluster.tree_sync#module:window).
+  returned: success
+  type: float
+"""
