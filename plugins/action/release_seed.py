@@ -43,6 +43,8 @@ class ActionModule(ActionBase):
             **result,
             "changed": False,
             **seed.as_dict(),
+            # Where it is or will be, as hosts may have other roots.
+            "path": (looks.get(seed.host) or arguments["built"])["path"],
             "outside": outside,
             "hosts": [{"name": name, "address": given.get(name) or address(name, hostvars)} for name in together],
             "token": secrets.token_hex(16),

@@ -67,6 +67,11 @@ host:
   returned: success
   type: str
   sample: gpu01
+path:
+  description: Where it is there, or will be.
+  returned: success
+  type: str
+  sample: /opt/vllm-ray/releases/cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
 builds:
   description: Whether it has to be built.
   returned: success
