@@ -22,7 +22,12 @@ PCI = "/sys/bus/pci/devices"
 SECONDS = 30
 
 
-def look(module: AnsibleModule, processes: Mapping[int, Process], own_pids: Collection[int]) -> dict[str, t.Any]:
+def look(
+    module: AnsibleModule,
+    processes: Mapping[int, Process],
+    own_pids: Collection[int] = (),
+    own_units: Collection[str] = (),
+) -> dict[str, t.Any]:
     """Return the GPUs, why there are none though there should be, and how many there are on the PCI bus."""
     pci = _gpu.count_pci(tree(f"{PCI}/{device}/{name}" for device in entries(PCI) for name in ("vendor", "class")))
     gpus, error = (
@@ -34,7 +39,7 @@ def look(module: AnsibleModule, processes: Mapping[int, Process], own_pids: Coll
         for gpu in gpus:
             gpu["compute_capability"] = capabilities.get(gpu["index"])
             gpu["links"] = links.get(gpu["index"], {"gpus": {}, "nics": {}})
-    return {"gpus": _gpu.with_owners(gpus, processes, own_pids), "gpu_error": error, "pci_gpus": pci}
+    return {"gpus": _gpu.with_owners(gpus, processes, own_pids, own_units), "gpu_error": error, "pci_gpus": pci}
 
 
 def smi(module: AnsibleModule) -> tuple[list[dict[str, t.Any]], str]:

@@ -130,8 +130,11 @@ gpus:
       type: dict
       sample: {"gpus": {"1": "NV18"}, "nics": {"mlx5_0": "PIX"}}
     processes:
-      description: Processes that hold its memory, with pid, kind (C = compute, G = graphics), process, MiB, user,
-        unit, and whether they are ours. User and unit are empty where they can't be seen.
+      description:
+        - Processes that hold its memory, with pid, kind (C = compute, G = graphics), process, MiB, user and unit. User
+          and unit are empty where they can't be seen.
+        - Whether they are ours, of a cluster's own services, only M(vllm_ray.cluster.host_info) knows, which is told
+          the services; here it is V(false).
       returned: always
       type: list
       elements: dict
@@ -155,7 +158,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import _gpu_io, _
 
 def main() -> None:
     module = AnsibleModule({}, supports_check_mode=True)
-    module.exit_json(changed=False, **_gpu_io.look(module, _probe_io.processes(), ()))
+    module.exit_json(changed=False, **_gpu_io.look(module, _probe_io.processes()))
 
 
 if __name__ == "__main__":
