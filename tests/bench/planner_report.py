@@ -36,12 +36,12 @@ import yaml
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
-    _advice,
     _engine,
     _hosts_file,
     _memory,
     _settings,
     _speed,
+    _weigh,
     _wishes,
 )
 
@@ -110,7 +110,7 @@ def main() -> None:
         each = tp * pp // count
         hosts = [replace(host, gpus=host.gpus[:each]) for host in found.hosts[:count]]
         wishes = _wishes.Wishes(tp=tp, pp=pp, eager=given.eager, max_model_len=LENGTH)
-        verdict = _advice.weigh(model, hosts, found.link, wishes)[0]
+        verdict = _weigh.weigh(model, hosts, found.link, wishes)[0]
         if time.monotonic() - begin > given.seconds:
             print(f"{text}: not run, the time is up", flush=True)
             continue
@@ -132,7 +132,7 @@ def main() -> None:
         )
         for what, ours, theirs in figures:
             print(f"{name} {text} {mode} {what}: ours {ours:.6g}, reference {theirs:.6g}, ratio {ours / theirs:.3f}")
-    best = _advice.weigh(model, found.hosts, found.link, _wishes.Wishes(eager=given.eager, max_model_len=LENGTH))[0]
+    best = _weigh.weigh(model, found.hosts, found.link, _wishes.Wishes(eager=given.eager, max_model_len=LENGTH))[0]
     choice = f"{best.candidate.tp}x{best.candidate.pp}@{len(best.candidate.gpus)}"
     rates = {text: real["tokens_per_second"] for text, _verdict, real in rows}
     if choice in rates:
