@@ -113,7 +113,8 @@ def check_driver(host: Host) -> list[Problem]:
         fix = "see `dmesg | grep -i nvrm` for the others, unless a container or a virtual machine shall not have them"
         return [Problem(host.name, "driver", "info", found, "all of them", fix)]
     if seen["pci_gpus"]["amd"] and not listed and accelerator == "auto":
-        found = f"{seen['pci_gpus']['amd']} GPUs of AMD"
+        models = ", ".join(sorted({gpu["name"] for gpu in seen["amd_gpus"]}))
+        found = f"{seen['pci_gpus']['amd']} GPUs of AMD" + f" ({models})" * bool(models)
         fix = "set vllm_ray_accelerator=cpu to say that they stay unused"
         return [Problem(host.name, "driver", "info", found, "GPUs of NVIDIA, there is no release for others", fix)]
     return []

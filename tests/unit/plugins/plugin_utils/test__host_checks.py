@@ -57,6 +57,7 @@ def healthy(fixtures: Path) -> dict[str, Any]:
             ],
             "gpus": _gpu.with_owners(gpus, {}, ()),
             "gpu_error": "",
+            "amd_gpus": [],
             "pci_gpus": {"nvidia": 2, "amd": 0},
         },
         "network": {
@@ -180,6 +181,19 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             "8 GPUs of AMD",
             "vllm_ray_accelerator=cpu",
             id="amd",
+        ),
+        pytest.param(
+            [
+                ("host.gpus", []),
+                ("host.pci_gpus", {"nvidia": 0, "amd": 2}),
+                ("host.amd_gpus", [{"name": "AMD Instinct MI210"}] * 2),
+            ],
+            {},
+            "driver",
+            "info",
+            "2 GPUs of AMD (AMD Instinct MI210)",
+            "vllm_ray_accelerator=cpu",
+            id="amd-with-its-models",
         ),
         pytest.param(
             [("host.gpus.1.mig", True)], {}, "gpu", "error", "GPU 1: MIG is on", "nvidia-smi -i 1 -mig 0", id="mig"
