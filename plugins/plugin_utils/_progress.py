@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree_sync
+
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,9 +52,8 @@ def host(name: str, now: Far, before: Far | None) -> str:
     size, does = now.hosts[name]
     if does in SAID:
         return f"{name} {SAID[does]}"
-    text = f"{name} {'downloads' if does == _tree_sync.DOWNLOADS else ''} {100 * size // max(1, now.bytes)} %".replace(
-        "  ", " "
-    )
+    words = [name, *["downloads"] * (does == _tree_sync.DOWNLOADS), f"{100 * size // max(1, now.bytes)} %"]
+    text = " ".join(words)
     seconds = now.at - before.at if before else 0.0
     came = size - before.hosts[name][0] if before and name in before.hosts else 0
     if seconds <= 0 or came <= 0:
