@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
         advice["notes"] += [told.note] if told.note and len(told.hosts) > 1 else []
         if settings.get("vllm_ray_plan_file"):
             write_json(settings["vllm_ray_plan_file"], {"model": model.as_dict(), "advice": advice})
-        if not advice["fits"]:
+        if not advice["fits"] and not advice["close"]:
             return {**result, "failed": True, "msg": _screen.refusal(settings["vllm_ray_model"], advice)}
         display.display(_screen.layout(settings["vllm_ray_model"], told.hosts, advice))
         return {**result, "changed": False, "advice": advice}

@@ -163,24 +163,25 @@ def failure(text: str) -> str:
 
 
 def with_owners(
-    gpus: Iterable[dict[str, t.Any]], processes: Mapping[int, Process], own_pids: Collection[int]
+    gpus: Iterable[dict[str, t.Any]],
+    processes: Mapping[int, Process],
+    own_pids: Collection[int],
+    own_units: Collection[str] = (),
 ) -> list[dict[str, t.Any]]:
     """Return the GPUs with the user and the unit of each process that holds memory, and whether it is ours.
 
-    Ours are the descendants of own_pids and what runs in a unit of this collection, of whichever cluster.
+    Ours are the descendants of own_pids and what runs in own_units: of this cluster, as what another one holds is not
+    free for this one.
     """
-    return [
-        {**gpu, "processes": [{**entry, **owner(entry["pid"], processes, own_pids)} for entry in gpu["processes"]]}
-        for gpu in gpus
-    ]
 
+    def owner(pid: int) -> dict[str, t.Any]:
+        """Return user and unit of a process, empty where it can't be seen."""
+        process = processes.get(pid)
+        unit = process.unit if process else ""
+        ours = unit in own_units or is_descendant(pid, own_pids, processes)
+        return {"user": process.user if process else "", "unit": unit, "ours": ours}
 
-def owner(pid: int, processes: Mapping[int, Process], own_pids: Collection[int]) -> dict[str, t.Any]:
-    """Return user and unit of a process (empty where it can't be seen), and whether it is ours."""
-    process = processes.get(pid)
-    unit = process.unit if process else ""
-    ours = unit.startswith("vllm-ray-") or is_descendant(pid, own_pids, processes)
-    return {"user": process.user if process else "", "unit": unit, "ours": ours}
+    return [{**gpu, "processes": [{**entry, **owner(entry["pid"])} for entry in gpu["processes"]]} for gpu in gpus]
 
 
 def count_pci(tree: Mapping[str, str]) -> dict[str, int]:

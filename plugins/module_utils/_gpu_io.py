@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _gpu
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _gpu, _gpu_amd
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import entries, has, run, tree
 
 if t.TYPE_CHECKING:
@@ -22,7 +22,12 @@ PCI = "/sys/bus/pci/devices"
 SECONDS = 30
 
 
-def look(module: AnsibleModule, processes: Mapping[int, Process], own_pids: Collection[int]) -> dict[str, t.Any]:
+def look(
+    module: AnsibleModule,
+    processes: Mapping[int, Process],
+    own_pids: Collection[int] = (),
+    own_units: Collection[str] = (),
+) -> dict[str, t.Any]:
     """Return the GPUs, why there are none though there should be, and how many there are on the PCI bus."""
     pci = _gpu.count_pci(tree(f"{PCI}/{device}/{name}" for device in entries(PCI) for name in ("vendor", "class")))
     gpus, error = (
@@ -34,7 +39,13 @@ def look(module: AnsibleModule, processes: Mapping[int, Process], own_pids: Coll
         for gpu in gpus:
             gpu["compute_capability"] = capabilities.get(gpu["index"])
             gpu["links"] = links.get(gpu["index"], {"gpus": {}, "nics": {}})
-    return {"gpus": _gpu.with_owners(gpus, processes, own_pids), "gpu_error": error, "pci_gpus": pci}
+    amd = amd_smi(module) if pci["amd"] else []
+    return {
+        "gpus": _gpu.with_owners(gpus, processes, own_pids, own_units),
+        "gpu_error": error,
+        "amd_gpus": _gpu.with_owners(amd, processes, own_pids, own_units),
+        "pci_gpus": pci,
+    }
 
 
 def smi(module: AnsibleModule) -> tuple[list[dict[str, t.Any]], str]:
@@ -48,3 +59,15 @@ def smi(module: AnsibleModule) -> tuple[list[dict[str, t.Any]], str]:
         return _gpu.parse_gpus(out), ""
     except ValueError:
         return [], _gpu.failure(out)
+
+
+def amd_smi(module: AnsibleModule) -> list[dict[str, t.Any]]:
+    """Return the GPUs that amd-smi tells of, none where it is missing or fails."""
+    program = module.get_bin_path(_gpu_amd.PROGRAM, opt_dirs=[_gpu_amd.DIRECTORY])
+    if not program:
+        return []
+    commands = {name: ["timeout", str(SECONDS), program, *words] for name, words in _gpu_amd.COMMANDS.items()}
+    try:
+        return _gpu_amd.parse_gpus({name: run(module, argv) for name, argv in commands.items()})
+    except ValueError:
+        return []

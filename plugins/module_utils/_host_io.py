@@ -46,12 +46,13 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     states = manager_for(module).look(params["services"]) if params["services"] else {}
     own = {state.pid for state in states.values() if state.pid}
+    units = [f"{name}.service" for name in states]
     table = processes()
     network = _nic_io.look(module, params["peers"], params["nic"], params["address"])
     address = (network["cluster_nic"] or {}).get("address") or "0.0.0.0"
     return {
         **details(module),
-        "host": {**host(module, own), **_gpu_io.look(module, table, own)},
+        "host": {**host(module, own), **_gpu_io.look(module, table, own, units)},
         "network": network,
         "usage": {
             "services": {name: state.state for name, state in states.items()},

@@ -12,6 +12,7 @@ Sets of pieces are integers: bit n is piece n. They are small, and compared in a
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import itertools
 import json
@@ -91,18 +92,40 @@ class Changes:
 
 
 class Manifest:
-    """All names of a tree in order, and the pieces of its files. starts: where each piece begins in the stream."""
+    """All names of a tree in order, and the pieces of its files. starts: where each piece begins in the stream.
+
+    While a tree is downloaded, its names and sizes are known, and hashes are learned file by file. known: the set of
+    pieces whose hashes are.
+    """
 
     def __init__(self, piece: int, entries: Iterable[Entry]) -> None:
         self.piece = piece
-        self.entries = tuple(sorted(entries))
-        self.pieces = tuple(
+        self.entries = sorted(entries)
+        self.pieces = [
             Piece(number, start, min(piece, entry.size - start), entry.text[at : at + HEX])
             for number, entry in enumerate(self.entries)
             if entry.kind == FILE
             for start, at in zip(range(0, entry.size, piece), itertools.count(0, HEX))
-        )
+        ]
         self.starts = (0, *itertools.accumulate(piece.size for piece in self.pieces))
+        self.owners = [piece.entry for piece in self.pieces]
+        self.known = bits(number for number, piece in enumerate(self.pieces) if piece.sha256)
+
+    def pieces_of(self, entry: int) -> range:
+        """Return the pieces of a file."""
+        first = bisect.bisect_left(self.owners, entry)
+        return range(first, bisect.bisect_right(self.owners, entry))
+
+    def learn(self, entry: int, text: str) -> int:
+        """Take note of a file's hashes, and return the set of its pieces. ValueError where it has not as many."""
+        pieces = self.pieces_of(entry)
+        if len(text) != HEX * len(pieces):
+            raise ValueError(f"{self.entries[entry].path!r} has {len(pieces)} pieces, and {len(text) / HEX} hashes")
+        for at, number in enumerate(pieces):
+            self.pieces[number] = self.pieces[number]._replace(sha256=text[HEX * at : HEX * at + HEX])
+        self.entries[entry] = self.entries[entry]._replace(text=text)
+        self.known |= bits(pieces)
+        return bits(pieces)
 
     @property
     def everything(self) -> int:
@@ -117,7 +140,8 @@ class Manifest:
         """Return the pieces of equal content, by the first of them. Pieces that have no equal are left out."""
         by_hash: dict[str, list[int]] = {}
         for number, piece in enumerate(self.pieces):
-            by_hash.setdefault(piece.sha256, []).append(number)
+            if piece.sha256:
+                by_hash.setdefault(piece.sha256, []).append(number)
         return {numbers[0]: numbers for numbers in by_hash.values() if len(numbers) > 1}
 
 
@@ -176,8 +200,9 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def parse(text: str) -> Manifest:
-    """Return the manifest of a text. ValueError, where it is none or leads out of the tree."""
+def parse(text: str, growing: bool = False) -> Manifest:
+    """Return the manifest of a text. ValueError, where it is none or leads out of the tree. growing: hashes of files
+    may be missing yet."""
     try:
         head, *lines = text.splitlines()
         about = json.loads(head)
@@ -185,13 +210,13 @@ def parse(text: str) -> Manifest:
         piece = int(about["piece"])
         if about["format"] != FORMAT or not SMALLEST <= piece <= LARGEST:
             raise ValueError(f"format {about['format']}, pieces of {piece} bytes")
-        check(entries, piece)
+        check(entries, piece, growing)
         return Manifest(piece, entries)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"this is no manifest: {error}") from error
 
 
-def check(entries: Iterable[Entry], piece: int) -> None:
+def check(entries: Iterable[Entry], piece: int, growing: bool = False) -> None:
     """Raise ValueError where entries are no tree: nobody may write outside it because of them."""
     kinds: dict[str, str] = {}
     for entry in sorted(entries):
@@ -203,7 +228,7 @@ def check(entries: Iterable[Entry], piece: int) -> None:
             (bool(parent) and kinds.get(parent) != DIRECTORY, "what it lies in"),
             (entry.path in kinds, "there are two of it"),
             (entry.size < 0 or not 0 <= entry.mode <= 0o7777, "its size or mode"),
-            (entry.kind != LINK and len(entry.text) != HEX * pieces, "its hashes"),
+            (entry.kind != LINK and len(entry.text) != HEX * pieces and not (growing and not entry.text), "its hashes"),
         )
         for is_wrong, what in wrong:
             if is_wrong:

@@ -14,6 +14,7 @@ import ctypes
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -36,6 +37,10 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 STAGING = ".vllm-ray-sync"
+# After so many bytes the kernel is told to begin to write them: it would wait for half a minute, and all at the end
+# costs as long as the disk takes for them.
+WRITE_BACK = 16 * 1024**2
+SYNC_FILE_RANGE_WRITE = 2
 GIB = 1024**3
 
 
@@ -142,6 +147,34 @@ def write_record(directory: str, record: _tree.Record) -> None:
     os.replace(temporary, name)
 
 
+def progress_name(directory: str, path: str) -> str:
+    """Return the file that tells how far a run on a tree is, for as long as it lasts."""
+    return os.path.join(directory, _tree.record_name(path) + ".progress")
+
+
+def write_progress(directory: str, path: str, progress: Mapping[str, t.Any]) -> None:
+    """Leave word of how far a run is. That a disk is full must not end it."""
+    name = progress_name(directory, path)
+    with contextlib.suppress(OSError):
+        make_directories(directory)
+        with open(name + ".new", "w", encoding="utf-8") as stream:
+            json.dump(progress, stream)
+        os.replace(name + ".new", name)
+
+
+def read_progress(directory: str, path: str) -> dict[str, t.Any]:
+    """Return how far a run is, nothing where there is none."""
+    try:
+        return dict(json.loads(read_text(progress_name(directory, path))))
+    except (ValueError, TypeError):
+        return {}
+
+
+def forget_progress(directory: str, path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(progress_name(directory, path))
+
+
 @contextlib.contextmanager
 def held(directory: str, path: str, seconds: float) -> Iterator[None]:
     """Let only one run at a time change a tree of this host. The kernel lets go when the run dies."""
@@ -177,6 +210,13 @@ def stagings_of(path: str) -> tuple[str, str]:
     return os.path.join(path, STAGING), os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{STAGING}")
 
 
+def begin_write_back(handle: int) -> None:
+    """Let the kernel begin to write what it holds of an open file, without waiting for it. It is only a hint."""
+    call = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if call:
+        call(handle, ctypes.c_int64(0), ctypes.c_int64(0), SYNC_FILE_RANGE_WRITE)
+
+
 class Store:
     """The pieces of the wanted tree that are on this host, in the tree that is there or in the staging directory.
 
@@ -199,7 +239,7 @@ class Store:
         self.have = _tree.bits(
             number for number, piece in enumerate(manifest.pieces) if piece.entry not in self.brought
         )
-        self.found_bytes = 0
+        self.found_bytes = self.unwritten = 0
 
     def record(self, made: bool) -> _tree.Record:
         """Return the record of the tree, now that it is what is wanted: nothing is hashed for it."""
@@ -242,10 +282,14 @@ class Store:
         new = [twin for twin in twins if not self.have >> twin & 1]
         for twin in new:
             self.write(twin, data)
-        with self.changed:
-            self.have |= _tree.bits(new)
-            self.changed.notify_all()
+        self.add(_tree.bits(new))
         return _tree.bits(new)
+
+    def add(self, pieces: int) -> None:
+        """Let others know of pieces that are here now."""
+        with self.changed:
+            self.have |= pieces
+            self.changed.notify_all()
 
     def write(self, number: int, data: bytes | bytearray | memoryview) -> None:
         piece = self.manifest.pieces[number]
@@ -259,6 +303,10 @@ class Store:
                 done = piece.size
             while done < len(data):
                 done += os.pwrite(handle, memoryview(data)[done:], piece.start + done)
+            self.unwritten += len(data)
+            if self.unwritten >= WRITE_BACK:
+                self.unwritten = 0
+                begin_write_back(handle)
         finally:
             os.close(handle)
 
@@ -269,12 +317,16 @@ class Store:
 
     # --- Before ---
 
-    def prepare(self, reserve: int) -> None:
-        """Make the staging directory, and take over what an earlier run left there and what the old tree has."""
+    def prepare(self, reserve: int | None) -> None:
+        """Make the staging directory, and take over what an earlier run left there and what the old tree has.
+
+        reserve: bytes that must stay free, besides those of the tree; None: whoever fills it looks after that.
+        """
         make_directories(os.path.dirname(self.staging))
         os.makedirs(self.tree, 0o700, exist_ok=True)
         self.prune()
-        self.check_room(reserve)
+        if reserve is not None:
+            self.check_room(reserve)
         brought = sorted(self.brought)
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             for pieces in pool.map(self.resume, brought):
@@ -310,6 +362,8 @@ class Store:
         """Return the set of pieces of a file that an earlier run left whole. What is whole is seen by its hash only."""
         entry = self.manifest.entries[number]
         place = os.path.join(self.tree, entry.path)
+        if not entry.text:
+            return 0
         try:
             status = os.stat(place)
             if not status.st_blocks and status.st_size:
@@ -319,7 +373,7 @@ class Store:
             text = hash_file(place, self.manifest.piece)
         except FileNotFoundError:
             return 0
-        first = self.first_piece(number)
+        first = self.manifest.pieces_of(number).start
         steps = range(0, min(len(text), len(entry.text)), _tree.HEX)
         return _tree.bits(
             first + at
@@ -327,13 +381,30 @@ class Store:
             if text[start : start + _tree.HEX] == entry.text[start : start + _tree.HEX]
         )
 
-    def first_piece(self, entry: int) -> int:
-        """Return the first piece of a file."""
-        if not hasattr(self, "firsts"):
-            self.firsts: dict[int, int] = {}
-            for number, piece in enumerate(self.manifest.pieces):
-                self.firsts.setdefault(piece.entry, number)
-        return self.firsts.get(entry, 0)
+    # --- While it grows ---
+
+    def learn(self, number: int, text: str) -> int:
+        """Take note of the hashes of a file, and return the set of its pieces that an earlier run left here."""
+        self.manifest.learn(number, text)
+        pieces = self.resume(number) & ~self.have
+        self.add(pieces)
+        return pieces
+
+    def adopt(self, number: int, place: str) -> tuple[str, int]:
+        """Take over a finished file; return the hashes and the set of its pieces. It stays where it is, too."""
+        staged = os.path.join(self.tree, self.manifest.entries[number].path)
+        self.make_folder(os.path.dirname(staged))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(staged)
+        try:
+            os.link(place, staged)
+        except OSError:
+            # Another file system, or one without such links.
+            shutil.copyfile(place, staged)
+        text = hash_file(staged, self.manifest.piece)
+        pieces = self.manifest.learn(number, text)
+        self.add(pieces)
+        return text, pieces
 
     def copy_known(self) -> None:
         """Copy the pieces that the old tree has, wherever it has them."""

@@ -17,6 +17,7 @@ Nobody commands: each host decides by what its peers say they have.
 from __future__ import annotations
 
 import bisect
+import hashlib
 import itertools
 import math
 import typing as t
@@ -44,6 +45,8 @@ FASTER, WINS = 1.2, 2
 PAUSE, LONGEST_PAUSE = 1.0, 8.0
 EMPTY_ANSWERS = 4
 WRONG_PIECES = 3
+# What a host does, for who waits.
+HAS_IT, RECEIVES, DOWNLOADS, FAILED, AWAY = "has it", "receives", "downloads", "failed", "away"
 PORTS = 4
 
 
@@ -94,16 +97,19 @@ class Ask(t.NamedTuple):
 
 
 class Schedule:
-    """One host's part. sizes: bytes of each piece; order: the names of all hosts; have: pieces that are here.
+    """One host's part. sizes: bytes of each piece; order: the names of all hosts; have: pieces that are here; known:
+    pieces that may be asked for, as their hashes are known.
 
     It has no clock: now is in seconds, of any clock that only goes forward.
     """
 
     def __init__(self, sizes: Sequence[int], order: Sequence[str], name: str, have: int = 0, now: float = 0.0) -> None:
         at = list(order).index(name)
+        self.name = name
         self.sizes = sizes
+        self.bytes = sum(sizes)
         self.mean = sum(sizes) / max(1, len(sizes))
-        self.everything = (1 << len(sizes)) - 1
+        self.everything = self.known = (1 << len(sizes)) - 1
         self.have = have
         self.claimed = self.wins = 0
         self.preferred = ""
@@ -132,7 +138,7 @@ class Schedule:
 
     def ask(self, now: float, worker: int = 0) -> Ask | None:
         """Return what to ask whom for next, and take note of it. None where there is nothing to ask for now."""
-        free = self.everything & ~self.have & ~self.claimed
+        free = self.known & ~self.have & ~self.claimed
         if not free:
             return None
         for peer, is_try in self.choices(now, worker):
@@ -197,6 +203,19 @@ class Schedule:
 
     def is_whole(self, name: str) -> bool:
         return self.peers[name].have == self.everything
+
+    def progress(self, now: float, window: float, grace: float) -> dict[str, tuple[int, str]]:
+        """Return the bytes that each host has, about, and what it does."""
+        far = {self.name: (round(self.weight(self.have)), HAS_IT if self.complete else RECEIVES)}
+        for name, peer in self.peers.items():
+            if peer.done or peer.have == self.everything:
+                does = HAS_IT
+            elif peer.failed:
+                does = FAILED
+            else:
+                does = AWAY if peer.gone(now, self.began, window, grace) else RECEIVES
+            far[name] = (round(self.weight(peer.have)), does)
+        return far
 
     # --- What came of it ---
 
@@ -273,6 +292,16 @@ def ports(token: str, candidates: Iterable[int]) -> list[int]:
 def signature(token: str, target: str, span: str = "") -> str:
     """Return what proves that a request is of this run, without telling the token. span: the bytes it asks for."""
     return proof(token, "GET", target, span)
+
+
+def seal(token: str, target: str, body: bytes) -> str:
+    """Return what proves that an answer is of this run, and to this request."""
+    return proof(token, "answer", target, hashlib.sha256(body).hexdigest())
+
+
+def run_name(token: str) -> str:
+    """Return a name of a run that doesn't tell its token."""
+    return proof(token, "run")
 
 
 def parse_span(text: str | None, starts: Sequence[int]) -> tuple[int, int] | None:

@@ -5,11 +5,13 @@
 
 A small HTTP server on the cluster address answers the hosts of the set, for as long as the call lasts:
 
-- /manifest: the wanted tree's manifest, known by its SHA-256.
+- /manifest: the wanted tree's manifest, known by its SHA-256; of a tree that is being downloaded, what is known of it.
+- /hashes: of the files of such a tree, in the order in which they were finished.
 - /state: which pieces are here, and whether this host is done. Each host asks all others about once a second.
 - /tree with a Range of whole pieces: those of them that are here, at least the first. The first is waited for.
 
-A request is signed with the token of the run. What comes is believed only by its hash.
+Requests and answers are signed with the token of the run, and pieces believed only by their hash. So only members of
+the run can say what is in a tree that is being downloaded, and of these only the one that downloads it is asked.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import http.client
 import http.server
 import ipaddress
 import json
+import math
 import os
 import socket
 import socketserver
@@ -33,7 +36,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._network import R
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree_io import Failed
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # Seconds: how long a server waits for a piece that it has yet to get; how long a peer may be silent in an answer, and
 # in one that is short; how often peers are asked for their state, and how often until they first answer.
@@ -46,6 +49,33 @@ WORKERS = 2
 # A manifest of 100,000 files takes some 20 MB.
 LARGEST_MANIFEST = 1024**3
 NAMES_SHOWN = 5
+PROOF = "X-Proof"
+
+
+class Filler(t.Protocol):
+    """What brings the files of a tree to the host from elsewhere, such as the client of a hub."""
+
+    @property
+    def files(self) -> Sequence[tuple[str, int]]:
+        """Paths in the tree and sizes in bytes of all files that will come."""
+
+    def poll(self) -> Sequence[tuple[str, str]]:
+        """Return the files that are finished and right since the last call: path in the tree, and where it is."""
+
+    @property
+    def got(self) -> int:
+        """How many bytes have come so far."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+
+    @property
+    def failure(self) -> str:
+        """What went wrong, if something did."""
+
+    def close(self) -> None:
+        """End it, also before its time."""
 
 
 class Throttle:
@@ -106,6 +136,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, host.state(host.names[self.client_address[0]], query).encode())
         elif place == "/manifest" and host.text:
             self.answer(200, host.text.encode())
+        elif place == "/hashes" and query.isdecimal():
+            self.answer(200, json.dumps(host.learned[int(query) :]).encode())
         elif place == "/tree" and host.store:
             self.give(host.store, span)
         else:
@@ -114,6 +146,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, status: int, body: bytes = b"") -> None:
         self.send_response_only(status)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header(PROOF, _tree_sync.seal(self.server.host.token, self.path, body))
         self.end_headers()
         self.wfile.write(body)
 
@@ -209,8 +242,18 @@ class Line:
     def belongs(self, connection: http.client.HTTPConnection) -> bool:
         """Tell whether a server is one of this run: others know nothing of its token."""
         connection.request("GET", "/state", headers={"Authorization": _tree_sync.signature(self.host.token, "/state")})
-        answer = connection.getresponse()
-        return answer.status == 200 and b'"vllm-ray-tree"' in body(answer)[:64]
+        return b'"vllm-ray-tree"' in self.checked("/state", connection.getresponse())[:64]
+
+    def ask(self, target: str) -> bytes:
+        """Return the answer of a member of this run. HTTPException, where it is none."""
+        return self.checked(target, self.get(target))
+
+    def checked(self, target: str, answer: http.client.HTTPResponse) -> bytes:
+        data = body(answer)
+        wanted = _tree_sync.seal(self.host.token, target, data)
+        if answer.status != 200 or not hmac.compare_digest((answer.getheader(PROOF) or "").encode(), wanted.encode()):
+            raise http.client.HTTPException(f"an answer with status {answer.status} that proves nothing")
+        return data
 
     def close(self) -> None:
         if self.open:
@@ -221,8 +264,13 @@ class Line:
 class Host:
     """This host's part in one run."""
 
-    def __init__(self, params: Mapping[str, t.Any]) -> None:
+    def __init__(self, params: Mapping[str, t.Any], filler: Filler | None = None) -> None:
         self.params, self.name, self.token = params, params["name"], params["token"]
+        # While the tree is downloaded: who does it, what is known of its hashes in the order in which it became known,
+        # and when that host last said that it goes on.
+        self.filler, self.source = filler, params.get("source") or ""
+        self.learned: list[tuple[int, str]] = []
+        self.growing_at = self.told_at = -math.inf
         self.path = os.path.realpath(params["path"])
         self.order = [host["name"] for host in params["hosts"]]
         self.addresses = {host["name"]: str(ipaddress.ip_address(host["address"])) for host in params["hosts"]}
@@ -283,6 +331,8 @@ class Host:
                     "done": self.done,
                     "failed": self.failure,
                     "shuns": schedule.shunned() if schedule else [],
+                    "learned": len(self.learned),
+                    "growing": bool(self.filler and not self.filler.ended),
                 }
             )
 
@@ -295,8 +345,9 @@ class Host:
         while not self.ended:
             done = self.done
             try:
-                answer = line.get(f"/state?done={int(done)}")
-                data = json.loads(body(answer))
+                data = json.loads(line.ask(f"/state?done={int(done)}"))
+                if name == self.source:
+                    self.follow(line, data)
                 with self.lock:
                     peer = schedule.peers[name]
                     shuns = self.name in data["shuns"]
@@ -311,6 +362,37 @@ class Host:
             soon = schedule.peers[name].heard_at is None or time.monotonic() - began < POLL
             self.pause(FIRST_POLL if soon else POLL)
         line.close()
+
+    def follow(self, line: Line, said: Mapping[str, t.Any]) -> None:
+        """Learn the hashes of files that were finished since the last time, of the host that downloads them."""
+        store, schedule = t.cast(_tree_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
+        if said["failed"]:
+            self.failure = f"{self.source} could not download it: {said['failed']}"
+        if said["growing"]:
+            self.growing_at = time.monotonic()
+        if said["learned"] > len(self.learned):
+            for number, text in json.loads(line.ask(f"/hashes?{len(self.learned)}")):
+                found = store.learn(int(number), str(text))
+                with self.lock:
+                    schedule.have |= found
+                    schedule.known = store.manifest.known
+                self.learned.append((number, text))
+
+    def fill(self, filler: Filler) -> None:
+        """Take over what has been downloaded since the last time, and let the others know of it. Failed, if it ended
+        before all of it was there."""
+        store, schedule = t.cast(_tree_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
+        ended = filler.ended
+        for path, place in filler.poll():
+            number = self.numbers[path]
+            text, pieces = store.adopt(number, place)
+            with self.lock:
+                schedule.have |= pieces
+                schedule.known = store.manifest.known
+            self.learned.append((number, text))
+        if filler.failure or (ended and not schedule.complete):
+            lacking = [entry.path for entry in store.manifest.entries if entry.size and not entry.text]
+            raise Failed(filler.failure or f"{self.name}: nothing more comes, and {', '.join(lacking)} is not there")
 
     def pause(self, seconds: float) -> None:
         """Wait, but not longer than the run lasts, and only until this host is done: that is told at once."""
@@ -386,26 +468,35 @@ class Host:
 
     def manifest_from_peers(self) -> str:
         """Return the text of the wanted tree's manifest from whoever has it."""
-        lines = {name: Line(self, name, SILENCE) for name in self.order if name != self.name}
+        asked = [self.source] if self.source else [name for name in self.order if name != self.name]
+        lines = {name: Line(self, name, SILENCE) for name in asked}
         end, heard = time.monotonic() + self.params["patience"], set()
         try:
             while time.monotonic() < end:
                 for name, line in lines.items():
                     with contextlib.suppress(OSError, http.client.HTTPException):
-                        answer = line.get("/manifest")
-                        text = body(answer).decode("utf-8", "replace")
+                        text = line.ask("/manifest").decode("utf-8", "replace")
                         heard.add(name)
-                        if answer.status == 200 and _tree.digest(text) == self.params["digest"]:
+                        if name == self.source or _tree.digest(text) == self.params["digest"]:
                             return text
                 time.sleep(4 * IDLE)
         finally:
             for line in lines.values():
                 line.close()
         raise Failed(
-            f"{self.name} knows no host that has the tree {self.params['digest'][:12]}. It heard of: "
-            f"{', '.join(sorted(heard)) or 'nobody'}. Wanted: one host at least whose {self.path} has this digest, and "
-            "connections between the hosts' addresses. Describe the tree again, and look at the firewall."
+            f"{self.name} knows no host that has the tree {(self.params['digest'] or '')[:12]}. It asked: "
+            f"{', '.join(asked)}, and heard of: {', '.join(sorted(heard)) or 'nobody'}. Wanted: one host at least "
+            f"whose {self.path} has this digest, and connections between the hosts' addresses. Describe the tree "
+            "again, and look at the firewall."
         )
+
+    def skeleton(self, filler: Filler) -> str:
+        """Return the text of a manifest of files that are still to come."""
+        sizes = dict(filler.files)
+        folders = {parent for path in sizes for parent in _tree_io.parents(path)}
+        entries = [_tree.Entry(path, _tree.FILE, 0o644, size, "") for path, size in sizes.items()]
+        entries += [_tree.Entry(path, _tree.DIRECTORY, 0o755, 0, "") for path in folders]
+        return _tree.dump(_tree.Manifest(_tree.piece_size(sum(sizes.values())), entries))
 
     def run(self) -> dict[str, t.Any]:
         """Take part, and return what the module returns."""
@@ -418,7 +509,9 @@ class Host:
                 _tree_io.write_record(directory, now.record(self.path, record.made))
             text = _tree.dump(now.manifest())
             changed = not now.exists or _tree.digest(text) != self.params["digest"]
-            if changed:
+            if self.filler:
+                changed = self.bring(self.skeleton(self.filler))
+            elif changed:
                 changed = self.bring(self.manifest_from_peers())
             else:
                 self.start(_tree_io.Store(self.path, now.manifest(), now), text)
@@ -433,12 +526,13 @@ class Host:
             raise
         finally:
             self.ended = True
+            _tree_io.forget_progress(directory, self.path)
             server.shutdown()
             server.server_close()
 
     def bring(self, text: str) -> bool:
         """Make the tree that of a manifest. Return whether it was another."""
-        directory, manifest = self.params["record_directory"], _tree.parse(text)
+        directory, manifest = self.params["record_directory"], _tree.parse(text, growing=bool(self.source))
         with _tree_io.held(directory, self.path, self.params["patience"]):
             # Another run may have been at work, and pieces may be of another size than this tree's own.
             record = _tree_io.read_record(directory, self.path)
@@ -446,7 +540,7 @@ class Host:
             store = _tree_io.Store(self.path, manifest, now)
             if store.diff:
                 self.ask_consent(store, record)
-                store.prepare(int(self.params["reserve_gib"] * _tree_io.GIB))
+                store.prepare(None if self.filler else int(self.params["reserve_gib"] * _tree_io.GIB))
             self.start(store, text)
             self.wait_for_pieces()
             made = record.made or not now.entries
@@ -471,6 +565,8 @@ class Host:
         """Begin to answer from a store, to ask the peers for their state, and to fetch what is missing."""
         sizes = [piece.size for piece in store.manifest.pieces]
         self.schedule = _tree_sync.Schedule(sizes, self.order, self.name, store.have, time.monotonic())
+        self.schedule.known = store.manifest.known
+        self.numbers = {entry.path: number for number, entry in enumerate(store.manifest.entries)}
         self.text, self.store = text, store
         pollers = [threading.Thread(target=self.poll, args=(name,), daemon=True) for name in self.schedule.peers]
         self.workers = [threading.Thread(target=self.work, args=(number,), daemon=True) for number in range(WORKERS)]
@@ -484,7 +580,11 @@ class Host:
         while not schedule.complete:
             if self.failure:
                 raise Failed(self.failure)
-            if schedule.have != have:
+            if self.filler:
+                self.fill(self.filler)
+            self.tell(schedule)
+            going_on = time.monotonic() if self.filler and not self.filler.ended else self.growing_at
+            if schedule.have != have or going_on > since:
                 have, since = schedule.have, time.monotonic()
             if time.monotonic() - since > self.params["patience"]:
                 raise Failed(self.why_stuck(schedule))
@@ -502,7 +602,23 @@ class Host:
             with self.lock:
                 if schedule.everybody_done(time.monotonic(), window, grace):
                     return
+            self.tell(schedule)
             time.sleep(IDLE)
+
+    def tell(self, schedule: _tree_sync.Schedule) -> None:
+        """Leave word of how far all hosts are, about once a second."""
+        if time.monotonic() < self.told_at + POLL:
+            return
+        self.told_at = time.monotonic()
+        with self.lock:
+            far = schedule.progress(self.told_at, self.params["window"], self.params["grace"])
+        if self.filler:
+            far[self.name] = (max(far[self.name][0], self.filler.got), _tree_sync.DOWNLOADS)
+        _tree_io.write_progress(
+            self.params["record_directory"],
+            self.path,
+            {"run": _tree_sync.run_name(self.token), "bytes": schedule.bytes, "at": time.time(), "hosts": far},
+        )
 
     def why_stuck(self, schedule: _tree_sync.Schedule) -> str:
         """Return what keeps the last pieces from coming."""
@@ -523,7 +639,7 @@ class Host:
         schedule, store = t.cast(_tree_sync.Schedule, self.schedule), t.cast(_tree_io.Store, self.store)
         return {
             "changed": changed,
-            "digest": self.params["digest"],
+            "digest": self.params["digest"] or _tree.digest(_tree.dump(store.manifest)),
             "bytes": store.manifest.bytes,
             "received_bytes": sum(self.received.values()),
             "received_from": {name: size for name, size in self.received.items() if size},

@@ -11,7 +11,8 @@ short_description: Look at the GPUs of a host
 description:
   - Tells what C(nvidia-smi) knows of the GPUs, how they are linked, and which processes hold their memory.
   - A host without GPUs returns an empty list. Where there should be some, RV(gpu_error) says why there are none.
-  - GPUs of AMD are counted on the PCI bus, and not looked at further.
+  - GPUs of AMD are told by C(amd-smi), in RV(amd_gpus). Where it is missing or fails, they are only counted on the PCI
+    bus. No release of vLLM is made for them.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -33,7 +34,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 gpus:
-  description: The GPUs, in the order of C(nvidia-smi). What a GPU or its driver does not tell is V(none).
+  description: The GPUs of NVIDIA, in the order of C(nvidia-smi). What a GPU or its driver does not tell is V(none).
   returned: always
   type: list
   elements: dict
@@ -130,12 +131,62 @@ gpus:
       type: dict
       sample: {"gpus": {"1": "NV18"}, "nics": {"mlx5_0": "PIX"}}
     processes:
-      description: Processes that hold its memory, with pid, kind (C = compute, G = graphics), process, MiB, user,
-        unit, and whether they are ours. User and unit are empty where they can't be seen.
+      description:
+        - Processes that hold its memory, with pid, kind (C = compute, G = graphics), process, MiB, user and unit. User
+          and unit are empty where they can't be seen.
+        - Whether they are ours, of a cluster's own services, only M(vllm_ray.cluster.host_info) knows, which is told
+          the services; here it is V(false).
       returned: always
       type: list
       elements: dict
       sample: [{"pid": 542, "kind": "C", "process": "python3", "mib": 1542, "user": "ann", "unit": "", "ours": false}]
+amd_gpus:
+  description: The GPUs of AMD, in the order of C(amd-smi). What it does not tell is V(none).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    index:
+      description: Its number.
+      returned: always
+      type: int
+    uuid:
+      description: Its UUID.
+      returned: always
+      type: str
+    name:
+      description: Its model.
+      returned: always
+      type: str
+      sample: AMD Instinct MI210
+    memory_mib:
+      description: Its memory, in MiB.
+      returned: always
+      type: int
+    used_mib:
+      description: Memory that is in use, in MiB.
+      returned: always
+      type: int
+    driver:
+      description: Version of the driver, or of the kernel that it came with.
+      returned: always
+      type: str
+      sample: 6.16.6
+    architecture:
+      description: What programs are compiled for.
+      returned: always
+      type: str
+      sample: gfx90a
+    bus:
+      description: Its address on the PCI bus.
+      returned: always
+      type: str
+    processes:
+      description: As of RV(gpus[].processes). MiB are V(none) where C(amd-smi) lists a process under several GPUs and
+        does not tell of which it holds them.
+      returned: always
+      type: list
+      elements: dict
 gpu_error:
   description: Why GPUs of NVIDIA can't be looked at. Empty where all is well, or there are none.
   returned: always
@@ -155,7 +206,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import _gpu_io, _
 
 def main() -> None:
     module = AnsibleModule({}, supports_check_mode=True)
-    module.exit_json(changed=False, **_gpu_io.look(module, _probe_io.processes(), ()))
+    module.exit_json(changed=False, **_gpu_io.look(module, _probe_io.processes()))
 
 
 if __name__ == "__main__":

@@ -155,8 +155,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 host:
-  description: What kind of machine it is, and RV(host.gpus), RV(host.gpu_error) and RV(host.pci_gpus) as of
-    M(vllm_ray.cluster.gpu_info).
+  description: What kind of machine it is, and RV(host.gpus), RV(host.gpu_error), RV(host.amd_gpus) and
+    RV(host.pci_gpus) as of M(vllm_ray.cluster.gpu_info).
   returned: always
   type: dict
   contains:
@@ -245,7 +245,7 @@ host:
       returned: always
       type: str
     gpus:
-      description: GPUs.
+      description: GPUs of NVIDIA. Processes on them are ours if they are of O(services).
       returned: always
       type: list
       elements: dict
@@ -253,6 +253,11 @@ host:
       description: Why GPUs of NVIDIA can't be looked at.
       returned: always
       type: str
+    amd_gpus:
+      description: GPUs of AMD.
+      returned: always
+      type: list
+      elements: dict
     pci_gpus:
       description: Number of GPUs on the PCI bus.
       returned: always

@@ -11,7 +11,8 @@ module: layout_plan
 short_description: Plan the layout of an engine for hosts of a file
 description:
   - Says how an engine would be laid out over hosts that need not be there yet, why, what the next best layouts would
-    give, and what would make it better. Fails where no layout fits, and tells which changes would do.
+    give, and what would make it better. Fails where no layout fits, and tells which changes would do; sizes that are
+    set and miss by less than the estimate may be off are a warning.
   - The model is C(vllm_ray_model), a directory or a C(config.json) on the controller, or an id of a hub. Sizes are
     those of C(vllm_ray_serve_args). With C(vllm_ray_plan_file) the plan is written there in JSON.
   - Contacts no host, and the hub only for small files of a model that is not on the controller.
@@ -74,9 +75,17 @@ advice:
       description: An estimate of the output tokens per second of all requests.
       returned: success
       type: int
+    fits:
+      description: Whether it fits.
+      returned: success
+      type: bool
+    close:
+      description: By how much sizes that are set miss, where the estimate may be off by more. Empty where they fit.
+      returned: success
+      type: str
     reasons:
       description: Why this layout.
-      returned: success
+      returned: when it fits
       type: list
       elements: str
 """

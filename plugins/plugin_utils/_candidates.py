@@ -282,7 +282,9 @@ def balance(model: Model, tp: int, stages: Sequence[Stage], wishes: Wishes, toke
     fast as can be. Layers are taken as equal; what comes out is reckoned exactly afterwards. None where they don't fit.
     """
     pp = len(stages)
-    per_layer = sum(_memory.cache_bytes(model, tp, wishes)) / model.layers * tokens
+    # One block is vLLM's own, and a request's last one is seldom full.
+    kept = tokens + 2 * (_memory.BLOCK_MLA if model.mla else _memory.BLOCK)
+    per_layer = sum(_memory.cache_bytes(model, tp, wishes)) / model.layers * kept
     room = []
     for rank, stage in enumerate(stages):
         # Any host but the serve host may come last in Ray's order, so its last stage may hold lm_head.

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._model_config import Model
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _advice, _candidates, _layout, _wishes
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Gpu, Link
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._advice import Advice
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Link, gpu_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import gpu_indices, serve_args
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host_checks import is_active, look_of, rdma_is_off
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
@@ -35,12 +36,15 @@ class Engine:
     layout: _layout.Layout | None
     kept: bool = False
     notes: list[str] = field(default_factory=list)
-    advice: dict[str, t.Any] = field(default_factory=dict)
+    advice: Advice = field(default_factory=Advice)
     problems: list[Problem] = field(default_factory=list)
 
 
-def cluster_host(host: Host, kind: str, count: int | None = None) -> ClusterHost:
-    """Return a host that was looked at as the planner sees it, with its first `count` GPUs."""
+def cluster_host(host: Host, kind: str, count: int | None = None, freed: bool = False) -> ClusterHost:
+    """Return a host that was looked at as the planner sees it, with its first `count` GPUs.
+
+    freed: whether memory that others hold counts as free.
+    """
     indices = gpu_indices(host, kind, {})[:count]
     seen = {gpu["index"]: gpu for gpu in (host.look or {})["host"]["gpus"]}
     own = [seen[index] for index in indices]
@@ -50,16 +54,10 @@ def cluster_host(host: Host, kind: str, count: int | None = None) -> ClusterHost
         for other in indices
         if other != gpu["index"]
     )
-    return ClusterHost(
-        host.name, tuple(gpu_of(gpu, is_active(host)) for gpu in own), "nvlink" if joined and len(own) > 1 else "pcie"
-    )
-
-
-def gpu_of(gpu: Mapping[str, t.Any], active: bool) -> Gpu:
-    """Return a GPU as the planner sees it. active: whether our own services, which will make room, hold memory."""
-    foreign = sum(process["mib"] or 0 for process in gpu["processes"] if not process["ours"])
-    used = foreign if active else gpu["used_mib"]
-    return Gpu(gpu["name"], gpu["memory_mib"], gpu.get("reserved_mib"), used)
+    gpus = [gpu_of(gpu, is_active(host)) for gpu in own]
+    if freed:
+        gpus = [replace(gpu, used_mib=0) for gpu in gpus]
+    return ClusterHost(host.name, tuple(gpus), "nvlink" if joined and len(own) > 1 else "pcie")
 
 
 def slowest_link(hosts: Sequence[Host]) -> tuple[Link, str]:
@@ -92,7 +90,7 @@ def model_of(facts: Mapping[str, t.Any]) -> Model:
     return Model(**values)
 
 
-def of_advice(advice: Mapping[str, t.Any]) -> _layout.Layout:
+def of_advice(advice: Advice) -> _layout.Layout:
     """Return the layout that the planner chose."""
     layers = {name: tuple(part["layers_per_stage"]) for name, part in advice["hosts"].items()}
     return _layout.Layout(advice["tp"], advice["pp"], dict(advice["gpus"]), layers if advice["partition"] else {})
@@ -112,7 +110,9 @@ def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> E
         return Engine(None, problems=[problem])
     ordered = {cluster.serve_host: offer[cluster.serve_host], **offer}
     unseen = [name for name in ordered if not by_name[name].look]
-    planned = Planner(None if unseen else model, [by_name[name] for name in ordered], cluster.kind, wishes)
+    # Who else holds memory of GPUs that the engine will have is the check gpu_memory's to say: once, and by name.
+    freed = "gpu_memory" not in settings["vllm_ray_checks_off"]
+    planned = Planner(None if unseen else model, [by_name[name] for name in ordered], cluster.kind, wishes, freed)
     fresh = planned.best(ordered)
     old = _layout.from_record(cluster.record)
     if old is None or (fresh.layout == old and not fresh.problems):
@@ -142,12 +142,16 @@ def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> E
 
 @dataclass(frozen=True)
 class Planner:
-    """What the planner needs. model: None where it is not known. hosts: looked at, the serve host first."""
+    """What the planner needs. model: None where it is not known. hosts: looked at, the serve host first.
+
+    freed: whether memory that others hold of GPUs counts as free.
+    """
 
     model: Model | None
     hosts: Sequence[Host]
     kind: str
     wishes: _wishes.Wishes
+    freed: bool = False
 
     def best(self, offer: Mapping[str, int]) -> Engine:
         """Return the best layout for hosts as they are, or why there is none."""
@@ -158,6 +162,9 @@ class Planner:
         problems = []
         if advice:
             fix = "; or ".join(advice["changes"]) or fix
+            if advice["close"]:
+                told = f"{'; '.join(advice['refusals'])}; {advice['close']}"
+                return Engine(of_advice(advice), advice=advice, problems=[layout_problem(told, fix, "warning")])
             severity = "warning" if self.wishes.unreckoned else "error"
             problems = [layout_problem(refusal, fix, severity) for refusal in advice["refusals"]]
         try:
@@ -200,12 +207,12 @@ class Planner:
         wishes = replace(self.wishes, tp=old.tp, pp=old.pp, partition=partition or self.wishes.partition)
         advice = self.advise(old.gpus, wishes)
         notes = unused_notes(old, offer)
-        if advice and not advice["fits"]:
+        if advice and not advice["fits"] and not advice["close"]:
             # No error: the engine may serve with it since long, and the estimate be wrong.
             notes += [f"{old} may not start again with today's options: {text}" for text in advice["refusals"]]
         return Engine(old, True, notes, advice if advice.get("fits") else {})
 
-    def advise(self, gpus: Mapping[str, int], wishes: _wishes.Wishes) -> dict[str, t.Any]:
+    def advise(self, gpus: Mapping[str, int], wishes: _wishes.Wishes) -> Advice:
         """Ask the planner; it reckons for GPUs whose memory is known. gpus: of each host that may take part, the serve
         host first.
         """
@@ -213,7 +220,7 @@ class Planner:
         if self.model is None or self.kind != "cuda" or any(name not in named for name in gpus):
             return {}
         link, assumed = slowest_link([named[name] for name in gpus])
-        hosts = [cluster_host(named[name], self.kind, count) for name, count in gpus.items()]
+        hosts = [cluster_host(named[name], self.kind, count, self.freed) for name, count in gpus.items()]
         # A GPU that shares the machine's memory tells none of its own, as that of a DGX Spark.
         if any(not gpu.usable for host in hosts for gpu in host.gpus):
             return {}

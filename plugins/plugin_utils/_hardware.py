@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import re
+import typing as t
 from dataclasses import dataclass
 from functools import cache
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MIB = 1024**2
 GIB = 1024**3
@@ -80,6 +84,10 @@ class Gpu:
         """Bytes that are free when vLLM starts."""
         return max(0, self.usable - self.used_mib * MIB)
 
+    def crowded(self, share: float) -> bool:
+        """Tell whether less is free than vLLM's share: it would refuse (v1/worker/utils.py, request_memory)."""
+        return self.free < int(self.usable * share)
+
     @property
     def known(self) -> bool:
         """Whether its speed is in the table."""
@@ -95,6 +103,20 @@ class Gpu:
         """Memory bandwidth in bytes/s, 16-bit FLOP/s: peaks."""
         bandwidth, flops = listed(self.model) or UNKNOWN_SPEED
         return bandwidth * 1e9, flops * 1e12
+
+
+def others(seen: Mapping[str, t.Any], active: bool) -> list[Mapping[str, t.Any]]:
+    """Return the processes on a GPU of a look that are not ours.
+
+    active: whether our services run there; what can't be seen, as from within a container, may then be theirs.
+    """
+    return [process for process in seen["processes"] if not process["ours"] and (process["user"] or not active)]
+
+
+def gpu_of(seen: Mapping[str, t.Any], active: bool) -> Gpu:
+    """Return a GPU of a look. active: whether our services, which will make room, run there."""
+    held = sum(process["mib"] or 0 for process in others(seen, active))
+    return Gpu(seen["name"], seen["memory_mib"], seen.get("reserved_mib"), held if active else seen["used_mib"])
 
 
 @cache

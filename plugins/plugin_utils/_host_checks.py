@@ -12,6 +12,7 @@ import statistics
 import typing as t
 from collections import Counter
 
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import gpu_of, others
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import ports, serve_args, serve_state, unit_names
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
@@ -32,13 +33,19 @@ CLOCK_LIMIT = 5.0
 GPU_MEMORY_UTILIZATION = 0.92
 
 
-def check_state(host: Host, serves: bool, needs: Mapping[str, int] | None = None) -> list[Problem]:
-    """Check one host that was looked at. needs: bytes that will be written below each of its looked-at paths."""
+def check_state(
+    host: Host, serves: bool, needs: Mapping[str, int] | None = None, starts: bool = False
+) -> list[Problem]:
+    """Check one host that was looked at.
+
+    needs: bytes that will be written below each of its looked-at paths. starts: whether the engine is to be started on
+    it, so that what runs there now says nothing.
+    """
     return [
         *check_hostname(host),
         *check_driver(host),
         *check_gpus(host),
-        *check_gpu_memory(host),
+        *check_gpu_memory(host, starts),
         *check_nics(host),
         *check_rdma(host),
         *check_memlock(host),
@@ -106,7 +113,8 @@ def check_driver(host: Host) -> list[Problem]:
         fix = "see `dmesg | grep -i nvrm` for the others, unless a container or a virtual machine shall not have them"
         return [Problem(host.name, "driver", "info", found, "all of them", fix)]
     if seen["pci_gpus"]["amd"] and not listed and accelerator == "auto":
-        found = f"{seen['pci_gpus']['amd']} GPUs of AMD"
+        models = ", ".join(sorted({gpu["name"] for gpu in seen["amd_gpus"]}))
+        found = f"{seen['pci_gpus']['amd']} GPUs of AMD" + f" ({models})" * bool(models)
         fix = "set vllm_ray_accelerator=cpu to say that they stay unused"
         return [Problem(host.name, "driver", "info", found, "GPUs of NVIDIA, there is no release for others", fix)]
     return []
@@ -178,28 +186,28 @@ def check_gpus(host: Host) -> list[Problem]:
     return problems
 
 
-def check_gpu_memory(host: Host) -> list[Problem]:
-    """Check who else holds memory of our GPUs, and whether enough is left."""
+def check_gpu_memory(host: Host, starts: bool) -> list[Problem]:
+    """Check who else holds memory of our GPUs, and whether they leave enough. starts: of check_state."""
     share = float(serve_args(host.settings).get("gpu-memory-utilization") or GPU_MEMORY_UTILIZATION)
-    problems = []
-    for gpu in usable_gpus(host):
-        ours = is_active(host) or any(process["ours"] for process in gpu["processes"])
-        full = gpu["used_mib"] > (1 - share) * gpu["memory_mib"] and not ours
-        foreign = [p for p in gpu["processes"] if not p["ours"] and ("C" in p["kind"] or full)]
-        wanted = f"{share:.0%} of {gpu['memory_mib']} MiB free" if full else "no process but ours"
+    active, problems = is_active(host), []
+    for seen in usable_gpus(host):
+        gpu = gpu_of(seen, active)
+        runs = active or any(process["ours"] for process in seen["processes"])
+        full = gpu.crowded(share) and (starts or not runs)
+        foreign = [process for process in others(seen, active) if "C" in process["kind"] or full]
+        wanted = f"{share:.0%} of {gpu.usable // MIB} MiB free" if full else "no process but ours"
         fix = "or leave the GPU out by vllm_ray_gpus, or lower gpu-memory-utilization in vllm_ray_serve_args"
         for process in foreign:
             held = "?" if process["mib"] is None else process["mib"]
-            found = (
-                f"GPU {gpu['index']}: {held} MiB held by {process['process'] or 'a process'} "
-                f"(pid {process['pid']}, user {process['user'] or '?'})"
-            )
+            who = f"pid {process['pid']}, user {process['user'] or '?'}"
+            who += f", unit {process['unit']}" if process["unit"] else ""
+            found = f"GPU {seen['index']}: {held} MiB held by {process['process'] or 'a process'} ({who})"
             severity = "error" if full else "warning"
             problems.append(Problem(host.name, "gpu_memory", severity, found, wanted, f"stop it, {fix}"))
         if full and not foreign:
-            found = f"GPU {gpu['index']}: {gpu['used_mib']} of {gpu['memory_mib']} MiB in use by nobody who can be seen"
-            mend = f"find it by `fuser -v /dev/nvidia{gpu['index']}` outside of containers, {fix}"
-            problems.append(Problem(host.name, "gpu_memory", "error", found, wanted, mend))
+            used = f"{seen['used_mib']} of {seen['memory_mib']} MiB in use by nobody who can be seen"
+            mend = f"find it by `fuser -v /dev/nvidia{seen['index']}` outside of containers, {fix}"
+            problems.append(Problem(host.name, "gpu_memory", "error", f"GPU {seen['index']}: {used}", wanted, mend))
     return problems
 
 

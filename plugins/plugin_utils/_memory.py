@@ -40,7 +40,8 @@ EXPERT_TILE = (128, 256)
 # vLLM 0.24 in eager mode left 0.1 to 0.2 GiB unexplained; newer releases and TP allocate more.
 OTHER = int(0.3 * GIB)
 # A CUDA graph of one layer. vLLM 0.22 printed 0.37 GiB for 54 graphs of 28 layers (Qwen2.5-7B, 0.25 MiB) and 0.64 GiB
-# for 86 of 32 layers (Qwen3.5-4B, 0.24 MiB).
+# for 86 of 32 layers (Qwen3.5-4B, 0.24 MiB). What vLLM 0.24 allocated on H200s was 0.17 (Mixtral, Llama 70B with TP=2)
+# to 0.42 MiB (Llama 70B with PP=2); its newer model runner did so without leaving room for it, 0.32's leaves room.
 GRAPH = int(0.25 * MIB)
 # Sizes of steps that graphs are made for, up to a largest one (config/vllm.py, _set_cudagraph_sizes).
 GRAPH_SIZES = (1, 2, 4, *range(8, 256, 8), *range(256, 1025, 16))

@@ -33,7 +33,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._model_checks imp
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 # On CPU hosts there is seldom a compiler (some layers call torch.compile in spite of eager mode), and vLLM takes half
 # of the memory for its cache unless told otherwise.
@@ -112,8 +112,16 @@ def play_groups(host: Host, serves: bool, unchecked: bool) -> list[str]:
     return groups
 
 
-def host_problems(cluster: Cluster, model: Mapping[str, t.Any]) -> list[Problem]:
-    """Return what is wrong with hosts that were looked at, each by itself and together. model: of model_plan."""
+def is_down(cluster: Cluster) -> bool:
+    """Tell whether no engine runs or starts. One that does holds its GPUs, also where another host is to serve."""
+    return all(serve_state(host) in ENDED for host in cluster.hosts)
+
+
+def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collection[str]) -> list[Problem]:
+    """Return what is wrong with hosts that were looked at, each by itself and together.
+
+    model: of model_plan. starts: hosts on which the engine is to be started.
+    """
     problems = []
     if cluster.wished not in cluster.by_name:
         found, fix = f"serve host {cluster.wished}", "name a host of the cluster in vllm_ray_serve_host"
@@ -121,7 +129,8 @@ def host_problems(cluster: Cluster, model: Mapping[str, t.Any]) -> list[Problem]
     for host in cluster.hosts:
         serves = host.name == cluster.serve_host
         problems += check_host(host, serves)
-        problems += check_state(host, serves, model_needs(host, model)) if host.look else []
+        if host.look:
+            problems += check_state(host, serves, model_needs(host, model), host.name in starts)
         problems += check_paths(host.paths, host.name)
     problems += check_states([host for host in cluster.hosts if host.look])
     problems += check_addresses({name: nic["address"] for name, nic in cluster.addresses.items()})
@@ -146,12 +155,12 @@ def make_plan(
         return {"problems": [problem.as_dict() for problem in problems]}
     cluster = cluster_of(hosts, heads[0])
     model, model_problems = model_plan(cluster.head, hosts, on_controller)
-    problems += host_problems(cluster, model)
+    engine = engine_of(cluster, model)
+    used = engine.layout.gpus if engine.layout else {}
+    problems += host_problems(cluster, model, () if engine.kept and not is_down(cluster) else used)
     copies = check_models(hosts, model)
     told = {problem.host for problem in copies if problem.severity == "error"}
     problems += [*(problem for problem in model_problems if problem.host not in told), *copies]
-    engine = engine_of(cluster, model)
-    used = engine.layout.gpus if engine.layout else {}
     gone = [name for name in used if name not in cluster.addresses]
     problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
     problems += [removed_while_it_serves(name) for name in gone]
@@ -241,8 +250,7 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
             "layers": {addresses[name]["address"]: list(counts) for name, counts in layout.layers.items()},
             "args": {**(CPU_SERVE_ARGS if cluster.kind == "cpu" else {}), **args},
             "endpoint": endpoint,
-            # An engine that runs, or still starts, holds its GPUs itself, also where another host is to serve.
-            "needs_free": all(serve_state(host) in ENDED for host in cluster.hosts),
+            "needs_free": is_down(cluster),
             "wanted": {addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in layout.gpus},
             "unused": {
                 nic["address"]: len(parts[name]["ray_gpus"])

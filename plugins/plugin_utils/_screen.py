@@ -68,7 +68,7 @@ def memory(part: Mapping[str, t.Any]) -> str:
 
 
 def advice_lines(advice: Mapping[str, t.Any]) -> list[tuple[str, str]]:
-    """Return what the planner says, each line with its label; nothing where it could not reckon."""
+    """Return what the planner says, each line with its label; nothing where it could not reckon, or has no layout."""
     if not advice.get("fits"):
         return []
     requests = f"{advice['concurrency']:g} requests of {advice['max_model_len']:,}"
@@ -103,7 +103,7 @@ def artefact_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
 
 
 def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]) -> str:
-    """Return the screen of a plan for hosts of a file."""
+    """Return the screen of a plan for hosts of a file; with a warning where the layout misses narrowly."""
     total = sum(len(host.gpus) for host in hosts)
     title = f"PLAN for {model}: TP={advice['tp']} PP={advice['pp']} ({advice['executor']} executor)"
     rows = []
@@ -112,14 +112,12 @@ def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]
         kind = host.gpus[0].model if host.gpus else "GPU"
         uses = f"engine uses {part['gpus'] if part else 0} of {count} x {kind}"
         rows.append((host.name, uses, memory(part) if part else ""))
-    return "\n".join(
-        [
-            "",
-            f"{title} on {len(advice['gpus'])} of {len(hosts)} hosts, {total} GPUs",
-            *table(rows),
-            *table(advice_lines(advice)),
-        ]
-    )
+    lines = ["", f"{title} on {len(advice['gpus'])} of {len(hosts)} hosts, {total} GPUs", *table(rows)]
+    if not advice["fits"]:
+        told = [("WARNING", f"{'; '.join(advice['refusals'])}; {advice['close']}")]
+        told += [*(("to mend", change) for change in advice["changes"]), *(("note", note) for note in advice["notes"])]
+        return "\n".join([*lines, *table(told)])
+    return "\n".join([*lines, *table(advice_lines(advice))])
 
 
 def refusal(model: str, advice: Mapping[str, t.Any]) -> str:

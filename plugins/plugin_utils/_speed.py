@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How fast a layout will be: an estimate from memory bandwidth, arithmetic and links. PRIVATE to the collection.
 
-A step reads a stage's weights and the KV cache of its requests once, or computes, whichever takes longer; each layer
-waits for two all-reduces of its TP group; a pipeline is as fast as its slowest stage, and no faster than the engine can
-hand out steps. Nothing else is in it, so it orders layouts and tells what bounds them. The constants are fitted to an
-8B Llama on H200s (docs/performance.md): five layouts with CUDA graphs within 4 %, two in eager mode within 20 %.
+A step takes as long as the GPU or as Python, whichever is longer. The GPU reads a stage's weights and the KV cache of
+its requests once, or computes, whichever takes longer, and each layer waits for two all-reduces of its TP group. Python
+agrees with the other stages of a pipeline on each step, and in eager mode starts each kernel of each layer; CUDA graphs
+start all at once. A pipeline is as fast as its slowest stage. Nothing else is in it, so it orders layouts and tells
+what bounds them. docs/performance.md has what the constants were fitted to, and what they foresaw.
 """
 
 from __future__ import annotations
@@ -26,16 +27,17 @@ if t.TYPE_CHECKING:
 
 # What kernels reach of a data sheet's bandwidth and FLOP/s.
 BANDWIDTH_SHARE, FLOPS_SHARE = 0.7, 0.6
-# Seconds a layer costs a step whatever its size: launching kernels one by one, or a CUDA graph.
-EAGER_LAYER, GRAPH_LAYER = 320e-6, 8e-6
-# Seconds of a step whatever its size and layers: scheduling, sampling.
-STEP = 0.5e-3
-# Seconds from one step to the next in a pipeline, at least: engine and ranks agree on each step by messages, with TP a
-# stage's ranks, too. That is what four ranks over TCP took, 1x4 and 2x2, with next to nothing to compute.
-PIPELINE_STEP, PIPELINE_STEP_TP = 3.5e-3, 5.7e-3
-# Seconds until the next stage has a step's tensors, besides the wire: serialising, scheduling. An order of magnitude.
-HOP = 200e-6
-# How far an estimate may be off, as a share; layouts nearer than CLOSE to each other are taken as equally fast.
+# Seconds that the GPU needs between the kernels of a layer of a CUDA graph, and besides all layers: sampling.
+GRAPH_LAYER, STEP = 8e-6, 0.5e-3
+# Seconds of Python for a layer in eager mode: it starts every kernel, while the GPU works on those before. With TP two
+# all-reduces more, which Python prepares (custom_all_reduce.py).
+EAGER_LAYER, EAGER_LAYER_TP = 420e-6, 530e-6
+# Seconds of Python for a step of a pipeline: engine and ranks agree on each one by messages, with TP a stage's ranks,
+# too. That is what four ranks over TCP took, 1x4 and 2x2, with next to nothing to compute.
+PIPELINE_STEP, PIPELINE_STEP_TP = 3.4e-3, 5.6e-3
+# How far an estimate may be off, as a share. Of the layouts that were measured, the worst is a third too fast (eager
+# mode with TP and PP: why is not known), and none of the others by more than 0.13; Mixtral's were up to 0.7 too fast
+# while Triton compiled kernels. Layouts nearer than CLOSE to each other are taken as equally fast.
 ERROR = 0.4
 CLOSE = 0.1
 
@@ -86,8 +88,7 @@ def tokens_per_second(
     # As many steps are under way as there are stages, each with its share of the requests.
     micro = -(-running // candidate.pp)
     slowest, through = pace(micro, load.prompt + load.output // 2)
-    least = 0.0 if candidate.pp == 1 else PIPELINE_STEP_TP if candidate.tp > 1 else PIPELINE_STEP
-    decode = load.output * max(candidate.pp * max(slowest, least), through)
+    decode = load.output * max(candidate.pp * slowest, through)
     wanted = running * load.prompt
     size = min(tokens, wanted)
     slowest, through = pace(size, 0)
@@ -109,12 +110,17 @@ class Seconds:
         part: _memory.Part,
         cache_bytes: float,
     ) -> None:
-        self.model, self.tp, self.eager, self.cache_bytes = model, candidate.tp, eager, cache_bytes
+        self.model, self.tp, self.cache_bytes = model, candidate.tp, cache_bytes
         stage = candidate.stages[rank]
         self.layers = part.layers
         self.layer_bytes = sum(model.layer_bytes[part.start : part.end]) / self.tp
         self.head_bytes = (model.head_bytes or model.embedding_bytes) / self.tp if part.last else 0.0
         self.bandwidth, self.flops = stage.speed
+        self.python = 0.0
+        if candidate.pp > 1:
+            self.python += PIPELINE_STEP_TP if self.tp > 1 else PIPELINE_STEP
+        if eager:
+            self.python += self.layers * (EAGER_LAYER_TP if self.tp > 1 else EAGER_LAYER)
         self.inside: Wire = hosts[stage.hosts[0]].wire if len(stage.hosts) == 1 else link.wire
         following = candidate.stages[rank + 1].hosts if rank + 1 < candidate.pp else stage.hosts
         self.outside: Wire = hosts[stage.hosts[0]].wire if following == stage.hosts else link.wire
@@ -127,8 +133,8 @@ class Seconds:
         compute = 2 * tokens * self.layer_bytes / (self.model.weight_bits / 8) * visited
         busy = max(read / (self.bandwidth * BANDWIDTH_SHARE), compute / (self.flops * FLOPS_SHARE))
         reduce = 2 * self.inside.all_reduce(tokens * self.model.hidden * 2, self.tp)
-        return STEP + busy + self.layers * (reduce + (EAGER_LAYER if self.eager else GRAPH_LAYER))
+        return max(STEP + busy + self.layers * (reduce + GRAPH_LAYER), self.python)
 
     def hop(self, tokens: int) -> float:
         """Seconds until the next stage has hidden states and residual of `tokens` tokens."""
-        return HOP + self.outside.send(tokens * self.model.hidden * 2 * 2)
+        return self.outside.send(tokens * self.model.hidden * 2 * 2)

@@ -74,6 +74,17 @@ class Wishes:
     unreckoned: tuple[str, ...] = ()
 
     @property
+    def sizes(self) -> str:
+        """The sizes that the user set, for people; empty where none is."""
+        pp = self.pp or len(self.partition)
+        return " ".join([f"TP={self.tp}"] * bool(self.tp) + [f"PP={pp}"] * bool(pp))
+
+    @property
+    def without_sizes(self) -> Wishes:
+        """The same with sizes that are ours to choose."""
+        return replace(self, tp=None, pp=None, partition=())
+
+    @property
     def may_be_longer(self) -> bool:
         """Whether requests may be longer than the model's config.json says."""
         return OVERRIDES in self.unreckoned or ALLOW_LONG in self.unreckoned

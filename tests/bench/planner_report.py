@@ -4,13 +4,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the planner says of layouts, beside what vLLM does with them, on GPUs.
 
-  tests/bench/planner HOSTS MODEL LAYOUT ... [--eager] [--python PYTHON] [--on COMMAND] [--seconds N]
+  tests/bench/planner HOSTS MODEL LAYOUT ... [--eager] [--python PYTHON] [--on COMMAND] [--log PATH] [--more JSON]
+                      [--longest N] [--seconds N]
 
   HOSTS    hosts as for vllm_ray_hosts_file; the engine runs on the first ones. A Ray over them runs already, where a
            layout takes several, and RAY_ADDRESS is set.
   MODEL    directory with a config.json; weights are random
   LAYOUT   TPxPP@HOSTS, such as 2x2@2: TP=2 PP=2 over two hosts
   --on     words in front of PYTHON, such as those that enter the serve host
+  --log    where the engines' logs begin: PATH-2x1.log
+  --more   further options of the engines, as JSON
+  --longest  seconds after which an engine is given up
   --seconds  stop before a layout that would begin later than this
 
 The last lines are the figures: weights and KV cache of each layout, and how fast the layout that the planner prefers
@@ -36,12 +40,12 @@ import yaml
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
-    _advice,
     _engine,
     _hosts_file,
     _memory,
     _settings,
     _speed,
+    _weigh,
     _wishes,
 )
 
@@ -71,7 +75,9 @@ def measure(layout: dict[str, int], given: argparse.Namespace, tokens: int, sequ
     argv += ["--requests", str(load.requests), "--prompt", str(load.prompt), "--output", str(load.output)]
     place = Path(f"{given.log}-{layout['tp']}x{layout['pp']}{'-eager' * given.eager}.log")
     with place.open("w") as stream:
-        process = subprocess.Popen(argv, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
+        # Ray would show lines of several ranks that are equal but for numbers once.
+        whole = {**os.environ, "RAY_DEDUP_LOGS": "0"}
+        process = subprocess.Popen(argv, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True, env=whole)
         try:
             process.wait(given.longest)
         except subprocess.TimeoutExpired:
@@ -82,7 +88,10 @@ def measure(layout: dict[str, int], given: argparse.Namespace, tokens: int, sequ
     if process.returncode or not figures:
         raise EngineError(f"the engine failed: {shlex.join(argv)}\n{log[-1500:]}")
     found: dict[str, float] = json.loads(figures.group())
-    found["weights"] = max(told(log, r"Model loading took ([\d.]+) GiB"))
+    weights = told(log, r"Model loading took ([\d.]+) GiB")
+    if len(weights) != layout["tp"] * layout["pp"]:
+        print(f"only {len(weights)} ranks told their weights: those of the fullest may be missing", flush=True)
+    found["weights"] = max(weights)
     found["kv_tokens"] = min(told(log, r"GPU KV cache size: ([\d,]+) tokens"))
     return found
 
@@ -110,7 +119,7 @@ def main() -> None:
         each = tp * pp // count
         hosts = [replace(host, gpus=host.gpus[:each]) for host in found.hosts[:count]]
         wishes = _wishes.Wishes(tp=tp, pp=pp, eager=given.eager, max_model_len=LENGTH)
-        verdict = _advice.weigh(model, hosts, found.link, wishes)[0]
+        verdict = _weigh.weigh(model, hosts, found.link, wishes)[0]
         if time.monotonic() - begin > given.seconds:
             print(f"{text}: not run, the time is up", flush=True)
             continue
@@ -132,7 +141,7 @@ def main() -> None:
         )
         for what, ours, theirs in figures:
             print(f"{name} {text} {mode} {what}: ours {ours:.6g}, reference {theirs:.6g}, ratio {ours / theirs:.3f}")
-    best = _advice.weigh(model, found.hosts, found.link, _wishes.Wishes(eager=given.eager, max_model_len=LENGTH))[0]
+    best = _weigh.weigh(model, found.hosts, found.link, _wishes.Wishes(eager=given.eager, max_model_len=LENGTH))[0]
     choice = f"{best.candidate.tp}x{best.candidate.pp}@{len(best.candidate.gpus)}"
     rates = {text: real["tokens_per_second"] for text, _verdict, real in rows}
     if choice in rates:

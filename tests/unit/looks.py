@@ -36,6 +36,7 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
             "disks": [{"path": path, **disk} for path in ("/opt/vllm-ray", "/var/lib/vllm-ray/models")],
             "gpus": [{**gpu, "index": index} for index in range(gpus)],
             "gpu_error": "",
+            "amd_gpus": [],
             "pci_gpus": {"nvidia": gpus, "amd": 0},
             "present": ["/srv/demo"],
             "record": None,

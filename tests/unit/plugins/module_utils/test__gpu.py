@@ -187,16 +187,23 @@ def test_no_topology() -> None:
         ),
         pytest.param(Process(542, 9, "python3", "vllm-ray"), (9,), ("vllm-ray", "", True), id="below-our-supervisor"),
         pytest.param(
-            Process(542, 1, "ray::RayWorkerP", "vllm-ray", "vllm-ray-node@second.service"),
+            Process(542, 1, "ray::RayWorkerP", "vllm-ray", "vllm-ray-node@default.service"),
             (),
-            ("vllm-ray", "vllm-ray-node@second.service", True),
+            ("vllm-ray", "vllm-ray-node@default.service", True),
+            id="in-a-unit-of-ours",
+        ),
+        pytest.param(
+            Process(542, 1, "ray::RayWorkerP", "vllm-ray", "vllm-ray-node@second.service"),
+            (9,),
+            ("vllm-ray", "vllm-ray-node@second.service", False),
             id="of-a-sister-cluster",
         ),
     ],
 )
 def test_owners(fixtures: Path, process: Process | None, own: tuple[int, ...], owner: tuple[str, str, bool]) -> None:
     table = {process.pid: process} if process else {}
-    found = _gpu.with_owners(gpus(fixtures, "h200_held.xml"), table, own)
+    units = ["vllm-ray-node@default.service", "vllm-ray-serve@default-main.service"]
+    found = _gpu.with_owners(gpus(fixtures, "h200_held.xml"), table, own, units)
     [entry] = found[0]["processes"]
     assert (entry["user"], entry["unit"], entry["ours"]) == owner
     assert (entry["pid"], entry["mib"], found[1]["processes"]) == (542, 1542, [])

@@ -8,34 +8,30 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _advice, _candidates, _memory
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import GIB, ClusterHost, Gpu
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _advice, _memory
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import GIB, MIB, Gpu
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import AUTO, Wishes
 from ansible_collections.vllm_ray.cluster.tests.unit.models import NAMES, model
 from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_cases import (
     CASES,
-    IB,
     REFUSALS,
     TCP10,
     Case,
     Refusal,
 )
 from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_models import (
-    A10,
-    A100,
     H100,
-    H200,
-    L40S,
     RTX4090,
     cluster,
+    some_hosts,
+    some_wishes,
 )
 
 
-def ask(case: Case) -> dict[str, Any]:
+def ask(case: Case) -> _advice.Advice:
     return _advice.advise(model(case.model), case.cluster, case.link, case.wishes)
 
 
@@ -79,7 +75,7 @@ def test_it_explains_itself() -> None:
     assert network.startswith("stages stay on hosts, so a layer never waits for the network (10 Gbit/s TCP)")
     assert network.endswith("over TCP, PP=2 was measured 2.9 times as fast as TP=2")
     assert inside == "the 8 GPUs of a stage share each layer over NVLink"
-    assert idle == "GPUs left over: gpu03 4; with them the engine would be hardly faster, by the estimate"
+    assert idle == "GPUs left over: gpu03 4; with them the engine would be no faster, by the estimate"
     assert [(other["tp"], other["pp"]) for other in found["alternatives"]] == [(4, 4), (4, 2)]
     assert found["alternatives"][1]["why_not"].endswith("43% of the KV cache, 1 host, 2 stages")
     # Five engines of four GPUs would share the load better than one of sixteen, and there is no such thing yet.
@@ -93,19 +89,6 @@ def test_mixed_gpus_are_told_with_their_layers() -> None:
     assert found["partition"] == [small["layers"], large["layers"]]
     assert small["layers"] < large["layers"]
     assert any(reason.startswith("GPUs differ, so layers go by speed") for reason in found["reasons"])
-
-
-def test_what_would_be_better() -> None:
-    asked = ask(CASES["70b-tp16"])
-    assert any(entry.startswith("without the sizes that are set, TP=8 PP=2") for entry in asked["better"])
-    slow = _advice.advise(model("llama-3.3-70b"), CASES["70b-tp16"].cluster, TCP10, Wishes(tp=16))
-    assert any(entry.startswith("400 Gbit/s with RDMA between the hosts: about ") for entry in slow["better"])
-    weak_head = _advice.advise(
-        model("llama-3.1-8b"), cluster((RTX4090, 1), (H100, 8)), TCP10, Wishes(max_model_len=8192)
-    )
-    assert any(entry.startswith("gpu02 alone (vllm_ray_serve_host): about ") for entry in weak_head["better"])
-    short = ask(CASES["32b-4x1-24gb"])
-    assert any(entry.startswith("kv-cache-dtype: fp8: ") for entry in short["better"])
 
 
 def test_the_users_sizes_are_kept() -> None:
@@ -152,6 +135,36 @@ def test_a_narrow_fit_is_told() -> None:
     assert found["notes"][0].endswith(" may be off by 0.6: should vLLM refuse, lower max-model-len")
 
 
+@pytest.mark.parametrize("wishes", [Wishes(max_model_len=8192, tp=2), Wishes(max_model_len=8192, tp=2, pp=1)])
+def test_sizes_of_the_user_that_miss_by_less_than_the_error(wishes: Wishes) -> None:
+    """22.1 GiB of 21.7: vLLM may take it, if its reserve is 0.6 GiB smaller."""
+    found = _advice.advise(model("llama-3.3-70b-awq"), cluster((RTX4090, 2), inside="pcie"), TCP10, wishes)
+    assert not found["fits"]
+    assert found["close"].startswith("that is 0.4 GiB too much, and the reserve may be off by 0.6")
+    assert (found["tp"], found["pp"], found["gpus"], found["executor"]) == (2, 1, {"gpu01": 2}, "mp")
+    assert found["hosts"]["gpu01"]["weights_gib"] == 18.55
+    assert "enforce-eager: true (no CUDA graphs, so slower)" in found["changes"]
+
+
+def test_sizes_that_are_ours_stay_on_the_safe_side() -> None:
+    """The same 22.1 GiB of 21.7, and nothing is set but what must fit: it is no layout for us."""
+    found = _advice.advise(model("llama-3.3-70b-awq"), cluster((RTX4090, 2)), TCP10, Wishes(max_model_len=8192))
+    assert (found["fits"], found["tp"]) == (True, 1)
+    alone = _advice.advise(model("llama-3.1-8b"), cluster((RTX4090, 1)), TCP10, Wishes(max_model_len=45056))
+    assert (alone["fits"], alone["close"], "tp" in alone) == (False, "", False)
+
+
+def test_with_more_memory_refused_sizes_come_close_and_then_fit() -> None:
+    """The range in which they are close is as wide as the error: 0.6 GiB of vLLM's 92 % of a GPU."""
+    answers = []
+    for mib in range(18000, 26000, 50):
+        hosts = cluster((Gpu("NVIDIA L4", mib), 1))
+        found = _advice.advise(model("llama-3.1-8b"), hosts, TCP10, Wishes(tp=1, max_model_len=32768))
+        answers.append("fits" if found["fits"] else "close" if found["close"] else "refused")
+    assert list(dict.fromkeys(answers)) == ["refused", "close", "fits"]
+    assert answers.count("close") * 50 * 0.92 == pytest.approx(_memory.ERROR / MIB, abs=60)
+
+
 def test_a_partition_of_the_users_goes_by_rank() -> None:
     three = cluster((H100, 1), (H100, 1), (H100, 1))
     found = _advice.advise(model("llama-3.1-8b"), three, TCP10, Wishes(partition=(10, 12, 10)))
@@ -159,113 +172,6 @@ def test_a_partition_of_the_users_goes_by_rank() -> None:
     assert found["notes"] == [
         "VLLM_PP_LAYER_PARTITION goes by rank, and Ray orders the hosts after the serve host by itself"
     ]
-
-
-KINDS = [H100, H200, A100, L40S, A10, RTX4090]
-
-
-def some_hosts(chance: random.Random) -> list[ClusterHost]:
-    kinds = chance.sample(KINDS, chance.choice((1, 1, 2, 3)))
-    hosts = [(chance.choice(kinds), chance.choice((1, 2, 4, 8))) for _host in range(chance.randint(1, 3))]
-    return cluster(*hosts, inside=chance.choice(("nvlink", "pcie")))
-
-
-def some_wishes(chance: random.Random) -> Wishes:
-    return Wishes(
-        max_model_len=chance.choice((2048, 8192, 16384)),
-        kv_dtype=chance.choice(("auto", "fp8")),
-        eager=chance.random() < 0.3,
-        utilization=chance.choice((0.8, 0.92)),
-    )
-
-
-def test_memory_is_never_exceeded() -> None:
-    """Weights, reserve and as many requests as are promised lie within vLLM's share, in any order of hosts."""
-    chance = random.Random(1)
-    fitting = 0
-    for _round in range(40):
-        what, hosts, wishes = model(chance.choice(NAMES)), some_hosts(chance), some_wishes(chance)
-        for verdict in _advice.weigh(what, hosts, TCP10, wishes):
-            if not verdict.fits:
-                continue
-            fitting += 1
-            assert sum(verdict.candidate.layers) == what.layers
-            assert min(verdict.candidate.layers) >= 1
-            for order in _advice.orders(verdict.candidate):
-                alone = _advice.judge(what, order, hosts, TCP10, wishes)
-                for stage, memory, request in zip(order.stages, alone.memory, alone.cache.request):
-                    smallest = min(gpu.usable for gpu in stage.gpus)
-                    assert memory.total == smallest
-                    assert memory.budget == int(smallest * wishes.utilization)
-                    used = memory.weights + memory.reserve + request * verdict.cache.concurrency
-                    assert used <= memory.budget + 1
-    assert fitting > 300
-
-
-def larger(hosts: list[ClusterHost], mib: int) -> list[ClusterHost]:
-    return [
-        replace(host, gpus=tuple(replace(gpu, memory_mib=gpu.memory_mib + mib) for gpu in host.gpus)) for host in hosts
-    ]
-
-
-def assert_no_less(before: list[_advice.Verdict], after: list[_advice.Verdict]) -> None:
-    """What fitted fits, the largest KV cache is as large, and the fastest layout as fast, but for what a step more or
-    less of a few requests makes."""
-    least, most = (
-        [
-            max((verdict.rate for verdict in found if verdict.fits), default=0),
-            max((verdict.cache.tokens for verdict in found if verdict.fits), default=0),
-        ]
-        for found in (before, after)
-    )
-    assert any(verdict.fits for verdict in after) >= any(verdict.fits for verdict in before)
-    assert most[0] >= least[0] * 0.99
-    assert most[1] >= least[1]
-
-
-def test_more_memory_never_gives_less() -> None:
-    """The same layout has at least as many KV tokens, and what fitted still fits.
-
-    The step is set, because vLLM makes it larger on GPUs of 70 GiB and more, which does cost some of the cache.
-    """
-    chance = random.Random(2)
-    compared = 0
-    for _round in range(40):
-        what, hosts = model(chance.choice(NAMES)), some_hosts(chance)
-        wishes = replace(some_wishes(chance), batched_tokens=2048, sequences=256)
-        grown = larger(hosts, chance.choice((512, 4096, 40000)))
-        for candidate in _candidates.candidates(what, hosts, wishes):
-            if candidate.uneven:
-                # Other memory gives it other layers; the best of all is compared below.
-                continue
-            given = {host.name: host.gpus[0] for host in grown}
-            stages = tuple(
-                _candidates.Stage(tuple((name, given[name]) for name, _gpu in stage.ranks))
-                for stage in candidate.stages
-            )
-            before = _advice.judge(what, candidate, hosts, TCP10, wishes)
-            after = _advice.judge(what, replace(candidate, stages=stages), grown, TCP10, wishes)
-            assert after.cache.tokens >= before.cache.tokens
-            assert after.fits >= before.fits
-            compared += 1
-        assert_no_less(_advice.weigh(what, hosts, TCP10, wishes), _advice.weigh(what, grown, TCP10, wishes))
-    assert compared > 200
-
-
-def test_one_more_host_never_gives_less() -> None:
-    """Of any kind: it may stay idle. Sizes are ours to choose; TP over hosts, when it is set, ends where a host can
-    hold it alone."""
-    chance = random.Random(5)
-    fitting = 0
-    for _round in range(60):
-        what, wishes = model(chance.choice(NAMES)), some_wishes(chance)
-        hosts = [
-            replace(host, name=f"gpu{number}") for number, host in enumerate(some_hosts(chance) + some_hosts(chance))
-        ]
-        before, after = (_advice.weigh(what, offered, TCP10, wishes) for offered in (hosts[:-1], hosts))
-        assert_no_less(before, after)
-        fitting += any(verdict.fits for verdict in before)
-    assert fitting > 20
 
 
 def test_what_the_user_sets_is_kept_or_refused() -> None:
@@ -294,12 +200,3 @@ def test_what_the_user_sets_is_kept_or_refused() -> None:
             assert tuple(stages) == wishes.partition
             assert found["partition"] == []
     assert kept > 40
-
-
-def test_the_chosen_one_is_near_the_fastest() -> None:
-    chance = random.Random(3)
-    for _round in range(40):
-        what, hosts, wishes = model(chance.choice(NAMES)), some_hosts(chance), some_wishes(chance)
-        verdicts = [v for v in _advice.weigh(what, hosts, chance.choice((TCP10, IB)), wishes) if v.fits]
-        if verdicts:
-            assert verdicts[0].rate >= 0.9 * max(verdict.rate for verdict in verdicts)

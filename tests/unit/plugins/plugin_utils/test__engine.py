@@ -68,10 +68,12 @@ def test_gpus_as_the_planner_sees_them() -> None:
 
 @pytest.mark.parametrize(("services", "used"), [({}, 1551), ({"vllm-ray-node@default": "active"}, 500)])
 def test_memory_of_our_own_services_is_free(services: dict[str, str], used: int) -> None:
-    seen = host(1, 1, {"used_mib": 1551, "processes": [{"ours": False, "mib": 500}, {"ours": True, "mib": 1051}]})
+    processes = [{"ours": False, "mib": 500, "user": "ann"}, {"ours": True, "mib": 1051, "user": "vllm-ray"}]
+    seen = host(1, 1, {"used_mib": 1551, "processes": processes})
     assert seen.look
     seen.look["usage"]["services"] = services
     assert _engine.cluster_host(seen, "cuda").gpus[0].used_mib == used
+    assert _engine.cluster_host(seen, "cuda", freed=True).gpus[0].used_mib == 0
 
 
 def test_pcie_where_one_pair_has_no_nvlink() -> None:
@@ -139,6 +141,46 @@ def test_a_model_that_does_not_fit() -> None:
     assert "weights 131.4" in found.problems[0].found
     assert "GiB" in found.problems[0].found
     assert " or " in found.problems[0].fix
+
+
+RTX4090 = {"name": "NVIDIA GeForce RTX 4090", "memory_mib": 24564, "reserved_mib": None}
+
+
+def test_sizes_of_the_user_that_miss_narrowly_are_a_warning() -> None:
+    """One request of 44032 tokens fits; of 45056 misses by less than the estimate may be off; of 131072 by far."""
+    long = {"max-model-len": 45056}
+    found = choose([host(1, 1, RTX4090, serve_args={**long, "tensor-parallel-size": 1})], "llama-3.1-8b")
+    assert found.layout and (found.layout.tp, found.layout.pp, found.layout.gpus) == (1, 1, {"gpu01": 1})
+    [problem] = found.problems
+    assert (problem.check, problem.severity) == ("layout", "warning")
+    assert "and vLLM may use 21.7; that is 0.1 GiB too much, and the reserve may be off by 0.6" in problem.found
+    assert problem.fix.startswith("max-model-len: 44032 instead of 45056; or ")
+    # Ours to choose, the same is refused; and so is what misses by more.
+    for args in (long, {"tensor-parallel-size": 1}):
+        assert [p.severity for p in choose([host(1, 1, RTX4090, serve_args=args)], "llama-3.1-8b").problems] == [
+            "error"
+        ]
+
+
+def test_an_engine_that_serves_with_a_narrow_layout_is_left_in_peace() -> None:
+    record = {"engine": {"tp": 1, "pp": 1, "gpus": {"gpu01": 1}, "wish": "/srv/model"}}
+    found = choose([host(1, 1, RTX4090, serve_args={"max-model-len": 45056})], "llama-3.1-8b", record)
+    assert (found.kept, found.problems, found.notes) == (True, [], [])
+
+
+def test_layers_of_a_narrow_layout_go_with_hosts() -> None:
+    """The smaller of two GPUs grows until the model fits; just before that, its layers are told as well."""
+    args = {"pipeline-parallel-size": 2, "tensor-parallel-size": 1, "max-model-len": 8192}
+    answers = []
+    for mib in range(9000, 15000, 100):
+        small = {"name": "some GPU", "memory_mib": mib, "reserved_mib": None}
+        found = choose([host(1, 1, RTX4090, serve_args=args), host(2, 1, small)], "phi-4")
+        answers.append([problem.severity for problem in found.problems])
+        if answers[-1] != ["error"]:
+            assert found.layout and sum(sum(layers) for layers in found.layout.layers.values()) == 40
+    assert answers[0] == ["error"]
+    assert ["warning"] in answers
+    assert set(map(tuple, answers[answers.index([]) :])) == {()}
 
 
 def test_layers_go_with_hosts_that_differ() -> None:

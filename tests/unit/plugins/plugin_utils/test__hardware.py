@@ -14,7 +14,33 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import 
     ClusterHost,
     Gpu,
     Link,
+    gpu_of,
+    others,
 )
+
+
+def test_a_gpu_is_crowded_where_less_is_free_than_vllm_takes() -> None:
+    """vLLM compares free memory with its share of all that a program can have: 92 % of 80000 MiB is 73600."""
+    assert not Gpu("any", 80000, reserved_mib=0, used_mib=6400).crowded(0.92)
+    assert Gpu("any", 80000, reserved_mib=0, used_mib=6401).crowded(0.92)
+    # One that tells no memory tells nothing of this either.
+    assert not Gpu("any", 0, used_mib=500).crowded(0.92)
+
+
+def holder(mib: int | None, user: str = "ann", ours: bool = False) -> dict[str, object]:
+    return {"pid": 542, "kind": "C", "process": "python3", "mib": mib, "user": user, "unit": "", "ours": ours}
+
+
+@pytest.mark.parametrize(
+    ("active", "used"),
+    [pytest.param(False, 9000, id="nothing-of-ours-runs"), pytest.param(True, 700, id="ours-makes-room")],
+)
+def test_what_others_hold_of_a_gpu(active: bool, used: int) -> None:
+    """Beside our services, a process that can't be seen may be one of theirs."""
+    processes = [holder(700), holder(None), holder(4000, ours=True), holder(2000, user="")]
+    seen = {"name": "any", "memory_mib": 80000, "reserved_mib": 500, "used_mib": 9000, "processes": processes}
+    assert gpu_of(seen, active) == Gpu("any", 80000, 500, used)
+    assert len(others(seen, active)) == (2 if active else 3)
 
 
 @pytest.mark.parametrize(

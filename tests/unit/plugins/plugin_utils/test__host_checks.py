@@ -57,6 +57,7 @@ def healthy(fixtures: Path) -> dict[str, Any]:
             ],
             "gpus": _gpu.with_owners(gpus, {}, ()),
             "gpu_error": "",
+            "amd_gpus": [],
             "pci_gpus": {"nvidia": 2, "amd": 0},
         },
         "network": {
@@ -102,8 +103,11 @@ def test_a_healthy_host_has_no_problem(healthy: dict[str, Any]) -> None:
     assert _host_checks.check_states([host(healthy), host(healthy, "gpu02"), host(None, "gone")]) == []
 
 
-def process(ours: bool, mib: int | None = 1542, kind: str = "C") -> dict[str, Any]:
-    unit = f"{NODE}.service" if ours else ""
+SISTER = "vllm-ray-serve@second-main.service"
+
+
+def process(ours: bool, mib: int | None = 1542, kind: str = "C", unit: str = "") -> dict[str, Any]:
+    unit = f"{NODE}.service" if ours else unit
     return {"pid": 542, "kind": kind, "process": "python3", "mib": mib, "user": "ann", "unit": unit, "ours": ours}
 
 
@@ -179,6 +183,19 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             id="amd",
         ),
         pytest.param(
+            [
+                ("host.gpus", []),
+                ("host.pci_gpus", {"nvidia": 0, "amd": 2}),
+                ("host.amd_gpus", [{"name": "AMD Instinct MI210"}] * 2),
+            ],
+            {},
+            "driver",
+            "info",
+            "2 GPUs of AMD (AMD Instinct MI210)",
+            "vllm_ray_accelerator=cpu",
+            id="amd-with-its-models",
+        ),
+        pytest.param(
             [("host.gpus.1.mig", True)], {}, "gpu", "error", "GPU 1: MIG is on", "nvidia-smi -i 1 -mig 0", id="mig"
         ),
         pytest.param(
@@ -234,6 +251,19 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             "GPU 0: 139000 MiB held by python3 (pid 542, user ann)",
             "stop it, or leave the GPU out by vllm_ray_gpus",
             id="foreign-process-that-leaves-too-little",
+        ),
+        pytest.param(
+            [
+                FULL,
+                ("host.gpus.0.processes", [process(ours=False, mib=70000, unit=SISTER)]),
+                ("usage.services", {NODE: "active"}),
+            ],
+            {},
+            "gpu_memory",
+            "warning",
+            f"GPU 0: 70000 MiB held by python3 (pid 542, user ann, unit {SISTER})",
+            "stop it, or leave the GPU out by vllm_ray_gpus",
+            id="a-sister-cluster-beside-our-engine",
         ),
         pytest.param(
             [FULL],
@@ -457,12 +487,32 @@ def test_a_fault_alone(
     assert problem.wanted
 
 
+@pytest.mark.parametrize(("mib", "severity"), [(70000, "error"), (700, "warning")])
+def test_where_the_engine_is_to_start_others_must_leave_enough(
+    healthy: dict[str, Any], mib: int, severity: str
+) -> None:
+    """A node of ours that runs beside them is no sign that an engine would."""
+    holds = ("host.gpus.0.processes", [process(ours=False, mib=mib, unit=SISTER)])
+    seen = host(changed(healthy, FULL, holds, ("usage.services", {NODE: "active"})))
+    [problem] = _host_checks.check_state(seen, serves=True, starts=True)
+    assert (problem.check, problem.severity) == ("gpu_memory", severity)
+
+
 @pytest.mark.parametrize(
     ("changes", "given"),
     [
         pytest.param([FULL, ("host.gpus.0.processes", [process(ours=True, mib=139000)])], {}, id="our-engine"),
         pytest.param([FULL, ("usage.services", {NODE: "active"})], {}, id="our-engine-in-a-container"),
         pytest.param([FULL, ("usage.services", {SERVE: "running"})], {}, id="our-engine-below-supervisor"),
+        pytest.param(
+            [
+                FULL,
+                ("host.gpus.0.processes", [{**process(ours=False, mib=139000), "user": ""}]),
+                ("usage.services", {NODE: "active"}),
+            ],
+            {},
+            id="our-engine-whose-processes-can-not-be-seen",
+        ),
         pytest.param([FULL], {"gpus": [1]}, id="a-gpu-that-we-leave-alone"),
         pytest.param([FULL, ("host.gpu_error", NO_DRIVER)], {"accelerator": "cpu"}, id="gpus-on-a-cpu-cluster"),
         pytest.param([("host.gpus.0.processes", [process(ours=False, kind="G", mib=22)])], {}, id="a-desktop"),

@@ -15,6 +15,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._memory import Memory, Part, parts
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import AUTO, Wishes
 from ansible_collections.vllm_ray.cluster.tests.unit.models import model
+from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils import planner_measured
+from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_measured import Measured
 from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_models import (
     A100,
     H100,
@@ -60,6 +62,22 @@ def test_measured_on_two_h200(tp: int, layers: tuple[int, ...], kv_gib: float, k
     # From the GiB that vLLM printed to its tokens there is nothing to estimate.
     exact = left(model("measured-8b"), tp, layers, kv_gib, Wishes(max_model_len=4096))
     assert exact.tokens == pytest.approx(kv_tokens, rel=1e-4)
+
+
+@pytest.mark.parametrize("row", planner_measured.ROWS, ids=str)
+def test_measured_on_four_h200(row: Measured) -> None:
+    """Weights within 1 %, KV cache within 2 %, but for one layout.
+
+    vLLM 0.24's newer model runner (model_runner.py, all Llamas) leaves no room for CUDA graphs: its logs of eager mode
+    and of graphs tell the same KV cache, and none estimates graphs. Releases since do, and so does Memory.
+    """
+    memory, cache = reckon(model(row.model), row.tp, row.layers, H200, row.wishes)
+    assert memory[row.stage].weights / GIB == pytest.approx(row.weights, rel=0.01)
+    roomless = (row.model, row.layout) == ("llama-3.3-70b", (2, 1, 1))
+    assert cache.tokens == pytest.approx(row.kv_tokens, rel=0.04 if roomless else 0.02)
+    if row.model.startswith("llama"):
+        _stages, cache = reckon(model(row.model), row.tp, row.layers, H200, replace(row.wishes, eager=True))
+        assert cache.tokens == pytest.approx(row.kv_tokens, rel=0.01)
 
 
 def test_printed_by_vllm_022_for_qwen25_7b() -> None:

@@ -522,3 +522,40 @@ def test_there_must_be_room_for_the_model_where_it_is_not(where: str) -> None:
         plan = make(host(1, with_model(1, where, 3 * GIB), **given), host(2, with_model(2, "", free * GIB), **given))
         assert [p["host"] for p in plan["problems"] if p["check"] == "disk"] == problems
         assert all("at least 133.4 GiB" in p["wanted"] for p in plan["problems"] if p["check"] == "disk")
+
+
+def held(number: int, model: str = "llama-3.1-8b", **change: Any) -> dict[str, Any]:
+    """Return a look at a host with a GPU of which somebody else holds half. model: what it has at /srv/demo."""
+    facts = models.model(model).as_dict()
+    process = {"pid": 542, "kind": "C", "process": "python3", "mib": 70000, "user": "ann", "unit": "", "ours": False}
+    seen = look(number, **change)
+    seen["host"]["gpus"][0].update(used_mib=70100, processes=[process])
+    return {**seen, "model": {"directory": "/srv/demo", "model": facts, "problem": None, "files": None}}
+
+
+def gpu_problems(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(p["check"], p["severity"]) for p in plan["problems"] if p["check"] in ("gpu_memory", "layout")]
+
+
+def test_a_gpu_that_others_hold_is_one_problem() -> None:
+    plan = make(host(1, held(1)))
+    assert gpu_problems(plan) == [("gpu_memory", "error")]
+    assert "pid 542, user ann" in found(plan)[0][2]
+
+
+def test_a_model_that_would_not_fit_anyway_is_another() -> None:
+    assert gpu_problems(make(host(1, held(1, "llama-3.3-70b")))) == [("gpu_memory", "error"), ("layout", "error")]
+
+
+def test_without_the_check_of_gpus_the_layout_says_it() -> None:
+    plan = make(host(1, held(1), checks_off=["gpu_memory"]))
+    assert ("-", "layout", "a GPU of gpu01 has 71.3 GiB free, and vLLM wants 128.6") in found(plan)
+
+
+def test_a_node_of_ours_is_no_engine_that_runs() -> None:
+    node, serve = _host.unit_names("default")
+    for state, severity in (("failed", "error"), ("active", "warning")):
+        services = {node: "active", serve: state}
+        record = {"engine": {"tp": 1, "pp": 1, "gpus": {"gpu01": 1}, "wish": "/srv/demo"}}
+        seen = held(1, host_record=record, usage_services=services, engine_serving=state == "active")
+        assert gpu_problems(make(host(1, seen))) == [("gpu_memory", severity)], state

@@ -147,6 +147,19 @@ def test_the_screen_of_a_plan_without_hosts() -> None:
     ]
 
 
+def test_a_layout_of_a_plan_without_hosts_that_misses_narrowly() -> None:
+    hosts = [ClusterHost("gpu01", (Gpu("H100 80GB", 81920),) * 4)]
+    near = {"fits": False, "close": "that is 0.1 GiB too much", "refusals": ["it needs 21.8 GiB"], "changes": ["less"]}
+    assert _screen.layout("demo", hosts, {**ADVICE, **near, "notes": ["a guess"]}).splitlines() == [
+        "",
+        "PLAN for demo: TP=4 PP=1 (mp executor) on 1 of 1 hosts, 4 GPUs",
+        f"  gpu01  engine uses 4 of 4 x H100 80GB  {MEMORY}",
+        "  WARNING  it needs 21.8 GiB; that is 0.1 GiB too much",
+        "  to mend  less",
+        "  note     a guess",
+    ]
+
+
 def test_a_refusal() -> None:
     advice = {"refusals": ["it needs more"], "changes": ["less of it", "more GPUs"], "notes": ["a guess"]}
     assert _screen.refusal("demo", advice) == (

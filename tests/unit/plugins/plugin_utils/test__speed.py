@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _candidates, _speed
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _advice, _candidates, _speed
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import Link
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import Wishes
 from ansible_collections.vllm_ray.cluster.tests.unit.models import model
+from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils import planner_measured
+from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_measured import Measured
 from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_models import (
     H100,
     H200,
@@ -27,39 +29,31 @@ def rate(
     return _speed.tokens_per_second(model(name), candidate, named, link, asked, 2_000_000, load)
 
 
-# Two H200s as two hosts over TCP, vLLM 0.24.0, eager mode, 100 prompts of 256 tokens, 64 out.
+# Two H200s as two hosts over TCP, vLLM 0.24.0, eager mode, 100 prompts of 256 tokens, 64 out: another machine, and
+# not among what the constants were fitted to.
 MEASURED = _speed.Load(100, 256, 64)
 
 
-@pytest.mark.parametrize(
-    ("tp", "pp", "measured", "off"),
-    [pytest.param(1, 2, 4145, 0.05, id="PP=2"), pytest.param(2, 1, 1452, 0.2, id="TP=2")],
-)
-def test_measured_on_two_h200(tp: int, pp: int, measured: float, off: float) -> None:
-    """PP=2 is what EAGER_LAYER was fitted to; TP=2 follows."""
+@pytest.mark.parametrize(("tp", "pp", "measured"), [(1, 2, 4145), (2, 1, 1452)])
+def test_measured_on_two_h200(tp: int, pp: int, measured: float) -> None:
     hosts = cluster((H200, 1), (H200, 1))
     estimate = rate("measured-8b", hosts, tp, pp, Link(100), MEASURED, eager=True, max_model_len=4096)
-    assert estimate == pytest.approx(measured, rel=off)
+    assert estimate == pytest.approx(measured, rel=0.13)
 
 
-# Four H200s as two hosts over TCP, vLLM 0.24.0, CUDA graphs, _speed.LOAD (docs/performance.md).
-FOUR = cluster((H200, 2), (H200, 2), inside="nvlink")
+@pytest.mark.parametrize("row", planner_measured.ROWS, ids=str)
+def test_measured_on_four_h200(row: Measured) -> None:
+    hosts = row.cluster()
+    estimate = rate(row.model, hosts, row.tp, row.pp, planner_measured.LINK, eager=row.eager, max_model_len=8192)
+    assert estimate == pytest.approx(row.rate, rel=row.off)
 
 
-@pytest.mark.parametrize(
-    ("hosts", "tp", "pp", "measured"),
-    [
-        pytest.param(cluster((H200, 1)), 1, 1, 5590, id="TP=1"),
-        pytest.param(FOUR[:1], 2, 1, 9133, id="TP=2"),
-        pytest.param(cluster((H200, 1), (H200, 1)), 1, 2, 8443, id="PP=2-over-TCP"),
-        pytest.param(FOUR, 1, 4, 7202, id="PP=4-over-TCP"),
-        pytest.param(FOUR, 2, 2, 8372, id="TP=2-PP=2-over-TCP"),
-    ],
-)
-def test_measured_on_four_h200(hosts: list, tp: int, pp: int, measured: float) -> None:
-    """What the constants were fitted to: five figures, five constants."""
-    estimate = rate("llama-3.1-8b", hosts, tp, pp, Link(50), max_model_len=8192)
-    assert estimate == pytest.approx(measured, rel=0.05)
+@pytest.mark.parametrize(("name", "eager"), planner_measured.SETS)
+def test_the_choice_is_within_five_percent_of_the_fastest(name: str, eager: bool) -> None:
+    wishes = Wishes(eager=eager, max_model_len=planner_measured.LENGTH)
+    found = _advice.advise(model(name), planner_measured.HOSTS, planner_measured.LINK, wishes)
+    rates = {row.layout: row.rate for row in planner_measured.ROWS if row.set == (name, eager)}
+    assert rates[found["tp"], found["pp"], len(found["gpus"])] >= 0.95 * max(rates.values())
 
 
 def test_pp_beats_tp_over_tcp_by_three() -> None:
@@ -75,9 +69,19 @@ def test_what_makes_it_faster() -> None:
     assert rate("llama-3.3-70b", one, 4, 1, slow) < rate("llama-3.3-70b", one, 8, 1, slow)
     assert rate("llama-3.3-70b", two, 8, 2, slow) < rate("llama-3.3-70b", two, 8, 2, fast)
     assert rate("llama-3.3-70b", two, 16, 1, slow) < rate("llama-3.3-70b", two, 16, 1, fast)
-    assert rate("llama-3.1-8b", one, 1, 1, slow, eager=True) < rate("llama-3.1-8b", one, 1, 1, slow)
+    assert rate("llama-3.1-8b", one, 8, 1, slow, eager=True) < rate("llama-3.1-8b", one, 8, 1, slow)
     pcie = cluster((H100, 8), inside="pcie")
     assert rate("llama-3.3-70b", pcie, 8, 1, slow) < rate("llama-3.3-70b", one, 8, 1, slow)
+
+
+def test_in_eager_mode_python_bounds_what_gpus_would_do_faster() -> None:
+    """More GPUs don't help a small model there; a large one keeps its GPUs busy."""
+    host, slow = cluster((H100, 8)), Link(10)
+    small, large = (
+        [rate(name, host, tp, 1, slow, eager=True) for tp in (4, 8)] for name in ("llama-3.1-8b", "llama-3.3-70b")
+    )
+    assert small[1] < small[0] * 1.1
+    assert large[1] > large[0] * 1.15
 
 
 def test_room_bounds_the_requests_that_run() -> None:

@@ -1,0 +1,85 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tree_progress
+short_description: Show how far all hosts are with a tree
+description:
+  - While M(vllm_ray.cluster.tree_sync) runs in the background, the action plugin of this name asks one of the hosts for
+    what it knows of all, and shows it every ten to thirty seconds, until nobody goes on.
+  - It tells nothing of how the run ended; M(ansible.builtin.async_status) does.
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+  - vllm_ray.cluster._attributes.info_module
+  - vllm_ray.cluster._attributes.action
+options:
+  path:
+    description: Path of the tree.
+    type: path
+    required: true
+  token:
+    description: That of the run.
+    type: str
+    required: true
+  record_directory:
+    description: As that of M(vllm_ray.cluster.tree_sync).
+    type: path
+    default: /var/lib/vllm-ray/trees
+  title:
+    description: What the tree is called.
+    type: str
+    default: tree
+  timeout:
+    description: Seconds after which it waits no more.
+    type: float
+    default: 86400
+seealso:
+  - module: vllm_ray.cluster.tree_sync
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Show how far they are
+  vllm_ray.cluster.tree_progress:
+    path: /opt/vllm-ray/releases/example
+    token: "{{ run_token }}"
+    title: release
+  run_once: true
+"""
+
+RETURN = r"""
+seconds:
+  description: How long it was shown.
+  returned: success
+  type: float
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree_io, _tree_sync
+
+ARGUMENTS = {
+    "path": {"type": "path", "required": True},
+    "token": {"type": "str", "required": True, "no_log": True},
+    "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/trees"},
+    "title": {"type": "str", "default": "tree"},
+    "timeout": {"type": "float", "default": 86400},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    said = _tree_io.read_progress(module.params["record_directory"], os.path.realpath(module.params["path"]))
+    running = said.get("run") == _tree_sync.run_name(module.params["token"])
+    module.exit_json(changed=False, running=running, **(said if running else {}))
+
+
+if __name__ == "__main__":
+    main()
