@@ -8,6 +8,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _release_list, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
@@ -35,7 +36,9 @@ class ActionModule(ActionBase):
             )
         found = answers(hostvars, names, [arguments["listed"]])
         listed = {host: answer["releases"] if answer else None for host, answer in found.items()}
-        cluster, given = settings["vllm_ray_cluster"], settings.get("vllm_ray_release_id") or ""
+        # A variable of the inventory holds what there is; who goes elsewhere says so with this very call.
+        given = str(load_extra_vars(self._loader).get("vllm_ray_release_id") or "")
+        cluster = settings["vllm_ray_cluster"]
         id_, why = _release_list.back_to(cluster, names[0], listed, given)
         if why:
             raise AnsibleActionFail(why)

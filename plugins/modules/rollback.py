@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: rollback
 short_description: Choose the release to which a cluster goes back
 description:
-  - Returns the release that was current before on the head, or the one that C(vllm_ray_release_id) names, and shows
-    what would change. It fails where no host has it.
+  - Returns the release that was current before on the head, or the one that the extra variable C(vllm_ray_release_id)
+    names, and shows what would change. It fails where no host has it.
   - Changes nothing. One call is about all hosts, so a task sets C(run_once).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes

@@ -90,6 +90,25 @@ def test_what_a_playbook_gives_a_role_is_specified() -> None:
     assert not offences, "\n".join(offences)
 
 
+def test_no_host_stands_on_a_release_that_another_lacks() -> None:
+    """The role ray turns `current`. It comes in a later play than the release, whose errors end the run for all hosts."""
+    plays = [play for path, play in walk.plays() if path == walk.ROOT / "playbooks" / "site.yml"]
+    texts = []
+    for play in plays:
+        names = re.findall(r"tasks/\w+\.yml", str(play))
+        texts.append(
+            str(play) + "".join((walk.ROOT / "playbooks" / name).read_text(encoding="utf-8") for name in names)
+        )
+    releases = [number for number, text in enumerate(texts) if "vllm_ray.cluster.release" in text]
+    nodes = [number for number, text in enumerate(texts) if "vllm_ray.cluster.ray," in text]
+    assert releases
+    assert nodes
+    assert max(releases) < min(nodes)
+    assert all(plays[number].get("any_errors_fatal") is True for number in releases)
+    turning = [path for path in walk.below("roles", suffix=".yml") if "/current" in path.read_text(encoding="utf-8")]
+    assert [path.relative_to(walk.ROOT).as_posix() for path in turning] == ["roles/ray/tasks/main.yml"]
+
+
 def test_user_variables_are_specified() -> None:
     known = set(walk.user_variables())
     assert known
