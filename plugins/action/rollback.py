@@ -31,8 +31,8 @@ class ActionModule(ActionBase):
         settings = _settings.check(names[0], hostvars[names[0]]).values
         if settings.get("vllm_ray_release_path"):
             raise AnsibleActionFail(
-                f"The cluster stands on {settings['vllm_ray_release_path']}, which is no release. Wanted: a cluster whose "
-                "releases site.yml makes. To go elsewhere, change vllm_ray_release_path and run site.yml."
+                f"The cluster stands on {settings['vllm_ray_release_path']}, which is no release. Wanted: a cluster "
+                "whose releases site.yml makes. To go elsewhere, change vllm_ray_release_path and run site.yml."
             )
         found = answers(hostvars, names, [arguments["listed"]])
         listed = {host: answer["releases"] if answer else None for host, answer in found.items()}

@@ -91,7 +91,7 @@ def test_what_a_playbook_gives_a_role_is_specified() -> None:
 
 
 def test_no_host_stands_on_a_release_that_another_lacks() -> None:
-    """The role ray turns `current`. It comes in a later play than the release, whose errors end the run for all hosts."""
+    """The role ray turns `current`, in a later play than the release comes in, whose errors end the run for all."""
     plays = [play for path, play in walk.plays() if path == walk.ROOT / "playbooks" / "site.yml"]
     texts = []
     for play in plays:

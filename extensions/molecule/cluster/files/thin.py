@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a release that consists of links to the parts of another one. Arguments: the other, directory of releases, id."""
+"""Make a release of links to the parts of another one. Arguments: the other, the directory of releases, the id."""
 
 from __future__ import annotations
 
