@@ -36,9 +36,10 @@ class ActionModule(ActionBase):
         seed = _seed.choose(looks, arguments["builder"], arguments["built"])
         if not seed.host or not (seed.builds or seed.copies or seed.wanted):
             raise AnsibleActionFail(_seed.nobody(next(iter(looks.values()))["id"], looks))
-        outside = seed.host not in present
+        # Hosts whose look failed take no part.
+        outside = seed.host not in looks
         given = {host["name"]: host["address"] for host in arguments["hosts"]}
-        together = [*present, *([seed.host] if outside else [])] if seed.lacking else []
+        together = [*looks, *([seed.host] if outside else [])] if seed.lacking else []
         return {
             **result,
             "changed": False,
@@ -48,8 +49,8 @@ class ActionModule(ActionBase):
             "outside": outside,
             "hosts": [{"name": name, "address": given.get(name) or address(name, hostvars)} for name in together],
             "token": secrets.token_hex(16),
-            "background": len(present) > int(variables["ansible_forks"]),
-            "window": 10 + 2 * len(present) / int(variables["ansible_forks"]),
+            "background": len(looks) > int(variables["ansible_forks"]),
+            "window": 10 + 2 * len(looks) / int(variables["ansible_forks"]),
         }
 
 

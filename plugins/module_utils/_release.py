@@ -156,6 +156,18 @@ def same_python_problem(found: Python | None, wanted: Python) -> dict[str, str] 
     )
 
 
+def other_release_problem(wanted: str, made: str) -> dict[str, str]:
+    """Return that the builder makes another release than a host wants: one is made for all hosts of a play."""
+    return problem(
+        "release",
+        "error",
+        f"{made} is made for this play",
+        wanted,
+        "give hosts with another release_lock, release_lock_file, release_requirements or release_builder a play of "
+        "their own",
+    )
+
+
 # --- Drivers ---------------------------------------------------------------------------------------------------------
 
 

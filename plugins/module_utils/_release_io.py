@@ -233,6 +233,8 @@ class Look:
         missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(params["libraries"])]
         if params["builds"] and python and not record:
             missing += self.missing_venv(python)
+        if id_ and params["builder_id"] and id_ != params["builder_id"]:
+            problems.append(_release.other_release_problem(id_, params["builder_id"]))
         if params["min_driver"] is not None:
             driver = _release.parse_driver(read(NVIDIA))
             table = {**_release.MIN_DRIVERS, params["lock"]: params["min_driver"]}

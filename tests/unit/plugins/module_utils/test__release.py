@@ -164,6 +164,12 @@ def test_a_managed_python_comes_with_the_release() -> None:
     assert _release.same_python_problem(None, Python("3.11.9", "", "x86_64", managed=True)) is None
 
 
+def test_hosts_of_one_play_get_one_release() -> None:
+    found = _release.other_release_problem("cuda-1", "cpu-1")
+    assert (found["found"], found["wanted"]) == ("cpu-1 is made for this play", "cuda-1")
+    assert "release_lock" in found["fix"]
+
+
 @pytest.mark.parametrize(
     ("said", "driver"),
     [
