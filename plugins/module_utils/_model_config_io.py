@@ -50,13 +50,15 @@ class Source(t.NamedTuple):
     commit: str = ""
 
 
-def info(params: Mapping[str, t.Any], place: str = "") -> dict[str, t.Any]:
+def info(
+    params: Mapping[str, t.Any], place: str = "", read: _safetensors_io.ReadHeader = _safetensors_io.read_header
+) -> dict[str, t.Any]:
     """Return what a model is, where that was read, and at which commit. Raises Unusable.
 
     place: a directory that holds it, where that is known.
     """
     place = place or (params["model"] if params["model"].startswith("/") else "")
-    source = read_directory(place) if place else fetch(wish_of(params), params["token"] or "")
+    source = read_directory(place, read) if place else fetch(wish_of(params), params["token"] or "")
     try:
         model = _model_config.parse(source.config, source.tensors, source.listing.total_size, source.listing.files)
     except ValueError as error:
@@ -69,7 +71,7 @@ def wish_of(params: Mapping[str, t.Any]) -> _hub.Wish:
     return _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
 
 
-def look(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def look(params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader = _safetensors_io.read_header) -> dict[str, t.Any]:
     """Return where a host has a model (path of its directory, empty where it has not), what it is, and what is wrong.
 
     params: ARGUMENTS, and root, record_directory (as of model_download), fetch: whether to ask the hub where no
@@ -79,7 +81,7 @@ def look(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     if not found["directory"] and (params["model"].startswith("/") or not params["fetch"]):
         return found
     try:
-        return {**found, "model": info(params, found["directory"])["model"]}
+        return {**found, "model": info(params, found["directory"], read)["model"]}
     except Unusable as error:
         return {**found, "problem": error.problem}
 
@@ -93,7 +95,7 @@ def directory(params: Mapping[str, t.Any]) -> str:
         pin = _hub.parse_pin(read_text(os.path.join(params["record_directory"], _hub.pin_name(wish, ""))) or "")
         copies = glob.glob(os.path.join(glob.escape(_hub.directory_of(wish, params["root"], "")), "*"))
         places = [pin.directory] if pin else sorted(copies, key=os.path.getmtime, reverse=True)
-    return next((place for place in places if os.path.isdir(place)), "")
+    return next((os.path.normpath(place) for place in places if os.path.isdir(place)), "")
 
 
 def parse_config(place: str, text: bytes, quantization: bytes) -> dict[str, t.Any]:
@@ -114,7 +116,7 @@ def _mapping(name: str, text: bytes) -> dict[str, t.Any]:
     return content
 
 
-def read_directory(path: str) -> Source:
+def read_directory(path: str, read: _safetensors_io.ReadHeader = _safetensors_io.read_header) -> Source:
     """Read a model's directory. Raises Unusable where it can't be one."""
     if not os.path.isdir(path):
         raise unusable(f"{path} is no directory", "a model's directory", "correct vllm_ray_model")
@@ -127,7 +129,7 @@ def read_directory(path: str) -> Source:
         parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
         tensors: dict[str, _safetensors.Tensor] = {}
         for name in weight_files(path, parsed):
-            tensors.update(_safetensors_io.read_header(os.path.join(path, name)).tensors)
+            tensors.update(read(os.path.join(path, name)).tensors)
     except OSError as error:
         raise unusable(f"{error.filename or path}: {error.strerror}", "a file that can be read", COPY) from error
     except ValueError as error:
