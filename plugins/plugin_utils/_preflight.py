@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _report, _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host_checks, _parity, _report, _stages
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +58,8 @@ def gather(
     ready = {name: release for name, release in releases.items() if release and release.get("versions")}
     matrix, worked = _parity.matrix(there, ready), plan.get("worked") or {}
     changes = _parity.since(worked, matrix, names, list(there)) if worked else []
+    # A row that moves by itself: a good run does not record it.
+    matrix = {**matrix, "time": _host_checks.clock_row(there)}
     managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
     tested = {name: networks.get(name) for name in there}
     network = _stages.network(tested, managed)
