@@ -81,8 +81,7 @@ class ActionModule(ActionBase):
         folder = settings.get("vllm_ray_report")
         if folder:
             _report_io.write_json(os.path.join(folder, "preflight.json"), report)
-            junit = _report.junit(found.problems, found.checks, strict)
-            _report_io.write(os.path.join(folder, "preflight.xml"), junit)
+            _report_io.write_junit(os.path.join(folder, "preflight.xml"), found.problems, found.checks, strict)
         if not report["passed"]:
             worst = _report.count(_report.fails(found.problems, strict))
             # Ansible shows all that a failed task returns: the report would bury the table.
