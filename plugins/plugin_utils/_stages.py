@@ -129,7 +129,7 @@ def collective_arguments(
             **common,
             "release": release,
             "ranks": own,
-            "environment": _ray.environment(node),
+            "environment": _collective.environment(_ray.environment(node)),
             "user": settings["vllm_ray_user"] if settings["vllm_ray_scope"] == "system" else None,
         }
     return result

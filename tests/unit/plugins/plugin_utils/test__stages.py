@@ -112,9 +112,16 @@ def test_each_host_gets_its_own_values() -> None:
         "seconds": _stages.SECONDS,
         "user": "vllm-ray",
     }
-    wanted = {"VLLM_HOST_IP": "192.0.2.12", "NCCL_SOCKET_IFNAME": "eno2", "NCCL_ALGO": "Ring", "NCCL_IB_HCA": "mlx5_0"}
+    wanted = {"GLOO_SOCKET_IFNAME": "eno2", "NCCL_SOCKET_IFNAME": "eno2", "NCCL_ALGO": "Ring", "NCCL_IB_HCA": "mlx5_0"}
     assert wanted.items() <= environment.items()
     assert environment["PATH"].startswith(f"{RELEASE['path']}/bin:")
+
+
+def test_no_secret_of_a_node_gets_into_the_journal_of_its_host() -> None:
+    secrets = {name: "planted" for name in ("AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY", "MINE", "NVIDIA_API_KEY")}
+    arguments = _stages.collective_arguments(planned(1, 1, env={**secrets, "UCX_TLS": "tcp"}), RELEASES, 24711, 16)
+    assert "planted" not in json.dumps(arguments)
+    assert [arguments[name]["environment"]["UCX_TLS"] for name in NAMES] == ["tcp", "tcp"]
 
 
 def test_cpu_hosts_add_up_by_gloo_and_users_as_themselves() -> None:
