@@ -85,6 +85,7 @@ class ActionModule(ActionBase):
             "record": f"{place.config}/record.json",
             "worked": f"{place.config}/worked.json",
             "release": f"{place.config}/current",
+            "checked": f"{place.config}/serve-{_host.ENGINE}.checked",
             "model": model_query(settings, place, is_head, options["may_verify"]) if wish else None,
             # What the engine was started with, whatever its options on the disk are by now.
             "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",

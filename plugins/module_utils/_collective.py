@@ -17,8 +17,8 @@ MIB = 1024**2
 SIZES = (MIB, 64 * MIB)
 ROUNDS = 5
 
-# Names that change how ranks find each other and add up: those of NCCL, its network plugins, RDMA, Gloo, CUDA and torch,
-# which take no secrets (NCCL_IB_PKEY is a number). NCCL also reads .nccl.conf in the home.
+# Names that change how ranks find each other and add up, of NCCL, its network plugins, RDMA, Gloo, CUDA and torch: none
+# of them takes a secret (NCCL_IB_PKEY is a number). NCCL also reads .nccl.conf in the home.
 MATTERS = re.compile(
     r"(NCCL|GLOO|UCX|UCC|SHARP|FI|OFI|IBV|RDMAV|MLX[45]|CUDA|TORCH|PYTORCH|OMP|MKL|KMP)_\w+"
     r"|LD_LIBRARY_PATH|LD_PRELOAD|HOME|PATH"

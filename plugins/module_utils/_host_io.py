@@ -173,6 +173,7 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         "disks": [disk(path) for path in module.params["paths"]],
         "present": [path for path in module.params["paths"] if os.path.isdir(path)],
         **{name: json.loads(text) if text else None for name, text in kept.items()},
+        "checked": ((read_text(module.params["checked"]) if module.params["checked"] else "") or "").strip(),
         "release": release(module.params["release"]),
     }
 

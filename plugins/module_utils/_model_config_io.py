@@ -71,7 +71,9 @@ def wish_of(params: Mapping[str, t.Any]) -> _hub.Wish:
     return _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
 
 
-def look(params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader = _safetensors_io.read_header) -> dict[str, t.Any]:
+def look(
+    params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader = _safetensors_io.read_header
+) -> dict[str, t.Any]:
     """Return where a host has a model (path of its directory, empty where it has not), what it is, and what is wrong.
 
     params: ARGUMENTS, and root, record_directory (as of model_download), fetch: whether to ask the hub where no

@@ -64,6 +64,9 @@ options:
   release:
     description: Path of the link to the release.
     type: path
+  checked:
+    description: File that notes the last check of the engine's options, as of M(vllm_ray.cluster.serve_config_check).
+    type: path
   model:
     description: The model to serve, of which is told what it is and whether the host has it.
     type: dict
@@ -240,6 +243,10 @@ host:
       description: Values by row and host of the last good run. Will be V(none) where there was none.
       returned: always
       type: dict
+    checked:
+      description: What the file O(checked) holds, empty where there is none.
+      returned: always
+      type: str
     release:
       description: Name of the release, empty where there is none.
       returned: always
@@ -439,6 +446,7 @@ ARGUMENTS = {
     "record": {"type": "path"},
     "worked": {"type": "path"},
     "release": {"type": "path"},
+    "checked": {"type": "path"},
     "model": {
         "type": "dict",
         "options": {

@@ -608,9 +608,7 @@ def test_a_slow_call_is_no_difference_of_clocks(healthy: dict[str, Any]) -> None
 
 def test_clocks_in_the_parity_matrix(healthy: dict[str, Any]) -> None:
     def row(*offsets: float) -> list[str]:
-        seen = {
-            f"gpu0{number}": changed(healthy, ("host.time", NOW + offset)) for number, offset in enumerate(offsets)
-        }
+        seen = {f"gpu0{number}": changed(healthy, ("host.time", NOW + offset)) for number, offset in enumerate(offsets)}
         return list(_host_checks.clock_row(seen).values())
 
     # The host read its clock within half a second of the controller's readings.

@@ -18,6 +18,7 @@ SETTINGS: dict[str, Any] = {"vllm_ray_firewall": "manage", "vllm_ray_scope": "sy
 REACH = {"host": "gpu02", "check": "reach", "severity": "error", "found": "unreachable", "wanted": "x", "fix": "y"}
 CONTACT = {**REACH, "check": "ssh", "found": "the port is closed"}
 ONE = {"gpu01": look(1)}
+NO_LAYOUT = Stage([], [], "not yet, there is no layout")
 LEFT_OUT = Stage([], [], "left out, the engine serves")
 RELEASE = {"python": {"version": "3.11.2"}, "versions": {"vllm": "0.32.0"}}
 
@@ -28,6 +29,7 @@ def gather(
     releases: Any = None,
     ssh: Any = (),
     plan: Any = (),
+    parser: Stage = NO_LAYOUT,
     collective: Stage = LEFT_OUT,
     worked: Any = None,
     **more: Any,
@@ -39,6 +41,7 @@ def gather(
         looks,
         networks or {},
         releases or {},
+        parser,
         collective,
         {**SETTINGS, **more},
     )
@@ -98,6 +101,16 @@ def test_a_fault_that_several_checks_see_is_told_once(fixtures: Path) -> None:
     assert [(p["host"], p["found"]) for p in found] == [(odd, "MTU 1400 on eth1")]
     # Without a test of the network, what the look has is all there is.
     assert seen in gather(looks, plan=[seen]).problems
+
+
+def test_of_options_the_release_has_the_last_word() -> None:
+    guess = {**REACH, "host": "gpu01", "check": "option", "severity": "warning"}
+    refused = {**guess, "check": "parser", "severity": "error"}
+    assert gather(ONE, plan=[guess]).problems == [guess]
+    found = gather(ONE, plan=[guess], parser=Stage([refused], []))
+    assert (found.problems, states(found)["parser"]) == ([refused], "done")
+    # An older release of the user's own may take what newer ones do not.
+    assert gather(ONE, plan=[guess], parser=Stage([], [])).problems == []
 
 
 def test_what_the_ranks_did_together() -> None:
