@@ -91,6 +91,12 @@ options:
       token:
         description: Token of the hub. It is sent in a header, and to no other server.
         type: str
+      proxy:
+        description: URL of the proxy to the hub. Default is what the environment says.
+        type: str
+      ca_certificate:
+        description: File with the certificates to trust. Default is the system's.
+        type: path
       root:
         description: Directory below which models are put.
         type: path
@@ -294,6 +300,10 @@ model:
       description: Where the host has it, empty where it has not.
       returned: always
       type: str
+    pinned:
+      description: Whether this host downloaded it from a hub, and knows the commit.
+      returned: always
+      type: bool
     model:
       description: What it is, as of M(vllm_ray.cluster.model_info). V(none) where that is not known.
       returned: always
