@@ -408,7 +408,7 @@ def clock_row(looks: Mapping[str, Mapping[str, t.Any]]) -> dict[str, str]:
     clocks that are well agree.
     """
     _controller, differences = clock_differences(looks)
-    return {name: f"{int(seconds):+d} s" if int(seconds) else "0 s" for name, seconds in differences.items()}
+    return {name: f"{seconds:+.0f} s" if abs(seconds) >= 1 else "0 s" for name, seconds in differences.items()}
 
 
 def check_clocks(hosts: Sequence[Host]) -> list[Problem]:
