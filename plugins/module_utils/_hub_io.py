@@ -26,8 +26,10 @@ def ask(wish: _hub.Wish, way: _hub.Way) -> tuple[str, int]:
     if not wish.particulars.resolves:
         return wish.wanted_revision, 0
     try:
-        return _hub.parse_revision(json.loads(_http_io.download(_hub.api_url(wish), *way).read()))
+        with _http_io.download(_hub.api_url(wish), *way) as answer:
+            return _hub.parse_revision(json.loads(answer.read()))
     except HTTPError as error:
+        error.close()
         raise _manifest_io.Unusable(_hub.refusal(wish, error.code, str(error.reason), bool(way.token))) from error
     except (URLError, socket.timeout, OSError, ValueError) as error:
         reason = str(getattr(error, "reason", error))

@@ -208,9 +208,10 @@ def fetch(wish: _hub.Wish, way: _hub.Way) -> Source:
 def get(wish: _hub.Wish, name: str, way: _hub.Way) -> tuple[bytes, str]:
     """Return a file of a hub and the commit that it is from; empty where the hub has no such file. Raises Unusable."""
     try:
-        answer = _http_io.download(_hub.file_url(wish, name), *way)
-        return answer.read(LARGEST), answer.headers.get("X-Repo-Commit") or ""
+        with _http_io.download(_hub.file_url(wish, name), *way) as answer:
+            return answer.read(LARGEST), answer.headers.get("X-Repo-Commit") or ""
     except HTTPError as error:
+        error.close()
         if error.code == 404:
             return b"", ""
         raise Unusable(_hub.refusal(wish, error.code, str(error.reason), bool(way.token))) from error

@@ -122,8 +122,8 @@ def test_the_hub_is_reached_by_the_proxy_and_trusted_by_the_certificate(params: 
     # The proxy gets its own password, and not the hub's token.
     assert all("proxy-authorization" in one and "authorization" not in one for one in Proxy.asked)
     wish = _hub.Wish("huggingface", "private/demo", "main", params["endpoint"])
-    answer = _http_io.download(_hub.api_url(wish), *_model_config_io.way_of(params))
-    assert COMMIT in answer.read().decode()
+    with _http_io.download(_hub.api_url(wish), *_model_config_io.way_of(params)) as answer:
+        assert COMMIT in answer.read().decode()
 
 
 @pytest.mark.parametrize(
