@@ -13,6 +13,7 @@ import posixpath
 import re
 import typing as t
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,11 +46,23 @@ def problem(check: str, severity: str, found: str, wanted: str, fix: str) -> dic
 
 
 def pins(lock: str) -> dict[str, str]:
-    """Return the packages of a lock and their versions. Of lines that differ by marker the first counts."""
+    """Return the packages of a lock and their versions. Of lines that differ by marker the first counts.
+
+    A version is pinned, or stands in the name of a wheel: NAME @ https://HOST/NAME-VERSION-TAGS.whl.
+    """
     result: dict[str, str] = {}
-    for name, version in re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", lock, re.MULTILINE):
-        result.setdefault(normal(name), version)
+    start = r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?"
+    for name, version in re.findall(start + r"(?:==| @ \S*/[^/\s-]+-(?=\S+\.whl\b))([^\s;\\/-]+)", lock, re.MULTILINE):
+        result.setdefault(normal(name), unquote(version))
     return result
+
+
+def exact(lock: str) -> str:
+    """Return a lock whose versions count to the letter.
+
+    2.13.0+cpu fits ==2.13.0 and is newer: where a source has it, uv would choose it and stop at its hash.
+    """
+    return re.sub(r"^([A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?)==(?!=)", r"\1===", lock, flags=re.MULTILINE)
 
 
 def normal(name: str) -> str:
@@ -140,6 +153,18 @@ def same_python_problem(found: Python | None, wanted: Python) -> dict[str, str] 
         f"{wanted.path} is {wanted.version} on {wanted.machine}, as on the builder (Ray wants the same on all nodes)",
         "install that Python on this host, or set release_python (vllm_ray_python) to a path that is the same Python "
         "on all hosts, or to a version that uv installs",
+    )
+
+
+def other_release_problem(wanted: str, made: str) -> dict[str, str]:
+    """Return that the builder makes another release than a host wants: one is made for all hosts of a play."""
+    return problem(
+        "release",
+        "error",
+        f"{made} is made for this play",
+        wanted,
+        "give hosts with another release_lock, release_lock_file, release_requirements or release_builder a play of "
+        "their own",
     )
 
 
@@ -328,10 +353,16 @@ def venv_argv(uv: str, python: str, tree: str) -> list[str]:
     return [uv, "venv", "--quiet", "--relocatable", "--no-project", "--python", python, tree]
 
 
-def sync_argv(uv: str, tree: str, lock: str, torch_backend: str = "", no_index: bool = False) -> list[str]:
-    """Return the command that makes an environment hold exactly the packages of a lock, with its hashes."""
+def sync_argv(
+    uv: str, tree: str, lock: str, torch_backend: str = "", no_index: bool = False, again: Iterable[str] = ()
+) -> list[str]:
+    """Return the command that makes an environment hold exactly the packages of a lock, with its hashes.
+
+    again: packages to install anew where they are there.
+    """
     options = ["--torch-backend", torch_backend] if torch_backend else []
     options += ["--no-index"] if no_index else []
+    options += [f"--reinstall-package={name}" for name in again]
     return [uv, "pip", "sync", "--no-build", *options, "--python", f"{tree}/bin/python", lock]
 
 
@@ -471,16 +502,24 @@ def damaged(records: Mapping[str, str], found: Mapping[str, Entry], site: str) -
     """Return the files that are not what their wheels brought, by package.
 
     records: the texts of RECORD by name of the dist-info directory. Files come from a cache that others can change.
+    What several wheels bring under one path may be of any of them.
     """
-    result: dict[str, list[str]] = {}
+    brought: dict[str, set[str]] = {}
+    by_package: dict[str, dict[str, str]] = {}
     for directory, text in records.items():
-        package = parse_dist_info(directory)
+        name_and_version = parse_dist_info(directory)
         for path, digest in parse_record(text).items():
-            entry = found.get(posixpath.normpath(f"{site}/{path}"))
             # Bytecode is made anew here.
-            ours = "__pycache__/" in path
-            if package and not ours and (entry is None or (entry.kind == "file" and entry.text != digest)):
-                result.setdefault(package[0], []).append(path)
+            if name_and_version and "__pycache__/" not in path:
+                place = posixpath.normpath(f"{site}/{path}")
+                by_package.setdefault(name_and_version[0], {})[path] = place
+                brought.setdefault(place, set()).add(digest)
+    result: dict[str, list[str]] = {}
+    for package, places in by_package.items():
+        for path, place in places.items():
+            entry = found.get(place)
+            if entry is None or (entry.kind == "file" and entry.text not in brought[place]):
+                result.setdefault(package, []).append(path)
     return result
 
 

@@ -26,6 +26,7 @@ import tempfile
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import Entry, Python
@@ -113,15 +114,17 @@ def entry_of(tree: str, path: str) -> Entry:
     return Entry(path, "file", stat.S_IMODE(status.st_mode), status.st_size, digest.hexdigest())
 
 
-def entries(tree: str) -> dict[str, Entry]:
-    """Return what a tree holds, hashed, without our own two files."""
+def entries(tree: str, known: Mapping[str, Entry] | None = None) -> dict[str, Entry]:
+    """Return what a tree holds, hashed, without our own two files. What is known is not hashed again."""
+    hashed = dict(known or {})
     paths: list[str] = []
     for directory, folders, files in os.walk(tree):
         links = [name for name in folders if os.path.islink(os.path.join(directory, name))]
         paths += [os.path.relpath(os.path.join(directory, name), tree) for name in [*files, *links]]
     # Hashing lets other threads run, so it takes all cores.
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        found = pool.map(lambda path: entry_of(tree, path), (p for p in paths if p not in _release.OWN_FILES))
+        wanted = (path for path in paths if path not in _release.OWN_FILES)
+        found = pool.map(lambda path: hashed.get(path) or entry_of(tree, path), wanted)
         return {entry.path: entry for entry in found}
 
 
@@ -222,6 +225,8 @@ class Look:
         missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(params["libraries"])]
         if params["builds"] and python and not record:
             missing += self.missing_venv(python)
+        if id_ and params["builder_id"] and id_ != params["builder_id"]:
+            problems.append(_release.other_release_problem(id_, params["builder_id"]))
         if params["min_driver"] is not None:
             driver = _release.parse_driver(read(NVIDIA))
             table = {**_release.MIN_DRIVERS, params["lock"]: params["min_driver"]}
@@ -298,6 +303,30 @@ class Look:
 # --- Building --------------------------------------------------------------------------------------------------------
 
 
+# Arguments of modules that take packages from somewhere. URLs may hold passwords.
+SOURCES: dict[str, dict[str, t.Any]] = {
+    "index_url": {"type": "str", "no_log": True},
+    "extra_index_urls": {"type": "list", "elements": "str", "no_log": True},
+    "find_links": {"type": "list", "elements": "str"},
+    "proxy": {"type": "str", "no_log": True},
+    "ca_certificate": {"type": "path"},
+    "cache_dir": {"type": "path"},
+    "torch_backend": {"type": "str"},
+    "wheels": {"type": "path"},
+}
+
+
+def sources_of(params: Mapping[str, t.Any]) -> tuple[_release.Sources, list[str]]:
+    """Return where packages come from by a module's arguments and pip's configuration, and what is not there of it."""
+    names = [*_release.PIP_FILES, os.environ.get("PIP_CONFIG_FILE", os.devnull)]
+    files = [read(os.path.expanduser(name)) for name in names]
+    configured = _release.pip_sources(files, os.environ)
+    sources, missing = _release.drop_missing(_release.choose_sources(params, configured), os.path.exists)
+    if params["wheels"]:
+        sources.find_links.append(params["wheels"])
+    return sources, missing
+
+
 class Tools:
     """The pinned uv: the one on PATH where it has the right version, or one in a small environment of its own."""
 
@@ -343,6 +372,7 @@ class Build:
         self.params = module.params
         self.releases = f"{self.params['root']}/releases"
         self.seconds: dict[str, float] = {}
+        self.renewed: dict[str, list[str]] = {}
         self.log = ""
 
     def __call__(self) -> dict[str, t.Any]:
@@ -355,7 +385,7 @@ class Build:
         if self.module.check_mode:
             # The recipe is not here in check mode.
             wanted = not read_record(path) or self.params["replace"]
-            empty = {"tree_bytes": 0, "manifest": "", "seconds": {}, "ignored_sources": []}
+            empty = {"tree_bytes": 0, "manifest": "", "seconds": {}, "renewed": {}, "ignored_sources": []}
             return {"changed": wanted, "id": id_, "path": path, **empty}
         files = self.recipe_files()
         recipe = _release.recipe(files, self.params["lock"])
@@ -385,6 +415,7 @@ class Build:
             "tree_bytes": record["manifest"]["bytes"],
             "manifest": record["manifest"]["sha256"],
             "seconds": self.seconds,
+            "renewed": self.renewed,
             "ignored_sources": ignored,
         }
 
@@ -413,14 +444,8 @@ class Build:
         if said:
             self.module.fail_json(msg=f"{' '.join(argv[:4])} failed; all it said is in {self.log} : {said}")
 
-    def sources(self) -> tuple[_release.Sources, list[str]]:
-        names = [*_release.PIP_FILES, os.environ.get("PIP_CONFIG_FILE", os.devnull)]
-        files = [read(os.path.expanduser(name)) for name in names]
-        configured = _release.pip_sources(files, os.environ)
-        return _release.drop_missing(_release.choose_sources(self.params, configured), os.path.exists)
-
     def make(self, files: Mapping[str, str], python: Python, id_: str, path: str) -> tuple[dict[str, t.Any], list[str]]:
-        sources, ignored = self.sources()
+        sources, ignored = sources_of(self.params)
         cache = self.params["cache_dir"] or ""
         environment = _release.uv_environment(sources, cache, self.params["python_mirror"] or "")
         staging = f"{self.releases}/.staging-{id_}"
@@ -434,14 +459,24 @@ class Build:
         with self.timed("packages"):
             base = self.interpreter(uv, python, staging, environment)
             self.must(_release.venv_argv(uv, base, f"{staging}/tree"), environment)
-            self.sync(uv, f"{staging}/tree", environment, sources.no_index)
+            pins = pathlib.Path(staging, f"{self.params['lock']}.lock")
+            pins.write_text(_release.exact(files[pins.name]), encoding="utf-8")
+            sync = partial(self.sync, uv, f"{staging}/tree", str(pins), environment, sources.no_index)
+            sync()
             if python.managed:
                 adopt(base, f"{staging}/tree", path)
+
+        def renew(names: list[str]) -> None:
+            self.run(_release.cache_clean_argv(uv, names), environment)
+            sync(names)
+
+        with self.timed("comparison"):
+            found = self.compared(f"{staging}/tree", renew)
         with self.timed("bytecode"):
             # It ends with 1 where a package holds a file that is no Python, such as a template.
             self.run(_release.compile_argv(f"{staging}/tree", site_packages(f"{staging}/tree")), environment)
         with self.timed("manifest"):
-            record = self.finish(f"{staging}/tree", files, python, id_, uv, environment)
+            record = self.finish(f"{staging}/tree", files, python, id_, found)
         put_in_place(f"{staging}/tree", path)
         shutil.rmtree(staging, ignore_errors=True)
         return record, ignored
@@ -452,13 +487,20 @@ class Build:
         self.must(_release.python_install_argv(uv, python.version, f"{staging}/python"), environment)
         return os.path.realpath(sorted(glob.glob(f"{glob.escape(staging)}/python/*/bin/python3"))[0])
 
-    def sync(self, uv: str, tree: str, environment: Mapping[str, str], no_index: bool) -> None:
-        lock = f"{self.params['recipe_dir']}/{self.params['lock']}.lock"
+    def sync(
+        self,
+        uv: str,
+        tree: str,
+        lock: str,
+        environment: Mapping[str, str],
+        no_index: bool,
+        again: Sequence[str] = (),
+    ) -> None:
         backend = self.params["torch_backend"] or ""
-        said = self.run(_release.sync_argv(uv, tree, lock, backend, no_index), environment)
+        said = self.run(_release.sync_argv(uv, tree, lock, backend, no_index, again), environment)
         if said and not backend and not no_index and _release.lacks_cpu_torch(said):
             # No source has torch's build for the CPU: it is in PyTorch's own index.
-            second = self.run(_release.sync_argv(uv, tree, lock, "cpu"), environment)
+            second = self.run(_release.sync_argv(uv, tree, lock, "cpu", again=again), environment)
             said = f"{said}\nand from PyTorch's index: {second}" if second else ""
         if said:
             self.module.fail_json(
@@ -467,10 +509,27 @@ class Build:
                 "default those that pip is configured with on this host."
             )
 
+    def compared(self, tree: str, renew: t.Callable[[list[str]], None]) -> dict[str, Entry]:
+        """Compare every file with its wheel's RECORD, and return what needs no second look.
+
+        Files are links into uv's cache, which somebody may have changed. So packages that differ are fetched anew, on
+        the way compared with the lock's hash. What differs then has a RECORD that is wrong: pynvvideocodec 2.0.4 has.
+        """
+        site = site_packages(tree)
+        open_modes(tree)
+        found = entries(tree)
+        records = {name: read(f"{tree}/{site}/{name}/RECORD") for name in os.listdir(f"{tree}/{site}")}
+        self.renewed = _release.damaged(records, found, site)
+        if self.renewed:
+            renew(sorted(self.renewed))
+            open_modes(tree)
+            found = entries(tree)
+        return {path: entry for path, entry in found.items() if "__pycache__/" not in path}
+
     def finish(
-        self, tree: str, files: Mapping[str, str], python: Python, id_: str, uv: str, environment: Mapping[str, str]
+        self, tree: str, files: Mapping[str, str], python: Python, id_: str, found: Mapping[str, Entry]
     ) -> dict[str, t.Any]:
-        """Add what the lock can't, compare every file with its wheel, and write the manifest and the record."""
+        """Add what the lock can't, and write the manifest and the record. found: what is known of the tree."""
         site = site_packages(tree)
         for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
             with contextlib.suppress(FileNotFoundError):
@@ -482,21 +541,8 @@ class Build:
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")
         open_modes(tree)
-        found = entries(tree)
-        records = {
-            pathlib.Path(name).parent.name: read(name)
-            for name in glob.glob(f"{glob.escape(tree)}/{site}/*.dist-info/RECORD")
-        }
-        wrong = _release.damaged(records, found, site)
-        if wrong:
-            # The files are links into uv's cache, which somebody changed: the next build fetches these anew.
-            self.run(_release.cache_clean_argv(uv, sorted(wrong)), environment)
-            shown = "; ".join(f"{name}: {', '.join(paths[:3])}" for name, paths in sorted(wrong.items())[:5])
-            self.module.fail_json(
-                msg=f"Files in uv's cache are not what their wheels brought ({shown}). They were removed from it "
-                "(release_cache_dir): run again."
-            )
-        manifest = _release.dump_manifest(found.values())
+        tree_entries = entries(tree, found)
+        manifest = _release.dump_manifest(tree_entries.values())
         record = {
             "id": id_,
             "lock": self.params["lock"],
@@ -504,8 +550,8 @@ class Build:
             "packages": packages(tree),
             "manifest": {
                 "sha256": hashlib.sha256(manifest.encode()).hexdigest(),
-                "files": len(found),
-                "bytes": sum(entry.size for entry in found.values()),
+                "files": len(tree_entries),
+                "bytes": sum(entry.size for entry in tree_entries.values()),
             },
         }
         pathlib.Path(tree, _release.MANIFEST).write_text(manifest, encoding="utf-8")

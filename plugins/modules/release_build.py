@@ -17,6 +17,7 @@ description:
     of the user who builds, and reaches uv by its environment.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
+  - vllm_ray.cluster._sources
 attributes:
   check_mode:
     support: full
@@ -48,31 +49,6 @@ options:
     default: ''
   python_mirror:
     description: URL of a mirror of the Pythons that uv installs.
-    type: str
-  index_url:
-    description: URL of the package index.
-    type: str
-  extra_index_urls:
-    description: URLs of further package indexes.
-    type: list
-    elements: str
-  find_links:
-    description: Directories or URLs with wheels.
-    type: list
-    elements: str
-  proxy:
-    description: URL of the proxy for downloads.
-    type: str
-  ca_certificate:
-    description: File with the certificates that downloads trust.
-    type: path
-  cache_dir:
-    description: Directory of uv's cache. Default is uv's own, C(~/.cache/uv).
-    type: path
-  torch_backend:
-    description:
-      - Backend for uv's C(--torch-backend). By default it is C(cpu) where the sources have no build of torch for the
-        CPU and the lock wants one.
     type: str
   replace:
     description: Whether to compare a release that is there with its manifest, and to make it again where it differs.
@@ -117,7 +93,14 @@ seconds:
   description: Seconds that the steps took.
   returned: success
   type: dict
-  sample: {"uv": 0.1, "packages": 3.0, "bytecode": 22.0, "manifest": 6.3}
+  sample: {"uv": 0.1, "packages": 3.0, "comparison": 5.1, "bytecode": 22.0, "manifest": 1.2}
+renewed:
+  description:
+    - Files that were not what the RECORD of their wheel says, by package. These packages were fetched anew, past uv's
+      cache and compared with the lock's hash. Files that still differ have a RECORD that is wrong.
+  returned: success
+  type: dict
+  sample: {}
 ignored_sources:
   description: Directories that pip is configured with and that are not there.
   returned: success
@@ -128,7 +111,7 @@ ignored_sources:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._release_io import Build
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._release_io import SOURCES, Build
 
 ARGUMENTS = {
     "root": {"type": "path", "default": "/opt/vllm-ray"},
@@ -137,15 +120,8 @@ ARGUMENTS = {
     "lock": {"type": "str", "required": True},
     "python": {"type": "str", "default": ""},
     "python_mirror": {"type": "str"},
-    # URLs may hold passwords.
-    "index_url": {"type": "str", "no_log": True},
-    "extra_index_urls": {"type": "list", "elements": "str", "no_log": True},
-    "find_links": {"type": "list", "elements": "str"},
-    "proxy": {"type": "str", "no_log": True},
-    "ca_certificate": {"type": "path"},
-    "cache_dir": {"type": "path"},
-    "torch_backend": {"type": "str"},
     "replace": {"type": "bool", "default": False},
+    **SOURCES,
 }
 
 

@@ -63,6 +63,9 @@ options:
         description: Whether uv brings it.
         type: bool
         required: true
+  builder_id:
+    description: RV(id) as this module returned it for the builder, which makes one release for all hosts of a play.
+    type: str
   builds:
     description: Whether this host would build the release, so that what building needs is looked at, too.
     type: bool
@@ -175,6 +178,7 @@ ARGUMENTS = {
     "uv_version": {"type": "str", "default": ""},
     "python": {"type": "str", "default": ""},
     "builder_python": {"type": "dict", "options": PYTHON},
+    "builder_id": {"type": "str"},
     "builds": {"type": "bool", "default": False},
     "space_gib": {"type": "int", "default": 0},
     "min_driver": {"type": "int"},

@@ -47,6 +47,27 @@ def test_of_lines_that_differ_by_marker_the_first_counts() -> None:
     assert _release.pins(lock) == {"torch": "1.0+cpu"}
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("torch==2.13.0 \\\n    --hash=sha256:00\n", "torch===2.13.0 \\\n    --hash=sha256:00\n"),
+        ("ray[default]==2.60.0\n", "ray[default]===2.60.0\n"),
+        ("a===1\n    # via b==1\n", "a===1\n    # via b==1\n"),
+        ("a==1 ; python_version == '3.11'\n", "a===1 ; python_version == '3.11'\n"),
+        ("a @ file:///w/a-1.whl\n", "a @ file:///w/a-1.whl\n"),
+    ],
+)
+def test_versions_of_a_lock_count_to_the_letter(line: str, wanted: str) -> None:
+    assert _release.exact(line) == wanted
+
+
+def test_a_version_can_stand_in_the_name_of_a_wheel() -> None:
+    found = _release.pins(text("lock_with_url"))
+    assert found == {"anyio": "4.0.0", "cowsay": "6.1", "idna": "3.20", "sniffio": "1.3.1"}
+    line = "vllm[all] @ https://host.example/x-1/vllm-0.32.1%2Bmine-1-cp38-abi3-linux_x86_64.whl#a=b \\\n"
+    assert _release.pins(line) == {"vllm": "0.32.1+mine"}
+
+
 def test_a_recipe_says_what_it_makes() -> None:
     found = _release.recipe(FILES, "cpu")
     assert {key: found[key] for key in ("name", "lock", "uv")} == {
@@ -141,6 +162,12 @@ def test_hosts_need_the_same_python(found: Python | None, words: str) -> None:
 
 def test_a_managed_python_comes_with_the_release() -> None:
     assert _release.same_python_problem(None, Python("3.11.9", "", "x86_64", managed=True)) is None
+
+
+def test_hosts_of_one_play_get_one_release() -> None:
+    found = _release.other_release_problem("cuda-1", "cpu-1")
+    assert (found["found"], found["wanted"]) == ("cpu-1 is made for this play", "cuda-1")
+    assert "release_lock" in found["fix"]
 
 
 @pytest.mark.parametrize(
@@ -310,6 +337,10 @@ def test_when_torch_comes_from_its_own_index(name: str, lacks: bool) -> None:
             "/uv pip sync --no-build --torch-backend cpu --no-index --python /t/bin/python /l",
         ),
         (
+            _release.sync_argv("/uv", "/t", "/l", again=["a", "b"]),
+            "/uv pip sync --no-build --reinstall-package=a --reinstall-package=b --python /t/bin/python /l",
+        ),
+        (
             _release.compile_argv("/t", "lib/site"),
             "/t/bin/python -B -I -m compileall -q -f -j 0 --invalidation-mode unchecked-hash -s /t /t/lib/site",
         ),
@@ -401,6 +432,17 @@ def test_files_are_compared_with_their_wheels(change: dict[str, str], wanted: di
     entry = replace(Entry("bin/supervisord", "file", 0o755, 367, digest), **change)  # type: ignore[arg-type]
     records = {"supervisor-4.3.0.dist-info": line}
     assert _release.damaged(records, {entry.path: entry}, "lib/python3.11/site-packages") == wanted
+
+
+@pytest.mark.parametrize(("content", "whole"), [("a", True), ("b", True), ("c", False)])
+def test_what_two_wheels_bring_may_be_of_either(content: str, whole: bool) -> None:
+    """flashinfer-python 0.7.0.post1 and torch-c-dlpack-ext 0.1.5 both bring build_backend.py."""
+    line = {name: _release.record_line("build_backend.py", name) for name in ("a", "b", "c")}
+    entry = Entry("site/build_backend.py", "file", 0o644, 1, _release.parse_record(line[content])["build_backend.py"])
+    records = {"flashinfer_python-0.7.0.post1.dist-info": line["a"], "torch_c_dlpack_ext-0.1.5.dist-info": line["b"]}
+    found = _release.damaged(records, {entry.path: entry}, "site")
+    wanted = ["flashinfer-python", "torch-c-dlpack-ext"]
+    assert found == ({} if whole else {name: ["build_backend.py"] for name in wanted})
 
 
 @pytest.mark.parametrize(
