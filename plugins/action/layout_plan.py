@@ -73,4 +73,6 @@ def query(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "revision": settings.get("vllm_ray_model_revision") or "",
         "endpoint": settings.get("vllm_ray_hf_endpoint") or "",
         "token": settings.get("vllm_ray_hf_token"),
+        "proxy": settings.get("vllm_ray_proxy"),
+        "ca_certificate": settings.get("vllm_ray_ca_certificate"),
     }

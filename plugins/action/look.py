@@ -23,10 +23,22 @@ ARGUMENTS = {
 }
 
 
-def model_query(settings: Mapping[str, t.Any], place: Paths, downloads: bool, verify: bool) -> dict[str, t.Any]:
+def way_to_hub(settings: Mapping[str, t.Any], builder: str | None) -> dict[str, t.Any]:
+    """Return how the host that downloads reaches the hub. builder: of the release."""
+    return {
+        "token": settings.get("vllm_ray_hf_token"),
+        "proxy": settings.get("vllm_ray_proxy"),
+        # The builder's own file.
+        "ca_certificate": None if builder == "controller" else settings.get("vllm_ray_ca_certificate"),
+    }
+
+
+def model_query(
+    settings: Mapping[str, t.Any], place: Paths, way: Mapping[str, t.Any] | None, verify: bool
+) -> dict[str, t.Any]:
     """Return what host_info is to find out about the model.
 
-    downloads: whether the host asks the hub. verify: whether it may hash every file.
+    way: how the hub is reached, None where the host does not ask it. verify: whether it may hash every file.
     """
     source = settings["vllm_ray_model_source"]
     return {
@@ -36,10 +48,10 @@ def model_query(settings: Mapping[str, t.Any], place: Paths, downloads: bool, ve
         "endpoint": settings.get("vllm_ray_hf_endpoint") or "",
         "root": place.models,
         "record_directory": place.manifests,
-        "fetch": downloads,
+        "fetch": way is not None,
         "user": settings["vllm_ray_user"] if settings["vllm_ray_scope"] == "system" else "",
         "verify": verify and settings["vllm_ray_model_verify"] == "full",
-        **({"token": settings.get("vllm_ray_hf_token")} if downloads else {}),
+        **(way or {}),
     }
 
 
@@ -70,6 +82,8 @@ class ActionModule(ActionBase):
         place = paths(settings)
         hosts = _members.members(variables["hostvars"], variables["groups"])
         is_head = "head" in hosts.get(host, ())
+        builder = variables["hostvars"][next(iter(hosts))].get("vllm_ray_release_builder")
+        way = way_to_hub(settings, builder) if host == _members.downloader(list(hosts), builder) else None
         wish = str(settings.get("vllm_ray_model") or "")
         arguments = {
             "peers": [_members.address_of(peer, variables["hostvars"]) for peer in hosts if peer != host],
@@ -85,7 +99,8 @@ class ActionModule(ActionBase):
             "record": f"{place.config}/record.json",
             "worked": f"{place.config}/worked.json",
             "release": f"{place.config}/current",
-            "model": model_query(settings, place, is_head, options["may_verify"]) if wish else None,
+            "checked": f"{place.config}/serve-{_host.ENGINE}.checked",
+            "model": model_query(settings, place, way, options["may_verify"]) if wish else None,
             # What the engine was started with, whatever its options on the disk are by now.
             "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",

@@ -104,9 +104,7 @@ class ActionModule(ActionBase):
             for host in hosts
             if host.look and host.look["network"]["cluster_nic"]
         ]
-        releases = {
-            host.name: host.settings.get("vllm_ray_release_path") or f"{host.paths.config}/current" for host in hosts
-        }
+        releases = {host.name: _host.release_path(host) for host in hosts}
         told = {"reached": reached, "releases": releases, "run": secrets.token_hex(8), "problems": plan["problems"]}
         told["paths"] = {host.name: host.paths.as_dict() for host in hosts}
         told["worked"] = next((host.look["host"].get("worked") for host in hosts if host.is_head and host.look), None)

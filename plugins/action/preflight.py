@@ -37,6 +37,7 @@ ARGUMENTS = {
         "default": ["__vllm_ray_collective_gathered", "__vllm_ray_collective_started"],
     },
     "release": {"type": "str", "default": "__vllm_ray_release"},
+    "parser": {"type": "str", "default": "__vllm_check"},
 }
 
 
@@ -51,13 +52,14 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
-        looks, networks, collectives, releases = (
+        looks, networks, collectives, releases, parsers = (
             answers(hostvars, names, variables_of)
             for variables_of in (
                 [arguments["look"]],
                 arguments["network"],
                 arguments["collective"],
                 [arguments["release"]],
+                [arguments["parser"]],
             )
         )
         settings = _settings.check(names[0], hostvars[names[0]]).values if names else {}
@@ -65,7 +67,10 @@ class ActionModule(ActionBase):
         plan = arguments["plan"]
         rdma = _stages.with_rdma(plan["plan"], looks)
         collective = _stages.collective(arguments["ranks"], collectives, rdma)
-        found = _preflight.gather(names, arguments["ssh"], plan, looks, networks, releases, collective, settings)
+        parser = _stages.parser(plan["plan"], releases, parsers)
+        found = _preflight.gather(
+            names, arguments["ssh"], plan, looks, networks, releases, parser, collective, settings
+        )
         text = _preflight.screen(found, shutil.get_terminal_size((_report.WIDTH, 0)).columns)
         display.display(text)
         report = _report.document(
@@ -81,8 +86,7 @@ class ActionModule(ActionBase):
         folder = settings.get("vllm_ray_report")
         if folder:
             _report_io.write_json(os.path.join(folder, "preflight.json"), report)
-            junit = _report.junit(found.problems, found.checks, strict)
-            _report_io.write(os.path.join(folder, "preflight.xml"), junit)
+            _report_io.write_junit(os.path.join(folder, "preflight.xml"), found.problems, found.checks, strict)
         if not report["passed"]:
             worst = _report.count(_report.fails(found.problems, strict))
             # Ansible shows all that a failed task returns: the report would bury the table.

@@ -17,6 +17,13 @@ MIB = 1024**2
 SIZES = (MIB, 64 * MIB)
 ROUNDS = 5
 
+# Names that change how ranks find each other and add up, of NCCL, its network plugins, RDMA, Gloo, CUDA and torch: none
+# of them takes a secret (NCCL_IB_PKEY is a number). NCCL also reads .nccl.conf in the home.
+MATTERS = re.compile(
+    r"(NCCL|GLOO|UCX|UCC|SHARP|FI|OFI|IBV|RDMAV|MLX[45]|CUDA|TORCH|PYTORCH|OMP|MKL|KMP)_\w+"
+    r"|LD_LIBRARY_PATH|LD_PRELOAD|HOME|PATH"
+)
+
 # What a rank may take beyond its own limit, to import torch and to end.
 SLACK = 30
 
@@ -119,6 +126,14 @@ def host_task(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the argument of the script. given: arguments of collective_check."""
     names = ("backend", "world", "master", "port", "seconds", "ranks", "user")
     return {**{name: given[name] for name in names}, "sizes": list(SIZES), "rounds": ROUNDS, "slack": SLACK}
+
+
+def environment(node: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of a node's environment that ranks need for an all-reduce.
+
+    A host's journal keeps the arguments of modules, and users put secrets into the environment of a node.
+    """
+    return {name: value for name, value in node.items() if MATTERS.fullmatch(name)}
 
 
 def bus_bandwidth(size: int, seconds: float, ranks: int) -> float:

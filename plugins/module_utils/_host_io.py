@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import json
 import os
@@ -23,6 +24,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _model_files_io,
     _nic_io,
     _port_io,
+    _safetensors_io,
     _system,
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request_json
@@ -171,15 +173,18 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         "disks": [disk(path) for path in module.params["paths"]],
         "present": [path for path in module.params["paths"] if os.path.isdir(path)],
         **{name: json.loads(text) if text else None for name, text in kept.items()},
+        "checked": ((read_text(module.params["checked"]) if module.params["checked"] else "") or "").strip(),
         "release": release(module.params["release"]),
     }
 
 
 def model(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return what a host has of the model, and the state of its files where it has one."""
-    found = _model_config_io.look(params)
+    # A model may have hundreds of files on a slow share. Only a header that can't be read is read again.
+    read = functools.lru_cache(maxsize=None)(_safetensors_io.read_header)
+    found = _model_config_io.look(params, read)
     place = found["directory"]
-    return {**found, "files": _model_files_io.look(place, params) if place else None}
+    return {**found, "files": _model_files_io.look(place, params, read) if place else None}
 
 
 def release(link: str | None) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests to Ray's dashboard and to vLLM's API. PRIVATE to the collection."""
+"""Requests to Ray's dashboard, to vLLM's API and to the internet. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -42,6 +42,26 @@ def request_json(url: str, secret: str = "", body: t.Any = None, seconds: float 
         raise Refused(str(getattr(error, "reason", error))) from error
     except ValueError as error:
         raise Refused(f"no JSON: {error}") from error
+
+
+def download(url: str, secret: str = "", proxy: str = "", ca_certificate: str = "", seconds: float = 30) -> t.Any:
+    """Return the answer of a server in the internet, to read from. secret: a bearer token, for this server alone.
+
+    proxy: its URL; ca_certificate: file with the certificates to trust; empty: as the host has them. Raises OSError.
+    """
+    import ssl
+    from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+    request = Request(url, headers={"User-Agent": "vllm_ray.cluster"})
+    if secret:
+        # A redirect leads to another server, which must not see it.
+        request.add_unredirected_header("Authorization", f"Bearer {secret}")
+    try:
+        context = ssl.create_default_context(cafile=ca_certificate or None)
+    except OSError as error:
+        raise URLError(f"no certificates can be read from {ca_certificate}: {error}") from error
+    proxies = [ProxyHandler({"http": proxy, "https": proxy})] if proxy else []
+    return build_opener(HTTPSHandler(context=context), *proxies).open(request, timeout=seconds)
 
 
 def read_secret(path: str) -> str:

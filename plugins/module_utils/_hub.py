@@ -86,6 +86,23 @@ class Wish:
         return (self.endpoint or self.particulars.endpoint).rstrip("/")
 
 
+class Way(t.NamedTuple):
+    """How a hub is reached. proxy: its URL; ca_certificate: file with the certificates to trust.
+
+    What is empty is as the host has it.
+    """
+
+    token: str = ""
+    proxy: str = ""
+    ca_certificate: str = ""
+
+    def without_secrets(self, text: str) -> str:
+        """Return a text without what is to stay on this way; a proxy's URL may hold a password."""
+        for secret in filter(None, (self.token, self.proxy)):
+            text = text.replace(secret, "***")
+        return text
+
+
 @dataclass(frozen=True)
 class Pin:
     """What a revision meant when its model was downloaded, and where that is."""
@@ -156,16 +173,23 @@ def argv(wish: Wish, python: str, commit: str, directory: str, exclude: Sequence
     return command
 
 
-def environment(wish: Wish, token: str, home: str) -> dict[str, str]:
+def environment(wish: Wish, way: Way, home: str) -> dict[str, str]:
     """Return the environment of the client: the token is only here. home: for what it keeps while it works."""
     hub = wish.particulars
     values = {name: f"{home}/{name.lower()}" for name in hub.home_variables}
     values.update(HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1", HF_HUB_DISABLE_UPDATE_CHECK="1")
     values[hub.endpoint_variable] = wish.url
     # An empty one keeps the client from using a token that somebody stored on the host.
-    values[hub.token_variable] = token
-    if not token:
+    values[hub.token_variable] = way.token
+    if not way.token:
         values["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"
+    if way.proxy:
+        # Where both are set, Python takes the small ones and others the large ones.
+        names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+        values.update(dict.fromkeys(names, way.proxy))
+    if way.ca_certificate:
+        # Of httpx and Rust, and of requests.
+        values.update(dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), way.ca_certificate))
     return values
 
 
@@ -192,20 +216,20 @@ def refusal(wish: Wish, status: int, reason: str, has_token: bool) -> dict[str, 
         fix = "correct model_source and model_revision (vllm_ray_model, vllm_ray_model_revision)"
         return problem("model", f"{wish.url} has no {what} (HTTP 404)", "a model and a revision of the hub", fix)
     fix = (
-        "give the host a way there or a proxy, or set model_hf_endpoint (vllm_ray_hf_endpoint) to a mirror, or "
-        "download the model elsewhere and set model_source (vllm_ray_model) to its directory"
+        "give the host a way there, or set model_proxy and model_ca_certificate (vllm_ray_proxy, "
+        "vllm_ray_ca_certificate), or model_hf_endpoint (vllm_ray_hf_endpoint) to a mirror, or download the model "
+        "elsewhere and set model_source (vllm_ray_model) to its directory"
     )
     return problem("model", f"{wish.url} gives no answer about {what}: {reason}", "a hub that can be reached", fix)
 
 
-def client_problem(wish: Wish, python: str, output: str, token: str) -> dict[str, str]:
-    """Return the problem of a client that failed, without the token."""
+def client_problem(wish: Wish, python: str, output: str, way: Way) -> dict[str, str]:
+    """Return the problem of a client that failed, without secrets."""
     hub = wish.particulars
     if "No module named" in output:
         fix = f"name by model_hub_python a Python that has {hub.package}, or add it to the release's lock"
         return problem("model", f"{python} has no {hub.package}", f"the client of {hub.title}", fix)
-    text = output.replace(token, "***") if token else output
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in way.without_secrets(output).splitlines() if line.strip()]
     found = f"the client of {hub.title} failed: {' / '.join(lines[-LINES_SHOWN:]) or 'it said nothing'}"
     return problem(
         "model", found, f"{wish.model} downloaded", "see its message; what it has fetched is kept for the next run"

@@ -13,30 +13,27 @@ import stat
 import typing as t
 from urllib.error import HTTPError, URLError
 
-from ansible.module_utils.urls import open_url
-
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _manifest, _manifest_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io, _hub, _manifest, _manifest_io
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-SECONDS = 30
 PART = ".vllm-ray-download"
 
 
-def ask(wish: _hub.Wish, token: str) -> tuple[str, int]:
+def ask(wish: _hub.Wish, way: _hub.Way) -> tuple[str, int]:
     """Return the commit of a revision, and the size of its files where the hub tells it."""
     if not wish.particulars.resolves:
         return wish.wanted_revision, 0
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = open_url(_hub.api_url(wish), headers=headers, timeout=SECONDS, unredirected_headers=list(headers))
-        return _hub.parse_revision(json.loads(answer.read()))
+        with _http_io.download(_hub.api_url(wish), *way) as answer:
+            return _hub.parse_revision(json.loads(answer.read()))
     except HTTPError as error:
-        raise _manifest_io.Unusable(_hub.refusal(wish, error.code, str(error.reason), bool(token))) from error
+        error.close()
+        raise _manifest_io.Unusable(_hub.refusal(wish, error.code, str(error.reason), bool(way.token))) from error
     except (URLError, socket.timeout, OSError, ValueError) as error:
         reason = str(getattr(error, "reason", error))
-        raise _manifest_io.Unusable(_hub.refusal(wish, 0, reason, bool(token))) from error
+        raise _manifest_io.Unusable(_hub.refusal(wish, 0, way.without_secrets(reason), bool(way.token))) from error
 
 
 def open_to_all(path: str) -> None:
@@ -66,9 +63,9 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     pin_file = os.path.join(params["record_directory"], _hub.pin_name(wish, params["path"] or ""))
     pin = None if params["update"] else _hub.parse_pin(_manifest_io.read_text(pin_file))
     commit, size = _hub.known_commit(wish, pin), 0
-    token = params["token"] or ""
+    way = _hub.Way(params["token"] or "", params["proxy"] or "", params["ca_certificate"] or "")
     if not commit:
-        commit, size = ask(wish, token)
+        commit, size = ask(wish, way)
     directory = params["path"] or _hub.directory_of(wish, params["root"], commit)
     result = {
         "changed": False,
@@ -86,18 +83,18 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
         result.update(
             changed=True, exists=not module.check_mode, msg=f"{wish.model} at {commit} from {wish.url} to {directory}"
         )
-        size = size or ask(wish, token)[1]
+        size = size or ask(wish, way)[1]
         free, reserve = _manifest_io.free_bytes(directory), int(params["reserve_gib"] * _manifest.GIB)
         for problem in _manifest.disk_problems(_manifest_io.existing(directory), free, size, reserve):
             raise _manifest_io.Unusable(problem)
         if not module.check_mode:
-            download(module, wish, commit, directory, token)
+            download(module, wish, commit, directory, way)
     if not module.check_mode:
         write_pin(pin_file, _hub.Pin(commit, directory))
     return result
 
 
-def download(module: AnsibleModule, wish: _hub.Wish, commit: str, directory: str, token: str) -> None:
+def download(module: AnsibleModule, wish: _hub.Wish, commit: str, directory: str, way: _hub.Way) -> None:
     """Download into a directory beside the wanted one, and rename that when it is whole."""
     above, name = os.path.split(directory)
     part = os.path.join(above, f".{name}{PART}")
@@ -105,14 +102,14 @@ def download(module: AnsibleModule, wish: _hub.Wish, commit: str, directory: str
     _manifest_io.make_directories(part)
     rc, out, err = module.run_command(
         _hub.argv(wish, module.params["python"], commit, part, module.params["exclude"]),
-        environ_update=_hub.environment(wish, token, home),
+        environ_update=_hub.environment(wish, way, home),
         cwd=part,
         handle_exceptions=False,
     )
     # The token may have been kept by the client: its home goes whatever happened.
     shutil.rmtree(home, ignore_errors=True)
     if rc:
-        raise _manifest_io.Unusable(_hub.client_problem(wish, module.params["python"], out + err, token))
+        raise _manifest_io.Unusable(_hub.client_problem(wish, module.params["python"], out + err, way))
     shutil.rmtree(os.path.join(part, ".cache"), ignore_errors=True)
     open_to_all(part)
     os.rename(part, directory)

@@ -230,19 +230,6 @@ def needs_consent(diff: Difference, want: Iterable[Entry], record: Record) -> li
     return sorted([*foreign, *diff.extra])
 
 
-def quick_state(path: str, record: Record, states: Mapping[str, State] | None) -> dict[str, t.Any]:
-    """Return what a look can say of a tree without hashing. states: None where there is no such directory.
-
-    RV digest is empty where something was touched since the last full hash (RV touched, first names only).
-    """
-    if states is None:
-        return {"path": path, "exists": False, "digest": "", "bytes": 0, "touched": []}
-    touched = sorted({*to_hash(states, record), *(record.files.keys() - states.keys())})
-    known = digest(entries(merge(states, record, {}))) if not touched else ""
-    size = sum(state.size for state in states.values())
-    return {"path": path, "exists": True, "digest": known, "bytes": size, "touched": touched[:NAMES_SHOWN]}
-
-
 def named(names: Sequence[str]) -> str:
     """Return a few names for a sentence."""
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""

@@ -16,7 +16,13 @@ import typing as t
 from dataclasses import replace
 from urllib.error import HTTPError, URLError
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _model_config, _safetensors, _safetensors_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _http_io,
+    _hub,
+    _model_config,
+    _safetensors,
+    _safetensors_io,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, read_text, unusable
 
 if t.TYPE_CHECKING:
@@ -27,7 +33,6 @@ INDEX = "model.safetensors.index.json"
 # Where ModelOpt before 0.31 keeps the quantisation.
 QUANTIZATION = "hf_quant_config.json"
 LARGEST = 64 * 1024**2
-SECONDS = 30
 SHOWN = 3
 # Options of a module that reads a model.
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -36,6 +41,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "revision": {"type": "str", "default": ""},
     "endpoint": {"type": "str", "default": ""},
     "token": {"type": "str", "no_log": True},
+    "proxy": {"type": "str", "no_log": True},
+    "ca_certificate": {"type": "path"},
 }
 COPY = "copy the model again, or name another one by vllm_ray_model"
 
@@ -50,13 +57,15 @@ class Source(t.NamedTuple):
     commit: str = ""
 
 
-def info(params: Mapping[str, t.Any], place: str = "") -> dict[str, t.Any]:
+def info(
+    params: Mapping[str, t.Any], place: str = "", read: _safetensors_io.ReadHeader = _safetensors_io.read_header
+) -> dict[str, t.Any]:
     """Return what a model is, where that was read, and at which commit. Raises Unusable.
 
     place: a directory that holds it, where that is known.
     """
     place = place or (params["model"] if params["model"].startswith("/") else "")
-    source = read_directory(place) if place else fetch(wish_of(params), params["token"] or "")
+    source = read_directory(place, read) if place else fetch(wish_of(params), way_of(params))
     try:
         model = _model_config.parse(source.config, source.tensors, source.listing.total_size, source.listing.files)
     except ValueError as error:
@@ -69,31 +78,51 @@ def wish_of(params: Mapping[str, t.Any]) -> _hub.Wish:
     return _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
 
 
-def look(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return where a host has a model (path of its directory, empty where it has not), what it is, and what is wrong.
+def way_of(params: Mapping[str, t.Any]) -> _hub.Way:
+    """Return how a hub is reached."""
+    return _hub.Way(*(params.get(name) or "" for name in _hub.Way._fields))
+
+
+def look(
+    params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader = _safetensors_io.read_header
+) -> dict[str, t.Any]:
+    """Return where a host has a model (path of its directory, empty where it has not), whether it was downloaded there,
+    what it is, and what is wrong.
 
     params: ARGUMENTS, and root, record_directory (as of model_download), fetch: whether to ask the hub where no
     directory is there.
     """
-    found: dict[str, t.Any] = {"directory": directory(params), "model": None, "problem": None}
+    pin = pin_of(params)
+    found: dict[str, t.Any] = {
+        "directory": directory(params, pin),
+        "pinned": bool(pin and os.path.isdir(pin.directory)),
+        "model": None,
+        "problem": None,
+    }
     if not found["directory"] and (params["model"].startswith("/") or not params["fetch"]):
         return found
     try:
-        return {**found, "model": info(params, found["directory"])["model"]}
+        return {**found, "model": info(params, found["directory"], read)["model"]}
     except Unusable as error:
         return {**found, "problem": error.problem}
 
 
-def directory(params: Mapping[str, t.Any]) -> str:
+def pin_of(params: Mapping[str, t.Any]) -> _hub.Pin | None:
+    """Return what a host that downloaded a model of a hub noted."""
+    if params["model"].startswith("/"):
+        return None
+    name = _hub.pin_name(wish_of(params), "")
+    return _hub.parse_pin(read_text(os.path.join(params["record_directory"], name)) or "")
+
+
+def directory(params: Mapping[str, t.Any], pin: _hub.Pin | None) -> str:
     """Return the directory in which a host has a model: the wished one, the downloaded one, or a copy; or nothing."""
     if params["model"].startswith("/"):
         places = [params["model"], os.path.join(params["root"], os.path.basename(params["model"].rstrip("/")))]
     else:
-        wish = wish_of(params)
-        pin = _hub.parse_pin(read_text(os.path.join(params["record_directory"], _hub.pin_name(wish, ""))) or "")
-        copies = glob.glob(os.path.join(glob.escape(_hub.directory_of(wish, params["root"], "")), "*"))
+        copies = glob.glob(os.path.join(glob.escape(_hub.directory_of(wish_of(params), params["root"], "")), "*"))
         places = [pin.directory] if pin else sorted(copies, key=os.path.getmtime, reverse=True)
-    return next((place for place in places if os.path.isdir(place)), "")
+    return next((os.path.normpath(place) for place in places if os.path.isdir(place)), "")
 
 
 def parse_config(place: str, text: bytes, quantization: bytes) -> dict[str, t.Any]:
@@ -114,7 +143,7 @@ def _mapping(name: str, text: bytes) -> dict[str, t.Any]:
     return content
 
 
-def read_directory(path: str) -> Source:
+def read_directory(path: str, read: _safetensors_io.ReadHeader = _safetensors_io.read_header) -> Source:
     """Read a model's directory. Raises Unusable where it can't be one."""
     if not os.path.isdir(path):
         raise unusable(f"{path} is no directory", "a model's directory", "correct vllm_ray_model")
@@ -127,7 +156,7 @@ def read_directory(path: str) -> Source:
         parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
         tensors: dict[str, _safetensors.Tensor] = {}
         for name in weight_files(path, parsed):
-            tensors.update(_safetensors_io.read_header(os.path.join(path, name)).tensors)
+            tensors.update(read(os.path.join(path, name)).tensors)
     except OSError as error:
         raise unusable(f"{error.filename or path}: {error.strerror}", "a file that can be read", COPY) from error
     except ValueError as error:
@@ -158,17 +187,17 @@ def weight_files(path: str, index: _safetensors.Index) -> list[str]:
     return sorted(own or there)
 
 
-def fetch(wish: _hub.Wish, token: str) -> Source:
+def fetch(wish: _hub.Wish, way: _hub.Way) -> Source:
     """Read a model's small files from its hub. Raises Unusable."""
     for problem in _hub.wish_problems(wish):
         raise Unusable(problem)
-    text, commit = get(wish, CONFIG, token)
+    text, commit = get(wish, CONFIG, way)
     if not text:
-        raise Unusable(_hub.refusal(wish, 404, "", bool(token)))
+        raise Unusable(_hub.refusal(wish, 404, "", bool(way.token)))
     # The rest is of the same commit, even if the branch moves meanwhile.
     wish = replace(wish, revision=commit or wish.revision)
-    config = parse_config(f"{wish.url}/{wish.model}", text, get(wish, QUANTIZATION, token)[0])
-    index = get(wish, INDEX, token)[0]
+    config = parse_config(f"{wish.url}/{wish.model}", text, get(wish, QUANTIZATION, way)[0])
+    index = get(wish, INDEX, way)[0]
     try:
         parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
     except ValueError as error:
@@ -176,20 +205,16 @@ def fetch(wish: _hub.Wish, token: str) -> Source:
     return Source(f"{wish.url}/{wish.model}", config, {}, parsed, commit or wish.wanted_revision)
 
 
-def get(wish: _hub.Wish, name: str, token: str) -> tuple[bytes, str]:
+def get(wish: _hub.Wish, name: str, way: _hub.Way) -> tuple[bytes, str]:
     """Return a file of a hub and the commit that it is from; empty where the hub has no such file. Raises Unusable."""
-    # Loaded only here: reading a directory needs no HTTP.
-    from ansible.module_utils.urls import open_url
-
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        url = _hub.file_url(wish, name)
-        # A redirect leads to another server, which must not see the token.
-        answer = open_url(url, headers=headers, timeout=SECONDS, unredirected_headers=list(headers))
-        return answer.read(LARGEST), answer.headers.get("X-Repo-Commit") or ""
+        with _http_io.download(_hub.file_url(wish, name), *way) as answer:
+            return answer.read(LARGEST), answer.headers.get("X-Repo-Commit") or ""
     except HTTPError as error:
+        error.close()
         if error.code == 404:
             return b"", ""
-        raise Unusable(_hub.refusal(wish, error.code, str(error.reason), bool(token))) from error
+        raise Unusable(_hub.refusal(wish, error.code, str(error.reason), bool(way.token))) from error
     except (URLError, socket.timeout, OSError) as error:
-        raise Unusable(_hub.refusal(wish, 0, str(getattr(error, "reason", error)), bool(token))) from error
+        reason = way.without_secrets(str(getattr(error, "reason", error)))
+        raise Unusable(_hub.refusal(wish, 0, reason, bool(way.token))) from error

@@ -14,11 +14,13 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-def look(path: str, params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def look(
+    path: str, params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader = _safetensors_io.read_header
+) -> dict[str, t.Any]:
     """Return what a look tells of a model's directory; documented as RV(model.files) of host_info.
 
     params: record_directory; user: who must be able to read it, empty where nobody is meant; verify: whether to hash
-    every file.
+    every file. read: returns the header of a safetensors file.
     """
     path = os.path.normpath(path)
     record = _manifest_io.read_record(params["record_directory"], path)
@@ -39,17 +41,17 @@ def look(path: str, params: Mapping[str, t.Any]) -> dict[str, t.Any]:
         "bytes": {name: state.size for name, state in states.items()},
         "hashes": hashes,
         "missing": sorted({*wanted, *(record.files.keys() - states.keys())}),
-        "broken": broken(path, states),
+        "broken": broken(path, states, read),
         "touched": _manifest.touched(states, record, hashes),
     }
 
 
-def broken(path: str, names: Iterable[str]) -> dict[str, str]:
+def broken(path: str, names: Iterable[str], read: _safetensors_io.ReadHeader) -> dict[str, str]:
     """Return why weights are not whole, by their own headers: {name: why}."""
     result = {}
     for name in sorted(name for name in names if name.endswith(".safetensors")):
         try:
-            _safetensors_io.read_header(os.path.join(path, name))
+            read(os.path.join(path, name))
         except (OSError, ValueError) as error:
             result[name] = str(error)
     return result

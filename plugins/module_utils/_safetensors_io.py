@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safetensors
+
+# How a header is read: one who needs it in two places hands in one that remembers.
+ReadHeader = t.Callable[[str], _safetensors.Header]
 
 
 def read_header(place: str) -> _safetensors.Header:

@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 # Runs in the release. argparse ends with 2 and says why on stderr; the names that vLLM reads from the environment, and
-# of all options for hints, go to stdout.
+# of all options for hints, go to stdout. Without the latter there is no parser: vLLM can't be loaded.
 SCRIPT = """
 import json, sys
 from vllm import envs
@@ -26,13 +26,17 @@ parser = FlexibleArgumentParser(prog="vllm")
 commands = parser.add_subparsers(required=True)
 for command in cmd_init():
     serve = command.subparser_init(commands)
-try:
-    parser.parse_args(["serve", "--config", sys.argv[1]])
-except SystemExit:
-    names = [name for action in serve._actions for name in action.option_strings if name.startswith("--")]
-    print("OPTIONS " + json.dumps(names))
-    raise
+names = [name for action in serve._actions for name in action.option_strings if name.startswith("--")]
+print("OPTIONS " + json.dumps(names))
+parser.parse_args(["serve", "--config", sys.argv[1]])
 """
+# What may be refused, and how it is said to somebody who runs a role.
+RELEASE, OPTIONS, ENVIRONMENT = "release", "options", "environment"
+SENTENCES = {
+    RELEASE: "{why}. The vLLM in {release} can't be loaded.",
+    OPTIONS: "vllm_ray_serve_args: {why}. The vLLM in {release} does not take this.",
+    ENVIRONMENT: "vllm_ray_env: {why}. The vLLM in {release} would ignore it.",
+}
 
 
 def digest(release: str, config: Mapping[str, t.Any], environment: Iterable[str] = ()) -> str:
@@ -44,6 +48,22 @@ def told(stdout: str, what: str) -> list[str]:
     """Return a list that the script printed behind a word."""
     lines = (line for line in stdout.splitlines() if line.startswith(f"{what} "))
     return next((json.loads(line[len(what) :]) for line in lines), [])
+
+
+def refusals(rc: int, stdout: str, stderr: str, names: Iterable[str]) -> dict[str, str]:
+    """Return why a release refuses something, by what it refuses, of SENTENCES. names: of environment variables."""
+    if rc and not told(stdout, "OPTIONS"):
+        return {RELEASE: explain(stdout, stderr)}
+    unknown = unknown_environment(stdout, names)
+    return {
+        **({OPTIONS: explain(stdout, stderr)} if rc else {}),
+        **({ENVIRONMENT: unknown} if unknown else {}),
+    }
+
+
+def sentences(refused: Mapping[str, str], release: str) -> str:
+    """Return in words what a release refuses."""
+    return " ".join(SENTENCES[what].format(why=why, release=release) for what, why in refused.items())
 
 
 def unknown_environment(stdout: str, names: Iterable[str]) -> str:

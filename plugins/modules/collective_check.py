@@ -58,7 +58,9 @@ options:
     type: int
     default: 30
   environment:
-    description: Environment of the ranks, as the Ray node of the host has it.
+    description:
+      - Environment of the ranks, as the Ray node of the host has it, as far as it matters to NCCL, Gloo, CUDA or torch.
+      - The host's journal keeps it, so it is no place for secrets.
     type: dict
     default: {}
   user:

@@ -64,6 +64,9 @@ options:
   release:
     description: Path of the link to the release.
     type: path
+  checked:
+    description: File that notes the last check of the engine's options, as of M(vllm_ray.cluster.serve_config_check).
+    type: path
   model:
     description: The model to serve, of which is told what it is and whether the host has it.
     type: dict
@@ -88,6 +91,12 @@ options:
       token:
         description: Token of the hub. It is sent in a header, and to no other server.
         type: str
+      proxy:
+        description: URL of the proxy to the hub. Default is what the environment says.
+        type: str
+      ca_certificate:
+        description: File with the certificates to trust. Default is the system's.
+        type: path
       root:
         description: Directory below which models are put.
         type: path
@@ -240,6 +249,10 @@ host:
       description: Values by row and host of the last good run. Will be V(none) where there was none.
       returned: always
       type: dict
+    checked:
+      description: What the file O(checked) holds, empty where there is none.
+      returned: always
+      type: str
     release:
       description: Name of the release, empty where there is none.
       returned: always
@@ -287,6 +300,10 @@ model:
       description: Where the host has it, empty where it has not.
       returned: always
       type: str
+    pinned:
+      description: Whether this host downloaded it from a hub, and knows the commit.
+      returned: always
+      type: bool
     model:
       description: What it is, as of M(vllm_ray.cluster.model_info). V(none) where that is not known.
       returned: always
@@ -439,6 +456,7 @@ ARGUMENTS = {
     "record": {"type": "path"},
     "worked": {"type": "path"},
     "release": {"type": "path"},
+    "checked": {"type": "path"},
     "model": {
         "type": "dict",
         "options": {

@@ -61,6 +61,12 @@ options:
   token:
     description: Token of the hub. It reaches the client by its environment and is not written anywhere.
     type: str
+  proxy:
+    description: URL of the proxy to the hub. Default is what the environment says.
+    type: str
+  ca_certificate:
+    description: File with the certificates to trust. Default is the system's.
+    type: path
   endpoint:
     description: URL of the hub or of a mirror.
     type: str
@@ -120,6 +126,8 @@ ARGUMENTS = {
     "exclude": {"type": "list", "elements": "str", "default": []},
     "python": {"type": "path", "required": True},
     "token": {"type": "str", "no_log": True},
+    "proxy": {"type": "str", "no_log": True},
+    "ca_certificate": {"type": "path"},
     "endpoint": {"type": "str", "default": ""},
     "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
     "reserve_gib": {"type": "float", "default": 1},

@@ -38,6 +38,12 @@ options:
   token:
     description: Token of the hub. It is sent in a header, and to no other server.
     type: str
+  proxy:
+    description: URL of the proxy to the hub. Default is what the environment says.
+    type: str
+  ca_certificate:
+    description: File with the certificates to trust. Default is the system's.
+    type: path
 seealso:
   - module: vllm_ray.cluster.model_download
 author:

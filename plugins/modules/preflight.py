@@ -50,6 +50,10 @@ options:
     description: Name of the variable in which each host's M(vllm_ray.cluster.release_info) was registered.
     type: str
     default: __vllm_ray_release
+  parser:
+    description: Name of the variable in which M(vllm_ray.cluster.serve_config_check) was registered on the serve host.
+    type: str
+    default: __vllm_check
 seealso:
   - module: vllm_ray.cluster.plan
 author:

@@ -11,6 +11,7 @@ short_description: Check the options of vllm serve by its own parser
 description:
   - Lets the parser of the installed version read the options, and fails where it refuses them.
   - A check takes about ten seconds. One that passed is noted, and not made again for the same options and release.
+  - In check mode nothing is noted.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
@@ -40,6 +41,13 @@ options:
     description: File that notes the last check that passed.
     type: path
     required: true
+  known:
+    description:
+      - What O(passed_file) holds, where the caller knows it. A check that passed then costs no call of the host.
+    type: str
+    default: ''
+seealso:
+  - module: vllm_ray.cluster.host_info
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
@@ -59,6 +67,13 @@ checked:
   description: Whether the parser was run, V(false) where the same options had passed before.
   returned: success
   type: bool
+refused:
+  description:
+    - Why something is refused. C(options) is about O(config), C(environment) about O(environment), C(release) says why
+      vLLM can't be loaded.
+  returned: always
+  type: dict
+  sample: {"options": "unrecognized arguments: --max-model-length 512"}
 """
 
 import json
@@ -70,8 +85,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import (
     SCRIPT,
     digest,
-    explain,
-    unknown_environment,
+    refusals,
+    sentences,
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
 
@@ -80,11 +95,12 @@ ARGUMENTS = {
     "config": {"type": "dict", "required": True},
     "environment": {"type": "list", "elements": "str", "default": []},
     "passed_file": {"type": "path", "required": True},
+    "known": {"type": "str", "default": ""},
 }
 
 
-def parse(module: AnsibleModule) -> None:
-    """Run the release's parser on the options; fail where it refuses them."""
+def parse(module: AnsibleModule) -> dict[str, str]:
+    """Run the release's parser on the options, and return what it refuses."""
     release = module.params["release"]
     # torch leaves directories in the home and in that for temporary files.
     with tempfile.TemporaryDirectory() as folder:
@@ -94,11 +110,7 @@ def parse(module: AnsibleModule) -> None:
         argv = [f"{release}/bin/python", "-c", SCRIPT, config]
         environment = {"VLLM_LOGGING_LEVEL": "ERROR", "HOME": folder, "TMPDIR": folder}
         rc, out, err = module.run_command(argv, environ_update=environment)
-    if rc:
-        module.fail_json(msg=f"vllm_ray_serve_args: {explain(out, err)}. The vLLM in {release} does not take this.")
-    wrong = unknown_environment(out, module.params["environment"])
-    if wrong:
-        module.fail_json(msg=f"vllm_ray_env: {wrong}. The vLLM in {release} would ignore it.")
+    return refusals(rc, out, err, module.params["environment"])
 
 
 def main() -> None:
@@ -106,16 +118,18 @@ def main() -> None:
     wanted = digest(*(module.params[name] for name in ("release", "config", "environment")))
     passed_file = module.params["passed_file"]
     if (read_text(passed_file) or "").strip() == wanted:
-        module.exit_json(changed=False, checked=False)
+        module.exit_json(changed=False, checked=False, refused={})
     if module.check_mode and not os.path.exists(os.path.join(module.params["release"], "bin", "python")):
-        module.exit_json(changed=False, checked=False)
-    parse(module)
+        module.exit_json(changed=False, checked=False, refused={})
+    refused = parse(module)
+    if refused:
+        module.fail_json(msg=sentences(refused, module.params["release"]), refused=refused)
     if not module.check_mode:
         # Before the first deploy there is no such directory, and the next run need not parse again.
         os.makedirs(os.path.dirname(passed_file), mode=0o755, exist_ok=True)
         with open(passed_file, "w", encoding="utf-8") as stream:
             stream.write(f"{wanted}\n")
-    module.exit_json(changed=False, checked=True)
+    module.exit_json(changed=False, checked=True, refused={})
 
 
 if __name__ == "__main__":

@@ -68,6 +68,15 @@ def unit_names(cluster: str) -> tuple[str, str]:
     return f"vllm-ray-node@{cluster}", f"vllm-ray-serve@{cluster}-{ENGINE}"
 
 
+def release_path(host: Host) -> str:
+    """Return where the release of a host is: the user's own, or the one that the host's link leads to.
+
+    The link itself where the host has none yet, or was not looked at.
+    """
+    own, name = host.settings.get("vllm_ray_release_path"), ((host.look or {}).get("host") or {}).get("release")
+    return own or (f"{host.paths.root}/releases/{name}" if name else f"{host.paths.config}/current")
+
+
 def serve_args(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the user's options of `vllm serve`, named as vLLM's long flags."""
     given = settings.get("vllm_ray_serve_args") or {}

@@ -381,31 +381,47 @@ def check_leftovers(host: Host, serves: bool) -> list[Problem]:
     return problems
 
 
-def clock_offset(host: Host) -> float:
+def clock_offset(look: Mapping[str, t.Any]) -> float:
     """Return by how many seconds a host's clock is ahead of the controller's, 0 where both may agree.
 
     The host read its clock between two readings of the controller's, so anything between the two is no difference.
     """
-    look = look_of(host)
     seen, asked = look["host"]["time"], look["asked"]
     return float(seen - min(max(seen, asked["sent"]), asked["received"]))
 
 
-def check_clocks(hosts: Sequence[Host]) -> list[Problem]:
-    """Check that clocks agree: with the controller's, or with each other's where the controller's is the odd one."""
-    offsets = {host.name: clock_offset(host) for host in hosts if host.look}
-    fix = "timedatectl set-ntp true, or chronyc makestep"
-    problems = []
+def clock_differences(looks: Mapping[str, Mapping[str, t.Any]]) -> tuple[float, dict[str, float]]:
+    """Return by how many seconds the right clock is ahead of the controller's, and each host's ahead of the right one.
+
+    The controller's is right, or the hosts' where all of them agree on another.
+    """
+    offsets = {name: clock_offset(look) for name, look in looks.items()}
     middle = statistics.median_low(offsets.values()) if len(offsets) > 1 else 0.0
     agree = sum(abs(offset - middle) <= CLOCK_LIMIT for offset in offsets.values())
-    if all(abs(offset) > CLOCK_LIMIT for offset in offsets.values()) and agree > 1:
-        found = f"the controller's clock is {told(-middle)} the hosts'"
-        problems.append(Problem("-", "clock", "warning", found, f"within {CLOCK_LIMIT:.0f} s", f"there: {fix}"))
-    else:
+    if agree < 2 or any(abs(offset) <= CLOCK_LIMIT for offset in offsets.values()):
         middle = 0.0
-    for name, offset in offsets.items():
-        if abs(offset - middle) > CLOCK_LIMIT:
-            found = f"its clock is {told(offset - middle)} the others'"
+    return middle, {name: offset - middle for name, offset in offsets.items()}
+
+
+def clock_row(looks: Mapping[str, Mapping[str, t.Any]]) -> dict[str, str]:
+    """Return the row of the parity matrix with each host's clock, as check_clocks sees it: in whole seconds, so that
+    clocks that are well agree.
+    """
+    _controller, differences = clock_differences(looks)
+    return {name: f"{seconds:+.0f} s" if abs(seconds) >= 1 else "0 s" for name, seconds in differences.items()}
+
+
+def check_clocks(hosts: Sequence[Host]) -> list[Problem]:
+    """Check that clocks agree: with the controller's, or with each other's where the controller's is the odd one."""
+    controller, differences = clock_differences({host.name: host.look for host in hosts if host.look})
+    fix = "timedatectl set-ntp true, or chronyc makestep"
+    problems = []
+    if controller:
+        found = f"the controller's clock is {told(-controller)} the hosts'"
+        problems.append(Problem("-", "clock", "warning", found, f"within {CLOCK_LIMIT:.0f} s", f"there: {fix}"))
+    for name, seconds in differences.items():
+        if abs(seconds) > CLOCK_LIMIT:
+            found = f"its clock is {told(seconds)} the others'"
             problems.append(Problem(name, "clock", "warning", found, f"within {CLOCK_LIMIT:.0f} s", fix))
     return problems
 

@@ -79,6 +79,27 @@ def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
     ]
 
 
+def refused(host: str, release: str, reasons: Mapping[str, str]) -> list[Problem]:
+    """Return what the release's own parser refuses. release: its path; reasons: RV(refused) of serve_config_check."""
+    problems = []
+
+    def add(check: str, found: str, wanted: str, fix: str) -> None:
+        problems.append(Problem(host, check, "error", found, wanted, fix))
+
+    for what, why in reasons.items():
+        if what == "release":
+            fix = "let site.yml build the release, or mend vllm_ray_release_path"
+            add("release", f"vLLM can't be loaded: {why}", f"a vLLM in {release} that can be loaded", fix)
+            continue
+        known = REMOVED_OPTIONS if what == "options" else REMOVED_ENVIRONMENT
+        variable = "vllm_ray_serve_args" if what == "options" else "vllm_ray_env"
+        words = re.findall(r"[\w-]+", why)
+        fixes = [f"{name}: {fix}" for name, fix in known.items() if {name, f"--{name}"}.intersection(words)]
+        wanted = f"what the vLLM in {release} takes"
+        add("parser", f"{variable}: {why}", wanted, "; ".join(fixes) or f"correct {variable}")
+    return problems
+
+
 def environment(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
     """Return what is wrong with names in vllm_ray_env. NCCL_IB_DISABLE=0 and the like do no harm."""
     problems = [

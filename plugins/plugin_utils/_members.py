@@ -34,6 +34,13 @@ def members(hostvars: Variables, groups: Mapping[str, Sequence[str]]) -> dict[st
     return result
 
 
+def downloader(hosts: Sequence[str], builder: str | None) -> str:
+    """Return the host that asks a hub and downloads from it: the builder of releases, which has a way to the internet,
+    or the first where none or the controller builds. hosts: of the cluster, the head first.
+    """
+    return builder if builder and builder in hosts else hosts[0]
+
+
 def address_of(host: str, hostvars: Variables) -> str:
     """Return the address or name by which a host is known before it was looked at."""
     variables = hostvars[host]

@@ -9,7 +9,8 @@ import ipaddress
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _stages
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _members, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
     check_addresses,
@@ -62,10 +63,12 @@ def model_plan(
     if not wish:
         return {}, []
     name = wish.rstrip("/").rsplit("/", 1)[-1] if wish.startswith("/") else wish
+    found = {host.name: host.look["model"] for host in hosts if host.look and host.look["model"]}
     here = [host.name for host in hosts if host.look and wish in host.look["host"]["present"]]
     if source == "auto":
         source = "huggingface" if not wish.startswith("/") else "host" if here else "controller"
-    model = {"name": name, "source": source, "wish": wish, "source_host": here[0] if here else head.name}
+    source_host = hub_host(head, hosts, found) if source in HUBS else (here or [head.name])[0]
+    model = {"name": name, "source": source, "wish": wish, "source_host": source_host}
     # Where a model of a hub lies depends on its commit, which only the download tells.
     path = {"host": wish, "controller": f"{head.paths.models}/{name}"}.get(source, "")
     problems = []
@@ -73,16 +76,26 @@ def model_plan(
         where = "on the controller" if source == "controller" else "on any host"
         fix = "correct vllm_ray_model; a path is looked up on the hosts first, then on the controller"
         problems.append(Problem("-", "model", "error", f"{wish} is no directory {where}", "a model directory", fix))
-    found = {host.name: host.look["model"] for host in hosts if host.look and host.look["model"]}
     origin = on_controller if source == "controller" else found.get(model["source_host"], {})
     if origin.get("problem"):
         where = "-" if source == "controller" else model["source_host"]
         told = {key: origin["problem"][key] for key in ("found", "wanted", "fix")}
         problems.append(Problem(where, "model", "error", **told))
     missing = [name for name, model_there in found.items() if not model_there["directory"]]
-    facts = origin.get("model")
+    # A host that has the model knows what it is, also where the source is left out by --limit.
+    facts = origin.get("model") or next((it["model"] for it in found.values() if it["model"]), None)
     size = _engine.model_of(facts).weight_bytes if facts else 0
     return {**model, "path": path, "facts": facts, "bytes": size, "missing": missing}, problems
+
+
+def hub_host(head: Host, hosts: Sequence[Host], found: Mapping[str, t.Any]) -> str:
+    """Return the host that has a hub's model first: the one that did, as it knows the commit, or who downloads.
+
+    found: what hosts have of the model, as host_info tells it.
+    """
+    there = [head.name, *(host.name for host in hosts if host.look or host.limited)]
+    first = _members.downloader(there, head.settings.get("vllm_ray_release_builder"))
+    return next((name for name in (first, *found) if found.get(name, {}).get("pinned")), first)
 
 
 def model_needs(host: Host, model: Mapping[str, t.Any]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _report, _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host_checks, _parity, _report, _stages
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ STAGES = {
         "leftovers", "driver", "gpu", "gpu_memory", "shared_memory", "disk", "model", "layout", "parity", "changes",
     ),
     "network": ("reachability", "link", "bandwidth"),
-    "release": ("release", "collective"),
+    "release": ("release", "parser", "collective"),
 }  # fmt: skip
 # Checks of a look that the test between hosts makes again, and better.
 RETESTED = ("mtu", "route")
@@ -47,33 +47,38 @@ def gather(
     looks: Answers,
     networks: Answers,
     releases: Answers,
+    parser: _stages.Stage,
     collective: _stages.Stage,
     settings: Mapping[str, t.Any],
 ) -> Found:
     """Put together what was found. ssh, plan: results of ssh_info and plan; the others by host, None where a host gave
-    no answer; collective: as it was judged; settings: of the cluster.
+    no answer; parser, collective: as they were judged; settings: of the cluster.
     """
     unreached = {problem["host"] for problem in ssh.get("problems", [])}
     there = {name: look for name, look in looks.items() if look}
     ready = {name: release for name, release in releases.items() if release and release.get("versions")}
     matrix, worked = _parity.matrix(there, ready), plan.get("worked") or {}
     changes = _parity.since(worked, matrix, names, list(there)) if worked else []
+    # A row that moves by itself: a good run does not record it.
+    matrix = {**matrix, "time": _host_checks.clock_row(there)}
     managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
     tested = {name: networks.get(name) for name in there}
     network = _stages.network(tested, managed)
     # Each fault is told once, by who knows most of it: of a host that does not answer the first contact, of packets
-    # and routes the test between hosts.
+    # and routes the test between hosts, of options the release's own parser.
     better = {(host, "reach") for host in unreached}
+    better |= {(host, "option") for host in names if parser.state == "done"}
     better |= {
         (name, check) for check in RETESTED for name, answer in tested.items() if network.state == "done" and answer
     }
     looked = [p for p in plan["problems"] if (p["host"], p["check"]) not in better]
-    problems = [*ssh.get("problems", []), *looked, *network.problems, *collective.problems]
+    problems = [*ssh.get("problems", []), *looked, *network.problems, *parser.problems, *collective.problems]
     told = {(problem["host"], problem["check"]) for problem in problems}
     problems += [problem.as_dict() for problem in (*_parity.problems(matrix, told), *_parity.changed(changes))]
     off = settings.get("vllm_ray_checks_off") or []
     states = dict.fromkeys(STAGES["network"], network.state)
     states["release"] = "done" if ready else "not yet, there is no release"
+    states["parser"] = parser.state
     states["collective"] = collective.state
     states["changes"] = "done" if worked else "not yet, no run has ended well"
     checks = [

@@ -10,9 +10,10 @@ import os
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact import Redactor
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _report
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 def write(path: str, text: str) -> None:
@@ -26,3 +27,9 @@ def write(path: str, text: str) -> None:
 def write_json(path: str, content: Mapping[str, t.Any]) -> None:
     """Write a file in JSON, in the order of its content, without what goes by the name of a secret."""
     write(path, json.dumps(Redactor([]).tree(content), indent=2) + "\n")
+
+
+def write_junit(path: str, problems: _report.Problems, checks: Sequence[_report.Check], strict: bool) -> None:
+    """Write problems and checks as JUnit, without what goes by the name of a secret."""
+    # Before it becomes XML, which writes quotes in other ways.
+    write(path, _report.junit(Redactor([]).tree(problems), checks, strict))

@@ -36,8 +36,8 @@ EAGER_LAYER, EAGER_LAYER_TP = 420e-6, 530e-6
 # too. That is what four ranks over TCP took, 1x4 and 2x2, with next to nothing to compute.
 PIPELINE_STEP, PIPELINE_STEP_TP = 3.4e-3, 5.6e-3
 # How far an estimate may be off, as a share. Of the layouts that were measured, the worst is a third too fast (eager
-# mode with TP and PP: why is not known), and none of the others by more than 0.13; Mixtral's were up to 0.7 too fast
-# while Triton compiled kernels. Layouts nearer than CLOSE to each other are taken as equally fast.
+# mode with TP and PP: why is not known), and none of the others by more than 0.14, but for two of Mixtral, measured
+# while kernels were compiled. Layouts nearer than CLOSE to each other are taken as equally fast.
 ERROR = 0.4
 CLOSE = 0.1
 

@@ -9,7 +9,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _collective, _network, _ray
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _collective_checks, _network_checks
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _collective_checks, _lint, _network_checks
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host_checks import rdma_is_off
 
 if t.TYPE_CHECKING:
@@ -129,7 +129,7 @@ def collective_arguments(
             **common,
             "release": release,
             "ranks": own,
-            "environment": _ray.environment(node),
+            "environment": _collective.environment(_ray.environment(node)),
             "user": settings["vllm_ray_user"] if settings["vllm_ray_scope"] == "system" else None,
         }
     return result
@@ -149,6 +149,26 @@ def network(tested: Answers, closed_yet: bool) -> Stage:
         return Stage([], [], "not yet, it needs two hosts that answer")
     problems = _network_checks.network_problems(tested, closed_yet)
     return Stage([problem.as_dict() for problem in problems], _network_checks.matrix_lines(tested))
+
+
+def parser(plan: Mapping[str, t.Any], releases: Answers, answers: Answers) -> Stage:
+    """Judge the options of the engine by what the release's own parser said of them.
+
+    plan: of _plan.make_plan; releases, answers: what release_info and serve_config_check said, by host.
+    """
+    if "engine" not in plan:
+        return Stage([], [], "not yet, there is no layout")
+    host = plan["serve_host"]
+    release, answer = releases.get(host), answers.get(host)
+    if release and not release.get("versions"):
+        return Stage([], [], f"not yet, there is no release on {host}")
+    if not release or not answer:
+        return Stage([], [], f"not yet, it needs {host}")
+    if "refused" not in answer:
+        return Stage([], [], f"not made, it ended with: {answer.get('msg', 'no answer')}")
+    refused = answer["refused"]
+    problems = [problem.as_dict() for problem in _lint.refused(host, release["path"], refused)]
+    return Stage(problems, [], f"not yet, vLLM on {host} can't be loaded" if "release" in refused else "done")
 
 
 def collective(planned: Mapping[str, t.Any], answers: Answers, with_rdma: Collection[str]) -> Stage:

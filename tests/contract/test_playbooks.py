@@ -132,3 +132,8 @@ def test_user_variables_say_everything() -> None:
         if spec.get("type") == "list" and "elements" not in spec:
             offences.append(f"{name}: no elements")
     assert not offences, "\n".join(offences)
+
+
+def test_the_playbook_for_all_is_short() -> None:
+    lines = (walk.ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8").splitlines()
+    assert sum(bool(line.strip()) for line in lines) <= 40

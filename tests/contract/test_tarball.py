@@ -98,3 +98,13 @@ def test_it_plans_without_hosts(bare: dict[str, str], tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PLAN for model: TP=" in done.stdout
     assert json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))["advice"]["fits"]
+
+
+def test_it_deploys_to_no_file_of_hosts(bare: dict[str, str], tmp_path: Path) -> None:
+    """Such hosts need not be there: a run that plans for them and ends well would look like a deploy."""
+    (tmp_path / "hosts.yml").write_text(HOSTS, encoding="utf-8")
+    command = ["ansible-playbook", "vllm_ray.cluster.site", "-e", "vllm_ray_hosts_file=hosts.yml"]
+    done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "To plan, run plan.yml (vllm_ray.cluster.plan)" in " ".join(done.stdout.split())
+    assert "PLAN for" not in done.stdout

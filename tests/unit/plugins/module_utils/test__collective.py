@@ -81,3 +81,9 @@ def test_ranks_go_host_by_host() -> None:
 
 def test_the_script_is_python() -> None:
     ast.parse(_collective.SCRIPT)
+
+
+def test_a_rank_gets_what_matters_of_a_nodes_environment() -> None:
+    matters = ["NCCL_IB_PKEY", "GLOO_SOCKET_IFNAME", "CUDA_VISIBLE_DEVICES", "UCX_TLS", "TORCH_NCCL_DUMP_ON_TIMEOUT"]
+    others = ["AWS_SECRET_ACCESS_KEY", "NVIDIA_API_KEY", "RAY_AUTH_TOKEN_PATH", "MY_NCCL_TOKEN", "HOME_2"]
+    assert list(_collective.environment(dict.fromkeys([*others, *matters], "1"))) == matters

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import Pin, Wish
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import Pin, Way, Wish
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import sentence
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -98,16 +98,27 @@ def test_the_token_is_in_the_environment_alone() -> None:
         *("/r/bin/python", "-m", "huggingface_hub.cli.hf", "download", "Qwen/Qwen3-32B"),
         *("--revision", COMMIT, "--local-dir", "/m/.part", "--exclude", "original/*", "--exclude", "*.pth"),
     ]
-    environment = _hub.environment(WISH, "hf_x", "/m/.part/.home")
+    environment = _hub.environment(WISH, Way("hf_x"), "/m/.part/.home")
     assert environment["HF_TOKEN"] == "hf_x"
     assert environment["HF_HOME"] == "/m/.part/.home/hf_home"
     assert environment["HF_ENDPOINT"] == "https://huggingface.co"
 
 
 def test_without_a_token_none_of_the_host_is_used() -> None:
-    assert _hub.environment(WISH, "", "/h")["HF_TOKEN"] == ""
-    assert _hub.environment(WISH, "", "/h")["HF_HUB_DISABLE_IMPLICIT_TOKEN"] == "1"
-    assert _hub.environment(MODELSCOPE, "", "/h")["MODELSCOPE_API_TOKEN"] == ""
+    assert _hub.environment(WISH, Way(), "/h")["HF_TOKEN"] == ""
+    assert _hub.environment(WISH, Way(), "/h")["HF_HUB_DISABLE_IMPLICIT_TOKEN"] == "1"
+    assert _hub.environment(MODELSCOPE, Way(), "/h")["MODELSCOPE_API_TOKEN"] == ""
+
+
+def test_the_client_takes_the_way_that_is_given() -> None:
+    environment = _hub.environment(WISH, Way("", "http://proxy:3128", "/etc/own.pem"), "/h")
+    assert {name: environment[name] for name in ("https_proxy", "HTTPS_PROXY")} == {
+        "https_proxy": "http://proxy:3128",
+        "HTTPS_PROXY": "http://proxy:3128",
+    }
+    assert (environment["SSL_CERT_FILE"], environment["REQUESTS_CA_BUNDLE"]) == ("/etc/own.pem", "/etc/own.pem")
+    # Otherwise it has what the host is configured with.
+    assert not {"https_proxy", "HTTPS_PROXY", "SSL_CERT_FILE"} & _hub.environment(WISH, Way(), "/h").keys()
 
 
 @pytest.mark.parametrize(
@@ -144,14 +155,19 @@ def test_refusals(status: int, has_token: bool, words: str) -> None:
     ("output", "words"),
     [
         pytest.param("/p: No module named modelscope_hub\n", "/p has no huggingface_hub", id="no client"),
-        pytest.param("a\n\nb\nc\nbad hf_x\n", "failed: b / c / bad ***.", id="the last lines, without the token"),
+        pytest.param(
+            "a\n\nb\nc http://me:pw@proxy\nbad hf_x\n",
+            "failed: b / c *** / bad ***.",
+            id="the last lines, without secrets",
+        ),
         pytest.param("", "it said nothing", id="silence"),
     ],
 )
 def test_clients_that_fail(output: str, words: str) -> None:
-    text = sentence(_hub.client_problem(WISH, "/p", output, "hf_x"))
+    text = sentence(_hub.client_problem(WISH, "/p", output, Way("hf_x", "http://me:pw@proxy")))
     assert words in text
     assert "hf_x" not in text
+    assert "pw" not in text
 
 
 def test_a_directory_with_another_commit() -> None:

@@ -142,35 +142,6 @@ def test_consent(made: bool, recorded: str, diff: Difference, needed: list[str])
     assert _manifest.needs_consent(diff, [Entry("a", 3, "want")], record) == needed
 
 
-def test_a_quick_look_knows_the_digest_of_an_untouched_tree() -> None:
-    states = {name: hashed.state for name, hashed in RECORD.files.items()}
-    digest = _manifest.digest([Entry("config.json", 3, "aa"), Entry("w", 9, "bb")])
-    assert _manifest.quick_state("/m", RECORD, states) == {
-        "path": "/m",
-        "exists": True,
-        "digest": digest,
-        "bytes": 12,
-        "touched": [],
-    }
-
-
-@pytest.mark.parametrize(
-    ("states", "exists", "touched"),
-    [
-        pytest.param(None, False, [], id="no directory"),
-        pytest.param({"config.json": STATE}, True, ["w"], id="one removed"),
-        pytest.param(
-            {"config.json": STATE._replace(ctime_ns=1), "w": State(9, 1, 2, 8)}, True, ["config.json"], id="touched"
-        ),
-    ],
-)
-def test_a_quick_look_knows_no_digest_of_another(
-    states: dict[str, State] | None, exists: bool, touched: list[str]
-) -> None:
-    state = _manifest.quick_state("/m", RECORD, states)
-    assert (state["exists"], state["digest"], state["touched"]) == (exists, "", touched)
-
-
 @pytest.mark.parametrize(
     ("names", "index", "missing"),
     [

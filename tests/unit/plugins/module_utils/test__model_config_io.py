@@ -142,8 +142,8 @@ def test_a_host_that_has_a_copy_below_the_root(folder: Path) -> None:
 
 
 def test_a_host_that_does_not_have_it(folder: Path) -> None:
-    assert look(folder, "/elsewhere/other") == {"directory": "", "model": None, "problem": None}
-    assert look(folder, "org/name") == {"directory": "", "model": None, "problem": None}
+    assert look(folder, "/elsewhere/other") == {"directory": "", "pinned": False, "model": None, "problem": None}
+    assert look(folder, "org/name") == {"directory": "", "pinned": False, "model": None, "problem": None}
 
 
 def test_a_damaged_model_is_a_problem_and_no_error(folder: Path) -> None:
@@ -159,8 +159,10 @@ def test_the_download_that_a_record_names(folder: Path) -> None:
     shutil.copytree(folder, place)
     # Workers have copies and no record.
     assert look(folder, "org/name")["directory"] == str(place)
+    assert not look(folder, "org/name")["pinned"]
     wish = _hub.Wish("huggingface", "org/name", "", "")
     records = folder.parent / "records"
     records.mkdir()
     (records / _hub.pin_name(wish, "")).write_text(_hub.render_pin(_hub.Pin("4567", str(folder))))
     assert look(folder, "org/name")["directory"] == str(folder)
+    assert look(folder, "org/name")["pinned"]

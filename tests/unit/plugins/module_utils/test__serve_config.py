@@ -58,6 +58,26 @@ def test_unknown_names_in_the_environment() -> None:
     assert _serve_config.unknown_environment("", names) == ""
 
 
+def test_what_a_release_refused(fixtures: Path) -> None:
+    out, err = ((fixtures / "vllm" / f"parser_refuses.{end}").read_text(encoding="utf-8") for end in ("out", "err"))
+    options = "unrecognized arguments: --swap-space --max-model-length 512"
+    refused = _serve_config.refusals(2, out, err, ["VLLM_LOGING_LEVEL", "VLLM_HOST_IP", "NCCL_DEBUG"])
+    assert refused.keys() == {"options", "environment"}
+    assert refused["options"].startswith(options)
+    assert "did you mean max-model-len for max-model-length?" in refused["options"]
+    assert refused["environment"].startswith("unknown: VLLM_LOGING_LEVEL ")
+    assert f"vllm_ray_serve_args: {options}" in _serve_config.sentences(refused, "/r")
+    # With options that it takes it ends with 0, and says nothing on stderr.
+    assert _serve_config.refusals(0, out, "", ["VLLM_HOST_IP"]) == {}
+
+
+def test_a_vllm_that_cant_be_loaded_refuses_no_options(fixtures: Path) -> None:
+    stderr = (fixtures / "vllm" / "parser_absent.err").read_text(encoding="utf-8")
+    refused = _serve_config.refusals(1, "", stderr, ["VLLM_LOGING_LEVEL"])
+    assert refused == {"release": "ModuleNotFoundError: No module named 'vllm'"}
+    assert _serve_config.sentences(refused, "/r").endswith("The vLLM in /r can't be loaded.")
+
+
 def test_a_check_is_known_by_release_and_options_in_any_order() -> None:
     first = _serve_config.digest("/r", {"a": 1, "b": 2})
     assert first == _serve_config.digest("/r", {"b": 2, "a": 1})

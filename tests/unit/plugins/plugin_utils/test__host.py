@@ -24,6 +24,16 @@ def test_units_carry_the_name_of_the_cluster() -> None:
     assert _host.unit_names("a") == ("vllm-ray-node@a", "vllm-ray-serve@a-main")
 
 
+def test_where_the_release_is() -> None:
+    there = {"host": {"release": "cpu-1", "home": "/home/me"}}
+    assert _host.release_path(host(there)) == "/opt/vllm-ray/releases/cpu-1"
+    assert _host.release_path(host(there, scope="user")) == "/home/me/.vllm-ray/releases/cpu-1"
+    assert _host.release_path(host(there, release_path="/opt/mine")) == "/opt/mine"
+    # Nothing is there yet, or nobody knows.
+    for look in (None, {"host": {"release": "", "home": "/root"}}):
+        assert _host.release_path(host(look)) == "/etc/vllm-ray/default/current"
+
+
 @pytest.mark.parametrize("name", ["max-model-len", "--max-model-len", "max_model_len"])
 def test_options_are_named_as_long_flags(name: str) -> None:
     assert _host.serve_args(host(serve_args={name: 1}).settings) == {"max-model-len": 1}

@@ -603,7 +603,20 @@ def test_clocks(healthy: dict[str, Any], offsets: list[float], found: list[tuple
 
 def test_a_slow_call_is_no_difference_of_clocks(healthy: dict[str, Any]) -> None:
     slow = changed(healthy, ("asked", {"sent": NOW - 60, "received": NOW + 60}), ("host.time", NOW + 59))
-    assert _host_checks.clock_offset(host(slow)) == 0
+    assert _host_checks.clock_offset(slow) == 0
+
+
+def test_clocks_in_the_parity_matrix(healthy: dict[str, Any]) -> None:
+    def row(*offsets: float) -> list[str]:
+        seen = {f"gpu0{number}": changed(healthy, ("host.time", NOW + offset)) for number, offset in enumerate(offsets)}
+        return list(_host_checks.clock_row(seen).values())
+
+    # The host read its clock within half a second of the controller's readings.
+    assert row(0.4, -1.2, 1.4) == ["0 s", "0 s", "0 s"]
+    assert row(0, 600.1, -3.5) == ["0 s", "+600 s", "-3 s"]
+    # Where the controller's clock is the odd one, hosts that agree are not.
+    assert row(600.5, 600.5, 900.5) == ["0 s", "0 s", "+300 s"]
+    assert row() == []
 
 
 @pytest.mark.parametrize(

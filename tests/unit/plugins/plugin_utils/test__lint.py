@@ -22,6 +22,25 @@ def test_an_option_that_is_gone_names_its_successor() -> None:
     ]
 
 
+def test_what_a_release_refuses_has_its_mend() -> None:
+    reasons = {
+        "options": "unrecognized arguments: --swap-space --max-model-length 512 (did you mean max-model-len?)",
+        "environment": "unknown: VLLM_USE_V1 did you mean VLLM_USE_V2 for VLLM_USE_V1?",
+    }
+    options, environment = _lint.refused("gpu01", "/r", reasons)
+    assert (options.check, options.severity, options.found) == (
+        "parser",
+        "error",
+        f"vllm_ray_serve_args: {reasons['options']}",
+    )
+    assert options.fix == "swap-space: remove it, or set kv-offloading-size"
+    assert environment.fix == "VLLM_USE_V1: remove it: there is no other engine"
+    (other,) = _lint.refused("gpu01", "/r", {"options": "argument --port: invalid int value: 'x'"})
+    assert (other.wanted, other.fix) == ("what the vLLM in /r takes", "correct vllm_ray_serve_args")
+    (broken,) = _lint.refused("gpu01", "/r", {"release": "ImportError: libnuma.so.1"})
+    assert (broken.check, broken.fix) == ("release", "let site.yml build the release, or mend vllm_ray_release_path")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "severity", "fix"),
     [

@@ -15,6 +15,19 @@ OWN = {"vllm_ray_head_group": "boss", "vllm_ray_worker_group": "hands"}
 
 
 @pytest.mark.parametrize(
+    ("builder", "wanted"),
+    [
+        pytest.param(None, "h", id="the head"),
+        pytest.param("w2", "w2", id="a host that builds"),
+        pytest.param("controller", "h", id="the controller builds"),
+        pytest.param("elsewhere", "h", id="a builder that is no host of the cluster"),
+    ],
+)
+def test_who_asks_a_hub(builder: str | None, wanted: str) -> None:
+    assert _members.downloader(["h", "w1", "w2"], builder) == wanted
+
+
+@pytest.mark.parametrize(
     ("groups", "variables", "wanted"),
     [
         pytest.param(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -502,6 +503,40 @@ def test_where_the_model_comes_from(
     plan = _plan.make_plan(hosts, CONTROLLERS, controller, "head", "workers")
     assert found(plan) == []
     assert (plan["model"]["source"], plan["model"]["path"], plan["model"]["name"]) == wanted
+
+
+HUB = {"model": "meta-llama/Llama-3.3-70B"}
+NOT_THERE = {"directory": "", "pinned": False, "model": None, "problem": None, "files": None}
+FACTS = {**NOT_THERE, "model": models.model("llama-3.3-70b").as_dict()}
+
+
+@pytest.mark.parametrize(
+    ("builder", "looks", "source"),
+    [
+        pytest.param("", [FACTS, NOT_THERE], "gpu01", id="the head downloads"),
+        pytest.param("gpu02", [NOT_THERE, FACTS], "gpu02", id="the builder, which has a way to the hub"),
+        pytest.param("gpu02", [{**FACTS, "pinned": True}, FACTS], "gpu01", id="who did it before another one built"),
+        pytest.param("controller", [FACTS, NOT_THERE], "gpu01", id="the controller builds"),
+        pytest.param("gpu02", [FACTS, None], "gpu02", id="a builder that limit leaves out"),
+    ],
+)
+def test_who_downloads_from_a_hub(builder: str, looks: list[Any], source: str) -> None:
+    given: dict[str, Any] = {**HUB, **({"release_builder": builder} if builder else {})}
+    hosts = [
+        host(number, {**look(number, 8), "model": model}, **given)
+        if model
+        else replace(host(number, absent="left out by --limit", **given), limited=True)
+        for number, model in enumerate(looks, 1)
+    ]
+    model = _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers")["model"]
+    assert model["source_host"] == source
+    assert model["facts"] == FACTS["model"]
+
+
+def test_a_builder_that_does_not_answer_downloads_nothing() -> None:
+    given: dict[str, Any] = {**HUB, "release_builder": "gpu02", "absent_ok": True}
+    plan = make(host(1, {**look(1, 8), "model": FACTS}, **given), host(2, absent="off", **given))
+    assert plan["model"]["source_host"] == "gpu01"
 
 
 def with_model(number: int, directory: str, free: int) -> dict[str, Any]:

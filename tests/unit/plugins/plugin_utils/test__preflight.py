@@ -18,6 +18,7 @@ SETTINGS: dict[str, Any] = {"vllm_ray_firewall": "manage", "vllm_ray_scope": "sy
 REACH = {"host": "gpu02", "check": "reach", "severity": "error", "found": "unreachable", "wanted": "x", "fix": "y"}
 CONTACT = {**REACH, "check": "ssh", "found": "the port is closed"}
 ONE = {"gpu01": look(1)}
+NO_LAYOUT = Stage([], [], "not yet, there is no layout")
 LEFT_OUT = Stage([], [], "left out, the engine serves")
 RELEASE = {"python": {"version": "3.11.2"}, "versions": {"vllm": "0.32.0"}}
 
@@ -28,6 +29,7 @@ def gather(
     releases: Any = None,
     ssh: Any = (),
     plan: Any = (),
+    parser: Stage = NO_LAYOUT,
     collective: Stage = LEFT_OUT,
     worked: Any = None,
     **more: Any,
@@ -39,6 +41,7 @@ def gather(
         looks,
         networks or {},
         releases or {},
+        parser,
         collective,
         {**SETTINGS, **more},
     )
@@ -100,6 +103,16 @@ def test_a_fault_that_several_checks_see_is_told_once(fixtures: Path) -> None:
     assert seen in gather(looks, plan=[seen]).problems
 
 
+def test_of_options_the_release_has_the_last_word() -> None:
+    guess = {**REACH, "host": "gpu01", "check": "option", "severity": "warning"}
+    refused = {**guess, "check": "parser", "severity": "error"}
+    assert gather(ONE, plan=[guess]).problems == [guess]
+    found = gather(ONE, plan=[guess], parser=Stage([refused], []))
+    assert (found.problems, states(found)["parser"]) == ([refused], "done")
+    # An older release of the user's own may take what newer ones do not.
+    assert gather(ONE, plan=[guess], parser=Stage([], [])).problems == []
+
+
 def test_what_the_ranks_did_together() -> None:
     wrong = {**REACH, "check": "collective"}
     found = gather(ONE, collective=Stage([wrong], ["  all-reduce over 2 ranks"]))
@@ -115,6 +128,14 @@ def test_what_changed_since_it_worked() -> None:
     assert found.changes == [line]
     assert found.lines[-3:] == ["", "Since the last good run:", f"  {line}"]
     assert states(found)["changes"] == "done"
+
+
+def test_the_clocks_are_a_row_that_no_good_run_records() -> None:
+    late = look(2, host_time=look(2)["host"]["time"] + 90)
+    found = gather({**ONE, "gpu02": late}, worked=_parity.matrix({**ONE, "gpu02": look(2)}, {}))
+    assert found.parity["time"] == {"gpu01": "0 s", "gpu02": "+90 s"}
+    assert found.changes == []
+    assert any(line.split() == ["time", "0", "s", "+90", "s*"] for line in found.lines)
 
 
 def test_what_is_as_it_was_is_said_too() -> None:

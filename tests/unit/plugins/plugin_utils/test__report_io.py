@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _hosts_file, _report_io, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _hosts_file, _report, _report_io, _settings
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
 
@@ -20,6 +21,25 @@ def test_a_plan_holds_no_secret(tmp_path: Path) -> None:
     text = (tmp_path / "new" / "plan.json").read_text()
     assert "planted" not in text
     assert "AWS_SECRET_ACCESS_KEY" in text
+
+
+def test_what_a_pipeline_shows_holds_no_secret_either(tmp_path: Path) -> None:
+    """What a command said may stand in a problem, whether it stops the run or not."""
+    path = tmp_path / "preflight.xml"
+    said = {
+        "driver": 'failed: {"api_key": "planted-1", "next": 1}',
+        "collective": "Authorization: Bearer planted-2 was refused by http://me:planted-3@192.0.2.1",
+    }
+    problems = [
+        {"host": "h1", "check": check, "severity": severity, "found": found, "wanted": "", "fix": "TOKEN='planted 4'"}
+        for (check, found), severity in zip(said.items(), ("error", "info"))
+    ]
+    checks = [_report.Check(check, "host") for check in said]
+    _report_io.write_junit(str(path), problems, checks, strict=False)
+    text = path.read_text()
+    assert "planted" not in text
+    assert "@192.0.2.1" in text
+    assert len(ET.fromstring(text).findall(".//failure")) == 1
 
 
 def test_a_report_keeps_the_head_first(tmp_path: Path) -> None:

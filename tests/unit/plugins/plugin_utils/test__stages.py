@@ -112,9 +112,16 @@ def test_each_host_gets_its_own_values() -> None:
         "seconds": _stages.SECONDS,
         "user": "vllm-ray",
     }
-    wanted = {"VLLM_HOST_IP": "192.0.2.12", "NCCL_SOCKET_IFNAME": "eno2", "NCCL_ALGO": "Ring", "NCCL_IB_HCA": "mlx5_0"}
+    wanted = {"GLOO_SOCKET_IFNAME": "eno2", "NCCL_SOCKET_IFNAME": "eno2", "NCCL_ALGO": "Ring", "NCCL_IB_HCA": "mlx5_0"}
     assert wanted.items() <= environment.items()
     assert environment["PATH"].startswith(f"{RELEASE['path']}/bin:")
+
+
+def test_no_secret_of_a_node_gets_into_the_journal_of_its_host() -> None:
+    secrets = dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY", "MINE", "NVIDIA_API_KEY"), "planted")
+    arguments = _stages.collective_arguments(planned(1, 1, env={**secrets, "UCX_TLS": "tcp"}), RELEASES, 24711, 16)
+    assert "planted" not in json.dumps(arguments)
+    assert [arguments[name]["environment"]["UCX_TLS"] for name in NAMES] == ["tcp", "tcp"]
 
 
 def test_cpu_hosts_add_up_by_gloo_and_users_as_themselves() -> None:
@@ -193,6 +200,36 @@ def test_a_fault_between_other_hosts_is_no_hindrance(answers: Any) -> None:
 
 def test_one_host_needs_no_network() -> None:
     assert why(planned(2), {}, present=["h1"]) == ""
+
+
+REFUSED = {"options": "unrecognized arguments: --zzz"}
+PASSED = {"checked": False, "refused": {}}
+
+
+@pytest.mark.parametrize(
+    ("plan", "release", "answer", "state", "checks"),
+    [
+        (lambda: planned(1, 1), RELEASE, PASSED, "done", []),
+        (lambda: planned(1, 1), RELEASE, {"refused": REFUSED}, "done", ["parser"]),
+        (
+            lambda: planned(1, 1),
+            RELEASE,
+            {"refused": {"release": "ImportError"}},
+            "not yet, vLLM on h1 can't be loaded",
+            ["release"],
+        ),
+        (lambda: planned(1, 1), {**RELEASE, "versions": {}}, None, "not yet, there is no release on h1", []),
+        (lambda: planned(1, 1), None, None, "not yet, it needs h1", []),
+        (lambda: planned(1, 1), RELEASE, None, "not yet, it needs h1", []),
+        (lambda: planned(1, 1), RELEASE, {"msg": "no space"}, "not made, it ended with: no space", []),
+        (lambda: {"problems": []}, RELEASE, None, "not yet, there is no layout", []),
+    ],
+    ids=["passed", "refused", "broken", "no release", "limit", "unreachable since", "crashed", "no layout"],
+)
+def test_what_the_parser_said_of_the_options(plan: Any, release: Any, answer: Any, state: str, checks: Any) -> None:
+    found = _stages.parser(plan(), {"h1": release, "h2": RELEASE}, {"h1": answer, "h2": None})
+    assert (found.state, [problem["check"] for problem in found.problems]) == (state, checks)
+    assert all(problem["host"] == "h1" and problem["severity"] == "error" for problem in found.problems)
 
 
 # --- What came of it --------------------------------------------------------------------------------------------------

@@ -1,0 +1,142 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A look asks a hub that is reached by a proxy alone and has a certificate of one's own."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import select
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io, _hub, _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
+
+ROOT = Path(__file__).resolve().parents[2]
+# A name that nobody can resolve but the proxy.
+NAME = "hub.invalid"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+TOKEN = "hf_scenario-token"
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Leads every tunnel to the hub, and notes who asked for it."""
+
+    target: int
+    asked: list[dict[str, str]]
+
+    def do_CONNECT(self) -> None:
+        self.asked.append({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}})
+        with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", self.target)) as hub:
+            self.send_response(200)
+            self.end_headers()
+            ends = {self.connection: hub, hub: self.connection}
+            while True:
+                for end in select.select(list(ends), [], [], 30)[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        self.close_connection = True
+                        return
+                    ends[end].sendall(data)
+
+    def log_message(self, *_args: Any) -> None:
+        """Say nothing."""
+
+
+class Tls(ThreadingHTTPServer):
+    """A server whose connections are encrypted, each in its own thread."""
+
+    context: ssl.SSLContext
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        # Who does not trust it goes away.
+        with (
+            contextlib.suppress(ssl.SSLError, ConnectionError),
+            self.context.wrap_socket(request, server_side=True) as secured,
+        ):
+            super().finish_request(secured, client_address)
+
+
+def serve(server: ThreadingHTTPServer) -> int:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return int(server.server_address[1])
+
+
+@pytest.fixture
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """A private model of a hub behind a proxy: what asks for it."""
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    folder = tmp_path / "hub" / "private" / "demo"
+    (folder / COMMIT).mkdir(parents=True)
+    (folder / "main").write_text(COMMIT)
+    shutil.copy(ROOT / "demo-model" / "model" / "config.json", folder / COMMIT)
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NAME}"]
+    command += ["-addext", f"subjectAltName=DNS:{NAME}", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    place = ROOT / "extensions" / "molecule" / "model" / "files" / "hub.py"
+    spec = importlib.util.spec_from_file_location("hub", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module.Hub, "root", tmp_path / "hub", raising=False)
+    monkeypatch.setattr(module.Hub, "log_message", Proxy.log_message)
+    Tls.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    Tls.context.load_cert_chain(certificate, key)
+    with (
+        Tls(("127.0.0.1", 0), module.Hub) as hub,
+        ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy,
+    ):
+        Proxy.target, Proxy.asked = serve(hub), []
+        yield {
+            "model": "private/demo",
+            "hub": "huggingface",
+            "revision": "",
+            "endpoint": f"https://{NAME}",
+            "token": TOKEN,
+            "proxy": f"http://me:planted@127.0.0.1:{serve(proxy)}",
+            "ca_certificate": str(certificate),
+        }
+        hub.shutdown()
+        proxy.shutdown()
+
+
+def test_the_hub_is_reached_by_the_proxy_and_trusted_by_the_certificate(params: dict[str, Any]) -> None:
+    found = _model_config_io.info(params)
+    assert (found["commit"], found["model"]["layers"]) == (COMMIT, 6)
+    assert {one["path"] for one in Proxy.asked} == {f"{NAME}:443"}
+    # The proxy gets its own password, and not the hub's token.
+    assert all("proxy-authorization" in one and "authorization" not in one for one in Proxy.asked)
+    wish = _hub.Wish("huggingface", "private/demo", "main", params["endpoint"])
+    with _http_io.download(_hub.api_url(wish), *_model_config_io.way_of(params)) as answer:
+        assert COMMIT in answer.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"proxy": None}, "gives no answer"),
+        ({"ca_certificate": None}, "CERTIFICATE_VERIFY_FAILED"),
+        ({"ca_certificate": "/nowhere.pem"}, "no certificates can be read from /nowhere.pem"),
+        ({"token": None}, "without a token"),
+    ],
+    ids=["no proxy", "no certificate", "no such file", "no token"],
+)
+def test_each_of_them_is_needed(params: dict[str, Any], change: dict[str, Any], words: str) -> None:
+    with pytest.raises(Unusable, match=words) as caught:
+        _model_config_io.info({**params, **change})
+    assert "planted" not in str(caught.value)
