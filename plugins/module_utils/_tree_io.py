@@ -41,6 +41,7 @@ STAGING = ".vllm-ray-sync"
 # costs as long as the disk takes for them.
 WRITE_BACK = 16 * 1024**2
 SYNC_FILE_RANGE_WRITE = 2
+PLAIN_FILE, PLAIN_DIRECTORY = 0o644, 0o755
 GIB = 1024**3
 
 
@@ -50,13 +51,14 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Look:
-    """A tree as it is. hashed: bytes that were read for it; piece: size of its pieces."""
+    """A tree as it is. hashed: bytes that were read for it; piece: size of its pieces; plain: how it was looked at."""
 
     piece: int
     entries: Mapping[str, _tree.Entry] = field(default_factory=dict)
     states: Mapping[str, _tree.State] = field(default_factory=dict)
     hashed: int = 0
     exists: bool = False
+    plain: bool = False
 
     def manifest(self) -> _tree.Manifest:
         return _tree.Manifest(self.piece, self.entries.values())
@@ -73,8 +75,13 @@ def state_of(status: os.stat_result) -> _tree.State:
     return _tree.State(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-def scan(path: str) -> dict[str, tuple[_tree.Entry, _tree.State]]:
-    """Return the names of a tree, links as links, without our own staging directory. Files have no hashes yet."""
+def scan(path: str, plain: bool = False) -> dict[str, tuple[_tree.Entry, _tree.State]]:
+    """Return the names of a tree, links as links, without our own staging directory. Files have no hashes yet.
+
+    plain: only regular files and what they lie in; see scan_plain.
+    """
+    if plain:
+        return scan_plain(path)
     found: dict[str, tuple[_tree.Entry, _tree.State]] = {}
     pending = [""]
     while pending:
@@ -99,17 +106,48 @@ def scan(path: str) -> dict[str, tuple[_tree.Entry, _tree.State]]:
     return found
 
 
+def scan_plain(path: str) -> dict[str, tuple[_tree.Entry, _tree.State]]:
+    """Return the regular files of a tree, through links, and the directories that they lie in, without hidden names.
+
+    Modes are those that files and directories have for everybody: such a tree is its content alone.
+    """
+    found: dict[str, tuple[_tree.Entry, _tree.State]] = {}
+    pending = [("", frozenset([os.path.realpath(path)]))]
+    while pending:
+        folder, above = pending.pop()
+        with os.scandir(os.path.join(path, folder)) as inside:
+            for one in inside:
+                if one.name.startswith("."):
+                    continue
+                name = f"{folder}/{one.name}" if folder else one.name
+                if one.is_dir():
+                    real = os.path.realpath(one.path)
+                    # A link to a directory above it would have no end.
+                    if real not in above:
+                        pending.append((name, above | {real}))
+                    continue
+                # Through links, so that one that leads nowhere is an error: the tree would lack a file.
+                status = os.stat(one.path)
+                if stat.S_ISREG(status.st_mode):
+                    entry = _tree.Entry(name, _tree.FILE, PLAIN_FILE, status.st_size, "")
+                    found[name] = (entry, state_of(status))
+    for folder in {folder for name in found for folder in parents(name)}:
+        entry = _tree.Entry(folder, _tree.DIRECTORY, PLAIN_DIRECTORY, 0, "")
+        found[folder] = (entry, state_of(os.stat(os.path.join(path, folder))))
+    return found
+
+
 def hash_file(path: str, piece: int) -> str:
     """Return the hashes of a file's pieces in a row."""
     with open(path, "rb", buffering=0) as stream:
         return _tree.hashes(iter(lambda: stream.read(piece), b""))
 
 
-def look(path: str, record: _tree.Record, piece: int = 0, full: bool = False) -> Look:
+def look(path: str, record: _tree.Record, piece: int = 0, full: bool = False, plain: bool = False) -> Look:
     """Return a tree as it is. piece: size of its pieces; 0: what follows from its size. full: hash every file."""
     if not os.path.isdir(path):
-        return Look(piece or _tree.SMALLEST)
-    found = scan(path)
+        return Look(piece or _tree.SMALLEST, plain=plain)
+    found = scan(path, plain)
     piece = piece or _tree.piece_size(sum(entry.size for entry, _state in found.values()))
     states = {name: state for name, (entry, state) in found.items() if entry.kind == _tree.FILE}
     names = _tree.to_hash(states, record, piece, full)
@@ -117,7 +155,7 @@ def look(path: str, record: _tree.Record, piece: int = 0, full: bool = False) ->
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         texts = dict(zip(names, pool.map(lambda name: hash_file(os.path.join(path, name), piece), names)))
     for name in names:
-        if state_of(os.lstat(os.path.join(path, name))) != states[name]:
+        if state_of(os.stat(os.path.join(path, name))) != states[name]:
             raise Failed(f"{os.path.join(path, name)!r} changes while it is read. Wanted: a tree at rest. Try again.")
     entries = {
         name: entry._replace(text=texts[name] if name in texts else record.files[name].text)
@@ -125,7 +163,7 @@ def look(path: str, record: _tree.Record, piece: int = 0, full: bool = False) ->
         else entry
         for name, (entry, _state) in found.items()
     }
-    return Look(piece, entries, states, sum(states[name].size for name in names), True)
+    return Look(piece, entries, states, sum(states[name].size for name in names), True, plain)
 
 
 # --- Records ---------------------------------------------------------------------------------------------------------
@@ -245,7 +283,9 @@ class Store:
         """Return the record of the tree, now that it is what is wanted: nothing is hashed for it."""
         texts = {entry.path: entry.text for entry in self.manifest.entries if entry.kind == _tree.FILE}
         files = {
-            name: _tree.Known(state, texts[name]) for name, (_entry, state) in scan(self.path).items() if name in texts
+            name: _tree.Known(state, texts[name])
+            for name, (_entry, state) in scan(self.path, self.now.plain).items()
+            if name in texts
         }
         return _tree.Record(self.path, made, self.manifest.piece, files)
 
@@ -331,7 +371,7 @@ class Store:
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             for pieces in pool.map(self.resume, brought):
                 self.have |= pieces
-        self.copy_known()
+        self.copy_known(self.path, self.now)
 
     def prune(self) -> None:
         """Remove what is in the staging directory and no part of what is to be brought."""
@@ -406,22 +446,22 @@ class Store:
         self.add(pieces)
         return text, pieces
 
-    def copy_known(self) -> None:
-        """Copy the pieces that the old tree has, wherever it has them."""
+    def copy_known(self, path: str, now: Look) -> None:
+        """Copy the pieces that a tree of this host has, wherever it has them: the old tree, or another one."""
         missing = self.manifest.everything & ~self.have
-        if not missing or self.now.piece != self.manifest.piece:
+        if not missing or now.piece != self.manifest.piece:
             return
         known = {
             entry.text[at : at + _tree.HEX]: (name, start)
-            for name, entry in self.now.entries.items()
+            for name, entry in now.entries.items()
             if entry.kind == _tree.FILE
-            for start, at in zip(range(0, entry.size, self.now.piece), range(0, len(entry.text), _tree.HEX))
+            for start, at in zip(range(0, entry.size, now.piece), range(0, len(entry.text), _tree.HEX))
         }
         for number in _tree.numbers(missing):
             piece = self.manifest.pieces[number]
             if piece.sha256 in known and not self.have >> number & 1:
                 name, start = known[piece.sha256]
-                with open(os.path.join(self.path, name), "rb", buffering=0) as stream:
+                with open(os.path.join(path, name), "rb", buffering=0) as stream:
                     data = os.pread(stream.fileno(), piece.size, start)
                 if self.put(number, data):
                     self.found_bytes += piece.size
@@ -462,17 +502,32 @@ class Store:
         """Change an old tree name by name: at each there is what was, or what is wanted."""
         flush(self.tree)
         for name in self.diff.remove:
-            place = os.path.join(self.path, name)
-            if os.path.isdir(place) and not os.path.islink(place):
-                os.rmdir(place)
-            else:
-                os.unlink(place)
+            self.remove(os.path.join(self.path, name))
         for entry in self.diff.directories:
-            os.mkdir(os.path.join(self.path, entry.path), 0o700)
+            self.make_directory(os.path.join(self.path, entry.path))
         for entry in (*self.diff.files, *self.diff.links):
             os.replace(os.path.join(self.tree, entry.path), os.path.join(self.path, entry.path))
         for entry in reversed((*self.diff.directories, *self.diff.modes)):
             os.chmod(os.path.join(self.path, entry.path), entry.mode)
+
+    def remove(self, place: str) -> None:
+        """Remove one name. In a directory of a plain tree may be left what does not count."""
+        if not os.path.isdir(place) or os.path.islink(place):
+            os.unlink(place)
+            return
+        try:
+            os.rmdir(place)
+        except OSError as error:
+            if not (self.now.plain and error.errno == errno.ENOTEMPTY):
+                raise
+
+    def make_directory(self, place: str) -> None:
+        """Make a directory. One without files may be there, which in a plain tree does not count."""
+        try:
+            os.mkdir(place, 0o700)
+        except FileExistsError:
+            if not (self.now.plain and os.path.isdir(place)):
+                raise
 
 
 def is_hole(handle: int, start: int, size: int) -> bool:

@@ -504,7 +504,7 @@ class Host:
         server = self.serve()
         try:
             record = _tree_io.read_record(directory, self.path)
-            now = _tree_io.look(self.path, record, full=self.params["depth"] == "full")
+            now = _tree_io.look(self.path, record, full=self.params["depth"] == "full", plain=self.params["plain"])
             if now.exists:
                 _tree_io.write_record(directory, now.record(self.path, record.made))
             text = _tree.dump(now.manifest())
@@ -512,7 +512,8 @@ class Host:
             if self.filler:
                 changed = self.bring(self.skeleton(self.filler))
             elif changed:
-                changed = self.bring(self.manifest_from_peers())
+                other = self.other_place()
+                changed = self.bring(_tree.dump(other.manifest()) if other else self.manifest_from_peers(), other)
             else:
                 self.start(_tree_io.Store(self.path, now.manifest(), now), text)
             whole = time.monotonic() - began
@@ -530,17 +531,28 @@ class Host:
             server.shutdown()
             server.server_close()
 
-    def bring(self, text: str) -> bool:
-        """Make the tree that of a manifest. Return whether it was another."""
+    def other_place(self) -> _tree_io.Look | None:
+        """Return the wanted tree, where this host has it in another directory."""
+        if not self.params["copy_from"]:
+            return None
+        place = os.path.realpath(self.params["copy_from"])
+        record = _tree_io.read_record(self.params["record_directory"], place)
+        other = _tree_io.look(place, record, plain=self.params["plain"])
+        return other if _tree.digest(_tree.dump(other.manifest())) == self.params["digest"] else None
+
+    def bring(self, text: str, other: _tree_io.Look | None = None) -> bool:
+        """Make the tree that of a manifest. Return whether it was another. other: what other_place() returned."""
         directory, manifest = self.params["record_directory"], _tree.parse(text, growing=bool(self.source))
         with _tree_io.held(directory, self.path, self.params["patience"]):
             # Another run may have been at work, and pieces may be of another size than this tree's own.
             record = _tree_io.read_record(directory, self.path)
-            now = _tree_io.look(self.path, record, manifest.piece)
+            now = _tree_io.look(self.path, record, manifest.piece, plain=self.params["plain"])
             store = _tree_io.Store(self.path, manifest, now)
             if store.diff:
                 self.ask_consent(store, record)
                 store.prepare(None if self.filler else int(self.params["reserve_gib"] * _tree_io.GIB))
+                if other:
+                    store.copy_known(os.path.realpath(self.params["copy_from"]), other)
             self.start(store, text)
             self.wait_for_pieces()
             made = record.made or not now.entries
@@ -678,7 +690,7 @@ def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]
     if not os.path.isdir(path):
         raise Failed(f"{path} is no directory. Wanted: a tree. Correct the path.")
     record = _tree_io.read_record(params["record_directory"], path)
-    now = _tree_io.look(path, record, full=params["depth"] == "full")
+    now = _tree_io.look(path, record, full=params["depth"] == "full", plain=params["plain"])
     if not dry:
         _tree_io.write_record(params["record_directory"], now.record(path, record.made))
     manifest = now.manifest()
