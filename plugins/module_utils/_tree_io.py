@@ -41,7 +41,6 @@ STAGING = ".vllm-ray-sync"
 # costs as long as the disk takes for them.
 WRITE_BACK = 16 * 1024**2
 SYNC_FILE_RANGE_WRITE = 2
-PLAIN_FILE, PLAIN_DIRECTORY = 0o644, 0o755
 GIB = 1024**3
 
 
@@ -129,18 +128,23 @@ def scan_plain(path: str) -> dict[str, tuple[_tree.Entry, _tree.State]]:
                 # Through links, so that one that leads nowhere is an error: the tree would lack a file.
                 status = os.stat(one.path)
                 if stat.S_ISREG(status.st_mode):
-                    entry = _tree.Entry(name, _tree.FILE, PLAIN_FILE, status.st_size, "")
-                    found[name] = (entry, state_of(status))
-    for folder in {folder for name in found for folder in parents(name)}:
-        entry = _tree.Entry(folder, _tree.DIRECTORY, PLAIN_DIRECTORY, 0, "")
-        found[folder] = (entry, state_of(os.stat(os.path.join(path, folder))))
-    return found
+                    found[name] = (_tree.plain_file(name, status.st_size), state_of(status))
+    tree = _tree.with_directories(entry for entry, _state in found.values())
+    folders = {entry.path: entry for entry in tree if entry.kind == _tree.DIRECTORY}
+    return {**found, **{name: (entry, state_of(os.stat(os.path.join(path, name)))) for name, entry in folders.items()}}
 
 
 def hash_file(path: str, piece: int) -> str:
     """Return the hashes of a file's pieces in a row."""
     with open(path, "rb", buffering=0) as stream:
         return _tree.hashes(iter(lambda: stream.read(piece), b""))
+
+
+def hash_files(path: str, names: Sequence[str], piece: int) -> dict[str, str]:
+    """Return the hashes of the pieces of some files of a tree, by their names."""
+    # Hashing lets other threads run, so it takes all cores.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return dict(zip(names, pool.map(lambda name: hash_file(os.path.join(path, name), piece), names)))
 
 
 def look(path: str, record: _tree.Record, piece: int = 0, full: bool = False, plain: bool = False) -> Look:
@@ -151,9 +155,7 @@ def look(path: str, record: _tree.Record, piece: int = 0, full: bool = False, pl
     piece = piece or _tree.piece_size(sum(entry.size for entry, _state in found.values()))
     states = {name: state for name, (entry, state) in found.items() if entry.kind == _tree.FILE}
     names = _tree.to_hash(states, record, piece, full)
-    # Hashing lets other threads run, so it takes all cores.
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        texts = dict(zip(names, pool.map(lambda name: hash_file(os.path.join(path, name), piece), names)))
+    texts = hash_files(path, names, piece)
     for name in names:
         if state_of(os.stat(os.path.join(path, name))) != states[name]:
             raise Failed(f"{os.path.join(path, name)!r} changes while it is read. Wanted: a tree at rest. Try again.")
@@ -376,7 +378,7 @@ class Store:
     def prune(self) -> None:
         """Remove what is in the staging directory and no part of what is to be brought."""
         wanted = {self.manifest.entries[number].path for number in self.brought}
-        kept = {folder for path in wanted for folder in parents(path)}
+        kept = {folder for path in wanted for folder in _tree.parents(path)}
         for name, (entry, _state) in sorted(scan(self.tree).items(), reverse=True):
             if entry.kind == _tree.DIRECTORY:
                 if name not in kept:
@@ -537,9 +539,3 @@ def is_hole(handle: int, start: int, size: int) -> bool:
     except OSError as error:
         # There is no data from here on.
         return error.errno == errno.ENXIO
-
-
-def parents(path: str) -> Sequence[str]:
-    """Return the directories in which a relative path lies."""
-    parts = path.split("/")
-    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]

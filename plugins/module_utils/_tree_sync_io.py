@@ -30,6 +30,7 @@ import threading
 import time
 import typing as t
 import urllib.parse
+from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree, _tree_io, _tree_sync
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._network import RANDOM_PORTS
@@ -505,10 +506,11 @@ class Host:
         try:
             record = _tree_io.read_record(directory, self.path)
             now = _tree_io.look(self.path, record, full=self.params["depth"] == "full", plain=self.params["plain"])
-            if now.exists:
-                _tree_io.write_record(directory, now.record(self.path, record.made))
             text = _tree.dump(now.manifest())
             changed = not now.exists or _tree.digest(text) != self.params["digest"]
+            if not changed:
+                # A tree that is another one keeps its record until it is mended: it tells what was right there.
+                _tree_io.write_record(directory, now.record(self.path, record.made))
             if self.filler:
                 changed = self.bring(self.skeleton(self.filler))
             elif changed:
@@ -558,7 +560,7 @@ class Host:
             made = record.made or not now.entries
             if store.diff:
                 # Before the tree appears, so that a cut after that leaves no tree that seems to be somebody else's.
-                _tree_io.write_record(directory, _tree.Record(self.path, made, manifest.piece, record.files))
+                _tree_io.write_record(directory, replace(record, made=made))
                 store.install()
             _tree_io.write_record(directory, store.record(made))
             return bool(store.diff)

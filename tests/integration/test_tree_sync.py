@@ -261,8 +261,7 @@ def test_of_a_plain_tree_only_content_counts(cluster: Cluster) -> None:
     (snapshot / "sub" / "part").symlink_to("../../tree/parts/3")
     (blobs / "large").chmod(0o600)
     (snapshot / "sub" / "again").symlink_to("..")
-    options = {"path": str(snapshot), "plain": True}
-    cluster.start("h1", state="described", **options)
+    cluster.start("h1", state="described", path=str(snapshot), plain=True)
     digest = cluster.end("h1")["digest"]
     other = cluster.tree("h2")
     (other / "sub" / ".hidden").mkdir(parents=True)
@@ -273,8 +272,8 @@ def test_of_a_plain_tree_only_content_counts(cluster: Cluster) -> None:
     token = "plain"
     for name in cluster.names:
         path = str(snapshot if name == "h1" else cluster.tree(name))
-        common = {"hosts": cluster.hosts, "name": name, "token": token, "digest": digest, "reserve_gib": 0}
-        cluster.start(name, **common, plain=True, path=path, replace=True)
+        options: dict[str, Any] = {"hosts": cluster.hosts, "name": name, "token": token, "digest": digest}
+        cluster.start(name, **options, reserve_gib=0, plain=True, path=path, replace=True)
     results = {name: cluster.end(name) for name in cluster.names}
     assert {name: result["changed"] for name, result in results.items()} == {"h1": False, "h2": True, "h3": True}
     assert contents(cluster.tree("h3")) == {

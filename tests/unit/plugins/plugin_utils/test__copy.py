@@ -11,11 +11,6 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
 MIB = 1024**2
 
 
-def test_equal_files_and_held_ones_are_sent_once() -> None:
-    files = [Entry("a", 1, "h1"), Entry("b", 1, "h1"), Entry("c", 1, "h2"), Entry("d", 1, "h3")]
-    assert _copy.first_of_each(files, ["h2"]) == [files[0], files[3]]
-
-
 @pytest.mark.parametrize(
     ("done", "total", "seconds", "text"),
     [
