@@ -55,7 +55,6 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": f"{sentence(transfer.problem)}"}
         given = {host["name"]: host["address"] for host in arguments["addresses"]}
         parts = [{"name": name, "address": given.get(name) or address_of(name, hostvars)} for name in transfer.parts]
-        forks = int(variables["ansible_forks"])
         return {
             **result,
             "changed": False,
@@ -64,8 +63,7 @@ class ActionModule(ActionBase):
             "seed": transfer.seed,
             "waiting": transfer.waiting,
             "outside": next((name for name in transfer.parts if name not in compared), ""),
-            "background": len(parts) > forks,
-            "window": 10 + 2 * len(parts) / forks,
+            "window": 10 + 2 * len(parts) / int(variables["ansible_forks"]),
             "token": secrets.token_hex(16),
         }
 

@@ -114,12 +114,18 @@ def corrupted(files: Mapping[str, _tree.Known], record: _tree.Record) -> list[st
 
 
 def next_record(now: _tree.Record, old: _tree.Record, doubtful: Iterable[str]) -> _tree.Record:
-    """Return what to record. Doubtful files keep what they had, so that a later look still knows their old content."""
+    """Return what to record. Doubtful files keep what they had, so that a later look still knows their old content.
+
+    It hashes them again whatever their state is then.
+    """
     doubts = set(doubtful)
-    kept = {name: known for name, known in old.files.items() if name in doubts} if old.piece == now.piece else {}
-    return _tree.Record(
-        now.path, now.made, now.piece, {**{n: known for n, known in now.files.items() if n not in doubts}, **kept}
-    )
+    kept = {
+        name: known._replace(state=known.state._replace(ctime_ns=0))
+        for name, known in old.files.items()
+        if name in doubts and old.piece == now.piece
+    }
+    sure = {name: known for name, known in now.files.items() if name not in doubts}
+    return _tree.Record(now.path, now.made, now.piece, {**sure, **kept})
 
 
 def size_of(manifest: Iterable[Entry]) -> int:

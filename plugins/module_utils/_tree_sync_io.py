@@ -270,6 +270,7 @@ class Host:
         # While the tree is downloaded: who does it, what is known of its hashes in the order in which it became known,
         # and when that host last said that it goes on.
         self.filler, self.source = filler, params.get("source") or ""
+        self.plain, self.copy_from = bool(params.get("plain")), params.get("copy_from") or ""
         self.learned: list[tuple[int, str]] = []
         self.growing_at = self.told_at = -math.inf
         self.path = os.path.realpath(params["path"])
@@ -494,9 +495,7 @@ class Host:
     def skeleton(self, filler: Filler) -> str:
         """Return the text of a manifest of files that are still to come."""
         sizes = dict(filler.files)
-        folders = {parent for path in sizes for parent in _tree_io.parents(path)}
-        entries = [_tree.Entry(path, _tree.FILE, 0o644, size, "") for path, size in sizes.items()]
-        entries += [_tree.Entry(path, _tree.DIRECTORY, 0o755, 0, "") for path in folders]
+        entries = _tree.with_directories(_tree.plain_file(path, size) for path, size in sizes.items())
         return _tree.dump(_tree.Manifest(_tree.piece_size(sum(sizes.values())), entries))
 
     def run(self) -> dict[str, t.Any]:
@@ -505,17 +504,19 @@ class Host:
         server = self.serve()
         try:
             record = _tree_io.read_record(directory, self.path)
-            now = _tree_io.look(self.path, record, full=self.params["depth"] == "full", plain=self.params["plain"])
+            now = _tree_io.look(self.path, record, full=self.params["depth"] == "full", plain=self.plain)
             text = _tree.dump(now.manifest())
             changed = not now.exists or _tree.digest(text) != self.params["digest"]
+            seen = now.record(self.path, record.made)
             if not changed:
                 # A tree that is another one keeps its record until it is mended: it tells what was right there.
-                _tree_io.write_record(directory, now.record(self.path, record.made))
+                _tree_io.write_record(directory, seen)
             if self.filler:
-                changed = self.bring(self.skeleton(self.filler))
+                changed = self.bring(self.skeleton(self.filler), seen)
             elif changed:
                 other = self.other_place()
-                changed = self.bring(_tree.dump(other.manifest()) if other else self.manifest_from_peers(), other)
+                text = _tree.dump(other.manifest()) if other else self.manifest_from_peers()
+                changed = self.bring(text, seen, other)
             else:
                 self.start(_tree_io.Store(self.path, now.manifest(), now), text)
             whole = time.monotonic() - began
@@ -535,26 +536,29 @@ class Host:
 
     def other_place(self) -> _tree_io.Look | None:
         """Return the wanted tree, where this host has it in another directory."""
-        if not self.params["copy_from"]:
+        if not self.copy_from:
             return None
-        place = os.path.realpath(self.params["copy_from"])
+        place = os.path.realpath(self.copy_from)
         record = _tree_io.read_record(self.params["record_directory"], place)
-        other = _tree_io.look(place, record, plain=self.params["plain"])
+        other = _tree_io.look(place, record, plain=self.plain)
         return other if _tree.digest(_tree.dump(other.manifest())) == self.params["digest"] else None
 
-    def bring(self, text: str, other: _tree_io.Look | None = None) -> bool:
-        """Make the tree that of a manifest. Return whether it was another. other: what other_place() returned."""
+    def bring(self, text: str, seen: _tree.Record, other: _tree_io.Look | None = None) -> bool:
+        """Make the tree that of a manifest. Return whether it was another.
+
+        seen: what was just hashed of it; other: what other_place() returned.
+        """
         directory, manifest = self.params["record_directory"], _tree.parse(text, growing=bool(self.source))
         with _tree_io.held(directory, self.path, self.params["patience"]):
             # Another run may have been at work, and pieces may be of another size than this tree's own.
             record = _tree_io.read_record(directory, self.path)
-            now = _tree_io.look(self.path, record, manifest.piece, plain=self.params["plain"])
+            now = _tree_io.look(self.path, seen, manifest.piece, plain=self.plain)
             store = _tree_io.Store(self.path, manifest, now)
             if store.diff:
                 self.ask_consent(store, record)
                 store.prepare(None if self.filler else int(self.params["reserve_gib"] * _tree_io.GIB))
                 if other:
-                    store.copy_known(os.path.realpath(self.params["copy_from"]), other)
+                    store.copy_known(os.path.realpath(self.copy_from), other)
             self.start(store, text)
             self.wait_for_pieces()
             made = record.made or not now.entries

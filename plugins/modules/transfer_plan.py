@@ -75,10 +75,6 @@ outside:
   description: The one of RV(hosts) that is not in the play, empty for none.
   returned: success
   type: str
-background:
-  description: Whether there are more hosts than forks, so that they must be started in the background.
-  returned: success
-  type: bool
 window:
   description: How many seconds later than the first host the last one may start.
   returned: success

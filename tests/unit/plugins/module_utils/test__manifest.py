@@ -43,7 +43,10 @@ def test_damage_is_content_that_changed_in_silence(state: State, text: str, dama
 def test_doubtful_files_keep_their_record() -> None:
     now = Record("/m", True, PIECE, {"config.json": Known(STATE._replace(ctime_ns=9), "cc"), "new": Known(STATE, "dd")})
     record = _manifest.next_record(now, RECORD, ["config.json", "new", "w/1"])
-    assert record == RECORD
+    assert {name: known.text for name, known in record.files.items()} == {"config.json": "aa", "w/1": "bb"}
+    # Also where nothing of the file system tells of a change.
+    assert _tree.to_hash({"config.json": STATE}, record, PIECE) == ["config.json"]
+    assert _manifest.corrupted({"config.json": Known(STATE, "cc")}, record) == ["config.json"]
     # Hashes of pieces of another size say nothing of these.
     other = _manifest.next_record(Record("/m", True, 2 * PIECE, now.files), RECORD, ["config.json"])
     assert other == Record("/m", True, 2 * PIECE, {"new": Known(STATE, "dd")})
