@@ -289,11 +289,11 @@ network:
       type: dict
       sample: {"nic": "eno1", "address": "192.0.2.11", "mtu": 1500, "why": "holds the route to the other hosts"}
 engine:
-  description: Whether an engine serves on this host, judged by a completion of one token, why not, and how many seconds
-    it took to start.
+  description: Whether an engine serves on this host, judged by a completion of one token, why not, how many seconds it
+    took to start, and with which model it was started.
   returned: always
   type: dict
-  sample: {"serving": true, "why": "", "start_seconds": 94.2}
+  sample: {"serving": true, "why": "", "start_seconds": 94.2, "path": "/srv/demo"}
 model:
   description: The model of O(model). V(none) where none is named.
   returned: always
