@@ -15,6 +15,7 @@ display = Display()
 ARGUMENTS = {
     "compared": {"type": "dict", "required": True},
     "wanted": {"type": "dict", "required": True},
+    "synced": {"type": "dict", "default": {}},
 }
 
 
@@ -29,7 +30,7 @@ class ActionModule(ActionBase):
         compared, wanted = arguments["compared"], arguments["wanted"]
         files, have = parse_entries(compared["to_copy"]), parse_entries(compared["files"])
         replaced, removed = difference(have, files).differing, compared["to_remove"]
-        path = compared["directory"]
+        path, received = compared["directory"], arguments["synced"].get("received_from", {})
         result.update(
             changed=bool(files or removed),
             copied=[entry.path for entry in files],
@@ -37,7 +38,7 @@ class ActionModule(ActionBase):
             replaced=list(replaced),
             removed=removed,
             digest=wanted["digest"],
-            msg=f"{path}: {_copy.summary(files, removed, replaced, self._task.check_mode)}",
+            msg=f"{path}: {_copy.summary(files, removed, replaced, self._task.check_mode)}{_copy.origins(received)}",
         )
         if self._task.diff:
             before, after = _copy.listing(have), _copy.listing(parse_entries(wanted["files"]))

@@ -34,6 +34,10 @@ options:
     description: What M(vllm_ray.cluster.model_manifest) returned for the source.
     type: dict
     required: true
+  synced:
+    description: What M(vllm_ray.cluster.tree_sync) returned, where it has run.
+    type: dict
+    default: {}
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """

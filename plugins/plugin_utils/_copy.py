@@ -16,7 +16,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import 
 QUIET_SECONDS = 3
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 def records() -> str:
@@ -44,6 +44,13 @@ def summary(files: Sequence[Entry], remove: Sequence[str], replaced: Sequence[st
     if remove:
         parts.append(f"{would}remove {named(remove)}")
     return f"{'; '.join(parts)}: {gib(size_of(files))}" if parts else "nothing to copy"
+
+
+def origins(received: Mapping[str, int]) -> str:
+    """Return where bytes came from, as the end of a line. received: bytes by host."""
+    if not received:
+        return ""
+    return f"; {sum(received.values())} bytes came from {', '.join(sorted(received))}"
 
 
 def listing(files: Iterable[Entry]) -> str:

@@ -39,3 +39,8 @@ def test_summary(files: list[str], remove: list[str], replaced: list[str], dry: 
 def test_listing_is_sorted() -> None:
     lines = _copy.listing([Entry("b", 2, "f" * 64), Entry("a", 1, "0" * 64)])
     assert lines == "0000000000000000              1 a\nffffffffffffffff              2 b\n"
+
+
+def test_where_bytes_came_from() -> None:
+    assert _copy.origins({}) == ""
+    assert _copy.origins({"h3": 1, "h1": 16383}) == "; 16384 bytes came from h1, h3"
