@@ -58,6 +58,7 @@ class ActionModule(ActionBase):
         return {
             **result,
             "changed": False,
+            "dry": bool(self._task.check_mode),
             "needed": bool(transfer.parts or transfer.seed),
             "hosts": parts,
             "seed": transfer.seed,

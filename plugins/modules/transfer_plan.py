@@ -51,6 +51,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+dry:
+  description: Whether this is check mode, for the play or for the task alone.
+  returned: success
+  type: bool
 needed:
   description: Whether there is something to do.
   returned: success
