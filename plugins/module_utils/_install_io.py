@@ -39,7 +39,7 @@ def stage(path: str, files: Mapping[str, int], user: str) -> tuple[str, list[str
     if closed and os.geteuid() == 0:
         raise _manifest_io.Unusable(closed[0])
     tree = os.path.join(staging, "tree")
-    folders = {"", *(folder for name in files for folder in _tree.parents(name)[:-1])}
+    folders = {"", *(folder for name in files for folder in _tree.parents(name))}
     for folder in sorted(folders):
         os.makedirs(os.path.join(tree, folder), 0o700, exist_ok=True)
     if os.geteuid() == 0:

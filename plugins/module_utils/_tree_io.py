@@ -188,7 +188,7 @@ def write_record(directory: str, record: _tree.Record) -> None:
 
 
 def progress_name(directory: str, path: str) -> str:
-    """Return the file that tells how far a run on a tree is, for as long as it lasts."""
+    """Return the file that tells how far the last run on a tree is."""
     return os.path.join(directory, _tree.record_name(path) + ".progress")
 
 
@@ -208,11 +208,6 @@ def read_progress(directory: str, path: str) -> dict[str, t.Any]:
         return dict(json.loads(read_text(progress_name(directory, path))))
     except (ValueError, TypeError):
         return {}
-
-
-def forget_progress(directory: str, path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(progress_name(directory, path))
 
 
 @contextlib.contextmanager

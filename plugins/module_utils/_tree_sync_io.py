@@ -530,7 +530,8 @@ class Host:
             raise
         finally:
             self.ended = True
-            _tree_io.forget_progress(directory, self.path)
+            # Who asks later how far it is hears that nobody goes on.
+            self.leave_word({})
             server.shutdown()
             server.server_close()
 
@@ -632,11 +633,12 @@ class Host:
             far = schedule.progress(self.told_at, self.params["window"], self.params["grace"])
         if self.filler:
             far[self.name] = (max(far[self.name][0], self.filler.got), _tree_sync.DOWNLOADS)
-        _tree_io.write_progress(
-            self.params["record_directory"],
-            self.path,
-            {"run": _tree_sync.run_name(self.token), "bytes": schedule.bytes, "at": time.time(), "hosts": far},
-        )
+        self.leave_word(far)
+
+    def leave_word(self, far: Mapping[str, tuple[float, str]]) -> None:
+        size = self.schedule.bytes if self.schedule else 0
+        said = {"run": _tree_sync.run_name(self.token), "bytes": size, "at": time.time(), "hosts": far}
+        _tree_io.write_progress(self.params["record_directory"], self.path, said)
 
     def why_stuck(self, schedule: _tree_sync.Schedule) -> str:
         """Return what keeps the last pieces from coming."""

@@ -302,6 +302,9 @@ def test_a_host_that_has_the_tree_in_another_place_copies_it(cluster: Cluster) -
     assert contents(cluster.tree("h1")) == contents(other)
     shutil.rmtree(other)
     cluster.assert_equal()
+    # Who asks how far it is when it is over hears that nobody goes on.
+    for name in cluster.names:
+        assert _tree_io.read_progress(str(cluster.records(name)), str(cluster.tree(name)))["hosts"] == {}
 
 
 def rot(cluster: Cluster, name: str, file: str, at: int) -> None:
