@@ -38,7 +38,7 @@ def model_query(
 ) -> dict[str, t.Any]:
     """Return what host_info is to find out about the model.
 
-    way: how the hub is reached, None where the host does not ask it. verify: whether it may hash every file.
+    way: how the hub is reached, None where the host does not ask it. verify: whether it may hash files.
     """
     source = settings["vllm_ray_model_source"]
     return {
@@ -50,7 +50,7 @@ def model_query(
         "record_directory": place.manifests,
         "fetch": way is not None,
         "user": settings["vllm_ray_user"] if settings["vllm_ray_scope"] == "system" else "",
-        "verify": verify and settings["vllm_ray_model_verify"] == "full",
+        "verify": settings["vllm_ray_model_verify"] if verify else "none",
         **(way or {}),
     }
 

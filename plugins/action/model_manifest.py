@@ -6,11 +6,11 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_tree_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import ARGUMENTS, sentence
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
 
 CONTROLLER = "the controller"
 
@@ -31,10 +31,9 @@ class ActionModule(ActionBase):
             there = result.get("exists", True)
             if arguments["side"] == "host" or there or not os.path.isdir(here):
                 return result
-        records = os.path.join(C.config.get_config_value("ANSIBLE_HOME"), "vllm-ray", "manifests")
         # Who reads it here is who runs Ansible, so no account is asked for.
-        place = {"path": here, "name": CONTROLLER, "record_directory": records, "user": ""}
-        read = _manifest_io.look({**arguments, **place})
+        place = {"path": here, "name": CONTROLLER, "record_directory": _copy.records(), "user": ""}
+        read = _model_tree_io.look({**arguments, **place})
         result = {**read, "changed": False, "controller": True}
         if result["problems"]:
             result.update(failed=True, msg="\n".join(sentence(problem) for problem in result["problems"]))

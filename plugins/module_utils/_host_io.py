@@ -206,6 +206,7 @@ def engine(module: AnsibleModule) -> dict[str, t.Any]:
             "tp": config["tensor-parallel-size"],
             "pp": config["pipeline-parallel-size"],
             "executor": config["distributed-executor-backend"],
+            "path": config.get("model", ""),
         }
     except (ValueError, KeyError) as error:
         return {"serving": False, "why": f"{module.params['engine_config']}: {error!r}"}

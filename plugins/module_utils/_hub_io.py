@@ -13,7 +13,14 @@ import stat
 import typing as t
 from urllib.error import HTTPError, URLError
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io, _hub, _manifest, _manifest_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _http_io,
+    _hub,
+    _manifest,
+    _manifest_io,
+    _tree,
+    _tree_io,
+)
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -113,5 +120,4 @@ def download(module: AnsibleModule, wish: _hub.Wish, commit: str, directory: str
     shutil.rmtree(os.path.join(part, ".cache"), ignore_errors=True)
     open_to_all(part)
     os.rename(part, directory)
-    record = _manifest.Record(directory, made=True)
-    _manifest_io.write_record(module.params["record_directory"], record)
+    _tree_io.write_record(module.params["record_directory"], _tree.Record(os.path.realpath(directory), made=True))

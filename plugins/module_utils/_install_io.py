@@ -1,10 +1,10 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring files that lie in a staging directory to their places in a model directory. PRIVATE to the collection.
+"""Take a model's files from the controller, and make a directory of them. PRIVATE to the collection.
 
-Files are staged under their SHA-256, on the file system of the tree, so that a move is a rename: at its place there is
-the old file or the new one, and a new tree appears as a whole.
+They come by their names into the staging directory of tree_sync, which is lent to the account that brings them. There
+they are checked piece by piece, and moved to their places, as tree_sync does it with pieces from hosts.
 """
 
 from __future__ import annotations
@@ -12,57 +12,58 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import shutil
+import stat
 import typing as t
-from collections import Counter
+from dataclasses import replace
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest, _manifest_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest_io, _tree, _tree_io
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping
 
-STAGING = ".vllm-ray-staging"
-
-
-def staging_of(path: str) -> str:
-    """Return the staging directory: in the tree where there is one (it may be a mount of its own), else beside it."""
-    if os.path.isdir(path):
-        return os.path.join(path, STAGING)
-    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{STAGING}")
+MANIFEST = "manifest"
+# Seconds to wait for another run on the same directory.
+PATIENCE = 60
 
 
-def stage(path: str, files: Sequence[_manifest.Entry], user: str) -> tuple[str, list[str]]:
-    """Make the staging directory for an account that will write to it. Return it and the hashes that it holds."""
-    staging = staging_of(path)
+def stage(path: str, files: Mapping[str, int], user: str) -> tuple[str, list[str]]:
+    """Lend the staging directory to an account. Return it, and the files that it has already.
+
+    files: what the account will bring, with sizes in bytes. What is there was brought by an interrupted run; whether
+    its content is right is seen at the end.
+    """
+    path = os.path.realpath(path)
+    staging = _tree_io.stagings_of(path)[not os.path.isdir(path)]
     _manifest_io.make_directories(os.path.dirname(staging))
     closed = _manifest_io.closed_problems(os.path.dirname(staging), (), _manifest_io.reader_of(user))
     if closed and os.geteuid() == 0:
         raise _manifest_io.Unusable(closed[0])
-    if not os.path.isdir(staging):
-        os.mkdir(staging, 0o700)
+    tree = os.path.join(staging, "tree")
+    folders = {"", *(folder for name in files for folder in _tree.parents(name))}
+    for folder in sorted(folders):
+        os.makedirs(os.path.join(tree, folder), 0o700, exist_ok=True)
     if os.geteuid() == 0:
         account = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-        give(staging, account)
-    # Parts of an interrupted copy are kept if whole; what this copy doesn't need goes.
-    sizes = {entry.sha256: entry.size for entry in files}
-    held = []
-    for name in os.listdir(staging):
-        place = os.path.join(staging, name)
-        if name in sizes and os.path.getsize(place) == sizes[name]:
-            held.append(name)
-        elif os.path.isdir(place) and not os.path.islink(place):
-            shutil.rmtree(place)
-        else:
-            os.unlink(place)
+        lend(staging, account)
+    held = [name for name, size in files.items() if size_of(os.path.join(tree, name)) == size]
     return staging, sorted(held)
 
 
-def give(staging: str, account: pwd.struct_passwd) -> None:
+def size_of(place: str) -> int:
+    """Return the bytes of a regular file, -1 where there is none."""
+    try:
+        status = os.lstat(place)
+    except FileNotFoundError:
+        return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
+
+
+def lend(staging: str, account: pwd.struct_passwd) -> None:
     """Let an account write to the staging directory. Root writes anyway, under whatever name."""
     if account.pw_uid == 0:
         return
     try:
-        os.chown(staging, account.pw_uid, account.pw_gid)
+        give(staging, account.pw_uid, account.pw_gid)
     except PermissionError as error:
         raise _manifest_io.unusable(
             f"root may not give {staging} to {account.pw_name}, as on a shared file system that maps root to nobody",
@@ -72,53 +73,42 @@ def give(staging: str, account: pwd.struct_passwd) -> None:
         ) from error
 
 
-def check(staging: str, files: Iterable[_manifest.Entry]) -> list[str]:
-    """Take over staged files, so that nobody else changes them any more, and hash them. Return the hashes not held."""
-    names = sorted({entry.sha256 for entry in files})
-    there = [name for name in names if os.path.isfile(os.path.join(staging, name))]
-    # A shared file system may refuse to change owners; then the files are ours under another name.
-    with contextlib.suppress(PermissionError, FileNotFoundError):
-        os.chown(staging, os.geteuid(), os.getegid())
-    for name in there:
-        place = os.path.join(staging, name)
-        with contextlib.suppress(PermissionError):
-            os.chown(place, os.geteuid(), os.getegid())
-        os.chmod(place, 0o644)
-    found = _manifest_io.hash_files(staging, there)
-    bad = [name for name in names if found.get(name) != name]
-    for name in bad:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(staging, name))
-    return bad
+def give(staging: str, uid: int, gid: int) -> None:
+    """Give a directory and all that is in it to somebody."""
+    for folder, _folders, files in os.walk(staging):
+        for place in (folder, *(os.path.join(folder, name) for name in files)):
+            os.chown(place, uid, gid, follow_symlinks=False)
 
 
-def install(path: str, files: Sequence[_manifest.Entry], remove: Iterable[str], record_directory: str) -> str:
-    """Move checked files to their places, remove others, write the record, and return the digest of the tree."""
-    staging, made = staging_of(path), not os.path.isdir(path)
-    tree = os.path.join(staging, "tree") if made else path
-    uses = Counter(entry.sha256 for entry in files)
-    sources = {entry.path: entry.sha256 for entry in files}
-    for name in _manifest.install_order(sources):
-        target, source = os.path.join(tree, name), os.path.join(staging, sources[name])
-        _manifest_io.make_directories(os.path.dirname(target))
-        uses[sources[name]] -= 1
-        if uses[sources[name]]:
-            shutil.copyfile(source, source + ".copy")
-            os.chmod(source + ".copy", 0o644)
-            source += ".copy"
-        os.replace(source, target)
-    if made:
-        os.rename(tree, path)
-    for name in remove:
-        os.unlink(os.path.join(path, name))
-        with contextlib.suppress(OSError):
-            os.removedirs(os.path.dirname(os.path.join(path, name)))
-    shutil.rmtree(staging, ignore_errors=True)
-    old = _manifest_io.read_record(record_directory, path)
-    record = _manifest.Record(path, made or old.made, old.files)
-    states = _manifest_io.scan(path) or {}
-    rest = [name for name in _manifest.to_hash(states, record) if name not in sources]
-    hashes = {**_manifest_io.hash_files(path, rest), **{name: sources[name] for name in sources if name in states}}
-    merged = _manifest.merge(states, record, hashes)
-    _manifest_io.write_record(record_directory, _manifest.Record(path, record.made, merged))
-    return _manifest.digest(_manifest.entries(merged))
+def install(path: str, digest: str, record_directory: str) -> list[str]:
+    """Make a directory what the manifest in its staging directory says, and record it.
+
+    Return the files that have not come, or with other content: then the directory is as it was.
+    """
+    path = os.path.realpath(path)
+    staging = _tree_io.stagings_of(path)[not os.path.isdir(path)]
+    # So that nobody else changes it any more. A shared file system may refuse it; then it is ours by another name.
+    with contextlib.suppress(PermissionError):
+        give(staging, os.geteuid(), os.getegid())
+    text = _manifest_io.read_text(os.path.join(staging, MANIFEST))
+    if _tree.digest(text) != digest:
+        raise _manifest_io.unusable(f"no manifest came to {staging}", f"that of {digest[:12]}", "run it again")
+    manifest = _tree.parse(text)
+    with _tree_io.held(record_directory, path, PATIENCE):
+        record = _tree_io.read_record(record_directory, path)
+        now = _tree_io.look(path, record, manifest.piece, plain=True)
+        store = _tree_io.Store(path, manifest, now)
+        store.prepare(0)
+        missing = store.manifest.everything & ~store.have
+        lacking = {manifest.entries[manifest.pieces[number].entry].path for number in _tree.numbers(missing)}
+        if lacking:
+            for name in lacking:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(store.tree, name))
+            return sorted(lacking)
+        made = record.made or not now.entries
+        # Before the tree appears, so that a cut after that leaves no tree that seems to be somebody else's.
+        _tree_io.write_record(record_directory, replace(record, made=made))
+        store.install()
+        _tree_io.write_record(record_directory, store.record(made))
+    return []

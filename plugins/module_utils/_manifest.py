@@ -1,18 +1,19 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Manifests of model directories: what a tree holds, and what it lacks. PRIVATE to the collection.
+"""What a model's directory should be, and what it lacks: the judgement of its files. PRIVATE to the collection.
 
-A manifest lists path, size and SHA-256 of each file. Its record keeps them with what the file system said of each file
-at that time, so that a later look needs no hashing where nothing was touched.
+A model is a plain tree (_tree.py, _tree_io.py): only the content of its files counts. What leaves a host is one hash
+for each file, of the hashes of its pieces: a large model has very many pieces.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,40 +38,15 @@ ARGUMENTS: dict[str, t.Any] = {
 }
 
 
-class State(t.NamedTuple):
-    """What the file system says of a file. Whoever changes its content changes ctime_ns, whatever else is put back."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-
-
 class Entry(t.NamedTuple):
-    """One file of a manifest; its path is relative to the tree."""
+    """One file of a manifest; its path is relative to the tree. hash: of the hashes of its pieces."""
 
     path: str
     size: int
-    sha256: str
+    hash: str
 
     def as_dict(self) -> dict[str, t.Any]:
         return self._asdict()
-
-
-class Hashed(t.NamedTuple):
-    """A file of a record: its state when it was hashed, and the hash."""
-
-    state: State
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Record:
-    """What the last full hash of a tree found. made: the collection made the tree, so it may remove files from it."""
-
-    path: str
-    made: bool = False
-    files: Mapping[str, Hashed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,11 +63,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a tree should be. where: the host, or the controller, that has it in path; source: of its file system."""
+    """What a tree should be. where: the host, or the controller, that has it in path; source: of its file system.
+
+    piece: size of the pieces of which the hashes are.
+    """
 
     path: str
     where: str
     files: tuple[Entry, ...]
+    piece: int = 0
     shared: bool = False
     source: str = ""
 
@@ -106,96 +86,46 @@ def sentence(problem: Mapping[str, str]) -> str:
     return f"{problem['found']}. Wanted: {problem['wanted']}. To mend: {problem['fix']}."
 
 
-def is_part(path: str) -> bool:
-    """Whether a relative path belongs to a model: hidden files and directories are tools' own."""
-    return not any(part.startswith(".") for part in path.split("/"))
+def entries(tree: Iterable[_tree.Entry]) -> list[Entry]:
+    """Return the files of a tree in order."""
+    files = (Entry(entry.path, entry.size, _tree.digest(entry.text)) for entry in tree if entry.kind == _tree.FILE)
+    return sorted(files)
 
 
-def record_name(path: str) -> str:
-    """Return the name of the file that holds the record of a tree."""
-    return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".json"
-
-
-def parse_record(text: str, path: str) -> Record:
-    """Return the record in a file, an empty one where it is of no use: then everything is hashed again."""
-    try:
-        data = json.loads(text)
-        files = {
-            str(name): Hashed(State(*(int(number) for number in entry[:4])), str(entry[4]))
-            for name, entry in data["files"].items()
-        }
-        if data["path"] != path:
-            return Record(path)
-        return Record(path, bool(data["made"]), files)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        return Record(path)
-
-
-def render_record(record: Record) -> str:
-    """Return the text of a record; the same record always gives the same text."""
-    files = {name: [*hashed.state, hashed.sha256] for name, hashed in record.files.items()}
-    data = {"path": record.path, "made": record.made, "files": files}
-    return json.dumps(data, indent=1, sort_keys=True) + "\n"
-
-
-def to_hash(states: Mapping[str, State], record: Record, full: bool = False) -> list[str]:
-    """Return the names of the files whose hash can't be taken from the record."""
-    return sorted(
-        name for name, state in states.items() if full or name not in record.files or record.files[name].state != state
-    )
-
-
-def merge(states: Mapping[str, State], record: Record, hashes: Mapping[str, str]) -> dict[str, Hashed]:
-    """Return the files of a tree with the fresh hashes where there are any, and else the record's."""
-    return {
-        name: Hashed(state, hashes[name] if name in hashes else record.files[name].sha256)
-        for name, state in states.items()
-    }
-
-
-def touched(states: Mapping[str, State], record: Record, hashes: Mapping[str, str]) -> list[str]:
-    """Return the files of a record that were touched since it was made; with hashes, those whose content is another."""
-    return sorted(
-        name
-        for name, hashed in record.files.items()
-        if name in states and (hashes[name] != hashed.sha256 if name in hashes else states[name] != hashed.state)
-    )
+def recorded(record: _tree.Record) -> list[_tree.Entry]:
+    """Return a plain tree as it is recorded: its files, and the directories that they lie in."""
+    files = [_tree.plain_file(name, known.state.size, known.text) for name, known in record.files.items()]
+    return _tree.with_directories(files)
 
 
 def parse_entries(files: Iterable[Mapping[str, t.Any]]) -> list[Entry]:
     """Return a manifest that came as data."""
-    return [Entry(str(one["path"]), int(one["size"]), str(one["sha256"])) for one in files]
+    return [Entry(str(one["path"]), int(one["size"]), str(one["hash"])) for one in files]
 
 
-def corrupted(files: Mapping[str, Hashed], record: Record) -> list[str]:
-    """Return the names of files whose content is another while size and mtime are what they were."""
-    return sorted(
-        name
-        for name, now in files.items()
-        if name in record.files
-        and record.files[name].sha256 != now.sha256
-        and record.files[name].state[:2] == now.state[:2]
-    )
+def changed(files: Mapping[str, _tree.Known], record: _tree.Record) -> list[str]:
+    """Return the names of files whose content is another than the record's. Both have pieces of one size."""
+    return sorted(name for name, now in files.items() if name in record.files and record.files[name].text != now.text)
 
 
-def to_record(files: Mapping[str, Hashed], record: Record, doubtful: Iterable[str]) -> Record:
-    """Return the next record. Doubtful files keep what they had, so that a later look still knows their old content."""
+def corrupted(files: Mapping[str, _tree.Known], record: _tree.Record) -> list[str]:
+    """Return those whose size and mtime are what they were nevertheless."""
+    return [name for name in changed(files, record) if record.files[name].state[:2] == files[name].state[:2]]
+
+
+def next_record(now: _tree.Record, old: _tree.Record, doubtful: Iterable[str]) -> _tree.Record:
+    """Return what to record. Doubtful files keep what they had, so that a later look still knows their old content.
+
+    It hashes them again whatever their state is then.
+    """
     doubts = set(doubtful)
-    kept = {name: hashed for name, hashed in record.files.items() if name in doubts}
-    return Record(record.path, record.made, {**{n: h for n, h in files.items() if n not in doubts}, **kept})
-
-
-def entries(files: Mapping[str, Hashed]) -> list[Entry]:
-    """Return the manifest of hashed files, in order."""
-    return [Entry(name, files[name].state.size, files[name].sha256) for name in sorted(files)]
-
-
-def digest(manifest: Iterable[Entry]) -> str:
-    """Return one hash for a whole manifest."""
-    total = hashlib.sha256()
-    for entry in sorted(manifest):
-        total.update(f"{entry.path}\0{entry.size}\0{entry.sha256}\n".encode("utf-8", "surrogateescape"))
-    return total.hexdigest()
+    kept = {
+        name: known._replace(state=known.state._replace(ctime_ns=0))
+        for name, known in old.files.items()
+        if name in doubts and old.piece == now.piece
+    }
+    sure = {name: known for name, known in now.files.items() if name not in doubts}
+    return _tree.Record(now.path, now.made, now.piece, {**sure, **kept})
 
 
 def size_of(manifest: Iterable[Entry]) -> int:
@@ -213,20 +143,16 @@ def difference(have: Iterable[Entry], want: Iterable[Entry]) -> Difference:
     )
 
 
-def install_order(names: Iterable[str]) -> list[str]:
-    """Return names in the order in which files may appear: without its config.json nobody takes a tree for a model."""
-    return sorted(names, key=lambda name: (name == FIRST_FILE, name))
-
-
-def needs_consent(diff: Difference, want: Iterable[Entry], record: Record) -> list[str]:
+def needs_consent(diff: Difference, want: Iterable[Entry], piece: int, record: _tree.Record) -> list[str]:
     """Return the files of a tree that we did not make whose change or removal somebody must allow.
 
-    A file that once had the wanted content may get it back.
+    A file that once had the wanted content may get it back. piece: size of the wanted pieces.
     """
     if record.made:
         return []
-    wanted = {entry.path: entry.sha256 for entry in want}
-    foreign = [name for name in diff.differing if name not in record.files or record.files[name].sha256 != wanted[name]]
+    wanted = {entry.path: entry.hash for entry in want}
+    once = {name: _tree.digest(known.text) for name, known in record.files.items()} if record.piece == piece else {}
+    foreign = [name for name in diff.differing if once.get(name) != wanted[name]]
     return sorted([*foreign, *diff.extra])
 
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest, _manifest_io, _safetensors_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _manifest,
+    _manifest_io,
+    _model_tree_io,
+    _safetensors_io,
+    _tree,
+    _tree_io,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,30 +26,36 @@ def look(
 ) -> dict[str, t.Any]:
     """Return what a look tells of a model's directory; documented as RV(model.files) of host_info.
 
-    params: record_directory; user: who must be able to read it, empty where nobody is meant; verify: whether to hash
-    every file. read: returns the header of a safetensors file.
+    params: record_directory; user: who must be able to read it, empty where nobody is meant; verify: what to hash.
+    read: returns the header of a safetensors file.
     """
     path = os.path.normpath(path)
-    record = _manifest_io.read_record(params["record_directory"], path)
+    record = _tree_io.read_record(params["record_directory"], os.path.realpath(path))
     result: dict[str, t.Any] = {
-        "path": path, "made": record.made, "bytes": {}, "hashes": {}, "missing": [], "broken": {}, "touched": [],
-        "problems": [],
+        "path": path, "made": record.made, "bytes": {}, "piece_bytes": 0, "hashes": {}, "missing": [], "broken": {},
+        "touched": [], "silent": [], "problems": [],
     }  # fmt: skip
     try:
-        states = _manifest_io.scan(path) or {}
-        hashes = _manifest_io.hash_files(path, sorted(states)) if params["verify"] else {}
+        states = _model_tree_io.states(path)
+        piece = record.piece or _tree.piece_size(sum(state.size for state in states.values()))
+        touched = [name for name, known in record.files.items() if name in states and states[name] != known.state]
+        names = {"none": [], "quick": touched, "full": list(states)}[params["verify"]]
+        hashes = _model_tree_io.hashes(path, names, piece)
         if params["user"]:
             result["problems"] = _manifest_io.closed_problems(path, states, _manifest_io.reader_of(params["user"]))
     except _manifest_io.Unusable as error:
         return {**result, "problems": [error.problem]}
     wanted = _manifest.missing_files(states, [_manifest.FIRST_FILE], _manifest_io.indexes(path, states))
+    other = [name for name, known in record.files.items() if name in hashes and hashes[name] != known.text]
     return {
         **result,
         "bytes": {name: state.size for name, state in states.items()},
-        "hashes": hashes,
+        "piece_bytes": piece,
+        "hashes": {name: _tree.digest(text) for name, text in hashes.items()},
         "missing": sorted({*wanted, *(record.files.keys() - states.keys())}),
         "broken": broken(path, states, read),
-        "touched": _manifest.touched(states, record, hashes),
+        "touched": sorted({*other, *(name for name in touched if name not in hashes)}),
+        "silent": sorted(set(other) - set(touched)),
     }
 
 

@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
 
 FILE, LINK, DIRECTORY = "file", "link", "directory"
 FORMAT = 1
+PLAIN_FILE, PLAIN_DIRECTORY = 0o644, 0o755
 HEX = 64
 # A piece is as large as lets a tree have some 4096 of them or more. Then a change of ten places costs 10/4096 of the
 # tree more than what changed at most, and a chain of ten hosts is full after 10/4096 of its time. The limits are for
@@ -261,6 +262,24 @@ def changes(have: Mapping[str, Entry], want: Iterable[Entry]) -> Changes:
 def foreign(diff: Changes, have: Mapping[str, Entry]) -> list[str]:
     """Return the names whose content would be lost."""
     return sorted({*diff.remove, *(entry.path for entry in (*diff.files, *diff.links) if entry.path in have)})
+
+
+def plain_file(path: str, size: int, text: str = "") -> Entry:
+    """Return a file of a plain tree, of which only the content counts: it has the mode that such files get."""
+    return Entry(path, FILE, PLAIN_FILE, size, text)
+
+
+def with_directories(files: Iterable[Entry]) -> list[Entry]:
+    """Return the files of a plain tree with the directories that they lie in."""
+    listed = list(files)
+    above = {folder for entry in listed for folder in parents(entry.path)}
+    return [*listed, *(Entry(folder, DIRECTORY, PLAIN_DIRECTORY, 0, "") for folder in above)]
+
+
+def parents(path: str) -> list[str]:
+    """Return the directories in which a relative path lies."""
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 # --- Records ---------------------------------------------------------------------------------------------------------

@@ -50,13 +50,14 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Look:
-    """A tree as it is. hashed: bytes that were read for it; piece: size of its pieces."""
+    """A tree as it is. hashed: bytes that were read for it; piece: size of its pieces; plain: how it was looked at."""
 
     piece: int
     entries: Mapping[str, _tree.Entry] = field(default_factory=dict)
     states: Mapping[str, _tree.State] = field(default_factory=dict)
     hashed: int = 0
     exists: bool = False
+    plain: bool = False
 
     def manifest(self) -> _tree.Manifest:
         return _tree.Manifest(self.piece, self.entries.values())
@@ -73,8 +74,13 @@ def state_of(status: os.stat_result) -> _tree.State:
     return _tree.State(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-def scan(path: str) -> dict[str, tuple[_tree.Entry, _tree.State]]:
-    """Return the names of a tree, links as links, without our own staging directory. Files have no hashes yet."""
+def scan(path: str, plain: bool = False) -> dict[str, tuple[_tree.Entry, _tree.State]]:
+    """Return the names of a tree, links as links, without our own staging directory. Files have no hashes yet.
+
+    plain: only regular files and what they lie in; see scan_plain.
+    """
+    if plain:
+        return scan_plain(path)
     found: dict[str, tuple[_tree.Entry, _tree.State]] = {}
     pending = [""]
     while pending:
@@ -99,25 +105,59 @@ def scan(path: str) -> dict[str, tuple[_tree.Entry, _tree.State]]:
     return found
 
 
+def scan_plain(path: str) -> dict[str, tuple[_tree.Entry, _tree.State]]:
+    """Return the regular files of a tree, through links, and the directories that they lie in, without hidden names.
+
+    Modes are those that files and directories have for everybody: such a tree is its content alone.
+    """
+    found: dict[str, tuple[_tree.Entry, _tree.State]] = {}
+    pending = [("", frozenset([os.path.realpath(path)]))]
+    while pending:
+        folder, above = pending.pop()
+        with os.scandir(os.path.join(path, folder)) as inside:
+            for one in inside:
+                if one.name.startswith("."):
+                    continue
+                name = f"{folder}/{one.name}" if folder else one.name
+                if one.is_dir():
+                    real = os.path.realpath(one.path)
+                    # A link to a directory above it would have no end.
+                    if real not in above:
+                        pending.append((name, above | {real}))
+                    continue
+                # Through links, so that one that leads nowhere is an error: the tree would lack a file.
+                status = os.stat(one.path)
+                if stat.S_ISREG(status.st_mode):
+                    found[name] = (_tree.plain_file(name, status.st_size), state_of(status))
+    tree = _tree.with_directories(entry for entry, _state in found.values())
+    folders = {entry.path: entry for entry in tree if entry.kind == _tree.DIRECTORY}
+    return {**found, **{name: (entry, state_of(os.stat(os.path.join(path, name)))) for name, entry in folders.items()}}
+
+
 def hash_file(path: str, piece: int) -> str:
     """Return the hashes of a file's pieces in a row."""
     with open(path, "rb", buffering=0) as stream:
         return _tree.hashes(iter(lambda: stream.read(piece), b""))
 
 
-def look(path: str, record: _tree.Record, piece: int = 0, full: bool = False) -> Look:
+def hash_files(path: str, names: Sequence[str], piece: int) -> dict[str, str]:
+    """Return the hashes of the pieces of some files of a tree, by their names."""
+    # Hashing lets other threads run, so it takes all cores.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return dict(zip(names, pool.map(lambda name: hash_file(os.path.join(path, name), piece), names)))
+
+
+def look(path: str, record: _tree.Record, piece: int = 0, full: bool = False, plain: bool = False) -> Look:
     """Return a tree as it is. piece: size of its pieces; 0: what follows from its size. full: hash every file."""
     if not os.path.isdir(path):
-        return Look(piece or _tree.SMALLEST)
-    found = scan(path)
+        return Look(piece or _tree.SMALLEST, plain=plain)
+    found = scan(path, plain)
     piece = piece or _tree.piece_size(sum(entry.size for entry, _state in found.values()))
     states = {name: state for name, (entry, state) in found.items() if entry.kind == _tree.FILE}
     names = _tree.to_hash(states, record, piece, full)
-    # Hashing lets other threads run, so it takes all cores.
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        texts = dict(zip(names, pool.map(lambda name: hash_file(os.path.join(path, name), piece), names)))
+    texts = hash_files(path, names, piece)
     for name in names:
-        if state_of(os.lstat(os.path.join(path, name))) != states[name]:
+        if state_of(os.stat(os.path.join(path, name))) != states[name]:
             raise Failed(f"{os.path.join(path, name)!r} changes while it is read. Wanted: a tree at rest. Try again.")
     entries = {
         name: entry._replace(text=texts[name] if name in texts else record.files[name].text)
@@ -125,7 +165,7 @@ def look(path: str, record: _tree.Record, piece: int = 0, full: bool = False) ->
         else entry
         for name, (entry, _state) in found.items()
     }
-    return Look(piece, entries, states, sum(states[name].size for name in names), True)
+    return Look(piece, entries, states, sum(states[name].size for name in names), True, plain)
 
 
 # --- Records ---------------------------------------------------------------------------------------------------------
@@ -148,7 +188,7 @@ def write_record(directory: str, record: _tree.Record) -> None:
 
 
 def progress_name(directory: str, path: str) -> str:
-    """Return the file that tells how far a run on a tree is, for as long as it lasts."""
+    """Return the file that tells how far the last run on a tree is."""
     return os.path.join(directory, _tree.record_name(path) + ".progress")
 
 
@@ -168,11 +208,6 @@ def read_progress(directory: str, path: str) -> dict[str, t.Any]:
         return dict(json.loads(read_text(progress_name(directory, path))))
     except (ValueError, TypeError):
         return {}
-
-
-def forget_progress(directory: str, path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(progress_name(directory, path))
 
 
 @contextlib.contextmanager
@@ -245,7 +280,9 @@ class Store:
         """Return the record of the tree, now that it is what is wanted: nothing is hashed for it."""
         texts = {entry.path: entry.text for entry in self.manifest.entries if entry.kind == _tree.FILE}
         files = {
-            name: _tree.Known(state, texts[name]) for name, (_entry, state) in scan(self.path).items() if name in texts
+            name: _tree.Known(state, texts[name])
+            for name, (_entry, state) in scan(self.path, self.now.plain).items()
+            if name in texts
         }
         return _tree.Record(self.path, made, self.manifest.piece, files)
 
@@ -331,12 +368,12 @@ class Store:
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             for pieces in pool.map(self.resume, brought):
                 self.have |= pieces
-        self.copy_known()
+        self.copy_known(self.path, self.now)
 
     def prune(self) -> None:
         """Remove what is in the staging directory and no part of what is to be brought."""
         wanted = {self.manifest.entries[number].path for number in self.brought}
-        kept = {folder for path in wanted for folder in parents(path)}
+        kept = {folder for path in wanted for folder in _tree.parents(path)}
         for name, (entry, _state) in sorted(scan(self.tree).items(), reverse=True):
             if entry.kind == _tree.DIRECTORY:
                 if name not in kept:
@@ -406,22 +443,22 @@ class Store:
         self.add(pieces)
         return text, pieces
 
-    def copy_known(self) -> None:
-        """Copy the pieces that the old tree has, wherever it has them."""
+    def copy_known(self, path: str, now: Look) -> None:
+        """Copy the pieces that a tree of this host has, wherever it has them: the old tree, or another one."""
         missing = self.manifest.everything & ~self.have
-        if not missing or self.now.piece != self.manifest.piece:
+        if not missing or now.piece != self.manifest.piece:
             return
         known = {
             entry.text[at : at + _tree.HEX]: (name, start)
-            for name, entry in self.now.entries.items()
+            for name, entry in now.entries.items()
             if entry.kind == _tree.FILE
-            for start, at in zip(range(0, entry.size, self.now.piece), range(0, len(entry.text), _tree.HEX))
+            for start, at in zip(range(0, entry.size, now.piece), range(0, len(entry.text), _tree.HEX))
         }
         for number in _tree.numbers(missing):
             piece = self.manifest.pieces[number]
             if piece.sha256 in known and not self.have >> number & 1:
                 name, start = known[piece.sha256]
-                with open(os.path.join(self.path, name), "rb", buffering=0) as stream:
+                with open(os.path.join(path, name), "rb", buffering=0) as stream:
                     data = os.pread(stream.fileno(), piece.size, start)
                 if self.put(number, data):
                     self.found_bytes += piece.size
@@ -462,17 +499,32 @@ class Store:
         """Change an old tree name by name: at each there is what was, or what is wanted."""
         flush(self.tree)
         for name in self.diff.remove:
-            place = os.path.join(self.path, name)
-            if os.path.isdir(place) and not os.path.islink(place):
-                os.rmdir(place)
-            else:
-                os.unlink(place)
+            self.remove(os.path.join(self.path, name))
         for entry in self.diff.directories:
-            os.mkdir(os.path.join(self.path, entry.path), 0o700)
+            self.make_directory(os.path.join(self.path, entry.path))
         for entry in (*self.diff.files, *self.diff.links):
             os.replace(os.path.join(self.tree, entry.path), os.path.join(self.path, entry.path))
         for entry in reversed((*self.diff.directories, *self.diff.modes)):
             os.chmod(os.path.join(self.path, entry.path), entry.mode)
+
+    def remove(self, place: str) -> None:
+        """Remove one name. In a directory of a plain tree may be left what does not count."""
+        if not os.path.isdir(place) or os.path.islink(place):
+            os.unlink(place)
+            return
+        try:
+            os.rmdir(place)
+        except OSError as error:
+            if not (self.now.plain and error.errno == errno.ENOTEMPTY):
+                raise
+
+    def make_directory(self, place: str) -> None:
+        """Make a directory. One without files may be there, which in a plain tree does not count."""
+        try:
+            os.mkdir(place, 0o700)
+        except FileExistsError:
+            if not (self.now.plain and os.path.isdir(place)):
+                raise
 
 
 def is_hole(handle: int, start: int, size: int) -> bool:
@@ -482,9 +534,3 @@ def is_hole(handle: int, start: int, size: int) -> bool:
     except OSError as error:
         # There is no data from here on.
         return error.errno == errno.ENXIO
-
-
-def parents(path: str) -> Sequence[str]:
-    """Return the directories in which a relative path lies."""
-    parts = path.split("/")
-    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]

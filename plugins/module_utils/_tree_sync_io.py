@@ -30,6 +30,7 @@ import threading
 import time
 import typing as t
 import urllib.parse
+from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree, _tree_io, _tree_sync
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._network import RANDOM_PORTS
@@ -269,6 +270,7 @@ class Host:
         # While the tree is downloaded: who does it, what is known of its hashes in the order in which it became known,
         # and when that host last said that it goes on.
         self.filler, self.source = filler, params.get("source") or ""
+        self.plain, self.copy_from = bool(params.get("plain")), params.get("copy_from") or ""
         self.learned: list[tuple[int, str]] = []
         self.growing_at = self.told_at = -math.inf
         self.path = os.path.realpath(params["path"])
@@ -493,9 +495,7 @@ class Host:
     def skeleton(self, filler: Filler) -> str:
         """Return the text of a manifest of files that are still to come."""
         sizes = dict(filler.files)
-        folders = {parent for path in sizes for parent in _tree_io.parents(path)}
-        entries = [_tree.Entry(path, _tree.FILE, 0o644, size, "") for path, size in sizes.items()]
-        entries += [_tree.Entry(path, _tree.DIRECTORY, 0o755, 0, "") for path in folders]
+        entries = _tree.with_directories(_tree.plain_file(path, size) for path, size in sizes.items())
         return _tree.dump(_tree.Manifest(_tree.piece_size(sum(sizes.values())), entries))
 
     def run(self) -> dict[str, t.Any]:
@@ -504,15 +504,19 @@ class Host:
         server = self.serve()
         try:
             record = _tree_io.read_record(directory, self.path)
-            now = _tree_io.look(self.path, record, full=self.params["depth"] == "full")
-            if now.exists:
-                _tree_io.write_record(directory, now.record(self.path, record.made))
+            now = _tree_io.look(self.path, record, full=self.params["depth"] == "full", plain=self.plain)
             text = _tree.dump(now.manifest())
             changed = not now.exists or _tree.digest(text) != self.params["digest"]
+            seen = now.record(self.path, record.made)
+            if not changed:
+                # A tree that is another one keeps its record until it is mended: it tells what was right there.
+                _tree_io.write_record(directory, seen)
             if self.filler:
-                changed = self.bring(self.skeleton(self.filler))
+                changed = self.bring(self.skeleton(self.filler), seen)
             elif changed:
-                changed = self.bring(self.manifest_from_peers())
+                other = self.other_place()
+                text = _tree.dump(other.manifest()) if other else self.manifest_from_peers()
+                changed = self.bring(text, seen, other)
             else:
                 self.start(_tree_io.Store(self.path, now.manifest(), now), text)
             whole = time.monotonic() - began
@@ -526,27 +530,42 @@ class Host:
             raise
         finally:
             self.ended = True
-            _tree_io.forget_progress(directory, self.path)
+            # Who asks later how far it is hears that nobody goes on.
+            self.leave_word({})
             server.shutdown()
             server.server_close()
 
-    def bring(self, text: str) -> bool:
-        """Make the tree that of a manifest. Return whether it was another."""
+    def other_place(self) -> _tree_io.Look | None:
+        """Return the wanted tree, where this host has it in another directory."""
+        if not self.copy_from:
+            return None
+        place = os.path.realpath(self.copy_from)
+        record = _tree_io.read_record(self.params["record_directory"], place)
+        other = _tree_io.look(place, record, plain=self.plain)
+        return other if _tree.digest(_tree.dump(other.manifest())) == self.params["digest"] else None
+
+    def bring(self, text: str, seen: _tree.Record, other: _tree_io.Look | None = None) -> bool:
+        """Make the tree that of a manifest. Return whether it was another.
+
+        seen: what was just hashed of it; other: what other_place() returned.
+        """
         directory, manifest = self.params["record_directory"], _tree.parse(text, growing=bool(self.source))
         with _tree_io.held(directory, self.path, self.params["patience"]):
             # Another run may have been at work, and pieces may be of another size than this tree's own.
             record = _tree_io.read_record(directory, self.path)
-            now = _tree_io.look(self.path, record, manifest.piece)
+            now = _tree_io.look(self.path, seen, manifest.piece, plain=self.plain)
             store = _tree_io.Store(self.path, manifest, now)
             if store.diff:
                 self.ask_consent(store, record)
                 store.prepare(None if self.filler else int(self.params["reserve_gib"] * _tree_io.GIB))
+                if other:
+                    store.copy_known(os.path.realpath(self.copy_from), other)
             self.start(store, text)
             self.wait_for_pieces()
             made = record.made or not now.entries
             if store.diff:
                 # Before the tree appears, so that a cut after that leaves no tree that seems to be somebody else's.
-                _tree_io.write_record(directory, _tree.Record(self.path, made, manifest.piece, record.files))
+                _tree_io.write_record(directory, replace(record, made=made))
                 store.install()
             _tree_io.write_record(directory, store.record(made))
             return bool(store.diff)
@@ -614,11 +633,12 @@ class Host:
             far = schedule.progress(self.told_at, self.params["window"], self.params["grace"])
         if self.filler:
             far[self.name] = (max(far[self.name][0], self.filler.got), _tree_sync.DOWNLOADS)
-        _tree_io.write_progress(
-            self.params["record_directory"],
-            self.path,
-            {"run": _tree_sync.run_name(self.token), "bytes": schedule.bytes, "at": time.time(), "hosts": far},
-        )
+        self.leave_word(far)
+
+    def leave_word(self, far: Mapping[str, tuple[float, str]]) -> None:
+        size = self.schedule.bytes if self.schedule else 0
+        said = {"run": _tree_sync.run_name(self.token), "bytes": size, "at": time.time(), "hosts": far}
+        _tree_io.write_progress(self.params["record_directory"], self.path, said)
 
     def why_stuck(self, schedule: _tree_sync.Schedule) -> str:
         """Return what keeps the last pieces from coming."""
@@ -678,7 +698,7 @@ def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]
     if not os.path.isdir(path):
         raise Failed(f"{path} is no directory. Wanted: a tree. Correct the path.")
     record = _tree_io.read_record(params["record_directory"], path)
-    now = _tree_io.look(path, record, full=params["depth"] == "full")
+    now = _tree_io.look(path, record, full=params["depth"] == "full", plain=params["plain"])
     if not dry:
         _tree_io.write_record(params["record_directory"], now.record(path, record.made))
     manifest = now.manifest()

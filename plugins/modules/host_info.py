@@ -114,9 +114,12 @@ options:
         type: str
         default: ''
       verify:
-        description: Whether to hash every file. It takes about a second for each GiB.
-        type: bool
-        default: false
+        description:
+          - What to hash, at about a second for each GiB. V(quick) = files that were touched since they were hashed,
+            V(full) = every file.
+        type: str
+        choices: [none, quick, full]
+        default: none
   engine_config:
     description: File with the options of C(vllm serve), where an engine may serve on this host.
     type: path
@@ -286,11 +289,11 @@ network:
       type: dict
       sample: {"nic": "eno1", "address": "192.0.2.11", "mtu": 1500, "why": "holds the route to the other hosts"}
 engine:
-  description: Whether an engine serves on this host, judged by a completion of one token, why not, and how many seconds
-    it took to start.
+  description: Whether an engine serves on this host, judged by a completion of one token, why not, how many seconds it
+    took to start, and with which model it was started.
   returned: always
   type: dict
-  sample: {"serving": true, "why": "", "start_seconds": 94.2}
+  sample: {"serving": true, "why": "", "start_seconds": 94.2, "path": "/srv/demo"}
 model:
   description: The model of O(model). V(none) where none is named.
   returned: always
@@ -330,8 +333,12 @@ model:
           returned: always
           type: dict
           sample: {"config.json": 652}
+        piece_bytes:
+          description: Size of the pieces of which the hashes are.
+          returned: always
+          type: int
         hashes:
-          description: SHA-256 of each file, with O(model.verify) only.
+          description: Hash of each file that was hashed, as of M(vllm_ray.cluster.model_manifest).
           returned: always
           type: dict
         missing:
@@ -345,7 +352,13 @@ model:
           type: dict
           sample: {"model.safetensors": "model.safetensors has 100 bytes instead of the 200 that its header tells"}
         touched:
-          description: Files that were touched since they were hashed; with O(model.verify), whose content is another.
+          description: Files that were touched since they were hashed; of those in RV(model.files.hashes), whose content
+            is another.
+          returned: always
+          type: list
+          elements: str
+        silent:
+          description: Those whose content is another though nothing of the file system tells of a change.
           returned: always
           type: list
           elements: str
@@ -465,7 +478,7 @@ ARGUMENTS = {
             "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
             "fetch": {"type": "bool", "default": False},
             "user": {"type": "str", "default": ""},
-            "verify": {"type": "bool", "default": False},
+            "verify": {"type": "str", "choices": ["none", "quick", "full"], "default": "none"},
         },
     },
     "engine_config": {"type": "path"},

@@ -29,8 +29,8 @@ options:
     default: false
   may_verify:
     description:
-      - Whether every file of the model is hashed where C(vllm_ray_model_verify) is V(full). What runs the role model
-        after it need not, as that hashes them, too.
+      - Whether files of the model are hashed, every one or those that were touched, as C(vllm_ray_model_verify) says.
+        What runs the role model after it need not, as that hashes them, too.
     type: bool
     default: false
 seealso:

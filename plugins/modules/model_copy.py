@@ -9,10 +9,11 @@ DOCUMENTATION = r"""
 module: model_copy
 short_description: Copy a model from the controller to a host
 description:
-  - Copies the files that M(vllm_ray.cluster.model_manifest) found to be missing or to be others.
-  - They are staged on the host, checked by SHA-256, and then moved to their places, so that no half of a file or of a
-    new directory is ever seen there. A copy that was interrupted goes on with the files that have not arrived yet.
-  - The work is done by the action plugin of this name and by M(vllm_ray.cluster.model_install).
+  - Sends the files that M(vllm_ray.cluster.model_manifest) found to be missing or to be others.
+  - They are staged on the host, checked by their hashes, and then moved to their places, so that no half of a file or
+    of a new directory is ever seen there. A copy that was interrupted goes on with the files that have not arrived yet.
+  - The work is done by the action plugin of this name and by M(vllm_ray.cluster.model_install). From one host to the
+    others the model goes by M(vllm_ray.cluster.tree_sync).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.action
@@ -21,22 +22,18 @@ attributes:
   check_mode:
     support: full
   diff_mode:
-    support: full
-    details: The two manifests are shown.
+    support: none
+    details: M(vllm_ray.cluster.model_changes) shows what changes.
   idempotent:
     support: full
     details: Where O(compared) has nothing to copy or remove, nothing is done.
 options:
-  source:
-    description: Directory on the controller with the files.
-    type: path
-    required: true
   compared:
     description: What M(vllm_ray.cluster.model_manifest) returned for the host.
     type: dict
     required: true
   wanted:
-    description: What M(vllm_ray.cluster.model_manifest) returned for the source.
+    description: What M(vllm_ray.cluster.model_manifest) returned for the directory on the controller.
     type: dict
     required: true
   record_directory:
@@ -50,37 +47,13 @@ author:
 EXAMPLES = r"""
 - name: Copy what is missing
   vllm_ray.cluster.model_copy:
-    source: /home/ann/models/Qwen3-32B
     compared: "{{ compared }}"
     wanted: "{{ source }}"
 """
 
 RETURN = r"""
-copied:
-  description: Files that were copied, or would be.
-  returned: success
-  type: list
-  elements: str
-copied_bytes:
-  description: Their size.
-  returned: success
-  type: int
 sent_bytes:
   description: What had to be sent. Files that an interrupted copy had brought are not sent again.
   returned: success
   type: int
-replaced:
-  description: Those of them that were there with other content.
-  returned: success
-  type: list
-  elements: str
-removed:
-  description: Files that were removed, or would be.
-  returned: success
-  type: list
-  elements: str
-digest:
-  description: The digest that the directory has now, or would have.
-  returned: success
-  type: str
 """

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: model_install
-short_description: Bring staged files to their places in a model directory
+short_description: Make a model directory of files that the controller sent
 description:
-  - The part of M(vllm_ray.cluster.model_copy) that runs on the host. Other ways to bring files can use it too.
-  - Files are staged under their SHA-256, checked, and moved by renames. A new directory appears as a whole.
+  - The part of M(vllm_ray.cluster.model_copy) that runs on the host.
+  - Files come by their names into a staging directory, are checked, and moved by renames. A new directory appears as a
+    whole.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.actiongroup_cluster
@@ -19,7 +20,7 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: M(vllm_ray.cluster.model_copy) shows what changes.
+    details: M(vllm_ray.cluster.model_changes) shows what changes.
   idempotent:
     support: partial
     details: It does what it is told; M(vllm_ray.cluster.model_manifest) says what there is to do.
@@ -29,35 +30,18 @@ options:
     type: path
     required: true
   step:
-    description: V(stage) makes the staging directory, V(install) moves what is in it.
+    description: V(stage) makes the staging directory, V(install) makes the model directory of what is in it.
     type: str
     choices: [stage, install]
     required: true
   files:
-    description: Files to bring, as in RV(vllm_ray.cluster.model_manifest#module:to_copy).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: Path in the directory.
-        type: str
-        required: true
-      size:
-        description: Size in bytes.
-        type: int
-        required: true
-      sha256:
-        description: SHA-256 in hexadecimal digits.
-        type: str
-        required: true
-  remove:
-    description: Paths in the directory of files to remove.
-    type: list
-    elements: str
-    default: []
+    description: Files to bring, with their sizes in bytes. Needed for O(step=stage).
+    type: dict
   user:
     description: Name or number of the account that writes to the staging directory. Needed for O(step=stage).
+    type: str
+  digest:
+    description: Digest of the model, whose manifest is in the staging directory. Needed for O(step=install).
     type: str
   record_directory:
     description: Directory of the records of manifests.
@@ -73,7 +57,7 @@ EXAMPLES = r"""
     path: /data/models/Qwen3-32B
     step: stage
     user: deploy
-    files: "{{ result.to_copy }}"
+    files: {config.json: 652}
 """
 
 RETURN = r"""
@@ -82,19 +66,15 @@ staging:
   returned: for O(step=stage)
   type: str
 held:
-  description: SHA-256 of the files that it holds already.
+  description: Files that it holds already.
   returned: for O(step=stage)
   type: list
   elements: str
 bad:
-  description: SHA-256 of the files that are missing there or have other content. Then nothing is moved.
+  description: Files that are missing there or have other content. Then nothing is moved.
   returned: for O(step=install)
   type: list
   elements: str
-digest:
-  description: Digest of the directory, empty if nothing was moved.
-  returned: for O(step=install)
-  type: str
 """
 
 import typing as t
@@ -102,43 +82,34 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _install_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import parse_entries
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree_io import Failed
 
-FILE = {
-    "path": {"type": "str", "required": True},
-    "size": {"type": "int", "required": True},
-    "sha256": {"type": "str", "required": True},
-}
 ARGUMENTS = {
     "path": {"type": "path", "required": True},
     "step": {"type": "str", "choices": ["stage", "install"], "required": True},
-    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
-    "remove": {"type": "list", "elements": "str", "default": []},
+    "files": {"type": "dict"},
     "user": {"type": "str"},
+    "digest": {"type": "str"},
     "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
 }
+REQUIRED = [("step", "stage", ["files", "user"]), ("step", "install", ["digest"])]
 
 
 def perform(params: t.Mapping[str, t.Any], dry: bool) -> dict[str, t.Any]:
     """Do one step and return its results."""
-    files = parse_entries(params["files"])
     if params["step"] == "stage":
-        staging, held = _install_io.stage(params["path"], files, params["user"]) if not dry else ("", [])
+        staging, held = _install_io.stage(params["path"], params["files"], params["user"]) if not dry else ("", [])
         return {"changed": True, "staging": staging, "held": held}
-    staging = _install_io.staging_of(params["path"])
-    bad = _install_io.check(staging, files) if not dry else []
-    if bad or dry:
-        return {"changed": dry, "bad": bad, "digest": ""}
-    digest = _install_io.install(params["path"], files, params["remove"], params["record_directory"])
-    return {"changed": True, "bad": bad, "digest": digest}
+    bad = _install_io.install(params["path"], params["digest"], params["record_directory"]) if not dry else []
+    return {"changed": not bad, "bad": bad}
 
 
 def main() -> None:
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True, required_if=[("step", "stage", ["user"])])
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True, required_if=REQUIRED)
     try:
         module.exit_json(**perform(module.params, module.check_mode))
-    except (Unusable, OSError) as error:
+    except (Unusable, Failed, OSError, ValueError) as error:
         module.fail_json(msg=f"{module.params['path']}: {error}")
 
 

@@ -9,11 +9,13 @@ DOCUMENTATION = r"""
 module: model_manifest
 short_description: Read the manifest of a model directory, and compare it with another
 description:
-  - Returns path, size and SHA-256 of each file of a directory, through links, without hidden files.
-  - A record keeps the hashes with size, times and inode of each file. Files that are as the record says are not
-    hashed again.
+  - Returns path, size and hash of each file of a directory, through links, without hidden files.
+  - A record keeps the hashes of the files' pieces with size, times and inode of each file. Files that are as the record
+    says are not hashed again. M(vllm_ray.cluster.tree_sync) uses the same records.
   - It changes nothing but its record. What makes the directory like O(wanted) is returned, and done by
-    M(vllm_ray.cluster.model_copy).
+    M(vllm_ray.cluster.tree_sync) and M(vllm_ray.cluster.model_copy).
+  - A directory that the collection made is wanted as it is recorded. Where it is a source and was changed since, what
+    is returned is the record's, with RV(to_copy) and RV(to_remove) for what makes it so again.
   - Fails where the directory can't serve as a model, or where it must not be made like O(wanted).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
@@ -25,7 +27,7 @@ attributes:
     details: On the controller the record is written in check mode too; it is a cache there.
   diff_mode:
     support: none
-    details: The record is no setting of the host. M(vllm_ray.cluster.model_copy) shows what is copied.
+    details: The record is no setting of the host. M(vllm_ray.cluster.model_changes) shows what is copied.
   idempotent:
     support: full
 options:
@@ -71,8 +73,8 @@ options:
     description: What this module returned for the directory that this one should be like.
     type: dict
   replace:
-    description: Whether files may be replaced or removed in a directory that M(vllm_ray.cluster.model_copy) did not
-      make. Files that once had the wanted content may be replaced anyway.
+    description: Whether files may be replaced or removed in a directory that the collection did not make. Files that
+      once had the wanted content may be replaced anyway.
     type: bool
     default: false
   reserve_gib:
@@ -116,13 +118,19 @@ controller:
   returned: success
   type: bool
 files:
-  description: Path, size in bytes and SHA-256 of each file.
+  description: Path, size in bytes and hash of each file. The hash is the SHA-256 of the hexadecimal SHA-256 sums of the
+    file's pieces.
   returned: always
   type: list
   elements: dict
-  sample: [{"path": "config.json", "size": 652, "sha256": "9f86d081884c7d65..."}]
+  sample: [{"path": "config.json", "size": 652, "hash": "9f86d081884c7d65..."}]
+piece_bytes:
+  description: Size of the pieces. It follows from the size of the model.
+  returned: always
+  type: int
 digest:
-  description: One hash for all of it. Equal digests mean equal trees.
+  description: One hash for all of it, by which M(vllm_ray.cluster.tree_sync) knows it as a plain tree. Equal digests
+    mean equal models.
   returned: always
   type: str
 bytes:
@@ -161,6 +169,10 @@ damaged:
   returned: always
   type: list
   elements: str
+record:
+  description: Path of the file that holds the record.
+  returned: always
+  type: str
 problems:
   description: What is wrong.
   returned: always
@@ -170,13 +182,13 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_tree_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import ARGUMENTS, sentence
 
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    result = _manifest_io.look(module.params, dry=module.check_mode)
+    result = _model_tree_io.look(module.params, dry=module.check_mode)
     if result["problems"]:
         module.fail_json(msg="\n".join(sentence(problem) for problem in result["problems"]), **result)
     module.exit_json(controller=False, **result)

@@ -68,11 +68,22 @@ options:
   token:
     description: A secret text that is new for each run and the same on all hosts. Needed for O(state=synced).
     type: str
+  copy_from:
+    description: Another directory of this host that may have the wanted tree. What O(path) lacks is copied from there
+      instead of from other hosts. It is not changed.
+    type: path
   depth:
     description: V(full) hashes every file, V(quick) those that were touched since they were hashed.
     type: str
     choices: [quick, full]
     default: quick
+  plain:
+    description:
+      - Whether only the content of regular files counts. Links are followed then, hidden names and empty directories
+        are left out, and files and directories that are made can be read by everybody.
+      - It must be the same wherever digests are compared.
+    type: bool
+    default: false
   replace:
     description: Whether files may be replaced or removed in a directory that this module did not make.
     type: bool
@@ -165,7 +176,7 @@ sent_bytes:
   returned: O(state=synced), not in check mode
   type: int
 found_bytes:
-  description: What was copied from the tree as it was before.
+  description: What was copied from the tree as it was before, and from O(copy_from).
   returned: O(state=synced), not in check mode
   type: int
 wrong:
@@ -201,7 +212,9 @@ ARGUMENTS = {
     "hosts": {"type": "list", "elements": "dict", "default": [], "options": HOST},
     "name": {"type": "str"},
     "token": {"type": "str", "no_log": True},
+    "copy_from": {"type": "path"},
     "depth": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
+    "plain": {"type": "bool", "default": False},
     "replace": {"type": "bool", "default": False},
     "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/trees"},
     "limit_mbit": {"type": "float", "default": 0},

@@ -1,11 +1,14 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words about copies. PRIVATE to the collection."""
+"""What is said of copies of a model, and where the controller records its own. PRIVATE to the collection."""
 
 from __future__ import annotations
 
+import os
 import typing as t
+
+from ansible import constants as C
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import Entry, gib, named, size_of
 
@@ -13,13 +16,12 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import 
 QUIET_SECONDS = 3
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
-def first_of_each(files: Iterable[Entry], held: Iterable[str]) -> list[Entry]:
-    """Return the files to send: of equal ones only one, and none that is there already."""
-    seen = set(held)
-    return [entry for entry in files if not (entry.sha256 in seen or seen.add(entry.sha256))]  # type: ignore[func-returns-value]
+def records() -> str:
+    """Return the directory of the controller's own records of manifests."""
+    return os.path.join(C.config.get_config_value("ANSIBLE_HOME"), "vllm-ray", "manifests")
 
 
 def progress(done: int, total: int, seconds: float) -> str:
@@ -44,6 +46,13 @@ def summary(files: Sequence[Entry], remove: Sequence[str], replaced: Sequence[st
     return f"{'; '.join(parts)}: {gib(size_of(files))}" if parts else "nothing to copy"
 
 
+def origins(received: Mapping[str, int]) -> str:
+    """Return where bytes came from, as the end of a line. received: bytes by host."""
+    if not received:
+        return ""
+    return f"; {sum(received.values())} bytes came from {', '.join(sorted(received))}"
+
+
 def listing(files: Iterable[Entry]) -> str:
     """Return a manifest as lines of a diff."""
-    return "".join(f"{entry.sha256[:16]} {entry.size:>14} {entry.path}\n" for entry in sorted(files))
+    return "".join(f"{entry.hash[:16]} {entry.size:>14} {entry.path}\n" for entry in sorted(files))

@@ -28,10 +28,14 @@ CONTROLLER = "the controller"
 
 
 class File(t.NamedTuple):
-    """What a file is. sha256: empty where it was not hashed."""
+    """What a file is. hash: empty where it is not known."""
 
     size: int
-    sha256: str
+    hash: str
+
+    def is_not(self, other: File) -> bool:
+        """Whether it is another file, as far as it was hashed."""
+        return self.size != other.size or bool(self.hash and other.hash and self.hash != other.hash)
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,24 @@ class Copy:
     def is_origin(self) -> bool:
         return self.host == self.origin
 
+    @property
+    def source(self) -> str:
+        """Return whom site.yml restores files from, empty where it takes this copy as it is.
+
+        A tree that the collection made is as it is recorded, or damaged, also where others are copied from it.
+        """
+        if not self.is_origin:
+            return self.origin
+        return self.others[0] if self.others and self.tree["made"] else ""
+
     def mend(self, names: Iterable[str], removes: bool = True) -> tuple[str, str]:
         """Return severity and mend of files that must be replaced. removes: those that are there have to go first."""
         path, first = self.tree["path"], min(names)
-        if self.is_origin:
-            source = f"copy it from {self.others[0]}" if self.others else "bring it from where the model came from"
-            return "error", f"{source}, or remove {path} and run site.yml where the model comes from a hub"
-        mends = f"site.yml, which copies it from {self.origin}"
+        if not self.source:
+            mend = f"copy it from {self.others[0]}" if self.others else "bring it from where the model came from"
+            return "error", f"{mend}, or remove {path} and run site.yml where the model comes from a hub"
+        more = " -e vllm_ray_model_verify=full" if set(names) & set(self.tree["silent"]) else ""
+        mends = f"site.yml{more}, which copies it from {self.source}"
         # The role replaces files of trees that it made, and files that once had the wanted content.
         if not removes or self.tree["made"] or set(names) <= set(self.tree["touched"]):
             return "warning", f"run {mends}"
@@ -72,7 +87,8 @@ def check_models(hosts: Sequence[Host], model: Mapping[str, t.Any]) -> list[Prob
         have = {name: tree for name, tree in trees.items() if tree and tree["path"] == path}
         usual = usual_files(list(have.values()))
         for name, tree in have.items():
-            problems += tree_problems(Copy(name, tree, origin, [other for other in have if other != name]), usual)
+            copy = Copy(name, tree, origin, [other for other in have if other != name])
+            problems += tree_problems(copy, usual, usual_piece(list(have.values())))
         size = sum(file.size for file in usual.values())
         # Of a hub's model hosts may have several commits, of which only one is wanted.
         problems += absent(path, [name for name in trees if name not in have], origin, size) if len(paths) == 1 else []
@@ -85,18 +101,30 @@ def absent(path: str, hosts: Sequence[str], origin: str, size: int) -> list[Prob
     return [Problem(host, "model", "info", f"{path} is not there", "the model on every host", fix) for host in hosts]
 
 
+def files_of(tree: Tree, piece: int) -> dict[str, File]:
+    """Return the files of a copy. piece: of which size the pieces must be, so that hashes can be compared."""
+    hashes = tree["hashes"] if tree["piece_bytes"] == piece else {}
+    return {name: File(size, hashes.get(name, "")) for name, size in tree["bytes"].items()}
+
+
+def usual_piece(trees: Sequence[Tree]) -> int:
+    """Return the size of pieces that most copies have: a copy that lacks files may have others."""
+    return Counter(tree["piece_bytes"] for tree in trees).most_common(1)[0][0] if trees else 0
+
+
 def usual_files(trees: Sequence[Tree]) -> dict[str, File]:
     """Return the files that at least half of the copies have whole, as most have them; of a draw as the first."""
     votes: dict[str, Counter[File]] = {}
+    piece = usual_piece(trees)
     for tree in trees:
-        for name, size in tree["bytes"].items():
+        for name, file in files_of(tree, piece).items():
             if name not in tree["broken"]:
-                votes.setdefault(name, Counter())[File(size, tree["hashes"].get(name, ""))] += 1
+                votes.setdefault(name, Counter())[file] += 1
     return {name: count.most_common(1)[0][0] for name, count in votes.items() if 2 * count.total() >= len(trees)}
 
 
-def tree_problems(copy: Copy, usual: Mapping[str, File]) -> list[Problem]:
-    """Return what is wrong with one copy. usual: the files as most copies have them."""
+def tree_problems(copy: Copy, usual: Mapping[str, File], piece: int) -> list[Problem]:
+    """Return what is wrong with one copy. usual: the files as most copies have them, hashed in pieces of that size."""
     tree, path = copy.tree, copy.tree["path"]
     problems = [
         Problem(copy.host, entry["check"], entry["severity"], entry["found"], entry["wanted"], entry["fix"])
@@ -110,12 +138,12 @@ def tree_problems(copy: Copy, usual: Mapping[str, File]) -> list[Problem]:
             severity, fix = copy.mend(names, removes)
             problems.append(Problem(copy.host, "model", severity, found, wanted, fix))
 
-    files = {name: File(size, tree["hashes"].get(name, "")) for name, size in tree["bytes"].items()}
+    files = files_of(tree, piece)
     missing = sorted({*tree["missing"], *(usual.keys() - files.keys())})
     add(missing, f"{path} has no {named(missing)}", "a model with all its files", removes=False)
     for name, why in tree["broken"].items():
         add([name], f"{path}: {why}", "whole files")
-    other = sorted(n for n, file in files.items() if n in usual and file != usual[n] and n not in tree["broken"])
+    other = sorted(n for n, file in files.items() if n in usual and file.is_not(usual[n]) and n not in tree["broken"])
     for name in [name for name in other if files[name].size != usual[name].size]:
         add([name], f"{path}/{name} has {files[name].size} bytes", f"{usual[name].size}, as on most hosts")
     same_size = [name for name in other if files[name].size == usual[name].size]
@@ -131,15 +159,16 @@ def tree_problems(copy: Copy, usual: Mapping[str, File]) -> list[Problem]:
 
 def touched_problems(copy: Copy, names: Sequence[str]) -> list[Problem]:
     """Return that files are not what they were when they were hashed, or may not be."""
-    if not names:
-        return []
-    path, hashed = copy.tree["path"], bool(copy.tree["hashes"])
-    found = f"{path}: {named(names)} {'changed' if hashed else 'was touched'} since it was hashed"
-    if hashed:
-        severity, fix = copy.mend(names)
-        return [Problem(copy.host, "model", severity, found, "the content that was recorded", fix)]
-    fix = "-e vllm_ray_model_verify=full has preflight.yml compare its content"
-    fix += (
-        ", before site.yml copies it to the others" if copy.is_origin else f"; site.yml restores it from {copy.origin}"
-    )
-    return [Problem(copy.host, "model", "warning", found, "files as they were recorded", fix)]
+    path, hashes = copy.tree["path"], copy.tree["hashes"]
+    changed, touched = [n for n in names if n in hashes], [n for n in names if n not in hashes]
+    problems = []
+    if changed:
+        found, (severity, fix) = f"{path}: {named(changed)} changed since it was hashed", copy.mend(changed)
+        problems.append(Problem(copy.host, "model", severity, found, "the content that was recorded", fix))
+    if touched:
+        restored = f"; site.yml restores it from {copy.source}"
+        then = restored if copy.source else ", before site.yml copies it to the others"
+        fix = f"preflight.yml compares its content{then}"
+        found = f"{path}: {named(touched)} was touched since it was hashed"
+        problems.append(Problem(copy.host, "model", "warning", found, "files as they were recorded", fix))
+    return problems

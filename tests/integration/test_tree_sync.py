@@ -251,6 +251,62 @@ def test_one_changed_byte_on_a_host_is_found_and_mended(cluster: Cluster) -> Non
     }
 
 
+def test_of_a_plain_tree_only_content_counts(cluster: Cluster) -> None:
+    """As of a hub's cache: a snapshot of links into a store of blobs, with names of tools."""
+    snapshot, blobs = cluster.folder / "h1" / "snapshot", cluster.tree("h1")
+    (snapshot / "sub").mkdir(parents=True)
+    (snapshot / "void").mkdir()
+    (snapshot / ".cache").write_text("a tool's")
+    (snapshot / "model").symlink_to("../tree/large")
+    (snapshot / "sub" / "part").symlink_to("../../tree/parts/3")
+    (blobs / "large").chmod(0o600)
+    (snapshot / "sub" / "again").symlink_to("..")
+    cluster.start("h1", state="described", path=str(snapshot), plain=True)
+    digest = cluster.end("h1")["digest"]
+    other = cluster.tree("h2")
+    (other / "sub" / ".hidden").mkdir(parents=True)
+    (other / "old" / "older").mkdir(parents=True)
+    (other / "old" / "stale").write_text("stale")
+    (other / "old" / ".keep").write_text("not ours")
+    (other / "void").mkdir()
+    token = "plain"
+    for name in cluster.names:
+        path = str(snapshot if name == "h1" else cluster.tree(name))
+        options: dict[str, Any] = {"hosts": cluster.hosts, "name": name, "token": token, "digest": digest}
+        cluster.start(name, **options, reserve_gib=0, plain=True, path=path, replace=True)
+    results = {name: cluster.end(name) for name in cluster.names}
+    assert {name: result["changed"] for name, result in results.items()} == {"h1": False, "h2": True, "h3": True}
+    assert contents(cluster.tree("h3")) == {
+        b"model": (stat.S_IFREG | 0o644, (blobs / "large").read_bytes()),
+        b"sub": (stat.S_IFDIR | 0o755, b""),
+        b"sub/part": (stat.S_IFREG | 0o644, (blobs / "parts" / "3").read_bytes()),
+    }
+    # What does not count is left alone, also where what counts goes.
+    left = {path.relative_to(other).as_posix() for path in other.rglob("*")}
+    assert left == {"model", "sub", "sub/part", "sub/.hidden", "old", "old/.keep", "old/older", "void"}
+    for name in ("h2", "h3"):
+        cluster.start(name, state="described", plain=True)
+        found = cluster.end(name)
+        assert (found["digest"], found["hashed_bytes"], found["files"]) == (digest, 0, 2)
+
+
+def test_a_host_that_has_the_tree_in_another_place_copies_it(cluster: Cluster) -> None:
+    other = cluster.folder / "h1" / "other"
+    shutil.move(cluster.tree("h1"), other)
+    cluster.start("h1", state="described", path=str(other))
+    digest = cluster.end("h1")["digest"]
+    cluster.begin(digest, copy_from=str(other))
+    results = {name: cluster.end(name) for name in cluster.names}
+    assert results["h1"]["received_bytes"] == 0
+    assert results["h1"]["found_bytes"] == results["h1"]["bytes"]
+    assert contents(cluster.tree("h1")) == contents(other)
+    shutil.rmtree(other)
+    cluster.assert_equal()
+    # Who asks how far it is when it is over hears that nobody goes on.
+    for name in cluster.names:
+        assert _tree_io.read_progress(str(cluster.records(name)), str(cluster.tree(name)))["hosts"] == {}
+
+
 def rot(cluster: Cluster, name: str, file: str, at: int) -> None:
     """Change a byte so that the file system gives no sign of it: as if the record had been made after that."""
     path = cluster.tree(name) / file

@@ -35,7 +35,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 def look(folder: Path, model: str) -> dict[str, Any]:
     usual = {"hub": "huggingface", "revision": "", "endpoint": "", "token": None, "fetch": False}
-    places = {"root": str(folder), "record_directory": str(folder / "records"), "user": "", "verify": False}
+    places = {"root": str(folder), "record_directory": str(folder / "records"), "user": "", "verify": "none"}
     return _host_io.model({"model": model, **usual, **places})
 
 

@@ -3,71 +3,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import hashlib
 import json
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import (
-    Difference,
-    Entry,
-    Hashed,
-    Record,
-    State,
-    Wanted,
-)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest, _tree
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import Difference, Entry, Wanted
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree import Known, Record, State
 
 STATE = State(3, 100, 200, 7)
-RECORD = Record("/m", True, {"config.json": Hashed(STATE, "aa"), "w": Hashed(State(9, 1, 2, 8), "bb")})
+PIECE = _tree.SMALLEST
+RECORD = Record("/m", True, PIECE, {"config.json": Known(STATE, "aa"), "w/1": Known(State(9, 1, 2, 8), "bb")})
 
 
-def test_a_record_survives_writing_and_reading() -> None:
-    assert _manifest.parse_record(_manifest.render_record(RECORD), "/m") == RECORD
-
-
-def test_a_record_is_the_same_whatever_the_order() -> None:
-    other = Record("/m", True, dict(reversed(list(RECORD.files.items()))))
-    assert _manifest.render_record(other) == _manifest.render_record(RECORD)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param("", id="no file"),
-        pytest.param("{", id="half a file"),
-        pytest.param("[]", id="a list"),
-        pytest.param('{"path": "/m"}', id="no files"),
-        pytest.param('{"path": "/m", "made": true, "files": {"a": [1, 2]}}', id="a short entry"),
-        pytest.param('{"path": "/m", "made": true, "files": {"a": ["x", 2, 3, 4, "h"]}}', id="no number"),
-        pytest.param('{"path": "/other", "made": true, "files": {}}', id="another tree"),
-    ],
-)
-def test_a_record_that_is_of_no_use_is_empty(text: str) -> None:
-    assert _manifest.parse_record(text, "/m") == Record("/m")
+def test_a_tree_as_it_is_recorded() -> None:
+    tree = _manifest.recorded(RECORD)
+    assert sorted(tree) == [
+        _tree.Entry("config.json", _tree.FILE, 0o644, 3, "aa"),
+        _tree.Entry("w", _tree.DIRECTORY, 0o755, 0, ""),
+        _tree.Entry("w/1", _tree.FILE, 0o644, 9, "bb"),
+    ]
+    assert _manifest.entries(tree) == [Entry("config.json", 3, _tree.digest("aa")), Entry("w/1", 9, _tree.digest("bb"))]
+    assert _manifest.parse_entries([entry.as_dict() for entry in _manifest.entries(tree)]) == _manifest.entries(tree)
 
 
 @pytest.mark.parametrize(
-    ("state", "full", "hashed"),
-    [
-        pytest.param(STATE, False, [], id="untouched"),
-        pytest.param(STATE, True, ["config.json"], id="untouched, full"),
-        pytest.param(STATE._replace(size=4), False, ["config.json"], id="another size"),
-        pytest.param(STATE._replace(mtime_ns=101), False, ["config.json"], id="modified"),
-        pytest.param(STATE._replace(ctime_ns=201), False, ["config.json"], id="mtime put back"),
-        pytest.param(STATE._replace(inode=8), False, ["config.json"], id="another file moved there"),
-    ],
-)
-def test_only_touched_files_are_hashed(state: State, full: bool, hashed: list[str]) -> None:
-    assert _manifest.to_hash({"config.json": state}, RECORD, full) == hashed
-
-
-def test_new_files_are_hashed() -> None:
-    assert _manifest.to_hash({"config.json": STATE, "new": STATE}, RECORD) == ["new"]
-
-
-@pytest.mark.parametrize(
-    ("state", "sha256", "damaged"),
+    ("state", "text", "damaged"),
     [
         pytest.param(STATE._replace(ctime_ns=201), "cc", ["config.json"], id="content without mtime"),
         pytest.param(STATE._replace(ctime_ns=201), "aa", [], id="only the mode"),
@@ -75,33 +36,20 @@ def test_new_files_are_hashed() -> None:
         pytest.param(STATE._replace(ctime_ns=201, size=4), "cc", [], id="grown"),
     ],
 )
-def test_damage_is_content_that_changed_in_silence(state: State, sha256: str, damaged: list[str]) -> None:
-    assert _manifest.corrupted({"config.json": Hashed(state, sha256)}, RECORD) == damaged
+def test_damage_is_content_that_changed_in_silence(state: State, text: str, damaged: list[str]) -> None:
+    assert _manifest.corrupted({"config.json": Known(state, text)}, RECORD) == damaged
 
 
 def test_doubtful_files_keep_their_record() -> None:
-    now = {"config.json": Hashed(STATE._replace(ctime_ns=9), "cc"), "new": Hashed(STATE, "dd")}
-    record = _manifest.to_record(now, RECORD, ["config.json", "new"])
-    assert record == Record("/m", True, {"config.json": RECORD.files["config.json"]})
-
-
-def test_the_digest_is_that_of_the_sorted_lines() -> None:
-    lines = "a\0" + "1\0" + "h1\n" + "b\0" + "2\0" + "h2\n"
-    wanted = hashlib.sha256(lines.encode()).hexdigest()
-    assert _manifest.digest([Entry("b", 2, "h2"), Entry("a", 1, "h1")]) == wanted
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        pytest.param([Entry("a", 1, "h2")], id="content"),
-        pytest.param([Entry("b", 1, "h")], id="name"),
-        pytest.param([], id="nothing"),
-        pytest.param([Entry("a", 1, "h"), Entry("b", 1, "h")], id="one more"),
-    ],
-)
-def test_other_trees_have_other_digests(other: list[Entry]) -> None:
-    assert _manifest.digest(other) != _manifest.digest([Entry("a", 1, "h")])
+    now = Record("/m", True, PIECE, {"config.json": Known(STATE._replace(ctime_ns=9), "cc"), "new": Known(STATE, "dd")})
+    record = _manifest.next_record(now, RECORD, ["config.json", "new", "w/1"])
+    assert {name: known.text for name, known in record.files.items()} == {"config.json": "aa", "w/1": "bb"}
+    # Also where nothing of the file system tells of a change.
+    assert _tree.to_hash({"config.json": STATE}, record, PIECE) == ["config.json"]
+    assert _manifest.corrupted({"config.json": Known(STATE, "cc")}, record) == ["config.json"]
+    # Hashes of pieces of another size say nothing of these.
+    other = _manifest.next_record(Record("/m", True, 2 * PIECE, now.files), RECORD, ["config.json"])
+    assert other == Record("/m", True, 2 * PIECE, {"new": Known(STATE, "dd")})
 
 
 def test_difference() -> None:
@@ -109,23 +57,6 @@ def test_difference() -> None:
     want = [Entry("same", 1, "h"), Entry("size", 2, "h"), Entry("content", 1, "g"), Entry("missing", 1, "h")]
     assert _manifest.difference(have, want) == Difference(("missing",), ("content", "size"), ("extra",))
     assert not _manifest.difference(want, want)
-
-
-@pytest.mark.parametrize(
-    ("path", "part"),
-    [
-        pytest.param("config.json", True, id="a file"),
-        pytest.param("a b/größe.json", True, id="below a directory"),
-        pytest.param(".cache/huggingface/x", False, id="a tool's directory"),
-        pytest.param("a/.gitattributes", False, id="a hidden file"),
-    ],
-)
-def test_hidden_files_are_no_part(path: str, part: bool) -> None:
-    assert _manifest.is_part(path) is part
-
-
-def test_config_json_comes_last() -> None:
-    assert _manifest.install_order(["config.json", "z", "a"]) == ["a", "z", "config.json"]
 
 
 @pytest.mark.parametrize(
@@ -138,8 +69,8 @@ def test_config_json_comes_last() -> None:
     ],
 )
 def test_consent(made: bool, recorded: str, diff: Difference, needed: list[str]) -> None:
-    record = Record("/m", made, {"a": Hashed(STATE, recorded)})
-    assert _manifest.needs_consent(diff, [Entry("a", 3, "want")], record) == needed
+    record = Record("/m", made, PIECE, {"a": Known(STATE, recorded)})
+    assert _manifest.needs_consent(diff, [Entry("a", 3, _tree.digest("want"))], PIECE, record) == needed
 
 
 @pytest.mark.parametrize(
@@ -185,14 +116,14 @@ def test_the_error_of_a_full_disk() -> None:
     ],
 )
 def test_what_forbids_a_copy(shared: bool, path: str, here_shared: bool, consent: list[str], words: str) -> None:
-    wanted = Wanted("/nfs/m", "h1", (), shared, "storage:/m")
+    wanted = Wanted("/nfs/m", "h1", (), PIECE, shared, "storage:/m")
     problems = _manifest.tree_problems(path, "h2", wanted, Difference(missing=("a",)), consent, here_shared)
     assert bool(problems) == bool(words)
     assert all(words in _manifest.sentence(problem) for problem in problems)
 
 
 def test_equal_trees_are_no_problem() -> None:
-    wanted = Wanted("/nfs/m", "h1", (), True, "storage:/m")
+    wanted = Wanted("/nfs/m", "h1", (), PIECE, True, "storage:/m")
     assert _manifest.tree_problems("/nfs/m", "h2", wanted, Difference(), [], False) == []
 
 
@@ -205,12 +136,3 @@ def test_many_names_are_cut() -> None:
 )
 def test_sizes(size: int, text: str) -> None:
     assert _manifest.gib(size) == text
-
-
-def test_what_was_touched_since_it_was_hashed() -> None:
-    old, new = _manifest.State(1, 1, 1, 1), _manifest.State(1, 2, 2, 1)
-    record = _manifest.Record("/m", files={"a": _manifest.Hashed(old, "x"), "gone": _manifest.Hashed(old, "z")})
-    assert _manifest.touched({"a": old, "unknown": new}, record, {}) == []
-    assert _manifest.touched({"a": new}, record, {}) == ["a"]
-    assert _manifest.touched({"a": new}, record, {"a": "x"}) == []
-    assert _manifest.touched({"a": old}, record, {"a": "y"}) == ["a"]

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest, _manifest_io, _model_files_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _manifest,
+    _model_files_io,
+    _model_tree_io,
+    _tree_io,
+)
 from ansible_collections.vllm_ray.cluster.tests.unit import models
 
 DEMO = models.ROOT / "demo-model" / "model"
@@ -24,11 +30,11 @@ def folder(tmp_path: Path) -> Path:
     """The demo model, which tests may damage, with the record of its full hash."""
     copy = Path(shutil.copytree(DEMO, tmp_path / "models" / "demo"))
     params = {**{name: spec.get("default") for name, spec in _manifest.ARGUMENTS.items()}, "path": str(copy)}
-    assert _manifest_io.look({**params, "record_directory": str(tmp_path / "manifests")})["problems"] == []
+    assert _model_tree_io.look({**params, "record_directory": str(tmp_path / "manifests")})["problems"] == []
     return copy
 
 
-def tree(folder: Path, verify: bool = False, user: str = "") -> dict[str, Any]:
+def tree(folder: Path, verify: str = "none", user: str = "") -> dict[str, Any]:
     params = {"record_directory": str(folder.parents[1] / "manifests"), "user": user, "verify": verify}
     return _model_files_io.look(f"{folder}/", params)
 
@@ -38,7 +44,7 @@ def faults(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_model_as_it_was(folder: Path) -> None:
-    found = tree(folder, verify=True)
+    found = tree(folder, verify="full")
     assert faults(found) == {}
     assert (found["path"], found["made"]) == (str(folder), False)
     assert found["bytes"] == {path.name: path.stat().st_size for path in DEMO.iterdir()}
@@ -66,12 +72,24 @@ def test_a_changed_byte(folder: Path) -> None:
         last = stream.read(1)[0]
         stream.seek(-1, os.SEEK_END)
         stream.write(bytes([last ^ 1]))
-    # The look can't know what was changed, only that it was; a full hash does.
-    assert faults(tree(folder)) == faults(tree(folder, verify=True)) == {"touched": [WEIGHTS]}
+    # The look can't know what was changed, only that it was; a hash does.
+    assert faults(tree(folder)) == faults(tree(folder, verify="full")) == {"touched": [WEIGHTS]}
     other = folder / "tokenizer.json"
     os.utime(other, ns=(1, 1))
     assert tree(folder)["touched"] == [WEIGHTS, other.name]
-    assert tree(folder, verify=True)["touched"] == [WEIGHTS]
+    assert tree(folder, verify="full")["touched"] == [WEIGHTS]
+    quick = tree(folder, verify="quick")
+    assert (quick["touched"], quick["silent"], list(quick["hashes"])) == ([WEIGHTS], [], [WEIGHTS, other.name])
+
+
+def test_silent_rot_is_told_by_a_full_hash_alone(folder: Path) -> None:
+    records = str(folder.parents[1] / "manifests")
+    record = _tree_io.read_record(records, str(folder))
+    known = record.files[WEIGHTS]._replace(text="0" * len(record.files[WEIGHTS].text))
+    _tree_io.write_record(records, replace(record, files={**record.files, WEIGHTS: known}))
+    assert faults(tree(folder, verify="quick")) == {}
+    full = tree(folder, verify="full")
+    assert (full["touched"], full["silent"]) == ([WEIGHTS], [WEIGHTS])
 
 
 def test_what_can_not_be_read_is_a_problem(folder: Path) -> None:

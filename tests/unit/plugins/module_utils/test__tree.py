@@ -34,8 +34,10 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree import (
     parse,
     parse_record,
     piece_size,
+    plain_file,
     render_record,
     to_hash,
+    with_directories,
 )
 
 P = SMALLEST
@@ -203,3 +205,9 @@ def test_what_was_not_touched_is_not_hashed_again() -> None:
     assert to_hash(states, record, P) == ["c", "new"]
     assert to_hash(states, record, 2 * P) == ["b", "c", "new"]
     assert to_hash(states, record, P, full=True) == ["b", "c", "new"]
+
+
+def test_a_plain_tree_has_the_directories_that_its_files_lie_in() -> None:
+    plain = with_directories([plain_file("a/b/c", 1, "h"), plain_file("d", 0)])
+    assert sorted(entry.path for entry in plain if entry.kind == DIRECTORY) == ["a", "a/b"]
+    assert {entry.mode for entry in plain} == {0o644, 0o755}

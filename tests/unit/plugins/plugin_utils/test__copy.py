@@ -11,11 +11,6 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
 MIB = 1024**2
 
 
-def test_equal_files_and_held_ones_are_sent_once() -> None:
-    files = [Entry("a", 1, "h1"), Entry("b", 1, "h1"), Entry("c", 1, "h2"), Entry("d", 1, "h3")]
-    assert _copy.first_of_each(files, ["h2"]) == [files[0], files[3]]
-
-
 @pytest.mark.parametrize(
     ("done", "total", "seconds", "text"),
     [
@@ -44,3 +39,8 @@ def test_summary(files: list[str], remove: list[str], replaced: list[str], dry: 
 def test_listing_is_sorted() -> None:
     lines = _copy.listing([Entry("b", 2, "f" * 64), Entry("a", 1, "0" * 64)])
     assert lines == "0000000000000000              1 a\nffffffffffffffff              2 b\n"
+
+
+def test_where_bytes_came_from() -> None:
+    assert _copy.origins({}) == ""
+    assert _copy.origins({"h3": 1, "h1": 16383}) == "; 16384 bytes came from h1, h3"

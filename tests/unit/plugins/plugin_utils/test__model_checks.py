@@ -24,8 +24,8 @@ CUT = f"{WEIGHTS} has 100 bytes instead of the 200 that its header tells"
 
 
 def tree(**given: Any) -> dict[str, Any]:
-    whole: dict[str, Any] = {"path": PATH, "made": False, "bytes": FILES, "hashes": {}, "missing": [], "broken": {}}
-    return {**whole, "touched": [], "problems": [], **given}
+    whole: dict[str, Any] = {"path": PATH, "made": False, "bytes": FILES, "piece_bytes": 2**20, "hashes": {}}
+    return {**whole, "missing": [], "broken": {}, "touched": [], "silent": [], "problems": [], **given}
 
 
 def check(*trees: dict[str, Any] | None, model: dict[str, Any] | None = None) -> list[tuple[str, str, str, str]]:
@@ -98,8 +98,22 @@ RUN = "run site.yml, which copies it from gpu01"
             {"touched": [WEIGHTS]},
             "warning",
             f"{PATH}: {WEIGHTS} was touched since it was hashed",
-            "-e vllm_ray_model_verify=full has preflight.yml compare its content; site.yml restores it from gpu01",
+            "preflight.yml compares its content; site.yml restores it from gpu01",
             id="touched",
+        ),
+        pytest.param(
+            {"touched": [WEIGHTS], "hashes": {WEIGHTS: "0"}},
+            "warning",
+            f"{PATH}: {WEIGHTS} changed since it was hashed",
+            RUN,
+            id="touched-and-hashed-again",
+        ),
+        pytest.param(
+            {"touched": [WEIGHTS], "silent": [WEIGHTS], "hashes": {WEIGHTS: "0"}},
+            "warning",
+            f"{PATH}: {WEIGHTS} changed since it was hashed",
+            "run site.yml -e vllm_ray_model_verify=full, which copies it from gpu01",
+            id="silent-rot",
         ),
         pytest.param(
             {"bytes": {**FILES, "notes.txt": 7}},
@@ -124,6 +138,26 @@ def test_a_damaged_origin_would_be_copied() -> None:
     assert fix.startswith("copy it from gpu02, or remove /srv/demo")
     [(_host, severity, _found, fix)] = check(bad)
     assert (severity, fix[:32]) == ("error", "bring it from where the model ca")
+
+
+def test_a_copy_of_ours_is_mended_also_where_the_others_came_from() -> None:
+    changed = tree(touched=[WEIGHTS], hashes={WEIGHTS: "0"}, made=True)
+    found = f"{PATH}: {WEIGHTS} changed since it was hashed"
+    assert check(changed, tree()) == [("gpu01", "warning", found, "run site.yml, which copies it from gpu02")]
+    # Nobody else has it.
+    assert check(changed, None)[0][1] == "error"
+    # A directory of somebody else's may be changed by whoever it belongs to.
+    assert check({**changed, "made": False}, tree())[0][1] == "error"
+    touched = check(tree(touched=[WEIGHTS]), tree())
+    assert touched[0][3] == "preflight.yml compares its content, before site.yml copies it to the others"
+
+
+def test_hashes_of_other_pieces_are_not_compared() -> None:
+    fewer = without("tokenizer.json")
+    other = tree(bytes=fewer, piece_bytes=2**19, hashes=dict.fromkeys(fewer, "0"))
+    assert [found for _host, _severity, found, _fix in check(tree(hashes=HASHES), tree(hashes=HASHES), other)] == [
+        f"{PATH} has no tokenizer.json"
+    ]
 
 
 def test_a_changed_byte_is_told_by_the_hashes_of_most() -> None:

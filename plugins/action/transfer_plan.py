@@ -1,0 +1,79 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import sentence
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _transfer
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+
+ARGUMENTS = {
+    "source": {"type": "dict", "required": True},
+    "compared": {"type": "str", "required": True},
+    "addresses": {"type": "list", "elements": "dict", "default": []},
+}
+
+
+def address_of(name: str, variables: t.Any) -> str:
+    """Return a host's address by which Ansible reaches it; a name is resolved here."""
+    known = str(variables[name].get("ansible_host") or name)
+    try:
+        return str(ipaddress.ip_address(known))
+    except ValueError:
+        pass
+    try:
+        return str(socket.getaddrinfo(known, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        raise AnsibleActionFail(
+            f"{name}: {known} is no address, and can't be resolved: {error}. Wanted: addresses by which the hosts "
+            "reach one another. Give them to the role by model_hosts."
+        ) from error
+
+
+class ActionModule(ActionBase):
+    """Decides once for all hosts of the play who takes part in a transfer, and where from."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        source, hostvars = arguments["source"], variables["hostvars"]
+        compared = answers(hostvars, variables["ansible_play_hosts"], [arguments["compared"]])
+        hosts = [self.host(name, found, source) for name, found in compared.items() if found]
+        transfer = _transfer.decide(hosts, source)
+        if transfer.problem:
+            return {**result, "failed": True, "msg": f"{sentence(transfer.problem)}"}
+        given = {host["name"]: host["address"] for host in arguments["addresses"]}
+        parts = [{"name": name, "address": given.get(name) or address_of(name, hostvars)} for name in transfer.parts]
+        return {
+            **result,
+            "changed": False,
+            "dry": bool(self._task.check_mode),
+            "needed": bool(transfer.parts or transfer.seed),
+            "hosts": parts,
+            "seed": transfer.seed,
+            "waiting": transfer.waiting,
+            "outside": next((name for name in transfer.parts if name not in compared), ""),
+            "window": 10 + 2 * len(parts) / int(variables["ansible_forks"]),
+            "token": secrets.token_hex(16),
+        }
+
+    def host(self, name: str, found: t.Any, source: t.Any) -> _transfer.Host:
+        system = found["filesystem"]
+        return _transfer.Host(
+            name,
+            differs=bool(found["to_copy"] or found["to_remove"]),
+            lacks=found["to_copy_bytes"],
+            shared=f"{system['type']} {system['source']}" if system["shared"] else "",
+            has_source=not source["controller"] and name == source["where"],
+        )

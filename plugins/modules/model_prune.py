@@ -1,0 +1,95 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: model_prune
+short_description: Remove old revisions of a model
+description:
+  - Of the directories beside O(path), which are other revisions of the model, it removes those that the collection made
+    and that nobody uses, but for the newest ones.
+  - It notes what the cluster uses on this host, so that another cluster of the same host leaves that alone.
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+  - vllm_ray.cluster._attributes.actiongroup_cluster
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+    details: RV(removed) names what goes.
+  idempotent:
+    support: full
+options:
+  path:
+    description: Absolute path of the revision that the cluster is to use.
+    type: path
+    required: true
+  cluster:
+    description: Name of the cluster.
+    type: str
+    default: default
+  in_use:
+    description: Paths of models that engines of the cluster serve, on this or on other hosts.
+    type: list
+    elements: str
+    default: []
+  configs:
+    description: Patterns of files with the options of C(vllm serve) on this host, whatever cluster they are of.
+    type: list
+    elements: str
+    default: []
+  keep:
+    description: How many revisions stay besides those that are used. V(-1) = all.
+    type: int
+    default: 1
+  record_directory:
+    description: Directory of the records of manifests.
+    type: path
+    default: /var/lib/vllm-ray/manifests
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Remove old revisions
+  vllm_ray.cluster.model_prune:
+    path: /var/lib/vllm-ray/models/Qwen--Qwen3-32B/9216db5781bf21249d130ec9da846c4624c16137
+    configs: [/etc/vllm-ray/*/serve-*.yaml]
+"""
+
+RETURN = r"""
+removed:
+  description: Directories that were removed, or would be.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _revisions_io
+
+ARGUMENTS = {
+    "path": {"type": "path", "required": True},
+    "cluster": {"type": "str", "default": "default"},
+    "in_use": {"type": "list", "elements": "str", "default": []},
+    "configs": {"type": "list", "elements": "str", "default": []},
+    "keep": {"type": "int", "default": 1},
+    "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    try:
+        module.exit_json(**_revisions_io.prune(module.params, module.check_mode))
+    except OSError as error:
+        module.fail_json(msg=f"{error}. Old revisions stay where they are with model_keep=-1.")
+
+
+if __name__ == "__main__":
+    main()
