@@ -12,6 +12,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _bundle,
     _host,
     _members,
     _plan,
@@ -85,6 +86,9 @@ class ActionModule(ActionBase):
         controllers = sorted({address for address in map(own_address, targets) if address})
         groups_of_cluster = _members.group_names(hostvars, groups)
         plan = _plan.make_plan(hosts, controllers, on_controller(hosts), *groups_of_cluster)
+        bundle = hostvars[variables["inventory_hostname"]].get(_bundle.REGISTERED) or {}
+        if bundle.get("directory"):
+            problems += [problem.as_dict() for problem in _bundle.problems(bundle, hosts, plan["accelerator"])]
         plan["problems"] = problems + plan["problems"]
         head = next((host.settings for host in hosts if host.is_head), {})
         plan["problems"] = _report.without(plan["problems"], head.get("vllm_ray_checks_off", []))

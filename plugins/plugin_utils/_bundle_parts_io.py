@@ -1,0 +1,295 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gathers the parts of a bundle on a connected machine. PRIVATE to the collection.
+
+Each part is {name in the bundle: file of this machine}. What is downloaded stays in a working directory until the
+bundle is written, so that a run that broke off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+import time
+import typing as t
+import zipfile
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release, _system
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundle import BundleError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundle_io import Say
+
+COLLECTION = pathlib.Path(__file__).parents[2]
+LOCK_FILES = COLLECTION / "roles" / "release" / "files" / "locks"
+PYTHON = "/usr/bin/python3"
+QUIET_SECONDS = 5
+
+
+# --- This machine ----------------------------------------------------------------------------------------------------
+
+
+def own_python() -> str:
+    """Return the version of the distribution's Python, on which releases stand by default, or of this one."""
+    if not os.access(PYTHON, os.X_OK):
+        return ".".join(map(str, sys.version_info[:3]))
+    return ask(PYTHON, "-I", "-c", "import platform; print(platform.python_version())").stdout.strip()
+
+
+def own_platform() -> str:
+    """Return this machine's platform, empty where its C library is not the GNU one."""
+    try:
+        name, _space, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+    except (ValueError, OSError):
+        return ""
+    return f"manylinux_{version.replace('.', '_')}_{os.uname().machine}" if name == "glibc" else ""
+
+
+def own_os() -> str:
+    """Return id and version of this machine's distribution."""
+    try:
+        return _bundle.os_name(_system.parse_os_release(pathlib.Path("/etc/os-release").read_text(encoding="utf-8")))
+    except OSError:
+        return ""
+
+
+def version() -> str:
+    """Return the version of this collection, from a checkout or where it is installed."""
+    try:
+        told = json.loads((COLLECTION / "MANIFEST.json").read_text(encoding="utf-8"))
+        return str(told["collection_info"]["version"])
+    except FileNotFoundError:
+        lines = (COLLECTION / "galaxy.yml").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("version:"))
+
+
+def uv_version() -> str:
+    """Return the version of uv that this collection builds releases with."""
+    return _release.pins((LOCK_FILES / "uv.lock").read_text(encoding="utf-8"))["uv"]
+
+
+# --- Commands --------------------------------------------------------------------------------------------------------
+
+
+def ask(*argv: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that says something in a moment."""
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def follow(argv: Sequence[str], environment: Mapping[str, str], what: str, total: int, say: Say) -> tuple[int, str]:
+    """Run a downloader, and say every few seconds which of how many it is at. Return its status and what it said."""
+    lines: list[str] = []
+    done, said = 0, time.monotonic()
+    process = subprocess.Popen(
+        argv,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        for line in process.stdout or ():
+            lines.append(line)
+            done += line.startswith(("Collecting ", "Get:"))
+            if time.monotonic() - said > QUIET_SECONDS:
+                said = time.monotonic()
+                say(f"bundle | {what}: {min(done, total)} of {total}" if total else f"bundle | {what}: {done}")
+        return process.wait(), "".join(lines)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def pip_python() -> str:
+    """Return a Python of this machine that has pip: Ansible's own often has none."""
+    if importlib.util.find_spec("pip"):
+        return sys.executable
+    for python in filter(None, (shutil.which("python3"), PYTHON)):
+        if ask(python, "-m", "pip", "--version").returncode == 0:
+            return python
+    raise BundleError("bundle.yml", "no pip on this machine", "pip, which downloads wheels", "install python3-pip")
+
+
+def pip_environment(settings: Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the variables that tell pip where packages come from: what is not set is as pip is configured."""
+    sources = _release.Sources(
+        index_url=settings.get("vllm_ray_index_url") or "",
+        extra_index_urls=settings.get("vllm_ray_extra_index_urls") or [],
+        find_links=settings.get("vllm_ray_find_links") or [],
+        proxy=settings.get("vllm_ray_proxy") or "",
+        ca_certificate=settings.get("vllm_ray_ca_certificate") or "",
+    )
+    return _release.pip_environment(sources)
+
+
+# --- Parts -----------------------------------------------------------------------------------------------------------
+
+
+def wheels(
+    pins: Sequence[_bundle.Pin], target: _bundle.Target, directory: str, environment: Mapping[str, str], say: Say
+) -> dict[str, str]:
+    """Download the wheels of pins, against their hashes, and return them by name."""
+    os.makedirs(directory, exist_ok=True)
+    python = pip_python()
+    # pip refuses to mix lines that have hashes with lines that have none.
+    for hashed in (True, False):
+        lines = [pin.text for pin in pins if bool(pin.hashes) is hashed]
+        if not lines:
+            continue
+        requirements = f"{directory}.{'hashed' if hashed else 'plain'}.txt"
+        pathlib.Path(requirements).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        argv = _bundle.pip_argv(python, target, requirements, directory, hashed)
+        status, said = follow(argv, environment, "wheels", len(lines), say)
+        if status:
+            found = f"pip ended with {status}: {_release.last_lines(said, 6)}"
+            wanted = f"wheels of {len(lines)} packages for Python {target.python} on {target.platform}"
+            fix = (
+                "see that vllm_ray_index_url, vllm_ray_extra_index_urls or vllm_ray_find_links (else pip's own "
+                "configuration) name an index that has them, and that vllm_ray_bundle_python and "
+                "vllm_ray_bundle_platform are those of the hosts"
+            )
+            raise BundleError("bundle.yml", found, wanted, fix)
+    return {name: os.path.join(directory, name) for name in os.listdir(directory) if name.endswith(".whl")}
+
+
+def uv(target: _bundle.Target, work: str, environment: Mapping[str, str], say: Say) -> str:
+    """Return the path of the pinned uv, taken out of its wheel: a host needs nothing to install it."""
+    pins = _bundle.parse_lock((LOCK_FILES / "uv.lock").read_text(encoding="utf-8"))
+    found = wheels(pins, target, f"{work}/uv", environment, say)
+    with zipfile.ZipFile(next(iter(found.values()))) as wheel:
+        inside = next(name for name in wheel.namelist() if name.endswith(".data/scripts/uv"))
+        path = pathlib.Path(work, "uv", "uv")
+        path.write_bytes(wheel.read(inside))
+    return str(path)
+
+
+def packages(names: Sequence[str], work: str, say: Say) -> dict[str, str]:
+    """Download Debian packages with all they need, and write an index of them. Return all by name."""
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        found = f"no apt-get on this machine, for the packages {' '.join(names)}"
+        fix = (
+            "make the bundle on a machine with the hosts' distribution, or leave packages out of vllm_ray_bundle_parts "
+            "and see that hosts have them"
+        )
+        raise BundleError("bundle.yml", found, "Debian or Ubuntu, the same as on the hosts", fix)
+    archives = f"{work}/archives"
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(f"{archives}/partial", exist_ok=True)
+    pathlib.Path(work, "status").touch()
+    status, said = follow(_bundle.apt_argv(names, work), {"LC_ALL": "C"}, "packages", 0, say)
+    if status:
+        found = f"apt-get ended with {status}: {_release.last_lines(said, 6)}"
+        fix = "run apt-get update on this machine, and see that its sources have them"
+        raise BundleError("bundle.yml", found, f"the packages {' '.join(names)}", fix)
+    result, index = {}, ""
+    for name in sorted(os.listdir(archives)):
+        if name.endswith(".deb"):
+            path, file = os.path.join(archives, name), _bundle.package_file(name)
+            control = ask("dpkg-deb", "--field", path).stdout
+            index += _bundle.stanza(control, file, os.path.getsize(path), sha256(path))
+            result[file] = path
+    pathlib.Path(work, "Packages").write_text(index, encoding="utf-8")
+    return {**result, "Packages": f"{work}/Packages"}
+
+
+def sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def controller(ansible: str, work: str, environment: Mapping[str, str], say: Say) -> dict[str, str]:
+    """Return what a controller needs: this collection, and ansible-core with what that needs, for a Python like ours.
+
+    ansible: the version of ansible-core.
+    """
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(work)
+    archive = f"vllm_ray-cluster-{version()}.tar.gz"
+    path = f"{work}/{archive}"
+    pack_collection(built(work), path)
+    directory = f"{work}/wheels"
+    os.makedirs(directory)
+    options = ("--only-binary=:all:", "--progress-bar=off", f"--dest={directory}")
+    argv = [pip_python(), "-m", "pip", "download", *options, f"ansible-core=={ansible}"]
+    status, said = follow(argv, environment, "ansible-core", 0, say)
+    if status:
+        found = f"pip ended with {status}: {_release.last_lines(said, 6)}"
+        fix = "name an index that has it by vllm_ray_index_url, or leave controller out of vllm_ray_bundle_parts"
+        raise BundleError("bundle.yml", found, f"ansible-core {ansible} and what it needs", fix)
+    names = sorted(name for name in os.listdir(directory) if name.endswith(".whl"))
+    return {archive: path, **{f"wheels/{name}": os.path.join(directory, name) for name in names}}
+
+
+def built(work: str) -> str:
+    """Return the archive of this collection that ansible-galaxy builds of a checkout, empty where it is installed."""
+    if (COLLECTION / "MANIFEST.json").is_file():
+        return ""
+    tree = str(COLLECTION.resolve())
+    os.makedirs(f"{work}/built")
+    done = ask(sys.executable, "-m", "ansible", "galaxy", "collection", "build", "--output-path", f"{work}/built", tree)
+    if done.returncode:
+        found = f"ansible-galaxy ended with {done.returncode}: {_release.last_lines(done.stderr, 6)}"
+        raise BundleError("bundle.yml", found, "an archive of the collection", f"see that {tree} is whole")
+    return f"{work}/built/vllm_ray-cluster-{version()}.tar.gz"
+
+
+def pack_collection(made: str, path: str) -> None:
+    """Write this collection as the archive that ansible-galaxy installs. The same contents give the same bytes.
+
+    made: an archive that holds times and owners, or empty: then it is made of the installed tree.
+    """
+    with (
+        open(path, "wb") as raw,
+        gzip.GzipFile("", "wb", 6, raw, mtime=0) as stream,
+        tarfile.open(fileobj=t.cast("t.IO[bytes]", stream), mode="w", format=tarfile.GNU_FORMAT) as archive,
+    ):
+        if made:
+            with tarfile.open(made) as old:
+                for entry in sorted(old.getmembers(), key=lambda entry: entry.name):
+                    archive.addfile(anonymous(entry), old.extractfile(entry) if entry.isfile() else None)
+        else:
+            listed = json.loads((COLLECTION / "FILES.json").read_text(encoding="utf-8"))["files"]
+            for name in ["FILES.json", "MANIFEST.json", *sorted(row["name"] for row in listed if row["name"] != ".")]:
+                archive.add(COLLECTION / name, arcname=name, recursive=False, filter=anonymous)
+
+
+def anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Leave out who owns it, and when it was written."""
+    entry.uid = entry.gid = entry.mtime = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o755 if entry.isdir() or entry.mode & stat.S_IXUSR else 0o644
+    return entry
+
+
+def model(directory: str) -> dict[str, str]:
+    """Return the files of a model by name: links are followed, hidden names left out."""
+    result = {}
+    for folder, folders, files in os.walk(directory, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            path = os.path.join(folder, name)
+            if not name.startswith(".") and os.path.isfile(path):
+                result[os.path.relpath(path, directory)] = path
+    if "config.json" not in result:
+        found = f"{directory} without a config.json" if os.path.isdir(directory) else f"{directory}, no directory"
+        fix = "set vllm_ray_bundle_model to the directory with the model's files, as `hf download --local-dir` makes it"
+        raise BundleError("vllm_ray_bundle_model", found, "the directory of a model", fix)
+    return result
