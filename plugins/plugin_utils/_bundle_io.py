@@ -108,8 +108,10 @@ def members(path: str) -> tuple[list[tarfile.TarInfo], bytes]:
             if not found or found[-1].name != _bundle.MANIFEST:
                 ends = f"a tar file that ends with {found[-1].name}" if found else "an empty tar file"
                 raise BundleError(path, ends, f"a bundle, which ends with {_bundle.MANIFEST}", copy)
-            stream = bundle.extractfile(found[-1])
-            data = stream.read() if stream else b""
+            strange = [entry.name for entry in found if not entry.isreg()]
+            if strange:
+                raise BundleError(path, f"{strange[0]}, which is no file", "files", "make it again by bundle.yml")
+            data = t.cast("t.IO[bytes]", bundle.extractfile(found[-1])).read()
     except FileNotFoundError as error:
         fix = "set vllm_ray_bundle to the file that bundle.yml made"
         raise BundleError(path, "no such file", "a bundle", fix) from error
@@ -182,11 +184,7 @@ def extract(path: str, manifest: Manifest, directory: str, say: Say) -> None:
                 break
             target = os.path.join(directory, entry.name)
             os.makedirs(os.path.dirname(target), exist_ok=True)
-            stream = bundle.extractfile(entry)
-            if stream is None:
-                fix = "make it again by bundle.yml"
-                raise BundleError(path, f"{entry.name}, which is no file", "files", fix)
-            hashed = Hashed(stream, meter)
+            hashed = Hashed(t.cast("t.IO[bytes]", bundle.extractfile(entry)), meter)
             with open(target, "wb") as out:
                 shutil.copyfileobj(t.cast("t.IO[bytes]", hashed), out, BLOCK)
             _bundle.check_file(path, wanted[entry.name], hashed.size, hashed.hash.hexdigest())
