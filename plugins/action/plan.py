@@ -88,7 +88,11 @@ class ActionModule(ActionBase):
         plan = _plan.make_plan(hosts, controllers, on_controller(hosts), *groups_of_cluster)
         bundle = hostvars[variables["inventory_hostname"]].get(_bundle.REGISTERED) or {}
         if bundle.get("directory"):
-            problems += [problem.as_dict() for problem in _bundle.problems(bundle, hosts, plan["accelerator"])]
+            kind = plan.get("accelerator", bundle["accelerator"])
+            problems += [problem.as_dict() for problem in _bundle.problems(bundle, hosts, kind)]
+            bundled = {host.name for host in hosts if _bundle.takes_packages(bundle, host)}
+            for member in plan.get("members", []):
+                member["groups"] += ["vllm_ray_bundled"] if member["name"] in bundled else []
         plan["problems"] = problems + plan["problems"]
         head = next((host.settings for host in hosts if host.is_head), {})
         plan["problems"] = _report.without(plan["problems"], head.get("vllm_ray_checks_off", []))

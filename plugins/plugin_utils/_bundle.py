@@ -374,11 +374,16 @@ def problems(bundle: Mapping[str, t.Any], hosts: Sequence[Host], accelerator: st
                 Problem(host.name, "bundle", "error", f"a bundle for {has}", f"one for {needs}", made(fix))
                 for has, needs, fix in unfit(bundle, host)
             ]
-        if host.look and bundle["packages"] and bundle["os"] != os_name(host.look["host"]["os"]):
+        if host.look and bundle["packages"] and not takes_packages(bundle, host):
             found, here = f"packages of {bundle['os']} in the bundle", os_name(host.look["host"]["os"])
             fix = f"make the bundle on a machine with {here}, or install {' '.join(bundle['packages'])} on the host"
             result.append(Problem(host.name, "bundle", "warning", found, f"packages of {here}", fix))
     return result
+
+
+def takes_packages(bundle: Mapping[str, t.Any], host: Host) -> bool:
+    """Tell whether a bundle has packages for a host: they are of one release of one distribution."""
+    return bool(host.look and bundle["packages"] and bundle["os"] == os_name(host.look["host"]["os"]))
 
 
 def os_name(told: Mapping[str, str]) -> str:

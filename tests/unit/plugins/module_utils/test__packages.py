@@ -21,10 +21,10 @@ def test_a_removed_package_whose_settings_are_left_is_missing() -> None:
 
 
 def test_apt_knows_one_source_alone() -> None:
-    argv = _packages.apt_argv("/tmp/w", "install", "ufw")
-    assert "Dir::Etc::sourcelist=/tmp/w/sources.list" in argv
+    argv = _packages.apt_argv("/tmp/apt", "install", "ufw")
+    assert "Dir::Etc::sourcelist=/tmp/apt/sources.list" in argv
     assert "Dir::Etc::sourceparts=-" in argv
-    assert "Dir::State::lists=/tmp/w/lists" in argv
+    assert "Dir::State::lists=/tmp/apt/lists" in argv
     assert argv[-2:] == ["install", "ufw"]
     assert _packages.source("/opt/p") == "deb [trusted=yes] file:/opt/p ./\n"
 

@@ -301,6 +301,13 @@ def test_a_lock_that_is_not_the_bundles() -> None:
     ]
 
 
+def test_packages_are_for_hosts_with_their_distribution() -> None:
+    assert _bundle.takes_packages(OPENED, hosts(OPENED)[0])
+    assert not _bundle.takes_packages({**OPENED, "os": "ubuntu 24.04"}, hosts(OPENED)[0])
+    assert not _bundle.takes_packages({**OPENED, "packages": []}, hosts(OPENED)[0])
+    assert not _bundle.takes_packages(OPENED, replace(hosts(OPENED)[0], look=None))
+
+
 def test_a_host_that_was_not_looked_at_has_no_problem() -> None:
     absent = [replace(hosts(OPENED)[0], look=None)]
     assert _bundle.problems({**OPENED, "python": "3.12"}, absent, "cuda") == []
