@@ -253,16 +253,16 @@ def test_a_bundle_with_packages_alone_changes_nothing() -> None:
     assert _bundle.laid_over(OWN, {"directory": "/b", **told}) == OWN
 
 
-def hosts(bundle: dict[str, Any], look: dict[str, Any] | None = None, **own: str) -> list[Host]:
+def hosts(bundle: dict[str, Any], **own: str) -> list[Host]:
     """Return a head as the plan has it: its settings know of the bundle."""
     variables = {**OWN, **{f"vllm_ray_{name}": value for name, value in own.items()}, _bundle.REGISTERED: bundle}
     checked = _settings.check("gpu01", variables)
     assert checked.problems == []
-    return [Host("gpu01", ("head",), checked.values, look or looks.look(1))]
+    return [Host("gpu01", ("head",), checked.values, looks.look(1))]
 
 
-def found(bundle: dict[str, Any], *given: Any, **own: str) -> list[tuple[str, str, str, str]]:
-    problems = _bundle.problems(bundle, hosts(bundle, *given, **own), "cuda")
+def found(bundle: dict[str, Any], **own: str) -> list[tuple[str, str, str, str]]:
+    problems = _bundle.problems(bundle, hosts(bundle, **own), "cuda")
     assert all("bundle.yml" in problem.fix or "make the bundle" in problem.fix for problem in problems)
     return [(problem.host, problem.severity, problem.found, problem.wanted) for problem in problems]
 
