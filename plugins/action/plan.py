@@ -55,8 +55,10 @@ def why_absent(look: dict[str, t.Any] | None) -> str | None:
 
 def on_controller(hosts: list[_host.Host]) -> dict[str, t.Any]:
     """Return what the controller has of a model that is named by its path, as host_info tells it of a host."""
-    wish = str(next((host.settings.get("vllm_ray_model") for host in hosts), "") or "")
-    if not wish.startswith("/") or any(host.look and wish in host.look["host"]["present"] for host in hosts):
+    settings = hosts[0].settings if hosts else {}
+    wish = str(settings.get("vllm_ray_model") or "")
+    on_host = any(host.look and wish in host.look["host"]["present"] for host in hosts)
+    if not wish.startswith("/") or (on_host and settings["vllm_ray_model_source"] != "controller"):
         return {}
     return _model_config_io.look({"model": wish, "root": wish, "fetch": False})
 
