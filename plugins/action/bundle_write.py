@@ -8,10 +8,12 @@ import pathlib
 import shutil
 import typing as t
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.utils.display import Display
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _bundle,
     _bundle_io,
@@ -51,6 +53,8 @@ class ActionModule(ActionBase):
             before = digest_of(path)
             work = f"{path}.parts"
             os.makedirs(work, exist_ok=True)
+            if wanted.downloads:
+                wanted.model = self.download(wanted, work, variables)
             sources = wanted.gather(work, display.display)
             made = _bundle_io.write(path, wanted.manifest, sources, display.display)
         except _bundle.BundleError as error:
@@ -65,6 +69,29 @@ class ActionModule(ActionBase):
             f"-e vllm_ray_bundle={os.path.basename(path)}"
         )
         return {**result, "changed": digest != before, "path": path, "digest": digest}
+
+    def download(self, wanted: Wanted, work: str, variables: dict[str, t.Any]) -> str:
+        """Download the model of a hub by the hub's own client, and return its directory."""
+        settings, environment = wanted.settings, _bundle_parts_io.pip_environment(wanted.settings)
+        package = _hub.HUBS[wanted.hub].package
+        python = _bundle_parts_io.hub_client(package, wanted.pins, work, environment, display.display)
+        arguments = {
+            "hub": wanted.hub,
+            "model": settings["vllm_ray_model"],
+            "revision": settings.get("vllm_ray_model_revision") or "",
+            "endpoint": settings.get("vllm_ray_hf_endpoint") or "",
+            "token": settings.get("vllm_ray_hf_token"),
+            "python": python,
+            "root": f"{work}/models",
+            "record_directory": f"{work}/manifests",
+        }
+        with _bundle_parts_io.watched(f"{work}/models", display.display):
+            answer = self._execute_module(
+                module_name="vllm_ray.cluster.model_download", module_args=arguments, task_vars=variables
+            )
+        if answer.get("failed"):
+            raise AnsibleActionFail(f"{settings['vllm_ray_model']}: {answer.get('msg', 'it was not downloaded')}")
+        return str(answer["directory"])
 
 
 def own(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -92,7 +119,12 @@ class Wanted:
         platform = settings.get("vllm_ray_bundle_platform") or _bundle_parts_io.own_platform()
         self.target = _bundle.target(python or _bundle_parts_io.own_python(), platform)
         self.names = _bundle.package_names(self.accelerator, settings) if "packages" in self.parts else []
-        self.model = settings.get("vllm_ray_bundle_model") or ""
+        wish = settings["vllm_ray_model"]
+        own_model = wish if "model" in self.parts and wish.startswith("/") else ""
+        self.model = settings.get("vllm_ray_bundle_model") or own_model
+        self.downloads = "model" in self.parts and bool(wish) and not self.model
+        source = settings["vllm_ray_model_source"]
+        self.hub = source if source in _hub.HUBS else "huggingface"
         here = f"vllm-ray-{self.accelerator}-py{self.target.minor}-{self.target.machine}.tar"
         self.path = os.path.abspath(os.path.expanduser(settings.get("vllm_ray_bundle") or here))
 
@@ -100,7 +132,8 @@ class Wanted:
     def words(self) -> str:
         """Return for whom it is and what is in it, for the terminal."""
         release = f"release {self.accelerator} for Python {self.target.minor} on {self.target.platform}"
-        held = [release if "release" in self.parts else "", " ".join(self.names), self.model]
+        model = self.settings["vllm_ray_model"] if self.downloads else self.model
+        held = [release if "release" in self.parts else "", " ".join(self.names), model]
         return ", ".join([*filter(None, held), *(["Ansible"] if "controller" in self.parts else [])])
 
     @property
@@ -110,6 +143,11 @@ class Wanted:
         if "/" in name:
             return pathlib.Path(os.path.abspath(os.path.expanduser(name)))
         return _bundle_parts_io.LOCK_FILES / f"{name}.lock"
+
+    @property
+    def pins(self) -> list[_bundle.Pin]:
+        """The lines of the lock that count on the hosts."""
+        return _bundle.chosen(_bundle.parse_lock(self.lock.read_text(encoding="utf-8")), self.target)
 
     @property
     def manifest(self) -> _bundle.Manifest:
@@ -151,11 +189,10 @@ class Wanted:
             place = f"{work}/controller"
             add(_bundle.CONTROLLER, _bundle_parts_io.controller(ansible_version, place, environment, say))
         if "release" in self.parts:
-            pins = _bundle.chosen(_bundle.parse_lock(self.lock.read_text(encoding="utf-8")), self.target)
             # Wheels for another lock or other hosts, of a run that broke off, are not taken for these.
-            place = f"{work}/{_bundle.key(pins, self.target)}"
+            place = f"{work}/{_bundle.key(self.pins, self.target)}"
             os.makedirs(place, exist_ok=True)
-            add(_bundle.WHEELS, _bundle_parts_io.wheels(pins, self.target, f"{place}/wheels", environment, say))
+            add(_bundle.WHEELS, _bundle_parts_io.wheels(self.pins, self.target, f"{place}/wheels", environment, say))
             add(_bundle.TOOLS, {"uv": _bundle_parts_io.uv(self.target, place, environment, say)})
             add(_bundle.LOCKS, {f"{self.accelerator}.lock": str(self.lock)})
         return sources

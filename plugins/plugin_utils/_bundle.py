@@ -160,6 +160,12 @@ def chosen(pins: Iterable[Pin], wanted: Target) -> list[Pin]:
     return [pin for pin in pins if not pin.marker or any(Marker(pin.marker).evaluate(place) for place in places)]
 
 
+def constraints(pins: Iterable[Pin]) -> str:
+    """Return versions of a lock as pip takes them for what is not the release itself."""
+    found = [re.sub(r"\[.*?\]", "", pin.requirement) for pin in pins]
+    return "".join(f"{requirement}\n" for requirement in found if "==" in requirement)
+
+
 def key(pins: Iterable[Pin], wanted: Target) -> str:
     """Return by what wheels for some hosts are told from others."""
     return hashlib.sha256(repr((wanted, [pin.text for pin in pins])).encode()).hexdigest()[:16]

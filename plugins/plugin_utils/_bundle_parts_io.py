@@ -9,6 +9,8 @@ bundle is written, so that a run that broke off goes on where it was.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import gzip
 import hashlib
 import importlib.util
@@ -20,6 +22,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import typing as t
 import zipfile
@@ -29,7 +32,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundle import BundleError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundle_io import Say
 
@@ -277,6 +280,44 @@ def anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uname = entry.gname = ""
     entry.mode = 0o755 if entry.isdir() or entry.mode & stat.S_IXUSR else 0o644
     return entry
+
+
+def hub_client(package: str, pins: Sequence[_bundle.Pin], work: str, environment: Mapping[str, str], say: Say) -> str:
+    """Return a Python of this machine that has a hub's client, in the version that a lock has, if it has one."""
+    place = f"{work}/client"
+    shutil.rmtree(place, ignore_errors=True)
+    python = pip_python()
+    # Without pip in it: Debian's Python would lack what that needs.
+    made = ask(python, "-m", "venv", "--without-pip", place)
+    constraints = f"{work}/client.txt"
+    pathlib.Path(constraints).write_text(_bundle.constraints(pins), encoding="utf-8")
+    site = next(iter(glob.glob(f"{glob.escape(place)}/lib/python*/site-packages")), "")
+    argv = [python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", f"--target={site}"]
+    status, said = follow([*argv, f"--constraint={constraints}", package], environment, package, 0, say)
+    if made.returncode or status:
+        found = f"{package} that could not be installed: {_release.last_lines(made.stderr + said, 6)}"
+        fix = "name an index that has it, or download the model yourself and set vllm_ray_bundle_model to its directory"
+        raise BundleError("bundle.yml", found, f"{package}, which downloads the model", fix)
+    return f"{place}/bin/python"
+
+
+@contextlib.contextmanager
+def watched(directory: str, say: Say) -> Iterator[None]:
+    """Say every few seconds how much is in a directory, while something else fills it."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(QUIET_SECONDS):
+            sizes = [entry.stat().st_size for entry in pathlib.Path(directory).rglob("*") if entry.is_file()]
+            say(f"bundle | model: {sum(sizes) / 1e9:.1f} GB are here")
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def model(directory: str) -> dict[str, str]:

@@ -118,6 +118,14 @@ def test_a_line_that_depends_on_the_patch_level_is_taken_along() -> None:
     assert [pin.name for pin in _bundle.chosen(pins, DEBIAN)] == ["a"]
 
 
+def test_versions_of_a_lock_constrain_what_is_not_the_release() -> None:
+    extra = _bundle.parse_lock(
+        f"ray[default]==2.60.0 --hash=sha256:{SUM}\nmine @ https://192.0.2.1/mine-1-py3-none-any.whl\n"
+    )
+    assert _bundle.constraints(extra) == "ray==2.60.0\n"
+    assert "huggingface-hub==2.4.0\n" in _bundle.constraints(_bundle.chosen(lock("cuda"), DEBIAN))
+
+
 def test_wheels_for_others_are_told_apart() -> None:
     pins = lock("cpu")
     keys = [_bundle.key(pins, DEBIAN), _bundle.key(pins, GRACE), _bundle.key(pins[1:], DEBIAN)]
