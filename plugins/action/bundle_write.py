@@ -14,6 +14,7 @@ from ansible.release import __version__ as ansible_version
 from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import wants_managed_python
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _bundle,
     _bundle_io,
@@ -115,14 +116,16 @@ class Wanted:
         self.parts = settings["vllm_ray_bundle_parts"]
         kind = settings["vllm_ray_accelerator"]
         self.accelerator = "cuda" if kind == "auto" else kind
-        python = settings.get("vllm_ray_bundle_python") or _bundle.python_of(settings.get("vllm_ray_python") or "")
+        wish = settings.get("vllm_ray_python") or ""
+        self.managed = wish if wants_managed_python(wish) else ""
+        python = settings.get("vllm_ray_bundle_python") or _bundle.python_of(wish)
         platform = settings.get("vllm_ray_bundle_platform") or _bundle_parts_io.own_platform()
         self.target = _bundle.target(python or _bundle_parts_io.own_python(), platform)
         self.names = _bundle.package_names(self.accelerator, settings) if "packages" in self.parts else []
-        wish = settings["vllm_ray_model"]
-        own_model = wish if "model" in self.parts and wish.startswith("/") else ""
+        model = settings["vllm_ray_model"]
+        own_model = model if "model" in self.parts and model.startswith("/") else ""
         self.model = settings.get("vllm_ray_bundle_model") or own_model
-        self.downloads = "model" in self.parts and bool(wish) and not self.model
+        self.downloads = "model" in self.parts and bool(model) and not self.model
         source = settings["vllm_ray_model_source"]
         self.hub = source if source in _hub.HUBS else "huggingface"
         here = f"vllm-ray-{self.accelerator}-py{self.target.minor}-{self.target.machine}.tar"
@@ -158,6 +161,7 @@ class Wanted:
             python=self.target.minor,
             platform=self.target.platform,
             uv=_bundle_parts_io.uv_version() if release else "",
+            managed=self.managed if release else "",
             lock_wish=str(self.settings.get("vllm_ray_release_lock") or ""),
             model_wish=self.settings["vllm_ray_model"],
             model=self.model_place,
@@ -193,6 +197,10 @@ class Wanted:
             place = f"{work}/{_bundle.key(self.pins, self.target)}"
             os.makedirs(place, exist_ok=True)
             add(_bundle.WHEELS, _bundle_parts_io.wheels(self.pins, self.target, f"{place}/wheels", environment, say))
-            add(_bundle.TOOLS, {"uv": _bundle_parts_io.uv(self.target, place, environment, say)})
+            uv = _bundle_parts_io.uv(self.target, place, environment, say)
+            add(_bundle.TOOLS, {"uv": uv})
+            if self.managed:
+                python = (uv, self.managed, self.target, place, environment, say)
+                add(_bundle.PYTHON, _bundle_parts_io.managed_python(*python))
             add(_bundle.LOCKS, {f"{self.accelerator}.lock": str(self.lock)})
         return sources

@@ -76,6 +76,11 @@ uv:
   returned: success
   type: str
   sample: 0.13.9
+managed:
+  description: The Python that it has for uv to install, empty where it has none.
+  returned: success
+  type: str
+  sample: 3.12.9
 lock:
   description: Where its lock is in it, empty where it has none.
   returned: success

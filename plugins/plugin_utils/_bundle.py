@@ -15,10 +15,11 @@ import posixpath
 import re
 import typing as t
 from dataclasses import asdict, dataclass, field
+from urllib.parse import unquote
 
 from packaging.markers import Marker
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import normal
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import normal, wants_managed_python
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
@@ -29,7 +30,8 @@ if t.TYPE_CHECKING:
 FORMAT = 1
 MANIFEST = "manifest.json"
 # Where things are in a bundle, and in the directory that it is unpacked to.
-WHEELS, TOOLS, LOCKS, PACKAGES, CONTROLLER, MODEL = "wheels", "tools", "locks", "packages", "controller", "model"
+WHEELS, TOOLS, LOCKS, PYTHON = "wheels", "tools", "locks", "python"
+PACKAGES, CONTROLLER, MODEL = "packages", "controller", "model"
 # The variable in which playbooks register what bundle_open returned.
 REGISTERED = "__vllm_ray_bundle"
 # What roles install of the distribution, by accelerator. uv comes as a program, so no python3-venv is needed.
@@ -182,6 +184,18 @@ def pip_argv(python: str, wanted: Target, requirements: str, directory: str, has
     ]
 
 
+def python_archive(listed: str, version: str, machine: str) -> tuple[str, str]:
+    """Return the URL of a Python that uv installs, and its path in a mirror; empty where uv knows none.
+
+    listed: what `uv python list --output-format json` printed. A mirror has the last two parts of the URLs, decoded.
+    """
+    for row in json.loads(listed):
+        kind = (row["implementation"], row["variant"], row["os"], row["libc"], row["arch"], row["version"])
+        if kind == ("cpython", "default", "linux", "gnu", machine, version):
+            return row["url"], "/".join(unquote(row["url"]).split("/")[-2:])
+    return "", ""
+
+
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
 
@@ -234,8 +248,9 @@ class File:
 class Manifest:
     """All about a bundle.
 
-    lock_wish and model_wish: vllm_ray_release_lock and vllm_ray_model as they were when it was made. model: where the
-    model is in it. os: id and version of the distribution whose packages it has.
+    managed: the Python that it has for uv to install, if any. lock_wish and model_wish: vllm_ray_release_lock and
+    vllm_ray_model as they were when it was made. model: where the model is in it. os: id and version of the
+    distribution whose packages it has.
     """
 
     made_by: str
@@ -243,6 +258,7 @@ class Manifest:
     python: str = ""
     platform: str = ""
     uv: str = ""
+    managed: str = ""
     lock_wish: str = ""
     model_wish: str = ""
     model: str = ""
@@ -404,6 +420,10 @@ def unfit(bundle: Mapping[str, t.Any], host: Host) -> list[tuple[str, str, str]]
     result = []
     if minor != wanted.minor:
         result.append((f"Python {wanted.minor}", f"Python {minor}", f"vllm_ray_bundle_python={minor}"))
+    wish = host.settings.get("vllm_ray_python") or ""
+    if wants_managed_python(wish) and wish != bundle["managed"]:
+        has = f"Python {bundle['managed']} in it" if bundle["managed"] else "no Python in it"
+        result.append((has, f"Python {wish} in it", f"vllm_ray_python={wish}"))
     glibc = int((look["glibc"] or "2.0").split(".")[1])
     if look["machine"] != wanted.machine or glibc < wanted.glibc:
         has = f"manylinux_2_{glibc}_{look['machine']}"

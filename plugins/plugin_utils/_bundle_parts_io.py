@@ -26,6 +26,9 @@ import threading
 import time
 import typing as t
 import zipfile
+from functools import partial
+
+from ansible.module_utils.urls import open_url
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release, _system
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle
@@ -178,7 +181,40 @@ def uv(target: _bundle.Target, work: str, environment: Mapping[str, str], say: S
         inside = next(name for name in wheel.namelist() if name.endswith(".data/scripts/uv"))
         path = pathlib.Path(work, "uv", "uv")
         path.write_bytes(wheel.read(inside))
+    path.chmod(0o755)
     return str(path)
+
+
+def managed_python(
+    uv_path: str, version: str, target: _bundle.Target, work: str, environment: Mapping[str, str], say: Say
+) -> dict[str, str]:
+    """Download a Python that uv installs, let uv check it by its own hash, and return it by its path in a mirror."""
+    refusal, by_path = partial(BundleError, f"vllm_ray_python={version}"), "set it to the path of a Python on the hosts"
+    if target.machine != os.uname().machine:
+        found, fix = f"a machine with {os.uname().machine}", f"make the bundle on such a machine, or {by_path}"
+        raise refusal(found, f"one with {target.machine}, whose uv runs", fix)
+    listing = ("--only-downloads", "--all-versions", "--no-config", "--output-format=json")
+    listed = ask(uv_path, "python", "list", *listing, version)
+    url, inside = _bundle.python_archive(listed.stdout or "[]", version, target.machine)
+    if not url:
+        found = f"a version that uv {uv_version()} does not know {listed.stderr.strip()}".strip()
+        raise refusal(found, "one of `uv python list --all-versions`", f"set it to one of them, or {by_path}")
+    path = pathlib.Path(work, "mirror", inside)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    say(f"bundle | Python: {url}")
+    try:
+        with open_url(url, timeout=60, ca_path=environment.get("PIP_CERT")) as answer, path.open("wb") as stream:
+            shutil.copyfileobj(answer, stream)
+    except OSError as error:
+        fix = f"see that this machine reaches it (HTTPS_PROXY counts), or {by_path}"
+        raise refusal(str(error), f"a download from {url}", fix) from error
+    trial = ("--no-bin", "--no-config", f"--install-dir={work}/tried", f"--mirror=file://{work}/mirror")
+    tried = ask(uv_path, "python", "install", *trial, version)
+    shutil.rmtree(f"{work}/tried", ignore_errors=True)
+    if tried.returncode:
+        found = f"an archive that uv refuses: {_release.last_lines(tried.stderr, 6)}"
+        raise refusal(found, f"what {url} should be", "run again")
+    return {inside: str(path)}
 
 
 def packages(names: Sequence[str], work: str, say: Say) -> dict[str, str]:

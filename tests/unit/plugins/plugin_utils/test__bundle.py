@@ -132,6 +132,18 @@ def test_wheels_for_others_are_told_apart() -> None:
     assert len(set(keys)) == 3
 
 
+def test_a_python_of_uv_lies_in_a_mirror_as_uv_looks_for_it(fixtures: Path) -> None:
+    """uv 0.13.9 with --mirror=file:///m opened this path below /m."""
+    listed = (fixtures / "bundle" / "uv_python_list.json").read_text(encoding="utf-8")
+    url, inside = _bundle.python_archive(listed, "3.12.9", "x86_64")
+    assert inside == "20250317/cpython-3.12.9+20250317-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
+    assert url.startswith("https://") and url.endswith(inside.replace("+", "%2B"))
+    # PyPy is none, nor is another machine's.
+    assert _bundle.python_archive(listed, "3.12.15", "x86_64")[1].startswith("20261021/cpython-")
+    assert _bundle.python_archive(listed, "3.12.9", "aarch64") == ("", "")
+    assert _bundle.python_archive("[]", "3.12.9", "x86_64") == ("", "")
+
+
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
 
@@ -296,7 +308,14 @@ def test_a_bundle_for_others() -> None:
         ("gpu01", "error", "a bundle for manylinux_2_39_aarch64", "one for manylinux_2_36_x86_64"),
         ("gpu01", "warning", "packages of ubuntu 24.04 in the bundle", "packages of debian 12"),
     ]
-    assert found(OPENED, python="3.12.9") == [("gpu01", "error", "a bundle for Python 3.11", "one for Python 3.12")]
+    assert found(OPENED, python="3.12.9")[0] == ("gpu01", "error", "a bundle for Python 3.11", "one for Python 3.12")
+
+
+def test_a_python_of_uv_must_be_in_it() -> None:
+    missing = ("gpu01", "error", "a bundle for no Python in it", "one for Python 3.11.9 in it")
+    assert found(OPENED, python="3.11.9") == [missing]
+    assert found({**OPENED, "managed": "3.11.9"}, python="3.11.9") == []
+    assert found({**OPENED, "managed": "3.11.8"}, python="3.11.9") != []
 
 
 def test_a_host_with_an_environment_of_its_own_takes_no_release() -> None:
