@@ -46,7 +46,7 @@ class ActionModule(ActionBase):
         if checked.problems:
             return {**result, "failed": True, "msg": _screen.summary([p.as_dict() for p in checked.problems])}
         try:
-            wanted = Wanted(checked.values)
+            wanted = Wanted(checked.values, given.get("inventory_dir") or os.getcwd())
             path = wanted.path
             if self._task.check_mode:
                 display.display(f"\nA bundle would be written to {path}: {wanted.words}")
@@ -111,8 +111,11 @@ def digest_of(path: str) -> str:
 class Wanted:
     """What a bundle is to hold, by the settings and this machine."""
 
-    def __init__(self, settings: Mapping[str, t.Any]) -> None:
+    def __init__(self, settings: Mapping[str, t.Any], inventory: str) -> None:
+        """inventory: its directory, from which vllm_ray_requirements counts."""
         self.settings = settings
+        own_file = settings.get("vllm_ray_requirements")
+        self.requirements = pathlib.Path(inventory, os.path.expanduser(own_file)) if own_file else None
         self.parts = settings["vllm_ray_bundle_parts"]
         kind = settings["vllm_ray_accelerator"]
         self.accelerator = "cuda" if kind == "auto" else kind
@@ -141,7 +144,13 @@ class Wanted:
 
     @property
     def lock(self) -> pathlib.Path:
-        """The lock of the release: one by its path, or by its name in the role."""
+        """The lock of the release: what the user's requirements became, or one by its path or its name in the role."""
+        if self.requirements:
+            kept = self.requirements.with_suffix(f".{self.accelerator}.lock")
+            if kept.is_file():
+                return kept
+            fix = "run site.yml once where hosts reach an index, and keep what it writes there"
+            raise _bundle.BundleError("vllm_ray_requirements", f"no {kept}", "the lock that they became", fix)
         name = str(self.settings.get("vllm_ray_release_lock") or self.accelerator)
         if "/" in name:
             return pathlib.Path(os.path.abspath(os.path.expanduser(name)))
@@ -162,7 +171,7 @@ class Wanted:
             platform=self.target.platform,
             uv=_bundle_parts_io.uv_version() if release else "",
             managed=self.managed if release else "",
-            lock_wish=str(self.settings.get("vllm_ray_release_lock") or ""),
+            lock_wish=_bundle.lock_wish(self.settings),
             model_wish=self.settings["vllm_ray_model"],
             model=self.model_place,
             os=_bundle_parts_io.own_os() if self.names else "",
@@ -179,7 +188,8 @@ class Wanted:
 
     def gather(self, work: str, say: _bundle_io.Say) -> dict[str, str]:
         """Return all files by their names in the bundle. What is missing is downloaded to the working directory."""
-        environment = _bundle_parts_io.pip_environment(self.settings)
+        own_wheels = [str(self.requirements.parent / "wheels")] if self.requirements else []
+        environment = _bundle_parts_io.pip_environment(self.settings, own_wheels)
         sources: dict[str, str] = {}
 
         def add(part: str, files: Mapping[str, str]) -> None:

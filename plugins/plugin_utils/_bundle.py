@@ -248,8 +248,8 @@ class File:
 class Manifest:
     """All about a bundle.
 
-    managed: the Python that it has for uv to install, if any. lock_wish and model_wish: vllm_ray_release_lock and
-    vllm_ray_model as they were when it was made. model: where the model is in it. os: id and version of the
+    managed: the Python that it has for uv to install, if any. lock_wish and model_wish: what the user named as lock and
+    model when it was made. model: where the model is in it. os: id and version of the
     distribution whose packages it has.
     """
 
@@ -354,6 +354,11 @@ def progress(what: str, done: int, total: int, seconds: float) -> str:
 # --- What follows from it --------------------------------------------------------------------------------------------
 
 
+def lock_wish(settings: Mapping[str, t.Any]) -> str:
+    """Return what a user names as the lock of the release, empty for the accelerator's own."""
+    return str(settings.get("vllm_ray_requirements") or settings.get("vllm_ray_release_lock") or "")
+
+
 def laid_over(given: Mapping[str, t.Any], bundle: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     """Return a host's vllm_ray_* variables with what follows from a bundle: its lock, and its model.
 
@@ -364,7 +369,8 @@ def laid_over(given: Mapping[str, t.Any], bundle: Mapping[str, t.Any] | None) ->
     if not bundle or not bundle.get("directory"):
         return told
     place = bundle["directory"]
-    if bundle["lock"] and (told.get("vllm_ray_release_lock") or "") in ("", bundle["lock_wish"]):
+    if bundle["lock"] and lock_wish(told) in ("", bundle["lock_wish"]):
+        told.pop("vllm_ray_requirements", None)
         told["vllm_ray_release_lock"] = f"{place}/{bundle['lock']}"
     wish = told.get("vllm_ray_model") or ""
     if bundle["model"] and wish in ("", bundle["model_wish"]):
@@ -381,10 +387,10 @@ def problems(bundle: Mapping[str, t.Any], hosts: Sequence[Host], accelerator: st
     """Return why hosts can't be deployed from a bundle. bundle: what bundle_open returned."""
     result = []
     made = "make the bundle again with {} (bundle.yml)".format
-    own = next((host.settings.get("vllm_ray_release_lock") for host in hosts if host.is_head), None)
-    if bundle["lock"] and own and own != f"{bundle['directory']}/{bundle['lock']}":
-        found = f"a bundle for vllm_ray_release_lock={bundle['lock_wish'] or bundle['accelerator']}"
-        fix = f"{made(f'vllm_ray_release_lock={own}')}, or leave the variable out"
+    own = next((lock_wish(host.settings) for host in hosts if host.is_head), "")
+    if bundle["lock"] and own not in ("", f"{bundle['directory']}/{bundle['lock']}"):
+        found = f"a bundle for the lock {bundle['lock_wish'] or bundle['accelerator']}"
+        fix = f"make the bundle again (bundle.yml), or leave out what names {own}"
         result.append(Problem("-", "bundle", "error", found, f"one for {own}", fix))
     if bundle["accelerator"] and bundle["accelerator"] != accelerator:
         fix = made(f"vllm_ray_accelerator={accelerator}")

@@ -43,6 +43,8 @@ COLLECTION = pathlib.Path(__file__).parents[2]
 LOCK_FILES = COLLECTION / "roles" / "release" / "files" / "locks"
 PYTHON = "/usr/bin/python3"
 QUIET_SECONDS = 5
+# Where packages come from, as users' variables are called.
+SOURCES = ("index_url", "extra_index_urls", "find_links", "proxy", "ca_certificate")
 
 
 # --- This machine ----------------------------------------------------------------------------------------------------
@@ -131,15 +133,17 @@ def pip_python() -> str:
     raise BundleError("bundle.yml", "no pip on this machine", "pip, which downloads wheels", "install python3-pip")
 
 
-def pip_environment(settings: Mapping[str, t.Any]) -> dict[str, str]:
-    """Return the variables that tell pip where packages come from: what is not set is as pip is configured."""
-    sources = _release.Sources(
-        index_url=settings.get("vllm_ray_index_url") or "",
-        extra_index_urls=settings.get("vllm_ray_extra_index_urls") or [],
-        find_links=settings.get("vllm_ray_find_links") or [],
-        proxy=settings.get("vllm_ray_proxy") or "",
-        ca_certificate=settings.get("vllm_ray_ca_certificate") or "",
-    )
+def pip_environment(settings: Mapping[str, t.Any], wheels: Sequence[str] = ()) -> dict[str, str]:
+    """Return the variables that tell pip where packages come from: what is not set is as pip is configured.
+
+    wheels: directories with wheels besides.
+    """
+    names = [*_release.PIP_FILES, os.environ.get("PIP_CONFIG_FILE", os.devnull)]
+    files = [pathlib.Path(name).expanduser() for name in names]
+    texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    given = {name: settings.get(f"vllm_ray_{name}") for name in SOURCES}
+    sources = _release.choose_sources(given, _release.pip_sources(texts, os.environ))
+    sources.find_links += wheels
     return _release.pip_environment(sources)
 
 

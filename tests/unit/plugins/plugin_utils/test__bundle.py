@@ -324,8 +324,18 @@ def test_a_host_with_an_environment_of_its_own_takes_no_release() -> None:
 
 def test_a_lock_that_is_not_the_bundles() -> None:
     assert found(OPENED, release_lock="/srv/mine.lock") == [
-        ("-", "error", "a bundle for vllm_ray_release_lock=cuda", "one for /srv/mine.lock")
+        ("-", "error", "a bundle for the lock cuda", "one for /srv/mine.lock")
     ]
+    made_for = {**OPENED, "lock_wish": "/srv/mine.lock"}
+    assert found(made_for, release_lock="/srv/mine.lock") == []
+    assert found(made_for, release_lock="/srv/other.lock")[0][2] == "a bundle for the lock /srv/mine.lock"
+
+
+def test_requirements_became_the_lock_that_is_in_the_bundle() -> None:
+    assert found({**OPENED, "lock_wish": "my.txt"}, requirements="my.txt") == []
+    assert found(OPENED, requirements="my.txt") == [("-", "error", "a bundle for the lock cuda", "one for my.txt")]
+    own = {**OWN, "vllm_ray_requirements": "my.txt"}
+    assert _bundle.laid_over(own, {**OPENED, "lock_wish": "my.txt"}).get("vllm_ray_requirements") is None
 
 
 def test_packages_are_for_hosts_with_their_distribution() -> None:
