@@ -22,6 +22,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _members,
     _screen,
     _settings,
+    _wheels,
 )
 
 if t.TYPE_CHECKING:
@@ -157,9 +158,9 @@ class Wanted:
         return _bundle_parts_io.LOCK_FILES / f"{name}.lock"
 
     @property
-    def pins(self) -> list[_bundle.Pin]:
+    def pins(self) -> list[_wheels.Pin]:
         """The lines of the lock that count on the hosts."""
-        return _bundle.chosen(_bundle.parse_lock(self.lock.read_text(encoding="utf-8")), self.target)
+        return _wheels.chosen(_wheels.parse_lock(self.lock.read_text(encoding="utf-8")), self.target)
 
     @property
     def manifest(self) -> _bundle.Manifest:
@@ -204,7 +205,7 @@ class Wanted:
             add(_bundle.CONTROLLER, _bundle_parts_io.controller(ansible_version, place, environment, say))
         if "release" in self.parts:
             # Wheels for another lock or other hosts, of a run that broke off, are not taken for these.
-            place = f"{work}/{_bundle.key(self.pins, self.target)}"
+            place = f"{work}/{_wheels.key(self.pins, self.target)}"
             os.makedirs(place, exist_ok=True)
             add(_bundle.WHEELS, _bundle_parts_io.wheels(self.pins, self.target, f"{place}/wheels", environment, say))
             uv = _bundle_parts_io.uv(self.target, place, environment, say)

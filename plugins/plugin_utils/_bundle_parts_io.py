@@ -31,7 +31,7 @@ from functools import partial
 from ansible.module_utils.urls import open_url
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release, _system
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle, _wheels
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundle import BundleError
 
 if t.TYPE_CHECKING:
@@ -151,7 +151,7 @@ def pip_environment(settings: Mapping[str, t.Any], wheels: Sequence[str] = ()) -
 
 
 def wheels(
-    pins: Sequence[_bundle.Pin], target: _bundle.Target, directory: str, environment: Mapping[str, str], say: Say
+    pins: Sequence[_wheels.Pin], target: _bundle.Target, directory: str, environment: Mapping[str, str], say: Say
 ) -> dict[str, str]:
     """Download the wheels of pins, against their hashes, and return them by name."""
     os.makedirs(directory, exist_ok=True)
@@ -163,7 +163,7 @@ def wheels(
             continue
         requirements = f"{directory}.{'hashed' if hashed else 'plain'}.txt"
         pathlib.Path(requirements).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        argv = _bundle.pip_argv(python, target, requirements, directory, hashed)
+        argv = _wheels.pip_argv(python, target, requirements, directory, hashed)
         status, said = follow(argv, environment, "wheels", len(lines), say)
         if status:
             found = f"pip ended with {status}: {_release.last_lines(said, 6)}"
@@ -179,7 +179,7 @@ def wheels(
 
 def uv(target: _bundle.Target, work: str, environment: Mapping[str, str], say: Say) -> str:
     """Return the path of the pinned uv, taken out of its wheel: a host needs nothing to install it."""
-    pins = _bundle.parse_lock((LOCK_FILES / "uv.lock").read_text(encoding="utf-8"))
+    pins = _wheels.parse_lock((LOCK_FILES / "uv.lock").read_text(encoding="utf-8"))
     found = wheels(pins, target, f"{work}/uv", environment, say)
     with zipfile.ZipFile(next(iter(found.values()))) as wheel:
         inside = next(name for name in wheel.namelist() if name.endswith(".data/scripts/uv"))
@@ -199,7 +199,7 @@ def managed_python(
         raise refusal(found, f"one with {target.machine}, whose uv runs", fix)
     listing = ("--only-downloads", "--all-versions", "--no-config", "--output-format=json")
     listed = ask(uv_path, "python", "list", *listing, version)
-    url, inside = _bundle.python_archive(listed.stdout or "[]", version, target.machine)
+    url, inside = _wheels.python_archive(listed.stdout or "[]", version, target.machine)
     if not url:
         found = f"a version that uv {uv_version()} does not know {listed.stderr.strip()}".strip()
         raise refusal(found, "one of `uv python list --all-versions`", f"set it to one of them, or {by_path}")
@@ -322,7 +322,7 @@ def anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def hub_client(package: str, pins: Sequence[_bundle.Pin], work: str, environment: Mapping[str, str], say: Say) -> str:
+def hub_client(package: str, pins: Sequence[_wheels.Pin], work: str, environment: Mapping[str, str], say: Say) -> str:
     """Return a Python of this machine that has a hub's client, in the version that a lock has, if it has one."""
     place = f"{work}/client"
     shutil.rmtree(place, ignore_errors=True)
@@ -330,7 +330,7 @@ def hub_client(package: str, pins: Sequence[_bundle.Pin], work: str, environment
     # Without pip in it: Debian's Python would lack what that needs.
     made = ask(python, "-m", "venv", "--without-pip", place)
     constraints = f"{work}/client.txt"
-    pathlib.Path(constraints).write_text(_bundle.constraints(pins), encoding="utf-8")
+    pathlib.Path(constraints).write_text(_wheels.constraints(pins), encoding="utf-8")
     site = next(iter(glob.glob(f"{glob.escape(place)}/lib/python*/site-packages")), "")
     argv = [python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", f"--target={site}"]
     status, said = follow([*argv, f"--constraint={constraints}", package], environment, package, 0, say)
