@@ -12,6 +12,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _bundle,
     _host,
     _members,
     _plan,
@@ -54,8 +55,10 @@ def why_absent(look: dict[str, t.Any] | None) -> str | None:
 
 def on_controller(hosts: list[_host.Host]) -> dict[str, t.Any]:
     """Return what the controller has of a model that is named by its path, as host_info tells it of a host."""
-    wish = str(next((host.settings.get("vllm_ray_model") for host in hosts), "") or "")
-    if not wish.startswith("/") or any(host.look and wish in host.look["host"]["present"] for host in hosts):
+    settings = hosts[0].settings if hosts else {}
+    wish = str(settings.get("vllm_ray_model") or "")
+    on_host = any(host.look and wish in host.look["host"]["present"] for host in hosts)
+    if not wish.startswith("/") or (on_host and settings["vllm_ray_model_source"] != "controller"):
         return {}
     return _model_config_io.look({"model": wish, "root": wish, "fetch": False})
 
@@ -85,6 +88,13 @@ class ActionModule(ActionBase):
         controllers = sorted({address for address in map(own_address, targets) if address})
         groups_of_cluster = _members.group_names(hostvars, groups)
         plan = _plan.make_plan(hosts, controllers, on_controller(hosts), *groups_of_cluster)
+        bundle = hostvars[variables["inventory_hostname"]].get(_bundle.REGISTERED) or {}
+        if bundle.get("directory"):
+            kind = plan.get("accelerator", bundle["accelerator"])
+            problems += [problem.as_dict() for problem in _bundle.problems(bundle, hosts, kind)]
+            bundled = {host.name for host in hosts if _bundle.takes_packages(bundle, host)}
+            for member in plan.get("members", []):
+                member["groups"] += ["vllm_ray_bundled"] if member["name"] in bundled else []
         plan["problems"] = problems + plan["problems"]
         head = next((host.settings for host in hosts if host.is_head), {})
         plan["problems"] = _report.without(plan["problems"], head.get("vllm_ray_checks_off", []))

@@ -248,7 +248,12 @@ def pip_sources(files: Iterable[str], environment: Mapping[str, str]) -> Sources
 
 
 def choose_sources(given: Mapping[str, t.Any], configured: Sources) -> Sources:
-    """Return the sources to use. What is given wins, value by value, over what pip is configured with."""
+    """Return the sources to use. What is given wins, value by value, over what pip is configured with.
+
+    Where no index is to be used, nothing of pip's counts.
+    """
+    if given.get("no_index"):
+        return Sources(find_links=list(given.get("find_links") or []), no_index=True)
     return Sources(
         index_url=given.get("index_url") or configured.index_url,
         extra_index_urls=list(given.get("extra_index_urls") or configured.extra_index_urls),

@@ -231,7 +231,7 @@ class Look:
         record = read_record(path) if path else {}
         damaged = damage(path) if record and params["verify"] else []
         missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(params["libraries"])]
-        if params["builds"] and python and not record:
+        if params["builds"] and not params["brings_uv"] and python and not record:
             missing += self.missing_venv(python)
         if id_ and params["builder_id"] and id_ != params["builder_id"]:
             problems.append(_release.other_release_problem(id_, params["builder_id"]))

@@ -50,6 +50,10 @@ options:
   python_mirror:
     description: URL of a mirror of the Pythons that uv installs.
     type: str
+  no_index:
+    description: Whether packages come from O(find_links) alone, whatever pip is configured with.
+    type: bool
+    default: false
   replace:
     description: Whether to compare a release that is there with its manifest, and to make it again where it differs.
     type: bool
@@ -120,6 +124,7 @@ ARGUMENTS = {
     "lock": {"type": "str", "required": True},
     "python": {"type": "str", "default": ""},
     "python_mirror": {"type": "str"},
+    "no_index": {"type": "bool", "default": False},
     "replace": {"type": "bool", "default": False},
     **SOURCES,
 }

@@ -73,6 +73,10 @@ options:
     description: Whether this host would build the release, so that what building needs is looked at, too.
     type: bool
     default: false
+  brings_uv:
+    description: Whether uv is brought to this host before it builds, so that nothing is needed to install it.
+    type: bool
+    default: false
   space_gib:
     description: GiB that building needs.
     type: int
@@ -185,6 +189,7 @@ ARGUMENTS = {
     "builder_python": {"type": "dict", "options": PYTHON},
     "builder_id": {"type": "str"},
     "builds": {"type": "bool", "default": False},
+    "brings_uv": {"type": "bool", "default": False},
     "space_gib": {"type": "int", "default": 0},
     "min_driver": {"type": "int"},
     "libraries": {"type": "list", "elements": "str", "default": []},

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
@@ -44,10 +45,11 @@ def specification() -> dict[str, dict[str, t.Any]]:
 def check(host: str, variables: Mapping[str, t.Any]) -> Settings:
     """Check the vllm_ray_* variables of one host.
 
-    variables: all variables of the host; others than vllm_ray_* are passed over.
+    variables: all variables of the host; others than vllm_ray_*, and what follows from a bundle, are passed over.
     """
     spec = specification()
-    given = {name: variables[name] for name in variables if name.startswith(PREFIX)}
+    own = {name: variables[name] for name in variables if name.startswith(PREFIX)}
+    given = _bundle.laid_over(own, variables.get(_bundle.REGISTERED))
     problems = [unknown_variable(host, name) for name in sorted(given) if name not in spec]
     known = {name: value for name, value in given.items() if name in spec}
     result = ArgumentSpecValidator(spec).validate(known)

@@ -90,8 +90,9 @@ def playbooks() -> list[Path]:
 
 
 def plays() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield each play of playbooks, site.yml and scenarios."""
-    for path in [*playbooks(), ROOT / "site.yml", *below("extensions/molecule", suffix=".yml")]:
+    """Yield each play of playbooks, of what they import, of site.yml and of scenarios."""
+    loose = below("playbooks/plays", "extensions/molecule", suffix=".yml")
+    for path in [*playbooks(), ROOT / "site.yml", *loose]:
         content = load(path) if path.is_file() else None
         for play in content if isinstance(content, list) else []:
             if "hosts" in play:

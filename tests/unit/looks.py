@@ -24,6 +24,7 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
             "hostname": f"gpu0{number}",
             "machine": "x86_64",
             "kernel": "6.1.0-50-amd64",
+            "python": "3.11.2",
             "glibc": "2.36",
             "pid1": "systemd",
             "os": {"id": "debian", "version": "12"},

@@ -1,0 +1,53 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of this name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bundle_write
+short_description: Write all that a deployment takes from outside to one file
+description:
+  - Gathers what hosts without a network need, on this machine, which has one, and writes it to one tar file. No host is
+    contacted.
+  - It is made for the hosts of the inventory by its variables, or by this machine where they say nothing.
+  - The same contents give the same bytes. The manifest, with size and SHA-256 of every file, is written last.
+  - Downloads are kept beside the file until it is whole, so a run that broke off goes on where it was.
+extends_documentation_fragment:
+  - vllm_ray.cluster._attributes
+  - vllm_ray.cluster._attributes.controller
+  - vllm_ray.cluster._attributes.actiongroup_cluster
+attributes:
+  check_mode:
+    support: full
+    details: In check mode it says what the file would hold. Nothing is downloaded.
+  diff_mode:
+    support: none
+    details: It is one large file.
+  idempotent:
+    support: full
+seealso:
+  - module: vllm_ray.cluster.bundle_open
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Write a bundle
+  vllm_ray.cluster.bundle_write:
+"""
+
+RETURN = r"""
+path:
+  description: The file.
+  returned: success
+  type: str
+  sample: /home/ann/vllm-ray-cuda-py3.12-x86_64.tar
+digest:
+  description: By what the bundle is told from others.
+  returned: when it is not check mode
+  type: str
+  sample: 0f3b6c1d2a4e5f60
+"""
