@@ -3,15 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import ipaddress
 import secrets
-import socket
 import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _seed
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts, _seed
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
 
 ARGUMENTS = {
@@ -38,7 +36,6 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(_seed.nobody(next(iter(looks.values()))["id"], looks))
         # Hosts whose look failed take no part.
         outside = seed.host not in looks
-        given = {host["name"]: host["address"] for host in arguments["hosts"]}
         together = [*looks, *([seed.host] if outside else [])] if seed.lacking else []
         return {
             **result,
@@ -47,23 +44,7 @@ class ActionModule(ActionBase):
             # Where it is or will be, as hosts may have other roots.
             "path": (looks.get(seed.host) or arguments["built"])["path"],
             "outside": outside,
-            "hosts": [{"name": name, "address": given.get(name) or address(name, hostvars)} for name in together],
+            "hosts": _parts.parts(together, arguments["hosts"], hostvars, "release_hosts"),
             "token": secrets.token_hex(16),
-            "background": len(looks) > int(variables["ansible_forks"]),
             "window": 10 + 2 * len(looks) / int(variables["ansible_forks"]),
         }
-
-
-def address(name: str, hostvars: t.Any) -> str:
-    """Return the address of a host of which nobody told the cluster address: that by which Ansible reaches it."""
-    place = _members.address_of(name, hostvars)
-    try:
-        return str(ipaddress.ip_address(place))
-    except ValueError:
-        try:
-            return str(socket.getaddrinfo(place, None, type=socket.SOCK_STREAM)[0][4][0])
-        except OSError as error:
-            raise AnsibleActionFail(
-                f"{name}: {place} has no address: {error}. Wanted: the address by which the other hosts reach it. Give "
-                "it in release_hosts, or as ansible_host."
-            ) from error

@@ -3,16 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import ipaddress
 import secrets
-import socket
 import typing as t
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import sentence
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _transfer
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts, _transfer
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
 
 ARGUMENTS = {
@@ -20,22 +17,6 @@ ARGUMENTS = {
     "compared": {"type": "str", "required": True},
     "addresses": {"type": "list", "elements": "dict", "default": []},
 }
-
-
-def address_of(name: str, variables: t.Any) -> str:
-    """Return a host's address by which Ansible reaches it; a name is resolved here."""
-    known = str(variables[name].get("ansible_host") or name)
-    try:
-        return str(ipaddress.ip_address(known))
-    except ValueError:
-        pass
-    try:
-        return str(socket.getaddrinfo(known, None, type=socket.SOCK_STREAM)[0][4][0])
-    except OSError as error:
-        raise AnsibleActionFail(
-            f"{name}: {known} is no address, and can't be resolved: {error}. Wanted: addresses by which the hosts "
-            "reach one another. Give them to the role by model_hosts."
-        ) from error
 
 
 class ActionModule(ActionBase):
@@ -53,8 +34,7 @@ class ActionModule(ActionBase):
         transfer = _transfer.decide(hosts, source)
         if transfer.problem:
             return {**result, "failed": True, "msg": f"{sentence(transfer.problem)}"}
-        given = {host["name"]: host["address"] for host in arguments["addresses"]}
-        parts = [{"name": name, "address": given.get(name) or address_of(name, hostvars)} for name in transfer.parts]
+        parts = _parts.parts(transfer.parts, arguments["addresses"], hostvars, "model_hosts")
         return {
             **result,
             "changed": False,

@@ -104,10 +104,6 @@ token:
   description: Option O(vllm_ray.cluster.tree_sync#module:token). It is another one each time.
   returned: success
   type: str
-background:
-  description: Whether there are more hosts than forks, so that they must be started in the background.
-  returned: success
-  type: bool
 window:
   description: Option O(vllm_ray.cluster.tree_sync#module:window).
   returned: success

@@ -1,0 +1,40 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the hosts of a transfer reach one another. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def parts(
+    names: Iterable[str], given: Iterable[Mapping[str, str]], hostvars: t.Any, option: str
+) -> list[dict[str, str]]:
+    """Return names and addresses of hosts, as tree_sync wants them. given: what the user says; option: where."""
+    known = {host["name"]: host["address"] for host in given}
+    return [{"name": name, "address": known.get(name) or address(name, hostvars, option)} for name in names]
+
+
+def address(name: str, hostvars: t.Any, option: str) -> str:
+    """Return the address of a host of which nobody told the cluster address: that by which Ansible reaches it."""
+    place = _members.address_of(name, hostvars)
+    try:
+        return str(ipaddress.ip_address(place))
+    except ValueError:
+        try:
+            return str(socket.getaddrinfo(place, None, type=socket.SOCK_STREAM)[0][4][0])
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"{name}: {place} has no address: {error}. Wanted: the address by which the other hosts reach it. Give "
+                f"it in {option}, or as ansible_host."
+            ) from error

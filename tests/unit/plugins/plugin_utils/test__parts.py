@@ -1,0 +1,34 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts
+
+HOSTVARS = {
+    "a": {"ansible_host": "192.0.2.1", "vllm_ray_address": "198.51.100.1"},
+    "b": {"ansible_host": "192.0.2.2"},
+    "localhost": {},
+    "c": {"ansible_host": "no-such-name.invalid"},
+}
+
+
+def test_what_is_given_comes_first_then_the_cluster_address_then_ansibles() -> None:
+    given = [{"name": "b", "address": "203.0.113.2"}]
+    assert _parts.parts(["a", "b"], given, HOSTVARS, "model_hosts") == [
+        {"name": "a", "address": "198.51.100.1"},
+        {"name": "b", "address": "203.0.113.2"},
+    ]
+    assert _parts.address("b", HOSTVARS, "model_hosts") == "192.0.2.2"
+
+
+def test_a_name_is_resolved() -> None:
+    assert _parts.address("localhost", HOSTVARS, "model_hosts") in ("127.0.0.1", "::1")
+
+
+def test_a_name_without_an_address_names_the_host_and_the_mend() -> None:
+    with pytest.raises(AnsibleActionFail, match=r"^c: no-such-name\.invalid has no address: .* Give it in model_hosts"):
+        _parts.address("c", HOSTVARS, "model_hosts")
