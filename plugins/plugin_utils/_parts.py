@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 def parts(
@@ -25,14 +25,19 @@ def parts(
     return [{"name": name, "address": known.get(name) or address(name, hostvars, option)} for name in names]
 
 
-def address(name: str, hostvars: t.Any, option: str) -> str:
+def resolve(place: str) -> str:
+    """Return the first address of a name."""
+    return str(socket.getaddrinfo(place, None, type=socket.SOCK_STREAM)[0][4][0])
+
+
+def address(name: str, hostvars: t.Any, option: str, resolve: Callable[[str], str] = resolve) -> str:
     """Return the address of a host of which nobody told the cluster address: that by which Ansible reaches it."""
     place = _members.address_of(name, hostvars)
     try:
         return str(ipaddress.ip_address(place))
     except ValueError:
         try:
-            return str(socket.getaddrinfo(place, None, type=socket.SOCK_STREAM)[0][4][0])
+            return resolve(place)
         except OSError as error:
             raise AnsibleActionFail(
                 f"{name}: {place} has no address: {error}. Wanted: the address by which the other hosts reach it. Give "

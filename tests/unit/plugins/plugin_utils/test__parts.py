@@ -11,7 +11,6 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts
 HOSTVARS = {
     "a": {"ansible_host": "192.0.2.1", "vllm_ray_address": "198.51.100.1"},
     "b": {"ansible_host": "192.0.2.2"},
-    "localhost": {},
     "c": {"ansible_host": "no-such-name.invalid"},
 }
 
@@ -26,9 +25,15 @@ def test_what_is_given_comes_first_then_the_cluster_address_then_ansibles() -> N
 
 
 def test_a_name_is_resolved() -> None:
-    assert _parts.address("localhost", HOSTVARS, "model_hosts") in ("127.0.0.1", "::1")
+    assert (
+        _parts.address("c", HOSTVARS, "model_hosts", {"no-such-name.invalid": "192.0.2.3"}.__getitem__) == "192.0.2.3"
+    )
 
 
 def test_a_name_without_an_address_names_the_host_and_the_mend() -> None:
-    with pytest.raises(AnsibleActionFail, match=r"^c: no-such-name\.invalid has no address: .* Give it in model_hosts"):
-        _parts.address("c", HOSTVARS, "model_hosts")
+    def unknown(_place: str) -> str:
+        raise OSError("Name or service not known")
+
+    wanted = r"^c: no-such-name\.invalid has no address: Name or service not known\. .* Give it in model_hosts"
+    with pytest.raises(AnsibleActionFail, match=wanted):
+        _parts.address("c", HOSTVARS, "model_hosts", unknown)
