@@ -69,7 +69,7 @@ def query(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
             raise unusable(f"{here}/{name} is a file", wanted, "correct vllm_ray_model")
     return {
         "model": here if os.path.isdir(here) else wish,
-        "hub": source if source in _hub.HUBS else "huggingface",
+        "hub": source if source in _hub.HUBS else _hub.hub_of(wish),
         "revision": settings.get("vllm_ray_model_revision") or "",
         "endpoint": settings.get("vllm_ray_hf_endpoint") or "",
         "token": settings.get("vllm_ray_hf_token"),

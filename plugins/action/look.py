@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS, hub_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import Paths, paths
 
@@ -43,7 +43,7 @@ def model_query(
     source = settings["vllm_ray_model_source"]
     return {
         "model": settings["vllm_ray_model"],
-        "hub": source if source in HUBS else "huggingface",
+        "hub": source if source in HUBS else hub_of(settings["vllm_ray_model"]),
         "revision": settings.get("vllm_ray_model_revision") or "",
         "endpoint": settings.get("vllm_ray_hf_endpoint") or "",
         "root": place.models,

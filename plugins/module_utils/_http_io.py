@@ -44,18 +44,32 @@ def request_json(url: str, secret: str = "", body: t.Any = None, seconds: float 
         raise Refused(f"no JSON: {error}") from error
 
 
-def download(url: str, secret: str = "", proxy: str = "", ca_certificate: str = "", seconds: float = 30) -> t.Any:
+def download(
+    url: str,
+    secret: str = "",
+    proxy: str = "",
+    ca_certificate: str = "",
+    seconds: float = 30,
+    method: str = "GET",
+    span: str = "",
+    cookie: str = "",
+) -> t.Any:
     """Return the answer of a server in the internet, to read from. secret: a bearer token, for this server alone.
 
-    proxy: its URL; ca_certificate: file with the certificates to trust; empty: as the host has them. Raises OSError.
+    proxy: its URL; ca_certificate: file with the certificates to trust; empty: as the host has them. span: the range to
+    ask for; cookie: the name of one that shows the secret, too. Raises OSError.
     """
     import ssl
     from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
-    request = Request(url, headers={"User-Agent": "vllm_ray.cluster"})
+    request = Request(url, headers={"User-Agent": "vllm_ray.cluster"}, method=method)
+    if span:
+        request.add_header("Range", span)
     if secret:
         # A redirect leads to another server, which must not see it.
         request.add_unredirected_header("Authorization", f"Bearer {secret}")
+        if cookie:
+            request.add_unredirected_header("Cookie", f"{cookie}={secret}")
     try:
         context = ssl.create_default_context(cafile=ca_certificate or None)
     except OSError as error:

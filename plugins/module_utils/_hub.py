@@ -1,40 +1,59 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Models of hubs: what to ask a hub for, and how to run its own client. PRIVATE to the collection."""
+"""Models of hubs: what to ask a hub for, what it answers, and how to run its own client. PRIVATE to the collection.
+
+A mirror is a hub, too: a directory on a web server, with a file SHA256SUMS, as sha256sum writes it, that names all
+files.
+"""
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import re
 import typing as t
 from dataclasses import asdict, dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import problem
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+SHA1, SHA256 = COMMIT, re.compile(r"[0-9a-f]{64}")
 MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+MIRROR_URL = re.compile(r"https?://[^/\s?#@]+(/[^/\s?#]+)*/[^/\s?#]+/*")
+SUMS = "SHA256SUMS"
 LINES_SHOWN = 3
+NAMES_SHOWN = 3
+# Files that a client fetches at the same time. More of them end later, and others wait for the first one that ends.
+CLIENT_FILES = 4
+# ModelScope lists no more files than that at once, and does not say so (modelscope_hub 0.5, constants.py).
+MODELSCOPE_LISTS = 3000
+# Runs a client as a module, and has the kernel end it when we die, whatever we die of: a client on its own would go on
+# for hours, and the next run would start a second one beside it.
+RUN_CLIENT = (
+    "import ctypes, runpy, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGKILL); "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
 
 
 @dataclass(frozen=True)
 class Hub:
-    """What is particular about a hub. resolves: its API tells the commit of a branch and the sizes of files."""
+    """What is particular about a hub. client: the module of its client; a mirror has none. cookie: with the token."""
 
     title: str
     endpoint: str
     revision: str
-    client: tuple[str, ...]
-    package: str
-    token_variable: str
-    endpoint_variable: str
-    home_variables: tuple[str, ...]
-    resolves: bool
+    client: str = ""
+    package: str = ""
+    token_variable: str = ""
+    endpoint_variable: str = ""
+    home_variables: tuple[str, ...] = ()
+    cookie: str = ""
 
 
 HUBS = {
@@ -43,30 +62,36 @@ HUBS = {
         title="Hugging Face",
         endpoint="https://huggingface.co",
         revision="main",
-        client=("-m", "huggingface_hub.cli.hf"),
+        client="huggingface_hub.cli.hf",
         package="huggingface_hub",
         token_variable="HF_TOKEN",
         endpoint_variable="HF_ENDPOINT",
         home_variables=("HF_HOME",),
-        resolves=True,
     ),
     "modelscope": Hub(
         title="ModelScope",
         endpoint="https://modelscope.cn",
         revision="master",
-        client=("-m", "modelscope_hub.cli.main"),
+        client="modelscope_hub.cli.main",
         package="modelscope_hub",
         token_variable="MODELSCOPE_API_TOKEN",
         endpoint_variable="MODELSCOPE_ENDPOINT",
         home_variables=("MODELSCOPE_HOME", "MODELSCOPE_CACHE"),
-        resolves=False,
+        # Some of its answers go by it, and its client sends both.
+        cookie="m_session_id",
     ),
+    "mirror": Hub(title="the mirror", endpoint="", revision="now"),
 }
+
+
+def hub_of(name: str) -> str:
+    """Return the hub of a model that is no path, where nobody said which."""
+    return "mirror" if "://" in name else "huggingface"
 
 
 @dataclass(frozen=True)
 class Wish:
-    """A model of a hub. revision: branch, tag or commit; empty for the hub's own default."""
+    """A model of a hub: its id, or its URL on a mirror. revision: branch, tag or commit; empty for the default."""
 
     hub: str
     model: str
@@ -83,7 +108,41 @@ class Wish:
 
     @property
     def url(self) -> str:
-        return (self.endpoint or self.particulars.endpoint).rstrip("/")
+        """Return the hub's URL; of a mirror that of the model, as each is a server of its own."""
+        return (self.model if self.hub == "mirror" else self.endpoint or self.particulars.endpoint).rstrip("/")
+
+    @property
+    def page(self) -> str:
+        """Return the page of the model, for people."""
+        return f"{self.url}/{'models/' if self.hub == 'modelscope' else ''}{self.model}"
+
+    @property
+    def what(self) -> str:
+        """Return what is wished for, in words."""
+        return SUMS if self.hub == "mirror" else f"{self.model} at {self.wanted_revision}"
+
+
+class File(t.NamedTuple):
+    """A file of a revision. sha256: of its bytes; blob: its id in git, where the hub knows no other hash.
+
+    Where it tells neither, as ModelScope may, only the size is known.
+    """
+
+    path: str
+    size: int
+    sha256: str = ""
+    blob: str = ""
+
+
+class Listing(t.NamedTuple):
+    """What a revision is. commit: a mirror has none, so there it is made of the text of SHA256SUMS."""
+
+    commit: str
+    files: tuple[File, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.size for file in self.files)
 
 
 class Way(t.NamedTuple):
@@ -101,6 +160,12 @@ class Way(t.NamedTuple):
         for secret in filter(None, (self.token, self.proxy)):
             text = text.replace(secret, "***")
         return text
+
+
+def way_of(params: Mapping[str, t.Any]) -> Way:
+    """Return how a module's parameters say that a hub is reached. A mirror must not see a hub's token."""
+    given = {name: params.get(name) or "" for name in Way._fields}
+    return Way(**{**given, "token": ""} if params["hub"] == "mirror" else given)
 
 
 @dataclass(frozen=True)
@@ -132,42 +197,173 @@ def render_pin(pin: Pin) -> str:
 
 def known_commit(wish: Wish, pin: Pin | None) -> str:
     """Return the commit that is known without asking the hub, or nothing."""
-    if not wish.particulars.resolves or COMMIT.fullmatch(wish.wanted_revision):
+    if COMMIT.fullmatch(wish.wanted_revision):
         return wish.wanted_revision
     return pin.commit if pin else ""
 
 
-def api_url(wish: Wish) -> str:
+# --- What the hub says -----------------------------------------------------------------------------------------------
+
+
+def listing_url(wish: Wish) -> str:
     """Return the URL that tells a revision's commit and files."""
-    return f"{wish.url}/api/models/{wish.model}/revision/{quote(wish.wanted_revision, safe='')}?blobs=true"
+    revision = quote(wish.wanted_revision, safe="")
+    if wish.hub == "mirror":
+        return f"{wish.url}/{SUMS}"
+    if wish.hub == "modelscope":
+        return f"{wish.url}/api/v1/models/{wish.model}/repo/files?Revision={revision}&Recursive=True"
+    return f"{wish.url}/api/models/{wish.model}/revision/{revision}?blobs=true"
 
 
 def file_url(wish: Wish, name: str) -> str:
     """Return the URL of one file of a revision."""
     revision = quote(wish.wanted_revision, safe="")
+    if wish.hub == "mirror":
+        return f"{wish.url}/{quote(name)}"
     if wish.hub == "modelscope":
         return f"{wish.url}/api/v1/models/{wish.model}/repo?Revision={revision}&FilePath={quote(name, safe='')}"
     return f"{wish.url}/{wish.model}/resolve/{revision}/{name}"
 
 
-def parse_revision(answer: t.Any) -> tuple[str, int]:
-    """Return the commit and the size of all files. Raises ValueError where the answer has no commit."""
-    commit = answer.get("sha") if isinstance(answer, dict) else None
+def parse_listing(wish: Wish, text: str) -> Listing:
+    """Return what a hub's answer says of a revision. ValueError, where it is none; LookupError, where it says that
+    there is no such revision."""
+    if wish.hub == "mirror":
+        return parse_sums(text)
+    answer = json.loads(text)
+    if not isinstance(answer, dict):
+        raise ValueError("no mapping")
+    try:
+        listing = parse_modelscope(answer, wish) if wish.hub == "modelscope" else parse_huggingface(answer)
+    except KeyError as error:
+        raise ValueError(f"it tells no {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise ValueError(str(error)) from error
+    for file in listing.files:
+        check_path(file.path)
+    return listing
+
+
+def parse_huggingface(answer: dict[str, t.Any]) -> Listing:
+    """Return a revision of Hugging Face.
+
+    Of a file in LFS the SHA-256 is known; of any other only its blob in git, which is made of its bytes, too.
+    """
+    commit = answer.get("sha")
     if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
         raise ValueError("no commit")
-    files = answer.get("siblings") or []
-    return commit, sum(int(one.get("size") or 0) for one in files)
+    files = (
+        File(one["rfilename"], int(one["size"]), _hash(one["lfs"]["sha256"], SHA256))
+        if one.get("lfs")
+        else File(one["rfilename"], int(one["size"]), "", _hash(one["blobId"], SHA1))
+        for one in answer["siblings"]
+    )
+    return Listing(commit, tuple(sorted(files)))
+
+
+def parse_modelscope(answer: dict[str, t.Any], wish: Wish) -> Listing:
+    """Return a revision of ModelScope.
+
+    It tells only the begin of the commit, and of each file the commit that changed it last: in full it is known where
+    it changed a file that is still there. Otherwise the revision stays what it is called.
+    """
+    data = answer.get("Data") or {}
+    if answer.get("Success") is False:
+        raise ValueError(str(answer.get("Message")))
+    if data.get("Files") is None:
+        # So it answers, with HTTP 200, where there is no such revision.
+        raise LookupError(wish.wanted_revision)
+    if len(data["Files"]) >= MODELSCOPE_LISTS:
+        raise ValueError(f"it lists no more than {MODELSCOPE_LISTS} files")
+    begin = (data.get("LatestCommitter") or {}).get("ShortId") or "-"
+    commits = (one.get("Revision") or "" for one in data["Files"])
+    commit = next((one for one in commits if one.startswith(begin) and COMMIT.fullmatch(one)), wish.wanted_revision)
+    files = (
+        File(one["Path"], int(one["Size"]), _hash(one["Sha256"].lower(), SHA256) if one.get("Sha256") else "")
+        for one in data["Files"]
+        if one["Type"] != "tree"
+    )
+    return Listing(commit, tuple(sorted(files)))
+
+
+def _hash(text: str, form: re.Pattern[str]) -> str:
+    if not form.fullmatch(text):
+        raise ValueError(f"{text!r} is no hash")
+    return text
+
+
+def parse_sums(text: str) -> Listing:
+    """Return what a mirror has, by its SHA256SUMS; the sizes are not told there.
+
+    A line is a hash, a space, a space or an asterisk, and a name. One with a backslash before it has a name in which
+    backslashes, newlines and carriage returns are escaped (GNU coreutils, "md5sum invocation").
+    """
+    files = {}
+    for number, line in enumerate(text.rstrip("\n").split("\n"), 1):
+        match = re.fullmatch(r"(\\?)([0-9a-fA-F]{64}) [ *](.+?)\r?", line)
+        if not match:
+            raise ValueError(f"line {number} is not as sha256sum writes it")
+        name = match[3]
+        if match[1]:
+            name = re.sub(r"\\(.)", lambda one: {"n": "\n", "r": "\r"}.get(one[1], one[1]), name)
+        path = re.sub(r"^(\./)+", "", name)
+        check_path(path)
+        files[path] = File(path, 0, match[2].lower())
+    files.pop(SUMS, None)
+    if not files:
+        raise ValueError("it names no file")
+    return Listing(hashlib.sha256(text.encode()).hexdigest()[:40], tuple(sorted(files.values())))
+
+
+def check_path(path: str) -> None:
+    """Raise ValueError where a name leads out of the directory, or is none."""
+    if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
+        raise ValueError(f"{path!r} is no name of a file")
+
+
+def wanted(wish: Wish, files: Iterable[File], exclude: Sequence[str]) -> list[File]:
+    """Return the files of a model without hidden ones, which are of the hub's own tools, and without those left out.
+
+    The patterns are taken as the client takes them: `*` is any text, slashes too.
+    """
+    patterns = list(exclude)
+    if wish.hub == "modelscope":
+        # Commas part patterns, and what looks like a regular expression is tried as a pattern, too.
+        patterns = [part.strip() for pattern in patterns for part in pattern.split(",") if part.strip()]
+        patterns += [pattern.replace(".*", "*") for pattern in patterns if ".*" in pattern]
+    else:
+        patterns = [pattern + "*" if pattern.endswith("/") else pattern for pattern in patterns]
+    return [
+        file
+        for file in files
+        if not re.search(r"(^|/)\.", file.path)
+        and not any(fnmatch.fnmatchcase(file.path, pattern) for pattern in patterns)
+    ]
+
+
+def hasher(file: File) -> tuple[t.Any, str]:
+    """Return what hashes a file as its hub does, and what has to come of it; nothing where the hub tells no hash."""
+    if not file.blob:
+        return hashlib.sha256(), file.sha256
+    # https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+    return hashlib.sha1(b"blob %d\0" % file.size), file.blob
+
+
+# --- Where it goes, and the client -----------------------------------------------------------------------------------
 
 
 def directory_of(wish: Wish, root: str, commit: str) -> str:
     """Return where a model is put: one directory for each of its commits."""
-    return f"{root}/{wish.model.replace('/', '--')}/{commit.replace('/', '--')}"
+    name = wish.model
+    if wish.hub == "mirror":
+        name = unquote(urlsplit(wish.url).path).strip("/")
+    return f"{root}/{name.replace('/', '--')}/{commit.replace('/', '--')}"
 
 
 def argv(wish: Wish, python: str, commit: str, directory: str, exclude: Sequence[str]) -> list[str]:
     """Return the command that downloads a model."""
-    command = [python, *wish.particulars.client, "download", wish.model]
-    command += ["--revision", commit, "--local-dir", directory]
+    command = [python, "-c", RUN_CLIENT, wish.particulars.client, "download", wish.model]
+    command += ["--revision", commit, "--local-dir", directory, "--max-workers", str(CLIENT_FILES)]
     for pattern in exclude:
         command += ["--exclude", pattern]
     return command
@@ -178,6 +374,8 @@ def environment(wish: Wish, way: Way, home: str) -> dict[str, str]:
     hub = wish.particulars
     values = {name: f"{home}/{name.lower()}" for name in hub.home_variables}
     values.update(HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1", HF_HUB_DISABLE_UPDATE_CHECK="1")
+    # What is set on the host is meant for those who serve the model. Bars of progress would hide errors.
+    values.update(HF_HUB_OFFLINE="0", TQDM_DISABLE="1")
     values[hub.endpoint_variable] = wish.url
     # An empty one keeps the client from using a token that somebody stored on the host.
     values[hub.token_variable] = way.token
@@ -193,11 +391,23 @@ def environment(wish: Wish, way: Way, home: str) -> dict[str, str]:
     return values
 
 
+# --- What is wrong ---------------------------------------------------------------------------------------------------
+
+
 def wish_problems(wish: Wish) -> list[dict[str, str]]:
     """Return what is wrong with a wish, before anybody is asked."""
     problems = []
+    fix = "correct model_source (vllm_ray_model)"
+    if wish.hub == "mirror":
+        if not MIRROR_URL.fullmatch(wish.model) or ".." in wish.model:
+            found = f"{wish.model} is no URL of a model" if "@" not in wish.model else "the URL of the model has an @"
+            good = "a URL without a password, such as https://mirror.example/models/Qwen3-32B"
+            problems.append(problem("model", found, good, fix))
+        if wish.revision:
+            fix = "leave out model_revision (vllm_ray_model_revision), or name the directory of a revision by the URL"
+            problems.append(problem("model", f"revision {wish.revision} of a mirror", "no revision", fix))
+        return problems
     if not MODEL_ID.fullmatch(wish.model) or ".." in wish.model:
-        fix = "correct model_source (vllm_ray_model)"
         problems.append(problem("model", f"{wish.model} is no id of a model", "an id such as Qwen/Qwen3-32B", fix))
     if wish.revision.startswith("-") or not wish.wanted_revision.isprintable():
         fix = "correct model_revision (vllm_ray_model_revision)"
@@ -207,33 +417,83 @@ def wish_problems(wish: Wish) -> list[dict[str, str]]:
 
 def refusal(wish: Wish, status: int, reason: str, has_token: bool) -> dict[str, str]:
     """Return the problem of a hub that does not answer as wanted. status: HTTP status, 0 where there was none."""
-    what = f"{wish.model} at {wish.wanted_revision}"
+    what, mirror = wish.what, wish.hub == "mirror"
+    if status in (401, 403) and mirror:
+        fix = "let the mirror be read without a password"
+        return problem("model", f"{wish.url} refuses {what} (HTTP {status})", "leave to read the model", fix)
     if status in (401, 403):
         found = f"{wish.url} refuses {what} (HTTP {status}) {'with the given' if has_token else 'without a'} token"
-        fix = "accept the model's terms on its page, and set model_hf_token (vllm_ray_hf_token) to a token for it"
+        fix = (
+            f"look whether {wish.model} is right; if so, accept its terms on {wish.page}, wait for its owner's "
+            "approval where that takes one, and set model_hf_token (vllm_ray_hf_token) to a token that may read it"
+        )
         return problem("model", found, "leave to read the model", fix)
+    if status == 404 and mirror:
+        fix = f"run sha256sum on all files there, into a file {SUMS}, or correct model_source (vllm_ray_model)"
+        return problem("model", f"{wish.url} has no {what}", f"a directory with a model and its {SUMS}", fix)
     if status == 404:
-        fix = "correct model_source and model_revision (vllm_ray_model, vllm_ray_model_revision)"
-        return problem("model", f"{wish.url} has no {what} (HTTP 404)", "a model and a revision of the hub", fix)
+        fix = (
+            "correct model_source and model_revision (vllm_ray_model, vllm_ray_model_revision); if the model is "
+            "private, set model_hf_token (vllm_ray_hf_token) to a token that may read it"
+        )
+        return problem("model", f"{wish.url} has no {what}", "a model and a revision of the hub", fix)
+    found = f"{wish.url} gives no usable answer about {what}: {reason}"
     fix = (
         "give the host a way there, or set model_proxy and model_ca_certificate (vllm_ray_proxy, "
-        "vllm_ray_ca_certificate), or model_hf_endpoint (vllm_ray_hf_endpoint) to a mirror, or download the model "
-        "elsewhere and set model_source (vllm_ray_model) to its directory"
+        "vllm_ray_ca_certificate)"
     )
-    return problem("model", f"{wish.url} gives no answer about {what}: {reason}", "a hub that can be reached", fix)
+    if not mirror:
+        fix += ", or model_hf_endpoint (vllm_ray_hf_endpoint) to a mirror"
+    fix += ", or download the model elsewhere and set model_source (vllm_ray_model) to its directory"
+    return problem("model", found, "a hub that can be reached", fix)
+
+
+# What huggingface_hub 2.4 and modelscope_hub 0.5 say of a model that they may not read, and of one that isn't there.
+# Listings of models behind terms are open to all on Hugging Face, so that only the client finds it out.
+REFUSED = re.compile(r"requires approval|\b40[13] (?:Client Error|Forbidden|Unauthorized)|\[40[13]\]")
+ABSENT = re.compile(r"^(?:Error: )?(?:Model|Revision) .*not found|\b404 Client Error|\[404\]", re.MULTILINE)
+COLOUR = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
+HINT = re.compile(r"(?:Hint|Suggestion|For more information|Request|Response)\b.*:")
+
+
+def python_problem(wish: Wish, found: str) -> dict[str, str]:
+    """Return the problem of a client that can't be started."""
+    hub = wish.particulars
+    fix = f"name by model_hub_python a Python that has {hub.package}, or add it to the release's lock"
+    return problem("model", found, f"the client of {hub.title}", fix)
 
 
 def client_problem(wish: Wish, python: str, output: str, way: Way) -> dict[str, str]:
-    """Return the problem of a client that failed, without secrets."""
+    """Return the problem of a client that failed, without secrets. output: what it said."""
     hub = wish.particulars
-    if "No module named" in output:
-        fix = f"name by model_hub_python a Python that has {hub.package}, or add it to the release's lock"
-        return problem("model", f"{python} has no {hub.package}", f"the client of {hub.title}", fix)
-    lines = [line.strip() for line in way.without_secrets(output).splitlines() if line.strip()]
+    if re.search(rf"No module named '?{hub.package}\b", output):
+        return python_problem(wish, f"{python} has no {hub.package}")
+    text = COLOUR.sub("", way.without_secrets(output))
+    if REFUSED.search(text):
+        return refusal(wish, 403 if way.token else 401, "", bool(way.token))
+    if ABSENT.search(text):
+        return refusal(wish, 404, "", bool(way.token))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if not HINT.match(line)] or lines
     found = f"the client of {hub.title} failed: {' / '.join(lines[-LINES_SHOWN:]) or 'it said nothing'}"
     return problem(
         "model", found, f"{wish.model} downloaded", "see its message; what it has fetched is kept for the next run"
     )
+
+
+def wrong_problem(wish: Wish, names: Sequence[str]) -> dict[str, str]:
+    """Return the problem of files that came with other bytes than they should."""
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    shown = ", ".join(sorted(names)[:NAMES_SHOWN]) + more
+    found = f"{shown} of {wish.model} came from {wish.url} with other bytes than its hash is of"
+    fix = "look at proxies and mirrors on the way, and run it again: only these files are fetched again"
+    return problem("model", found, "files with the hub's own hashes", fix)
+
+
+def moved_problem(wish: Wish, found: str, pinned: str) -> dict[str, str]:
+    """Return the problem of a mirror that changed since a host got its files."""
+    fix = "set model_update, so that all hosts get what is there now, or put the old files back"
+    return problem("model", f"the {SUMS} of {wish.url} is now {found[:12]}", f"that of {pinned[:12]}", fix)
 
 
 def held_problem(directory: str, pin: Pin | None, commit: str) -> dict[str, str]:

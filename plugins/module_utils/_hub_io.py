@@ -1,59 +1,83 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Download a model of a hub by the hub's own client. PRIVATE to the collection."""
+"""Have a model of a hub on all hosts: one of them downloads it, the others fetch from it what is finished. PRIVATE to
+the collection."""
 
 from __future__ import annotations
 
-import json
 import os
+import secrets
 import shutil
-import socket
-import stat
+import time
 import typing as t
-from urllib.error import HTTPError, URLError
+from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
-    _http_io,
     _hub,
+    _hub_ask_io,
+    _hub_client_io,
+    _hub_filler_io,
+    _hub_mirror_io,
     _manifest,
     _manifest_io,
-    _tree,
     _tree_io,
+    _tree_sync,
+    _tree_sync_io,
 )
 
 if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ansible.module_utils.basic import AnsibleModule
 
 PART = ".vllm-ray-download"
+# What tree_sync tells, and who runs this wants to know.
+TOLD = ("digest", "bytes", "received_bytes", "received_from", "sent_bytes", "absent", "seconds")
 
 
-def ask(wish: _hub.Wish, way: _hub.Way) -> tuple[str, int]:
-    """Return the commit of a revision, and the size of its files where the hub tells it."""
-    if not wish.particulars.resolves:
-        return wish.wanted_revision, 0
-    try:
-        with _http_io.download(_hub.api_url(wish), *way) as answer:
-            return _hub.parse_revision(json.loads(answer.read()))
-    except HTTPError as error:
-        error.close()
-        raise _manifest_io.Unusable(_hub.refusal(wish, error.code, str(error.reason), bool(way.token))) from error
-    except (URLError, socket.timeout, OSError, ValueError) as error:
-        reason = str(getattr(error, "reason", error))
-        raise _manifest_io.Unusable(_hub.refusal(wish, 0, way.without_secrets(reason), bool(way.token))) from error
+class Target(t.NamedTuple):
+    """What is wanted, and where. listing: None where the hub need not be asked."""
+
+    wish: _hub.Wish
+    pin_file: str
+    commit: str
+    directory: str
+    listing: _hub.Listing | None
+
+    @property
+    def pinned(self) -> _hub.Wish:
+        """Return the wish for just this commit. What has none stays what it is called."""
+        return replace(self.wish, revision=self.commit) if self.wish.hub != "mirror" else self.wish
+
+    @property
+    def part(self) -> str:
+        """Return the directory of the download, on the file system of the model."""
+        above, name = os.path.split(self.directory)
+        return os.path.join(above, f".{name}{PART}")
 
 
-def open_to_all(path: str) -> None:
-    """Let everybody read a tree, and nobody but its owner write to it."""
-    for folder, _names, files in os.walk(path):
-        os.chmod(folder, 0o755)
-        for name in files:
-            place = os.path.join(folder, name)
-            if stat.S_ISREG(os.lstat(place).st_mode):
-                os.chmod(place, 0o644)
+def target_of(params: Mapping[str, t.Any]) -> Target:
+    """Find out which commit is wanted, from the pin of an earlier run if there is one. Raises Unusable."""
+    wish = _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
+    for problem in _hub.wish_problems(wish):
+        raise _manifest_io.Unusable(problem)
+    pin_file = os.path.join(params["record_directory"], _hub.pin_name(wish, params["path"] or ""))
+    pin = None if params["update"] else read_pin(pin_file)
+    commit, listing = params["commit"] or _hub.known_commit(wish, pin), None
+    if not commit:
+        listing = _hub_ask_io.ask(wish, _hub.way_of(params))
+        commit = listing.commit
+    return Target(wish, pin_file, commit, params["path"] or _hub.directory_of(wish, params["root"], commit), listing)
+
+
+def read_pin(name: str) -> _hub.Pin | None:
+    return _hub.parse_pin(_manifest_io.read_text(name))
 
 
 def write_pin(name: str, pin: _hub.Pin) -> None:
+    if read_pin(name) == pin:
+        return
     _manifest_io.make_directories(os.path.dirname(name))
     with open(name + ".new", "w", encoding="utf-8") as stream:
         stream.write(_hub.render_pin(pin))
@@ -61,63 +85,151 @@ def write_pin(name: str, pin: _hub.Pin) -> None:
     os.replace(name + ".new", name)
 
 
-def ensure(module: AnsibleModule) -> dict[str, t.Any]:
-    """Make a model be there, and return where, at which commit, and whether something was done."""
+def perform(module: AnsibleModule) -> dict[str, t.Any]:
+    """Do what the module's parameters say, and return what it returns. Raises Unusable, Failed."""
     params = module.params
-    wish = _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
-    for problem in _hub.wish_problems(wish):
-        raise _manifest_io.Unusable(problem)
-    pin_file = os.path.join(params["record_directory"], _hub.pin_name(wish, params["path"] or ""))
-    pin = None if params["update"] else _hub.parse_pin(_manifest_io.read_text(pin_file))
-    commit, size = _hub.known_commit(wish, pin), 0
-    way = _hub.Way(params["token"] or "", params["proxy"] or "", params["ca_certificate"] or "")
-    if not commit:
-        commit, size = ask(wish, way)
-    directory = params["path"] or _hub.directory_of(wish, params["root"], commit)
-    result = {
-        "changed": False,
-        "exists": True,
-        "directory": directory,
-        "commit": commit,
-        "msg": f"{directory} is there",
-    }
-    if os.path.isdir(directory):
-        held = _hub.parse_pin(_manifest_io.read_text(pin_file))
-        # A directory that is named after its commit holds it: it got that name when it was whole.
-        if params["path"] and (not held or (held.commit, held.directory) != (commit, directory)):
-            raise _manifest_io.Unusable(_hub.held_problem(directory, held, commit))
+    target = target_of(params)
+    there = is_there(target, params)
+    result = {"changed": False, "exists": there, "directory": target.directory, "commit": target.commit}
+    is_source = params["name"] == (params["source"] or params["name"])
+    if params["state"] == "asked":
+        done = tell(target, params, there, is_source)
+    elif there and not (is_source and params["hosts"]):
+        done = {"msg": f"{target.directory} is there"}
     else:
-        result.update(
-            changed=True, exists=not module.check_mode, msg=f"{wish.model} at {commit} from {wish.url} to {directory}"
-        )
-        size = size or ask(wish, way)[1]
-        free, reserve = _manifest_io.free_bytes(directory), int(params["reserve_gib"] * _manifest.GIB)
-        for problem in _manifest.disk_problems(_manifest_io.existing(directory), free, size, reserve):
-            raise _manifest_io.Unusable(problem)
-        if not module.check_mode:
-            download(module, wish, commit, directory, way)
-    if not module.check_mode:
-        write_pin(pin_file, _hub.Pin(commit, directory))
-    return result
+        done = download(module, target) if is_source else receive(module, target)
+        result["exists"] = there or not module.check_mode
+    if result["exists"] and not module.check_mode:
+        write_pin(target.pin_file, _hub.Pin(target.commit, target.directory))
+    return {**result, **done}
 
 
-def download(module: AnsibleModule, wish: _hub.Wish, commit: str, directory: str, way: _hub.Way) -> None:
-    """Download into a directory beside the wanted one, and rename that when it is whole."""
-    above, name = os.path.split(directory)
-    part = os.path.join(above, f".{name}{PART}")
-    home = os.path.join(part, ".home")
-    _manifest_io.make_directories(part)
-    rc, out, err = module.run_command(
-        _hub.argv(wish, module.params["python"], commit, part, module.params["exclude"]),
-        environ_update=_hub.environment(wish, way, home),
-        cwd=part,
-        handle_exceptions=False,
-    )
-    # The token may have been kept by the client: its home goes whatever happened.
-    shutil.rmtree(home, ignore_errors=True)
-    if rc:
-        raise _manifest_io.Unusable(_hub.client_problem(wish, module.params["python"], out + err, way))
-    shutil.rmtree(os.path.join(part, ".cache"), ignore_errors=True)
-    open_to_all(part)
-    os.rename(part, directory)
-    _tree_io.write_record(module.params["record_directory"], _tree.Record(os.path.realpath(directory), made=True))
+def tell(target: Target, params: Mapping[str, t.Any], there: bool, is_source: bool) -> dict[str, t.Any]:
+    """Return what is to be known before a download; the hub is asked by the host that downloads, and once."""
+    files = ask(target, params) if is_source and not there and not params["commit"] else []
+    return {
+        "msg": f"{target.directory} is there" if there else summary(target),
+        "filesystem": _manifest_io.mount_of(target.directory)._asdict(),
+        "to_copy": [] if there else [target.directory],
+        "to_copy_bytes": sum(file.size for file in files),
+        "to_remove": [],
+    }
+
+
+def is_there(target: Target, params: Mapping[str, t.Any]) -> bool:
+    """Tell whether the wanted commit is there. Raises Unusable, where something else may be."""
+    if not os.path.isdir(target.directory):
+        return False
+    held = read_pin(target.pin_file)
+    # A directory that is named after its commit holds it: it got that name when it was whole.
+    if params["path"] and (not held or (held.commit, held.directory) != (target.commit, target.directory)):
+        raise _manifest_io.Unusable(_hub.held_problem(target.directory, held, target.commit))
+    return True
+
+
+def download(module: AnsibleModule, target: Target) -> dict[str, t.Any]:
+    """Download a model here and let the other hosts have it, or let them have what is here."""
+    params = module.params
+    if module.check_mode:
+        there = is_there(target, params)
+        if not there:
+            ask(target, params)
+        return {"changed": not there, "msg": summary(target)}
+    with _tree_io.held(params["record_directory"], target.part, params["patience"]):
+        # Another run may have been at work.
+        if is_there(target, params):
+            told = _tree_sync_io.describe(sync_params(params, target))
+            return share(sync_params(params, target, digest=told["digest"]), None)
+        try:
+            filler = filler_of(module, target)
+        except _manifest_io.Unusable:
+            leave_word(params, target)
+            raise
+        try:
+            done = share(sync_params(params, target, source=params["name"]), filler)
+        except _tree_io.Failed:
+            if filler.problem:
+                raise _manifest_io.Unusable(filler.problem) from None
+            raise
+        finally:
+            filler.close()
+        shutil.rmtree(target.part, ignore_errors=True)
+        renew_record(params["record_directory"], os.path.realpath(target.directory))
+    return {**done, "msg": summary(target)}
+
+
+def leave_word(params: Mapping[str, t.Any], target: Target) -> None:
+    """Let who asks how far the run is hear that nobody goes on."""
+    said = {"run": _tree_sync.run_name(params["run_token"] or ""), "bytes": 0, "at": time.time(), "hosts": {}}
+    _tree_io.write_progress(params["record_directory"], os.path.realpath(target.directory), said)
+
+
+def renew_record(directory: str, path: str) -> None:
+    """Take note of the new ctime of files of which another link was removed, so that they are not hashed again."""
+    record = _tree_io.read_record(directory, path)
+    files = {}
+    for name, known in record.files.items():
+        state = _tree_io.state_of(os.stat(os.path.join(path, name)))
+        if state._replace(ctime_ns=known.state.ctime_ns) == known.state:
+            files[name] = known._replace(state=state)
+    _tree_io.write_record(directory, replace(record, files=files))
+
+
+def filler_of(module: AnsibleModule, target: Target) -> _hub_filler_io.Filler:
+    """Return what downloads the model, once it is asked to."""
+    params, files = module.params, ask(target, module.params)
+    if target.wish.hub == "mirror":
+        return _hub_mirror_io.Mirror(target.wish, files, target.part, _hub.way_of(params))
+    call = _hub_client_io.Call(module.run_command, params["python"] or "", _hub.way_of(params), params["exclude"])
+    return _hub_client_io.Client(target.pinned, files, target.part, call)
+
+
+def receive(module: AnsibleModule, target: Target) -> dict[str, t.Any]:
+    """Get a model from the host that downloads it."""
+    params = module.params
+    if module.check_mode:
+        return {"changed": True, "msg": f"{target.directory} from {params['source']}"}
+    return share(sync_params(params, target, source=params["source"]), None)
+
+
+def share(params: Mapping[str, t.Any], filler: _hub_filler_io.Filler | None) -> dict[str, t.Any]:
+    """Take part in the run of all hosts."""
+    told = _tree_sync_io.Host(params, filler).run()
+    return {"changed": told["changed"], "msg": params["path"], **{name: told[name] for name in TOLD}}
+
+
+def sync_params(params: Mapping[str, t.Any], target: Target, digest: str = "", source: str = "") -> dict[str, t.Any]:
+    """Return the parameters of tree_sync. A host without others is a set of its own."""
+    same = ("record_directory", "limit_mbit", "reserve_gib", "window", "grace", "patience")
+    return {
+        **{name: params[name] for name in same},
+        "path": target.directory,
+        "hosts": params["hosts"] or [{"name": params["name"], "address": "127.0.0.1"}],
+        "name": params["name"],
+        "token": params["run_token"] or secrets.token_hex(),
+        "digest": digest,
+        "source": source,
+        "depth": "quick",
+        "replace": False,
+        "plain": True,
+        "copy_from": None,
+    }
+
+
+def ask(target: Target, params: Mapping[str, t.Any]) -> list[_hub.File]:
+    """Return the files that will come. Raises Unusable, also where there is no room for them."""
+    listing = target.listing or _hub_ask_io.ask(target.pinned, _hub.way_of(params))
+    if listing.commit != target.commit:
+        raise _manifest_io.Unusable(_hub.moved_problem(target.wish, listing.commit, target.commit))
+    files = _hub.wanted(target.wish, listing.files, params["exclude"])
+    if target.wish.hub == "mirror":
+        files = _hub_ask_io.sized(target.wish, files, _hub.way_of(params))
+    size = max(0, sum(file.size for file in files) - _hub_filler_io.bytes_in(target.part))
+    free, reserve = _manifest_io.free_bytes(target.directory), int(params["reserve_gib"] * _manifest.GIB)
+    for problem in _manifest.disk_problems(_manifest_io.existing(target.directory), free, size, reserve):
+        raise _manifest_io.Unusable(problem)
+    return files
+
+
+def summary(target: Target) -> str:
+    return f"{target.wish.model} at {target.commit[:12]} from {target.wish.particulars.title} to {target.directory}"

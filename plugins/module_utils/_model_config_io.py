@@ -65,7 +65,7 @@ def info(
     place: a directory that holds it, where that is known.
     """
     place = place or (params["model"] if params["model"].startswith("/") else "")
-    source = read_directory(place, read) if place else fetch(wish_of(params), way_of(params))
+    source = read_directory(place, read) if place else fetch(wish_of(params), _hub.way_of(params))
     try:
         model = _model_config.parse(source.config, source.tensors, source.listing.total_size, source.listing.files)
     except ValueError as error:
@@ -76,11 +76,6 @@ def info(
 def wish_of(params: Mapping[str, t.Any]) -> _hub.Wish:
     """Return what a hub is asked for."""
     return _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
-
-
-def way_of(params: Mapping[str, t.Any]) -> _hub.Way:
-    """Return how a hub is reached."""
-    return _hub.Way(*(params.get(name) or "" for name in _hub.Way._fields))
 
 
 def look(

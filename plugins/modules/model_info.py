@@ -23,9 +23,9 @@ options:
     type: str
     required: true
   hub:
-    description: The hub of an id.
+    description: The hub of an id, or V(mirror) for a URL.
     type: str
-    choices: [huggingface, modelscope]
+    choices: [huggingface, mirror, modelscope]
     default: huggingface
   revision:
     description: Branch, tag or commit. Default is the hub's, C(main) or C(master).

@@ -9,7 +9,7 @@ import ipaddress
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS, hub_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _members, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
@@ -62,11 +62,11 @@ def model_plan(
     wish, source = head.settings["vllm_ray_model"], head.settings["vllm_ray_model_source"]
     if not wish:
         return {}, []
-    name = wish.rstrip("/").rsplit("/", 1)[-1] if wish.startswith("/") else wish
+    name = wish.rstrip("/").rsplit("/", 1)[-1] if wish.startswith("/") or "://" in wish else wish
     found = {host.name: host.look["model"] for host in hosts if host.look and host.look["model"]}
     here = [host.name for host in hosts if host.look and wish in host.look["host"]["present"]]
     if source == "auto":
-        source = "huggingface" if not wish.startswith("/") else "host" if here else "controller"
+        source = hub_of(wish) if not wish.startswith("/") else "host" if here else "controller"
     source_host = hub_host(head, hosts, found) if source in HUBS else (here or [head.name])[0]
     model = {"name": name, "source": source, "wish": wish, "source_host": source_host}
     # Where a model of a hub lies depends on its commit, which only the download tells.

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import select
-import shutil
 import socket
 import ssl
 import subprocess
@@ -22,6 +20,7 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io, _hub, _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
+from ansible_collections.vllm_ray.cluster.tests.integration.hub_server import Hub, Model
 
 ROOT = Path(__file__).resolve().parents[2]
 # A name that nobody can resolve but the proxy.
@@ -79,26 +78,18 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str
     for name in ("http_proxy", "https_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    folder = tmp_path / "hub" / "private" / "demo"
-    (folder / COMMIT).mkdir(parents=True)
-    (folder / "main").write_text(COMMIT)
-    shutil.copy(ROOT / "demo-model" / "model" / "config.json", folder / COMMIT)
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NAME}"]
     command += ["-addext", f"subjectAltName=DNS:{NAME}", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
-    place = ROOT / "extensions" / "molecule" / "model" / "files" / "hub.py"
-    spec = importlib.util.spec_from_file_location("hub", place)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module.Hub, "root", tmp_path / "hub", raising=False)
-    monkeypatch.setattr(module.Hub, "log_message", Proxy.log_message)
+    model = Model({"config.json": (ROOT / "demo-model" / "model" / "config.json").read_bytes()}, TOKEN, commit=COMMIT)
+    plain = Hub()
+    plain.models["private/demo"] = model
     Tls.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     Tls.context.load_cert_chain(certificate, key)
     with (
-        Tls(("127.0.0.1", 0), module.Hub) as hub,
+        contextlib.closing(plain),
+        Tls(("127.0.0.1", 0), plain.handler) as hub,
         ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy,
     ):
         Proxy.target, Proxy.asked = serve(hub), []
@@ -122,14 +113,14 @@ def test_the_hub_is_reached_by_the_proxy_and_trusted_by_the_certificate(params: 
     # The proxy gets its own password, and not the hub's token.
     assert all("proxy-authorization" in one and "authorization" not in one for one in Proxy.asked)
     wish = _hub.Wish("huggingface", "private/demo", "main", params["endpoint"])
-    with _http_io.download(_hub.api_url(wish), *_model_config_io.way_of(params)) as answer:
+    with _http_io.download(_hub.listing_url(wish), *_hub.way_of(params)) as answer:
         assert COMMIT in answer.read().decode()
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"proxy": None}, "gives no answer"),
+        ({"proxy": None}, "gives no usable answer"),
         ({"ca_certificate": None}, "CERTIFICATE_VERIFY_FAILED"),
         ({"ca_certificate": "/nowhere.pem"}, "no certificates can be read from /nowhere.pem"),
         ({"token": None}, "without a token"),

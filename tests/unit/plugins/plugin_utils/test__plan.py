@@ -493,6 +493,13 @@ def test_an_engine_that_runs_where_it_should_not_is_retired() -> None:
             ("modelscope", "", "Qwen/Qwen3-32B"),
             id="another-hub",
         ),
+        pytest.param(
+            {"model": "https://mirror.example/models/Qwen3-32B/"},
+            [],
+            False,
+            ("mirror", "", "Qwen3-32B"),
+            id="a-mirror",
+        ),
     ],
 )
 def test_where_the_model_comes_from(

@@ -1,0 +1,150 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Watch a download, and hand on each of its files once it is finished and has the hub's own hash. PRIVATE to the
+collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import typing as t
+from collections import deque
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _manifest, _manifest_io
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BLOCK = 1024**2
+# Seconds between two looks for finished files.
+LOOK = 0.2
+# How often what came with wrong bytes is fetched.
+TIMES = 2
+# Seconds for a thread to see that it is over.
+LAST = 10
+
+
+class Filler:
+    """What brings the files of a model, for tree_sync: see its protocol of this name.
+
+    files: what will come. part: where it is downloaded to, kept for the next run where it does not end well. It begins
+    when it is first asked for files. A file under its own name is finished: clients rename it at its end.
+    """
+
+    def __init__(self, wish: _hub.Wish, files: Sequence[_hub.File], part: str) -> None:
+        self.wish, self.part = wish, part
+        self.wanted = {file.path: file for file in files}
+        self.files = [(file.path, file.size) for file in files]
+        self.right: set[str] = set()
+        self.wrong: set[str] = set()
+        self.fresh: deque[tuple[str, str]] = deque()
+        self.problem: dict[str, str] | None = None
+        self.ended = self.stopped = False
+        self.looking = threading.Lock()
+        self.threads: list[threading.Thread] = []
+
+    def fetch(self) -> None:
+        """Bring what is not there. Returns at its end. Raises Unusable."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End what is under way."""
+
+    # --- What tree_sync asks ---
+
+    def poll(self) -> list[tuple[str, str]]:
+        """Return the files that are finished and right since the last call: path, and where it is."""
+        if not self.threads:
+            self.threads = [threading.Thread(target=way, daemon=True) for way in (self.work, self.watch)]
+            for thread in self.threads:
+                thread.start()
+        return [self.fresh.popleft() for _one in range(len(self.fresh))]
+
+    @property
+    def got(self) -> int:
+        return min(bytes_in(self.part), sum(size for _path, size in self.files))
+
+    @property
+    def failure(self) -> str:
+        return _manifest.sentence(self.problem) if self.problem else ""
+
+    def close(self) -> None:
+        self.stopped = True
+        self.stop()
+        for thread in self.threads:
+            thread.join(LAST)
+
+    # --- The work ---
+
+    def work(self) -> None:
+        """Bring all files, and say what is wrong with those that do not come."""
+        try:
+            _manifest_io.make_directories(self.part)
+            for _time in range(TIMES):
+                self.wrong.clear()
+                self.fetch()
+                self.look()
+                if not self.wrong - self.right:
+                    return
+            self.problem = _hub.wrong_problem(self.wish, sorted(self.wrong - self.right))
+        except _manifest_io.Unusable as error:
+            self.problem = error.problem
+        except OSError as error:
+            fix = "make room, or look at the directory; then run it again: what has come is kept"
+            self.problem = _manifest.problem("model", f"{self.part}: {error}", "a directory to download to", fix)
+        finally:
+            self.ended = True
+
+    def watch(self) -> None:
+        while not (self.ended or self.stopped):
+            # What can't be read is said by who brings it.
+            with contextlib.suppress(OSError):
+                self.look()
+            time.sleep(LOOK)
+
+    def look(self) -> None:
+        """Find the files that are finished, and remove those that are not what the hub has."""
+        with self.looking:
+            for path, file in self.wanted.items():
+                place = os.path.join(self.part, path)
+                if path in self.right or self.stopped or size_of(place) != file.size:
+                    continue
+                if self.is_right(file, place):
+                    self.right.add(path)
+                    self.fresh.append((path, place))
+                elif not self.stopped:
+                    os.unlink(place)
+                    self.wrong.add(path)
+
+    def is_right(self, file: _hub.File, place: str) -> bool:
+        """Tell whether a file has the hash that the hub says, where it says one."""
+        total, wanted = _hub.hasher(file)
+        with open(place, "rb", buffering=0) as stream:
+            while not self.stopped:
+                block = stream.read(BLOCK)
+                if not block:
+                    return not wanted or total.hexdigest() == wanted
+                total.update(block)
+        return False
+
+
+def size_of(place: str) -> int:
+    """Return the size of a regular file, -1 where there is none."""
+    try:
+        return os.stat(place).st_size if os.path.isfile(place) and not os.path.islink(place) else -1
+    except OSError:
+        return -1
+
+
+def bytes_in(part: str) -> int:
+    """Return what has been written of a download: files may have been given their size before their content."""
+    total = 0
+    for folder, _names, files in os.walk(part):
+        for name in files:
+            with contextlib.suppress(OSError):
+                status = os.stat(os.path.join(folder, name))
+                total += min(status.st_size, status.st_blocks * 512)
+    return total
