@@ -279,6 +279,7 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
         "release": {
             "builder": cluster.head.settings.get("vllm_ray_release_builder") or cluster.head.name,
             "path": cluster.head.settings.get("vllm_ray_release_path") or "",
+            "id": cluster.head.settings.get("vllm_ray_release_id") or "",
             "present": {host.name: host.look["host"]["release"] for host in cluster.hosts if host.look},
         },
         "model": dict(model),

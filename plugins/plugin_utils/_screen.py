@@ -90,7 +90,11 @@ def artefact_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
     """Return what will be built, downloaded and copied: release and model."""
     release, model, lines = plan["release"], plan["model"], []
     lacking = [name for name, present in release["present"].items() if not present]
-    if lacking and not release["path"]:
+    held = release["id"] and not release["path"]
+    turned = [name for name, present in release["present"].items() if held and present != release["id"]]
+    if turned:
+        lines.append(("release", f"{release['id']} on {', '.join(turned)}, from hosts that have it"))
+    if lacking and not held and not release["path"]:
         copied = [name for name in lacking if name != release["builder"]]
         steps = [f"built on {release['builder']}"] * (release["builder"] in lacking)
         steps += [f"passed on to {', '.join(copied)}"] * bool(copied)

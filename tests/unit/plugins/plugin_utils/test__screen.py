@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _screen
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Gpu
 
@@ -36,7 +38,7 @@ PLAN: dict[str, Any] = {
         "notes": ["gpu02 joins, unused by the engine"],
     },
     "hosts": {"gpu01": host(1, [0, 1, 2, 3]), "gpu02": host(2, [])},
-    "release": {"builder": "gpu01", "path": "", "present": {"gpu01": "cuda-1", "gpu02": "cuda-1"}},
+    "release": {"builder": "gpu01", "path": "", "id": "", "present": {"gpu01": "cuda-1", "gpu02": "cuda-1"}},
     "model": {"wish": "/srv/demo", "source": "host", "source_host": "gpu01", "bytes": 0, "missing": []},
     "problems": [
         {
@@ -238,3 +240,16 @@ def test_a_run_in_check_mode_on_fresh_hosts_claims_nothing() -> None:
     assert _screen.proof(PLAN, ENDPOINT, [], [], [], "~/key") == (
         "\nCHECKED, and nothing was changed. Nothing serves at http://192.0.2.11:8000 yet."
     )
+
+
+@pytest.mark.parametrize(
+    ("present", "lines"),
+    [
+        ({"gpu01": "cuda-0", "gpu02": "cuda-0"}, []),
+        ({"gpu01": "cuda-0", "gpu02": "cuda-1"}, [("release", "cuda-0 on gpu02, from hosts that have it")]),
+        ({"gpu01": "", "gpu02": ""}, [("release", "cuda-0 on gpu01, gpu02, from hosts that have it")]),
+    ],
+)
+def test_a_release_that_is_held_is_not_built(present: dict[str, str], lines: list[tuple[str, str]]) -> None:
+    plan = {**PLAN, "release": {**PLAN["release"], "id": "cuda-0", "present": present}}
+    assert _screen.artefact_lines(plan) == lines
