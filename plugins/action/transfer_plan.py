@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
             "changed": False,
             "dry": bool(self._task.check_mode),
             "needed": bool(transfer.parts or transfer.seed),
+            "source": source["where"],
             "hosts": parts,
             "seed": transfer.seed,
             "waiting": transfer.waiting,

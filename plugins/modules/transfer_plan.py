@@ -59,6 +59,10 @@ needed:
   description: Whether there is something to do.
   returned: success
   type: bool
+source:
+  description: Name of the host that has the wanted model, or V(the controller); all hosts are told the same.
+  returned: success
+  type: str
 hosts:
   description: Name and address of all who run M(vllm_ray.cluster.tree_sync) together. Empty where only one host lacks
     the model, and gets it from the controller.
