@@ -73,17 +73,19 @@ class ActionModule(ActionBase):
         return {**result, "changed": digest != before, "path": path, "digest": digest}
 
     def download(self, wanted: Wanted, work: str, variables: dict[str, t.Any]) -> str:
-        """Download the model of a hub by the hub's own client, and return its directory."""
-        settings, environment = wanted.settings, _bundle_parts_io.pip_environment(wanted.settings)
-        package = _hub.HUBS[wanted.hub].package
-        python = _bundle_parts_io.hub_client(package, wanted.pins, work, environment, display.display)
+        """Download the model of a hub by the hub's own client, or of a mirror, and return its directory."""
+        settings, package = wanted.settings, _hub.HUBS[wanted.hub].package
+        environment = _bundle_parts_io.pip_environment(settings)
+        client = (package, wanted.pins, work, environment, display.display)
         arguments = {
             "hub": wanted.hub,
             "model": settings["vllm_ray_model"],
             "revision": settings.get("vllm_ray_model_revision") or "",
             "endpoint": settings.get("vllm_ray_hf_endpoint") or "",
             "token": settings.get("vllm_ray_hf_token"),
-            "python": python,
+            "proxy": settings.get("vllm_ray_proxy"),
+            "ca_certificate": settings.get("vllm_ray_ca_certificate"),
+            "python": _bundle_parts_io.hub_client(*client) if package else None,
             "root": f"{work}/models",
             "record_directory": f"{work}/manifests",
         }
@@ -131,7 +133,7 @@ class Wanted:
         self.model = settings.get("vllm_ray_bundle_model") or own_model
         self.downloads = "model" in self.parts and bool(model) and not self.model
         source = settings["vllm_ray_model_source"]
-        self.hub = source if source in _hub.HUBS else "huggingface"
+        self.hub = source if source in _hub.HUBS else _hub.hub_of(model)
         here = f"vllm-ray-{self.accelerator}-py{self.target.minor}-{self.target.machine}.tar"
         self.path = os.path.abspath(os.path.expanduser(settings.get("vllm_ray_bundle") or here))
 

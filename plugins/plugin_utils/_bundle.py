@@ -261,9 +261,10 @@ def laid_over(given: Mapping[str, t.Any], bundle: Mapping[str, t.Any] | None) ->
     if bundle["model"] and wish in ("", bundle["model_wish"]):
         told.update(vllm_ray_model=f"{place}/{bundle['model']}", vllm_ray_model_source="controller")
         options = told.get("vllm_ray_serve_args") or {}
-        # Clients know it by the name that it has on the hub.
+        # Clients know it by the name that it has on the hub; one of a path or a mirror is called by its last part.
         names = {str(name).lstrip("-").replace("_", "-") for name in options} if isinstance(options, dict) else {"?"}
-        if wish and not wish.startswith("/") and names.isdisjoint({"served-model-name", "?"}):
+        of_hub = wish and not wish.startswith("/") and "://" not in wish
+        if of_hub and names.isdisjoint({"served-model-name", "?"}):
             told["vllm_ray_serve_args"] = {**options, "served-model-name": wish}
     return told
 

@@ -174,6 +174,13 @@ def test_the_users_own_name_of_the_model_stays(name: str) -> None:
     assert _bundle.laid_over(given, OPENED)["vllm_ray_serve_args"] == {name: "demo", "port": 1}
 
 
+@pytest.mark.parametrize("wish", ["/srv/models/Qwen3-32B", "https://192.0.2.1/models/Qwen3-32B"])
+def test_a_path_and_a_mirror_need_no_name(wish: str) -> None:
+    laid = _bundle.laid_over({"vllm_ray_model": wish}, {**OPENED, "model_wish": wish})
+    assert laid["vllm_ray_model"] == "/b/0f/model/Qwen3-32B"
+    assert "vllm_ray_serve_args" not in laid
+
+
 def test_another_model_or_lock_than_the_bundles_stays() -> None:
     given = {"vllm_ray_model": "/srv/mine", "vllm_ray_release_lock": "/srv/mine.lock"}
     assert _bundle.laid_over(given, OPENED) == given
