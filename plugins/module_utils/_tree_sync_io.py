@@ -228,7 +228,7 @@ class Line:
             try:
                 connection.connect()
                 if known or self.belongs(connection):
-                    self.host.ports_of[self.name] = port
+                    self.host.ports_of[self.name], self.host.met = port, True
                     connection.sock.settimeout(self.seconds)
                     return connection
             except (OSError, http.client.HTTPException) as error:
@@ -287,6 +287,8 @@ class Host:
         self.up, self.down = Throttle(rate), Throttle(rate)
         self.ports = _tree_sync.ports(self.token, RANDOM_PORTS)
         self.ports_of: dict[str, int] = {}
+        # Whether a peer is there: asked or asking.
+        self.met = False
         self.lock = threading.Lock()
         self.text = ""
         self.store: _tree_io.Store | None = None
@@ -319,7 +321,7 @@ class Host:
     def state(self, name: str, query: str) -> str:
         """Return what this host says of itself to a peer, and take note of what the peer says of itself."""
         said = urllib.parse.parse_qs(query)
-        schedule, store = self.schedule, self.store
+        schedule, store, self.met = self.schedule, self.store, True
         with self.lock:
             if schedule and said.get("done") == ["1"]:
                 peer = schedule.peers[name]
@@ -485,6 +487,12 @@ class Host:
         finally:
             for line in lines.values():
                 line.close()
+        if self.source:
+            raise Failed(
+                f"{self.name} heard nothing of {self.source}, which downloads the tree, for "
+                f"{self.params['patience']:.0f} s. Not reachable: {self.source}. Wanted: its run, and connections "
+                "between the hosts' addresses. Look at what it says, and at the firewall; then run it again."
+            )
         raise Failed(
             f"{self.name} knows no host that has the tree {(self.params['digest'] or '')[:12]}. It asked: "
             f"{', '.join(asked)}, and heard of: {', '.join(sorted(heard)) or 'nobody'}. Wanted: one host at least "
@@ -526,7 +534,7 @@ class Host:
         except BaseException as error:
             self.failure = self.failure or str(error) or "it was ended"
             # So that the peers hear of it, and do not wait.
-            time.sleep(2 * POLL if self.ports_of else 0)
+            time.sleep(2 * POLL if self.met else 0)
             raise
         finally:
             self.ended = True

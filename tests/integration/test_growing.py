@@ -190,8 +190,14 @@ def test_a_download_that_ends_too_early_names_what_is_missing(cluster: Cluster) 
 def test_without_the_host_that_downloads_the_others_end(cluster: Cluster) -> None:
     cluster.begin(patience=2)
     cluster.come("one/large")
-    wait(lambda: cluster.staged("h2", "one/large"))
+    # Both: who came later than that would not know what the files are.
+    wait(lambda: cluster.staged("h2", "one/large") and cluster.staged("h3", "one/large"))
     cluster.running["h1"].kill()
     cluster.running.pop("h1").communicate()
     results = cluster.end()
     assert all("Not reachable: h1" in result["failed"] for result in results.values()), results
+
+
+def test_a_host_that_never_heard_of_the_one_that_downloads_says_so(cluster: Cluster) -> None:
+    cluster.begin("h3", patience=1)
+    assert "h3 heard nothing of h1, which downloads the tree, for 1 s" in cluster.end()["h3"]["failed"]
