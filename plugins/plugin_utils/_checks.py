@@ -57,6 +57,17 @@ def check_addresses(addresses: Mapping[str, str]) -> list[Problem]:
     ]
 
 
+def check_accelerator(hosts: Sequence[Host], head: Host) -> list[Problem]:
+    """A head without GPUs makes the engine one of the CPU, which nobody means who has GPUs on other hosts."""
+    have = {host.name: len(host.look["host"]["gpus"]) for host in hosts if host.look}
+    others = [f"{name} {count}" for name, count in have.items() if count]
+    if head.settings["vllm_ray_accelerator"] != "auto" or have.get(head.name) != 0 or not others:
+        return []
+    found = f"no GPUs, while others have some ({', '.join(others)}); the engine would compute on CPUs"
+    fix = "make one of those the head, or set vllm_ray_accelerator=cpu to say that GPUs stay unused"
+    return [Problem(head.name, "gpu", "error", found, "GPUs on the head, as the engine computes there, too", fix)]
+
+
 def check_host(host: Host, serves: bool) -> list[Problem]:
     """Check one host that was looked at."""
     look, settings = host.look, host.settings

@@ -43,6 +43,11 @@ REMOVED_ENVIRONMENT = {
     "VLLM_USE_RAY_SPMD_WORKER": "remove it",
     "VLLM_USE_V1": "remove it: there is no other engine",
 }
+# They would lie in the engine's file of options, which everybody on the host may read, and in the log of a task.
+SECRET_OPTIONS = {
+    "api-key": "remove it: clients use the key in vllm_ray_key_file on the controller",
+    "hf-token": "remove it, and set vllm_ray_hf_token: one host downloads, and engines work without the hub",
+}
 # (pattern of names, severity, what is wrong with it, what mends it)
 HARMFUL_ENVIRONMENT = (
     ("RAY_EXPERIMENTAL_NOSET_.*", "warning", "hides the GPUs from Ray's own bookkeeping", "leave it to vLLM"),
@@ -68,15 +73,21 @@ HARMFUL_ENVIRONMENT = (
 
 
 def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
-    """Return a warning for each option that is gone. given: options by name, without leading dashes.
+    """Return a warning for each option that is gone, an error for each secret. given: options by name, without dashes.
 
-    It is a warning because a release of the user's own may be old enough; the release's parser has the last word.
+    The former are warnings because a release of the user's own may be old enough; its parser has the last word.
     """
-    return [
+    gone = [
         Problem(host, "option", "warning", f"vllm_ray_serve_args: {name} is gone from vLLM", "an option it knows", fix)
         for name, fix in REMOVED_OPTIONS.items()
         if name in given
     ]
+    secret = [
+        Problem(host, "option", "error", f"vllm_ray_serve_args: {name} is a secret", "not set", fix)
+        for name, fix in SECRET_OPTIONS.items()
+        if name in given
+    ]
+    return gone + secret
 
 
 def refused(host: str, release: str, reasons: Mapping[str, str]) -> list[Problem]:

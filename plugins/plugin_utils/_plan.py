@@ -13,6 +13,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS,
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _members, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
+    check_accelerator,
     check_addresses,
     check_host,
     check_inventory,
@@ -146,6 +147,7 @@ def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collecti
             problems += check_state(host, serves, model_needs(host, model), host.name in starts)
         problems += check_paths(host.paths, host.name)
     problems += check_states([host for host in cluster.hosts if host.look])
+    problems += check_accelerator(cluster.hosts, cluster.head)
     problems += check_addresses({name: nic["address"] for name, nic in cluster.addresses.items()})
     return problems
 

@@ -53,6 +53,26 @@ def test_inventories(hosts: list[Host], found: list[str]) -> None:
     assert all(problem.severity == "error" and problem.fix for problem in problems)
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "of_head", "of_worker", "found"),
+    [
+        ("auto", [], [{"index": 0}, {"index": 1}], ["no GPUs, while others have some (b 2); the engine would compute"]),
+        ("cpu", [], [{"index": 0}], []),
+        ("auto", [], [], []),
+        ("auto", [{"index": 0}], [], []),
+    ],
+)
+def test_a_head_without_gpus_among_hosts_with_gpus(
+    accelerator: str, of_head: list[Any], of_worker: list[Any], found: list[str]
+) -> None:
+    head = host("a", "head", look=look(host_gpus=of_head), accelerator=accelerator)
+    worker = host("b", "workers", look=look(host_gpus=of_worker), accelerator=accelerator)
+    problems = _checks.check_accelerator([head, worker, host("c", "workers", absent="away")], head)
+    assert [problem.found[: len(start)] for problem, start in zip(problems, found)] == found
+    assert len(problems) == len(found)
+    assert all((problem.host, problem.severity) == ("a", "error") for problem in problems)
+
+
 def test_one_address_twice_names_both() -> None:
     problems = _checks.check_addresses({"a": "192.0.2.1", "b": "192.0.2.1", "c": "192.0.2.3"})
     assert [(p.host, p.found) for p in problems] == [

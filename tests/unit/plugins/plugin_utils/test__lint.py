@@ -22,6 +22,15 @@ def test_an_option_that_is_gone_names_its_successor() -> None:
     ]
 
 
+def test_a_secret_among_the_options_is_refused_and_not_shown() -> None:
+    problems = _lint.options("gpu01", {"api-key": "sk-planted", "hf-token": "hf_planted"})
+    assert [(p.severity, p.found) for p in problems] == [
+        ("error", "vllm_ray_serve_args: api-key is a secret"),
+        ("error", "vllm_ray_serve_args: hf-token is a secret"),
+    ]
+    assert "planted" not in str(problems)
+
+
 def test_what_a_release_refuses_has_its_mend() -> None:
     reasons = {
         "options": "unrecognized arguments: --swap-space --max-model-length 512 (did you mean max-model-len?)",
