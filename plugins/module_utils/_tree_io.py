@@ -481,9 +481,10 @@ class Store:
             self.appear()
         else:
             self.replace()
-        flush(self.path)
         for staging in stagings_of(self.path):
             shutil.rmtree(staging, ignore_errors=True)
+        # Last, so that after a cut of the power not even an empty directory is left.
+        flush(self.path)
 
     def appear(self) -> None:
         """Let a new tree appear as a whole, and only after all of it is on the disk."""

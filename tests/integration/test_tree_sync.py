@@ -7,6 +7,7 @@ doesn't. Rates are limited, so that there is a middle in which to break somethin
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import itertools
 import json
@@ -14,8 +15,8 @@ import os
 import random
 import resource
 import shutil
-import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -158,6 +159,55 @@ def spoil(path: Path, at: int) -> None:
         stream.seek(at)
         stream.write(bytes([byte[0] ^ 1]))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@contextlib.contextmanager
+def no_packets(address: str) -> Iterator[None]:
+    """Lose all packets from and to an address of this machine."""
+    table = f"ip cut{os.getpid()}"
+    rules = f"add table {table}; add chain {table} c {{ type filter hook output priority 0; }}; " + "; ".join(
+        f"add rule {table} c ip {end} {address} drop" for end in ("saddr", "daddr")
+    )
+    subprocess.run(["nft", rules], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["nft", "delete", "table", *table.split()], check=True)
+
+
+class Disk:
+    """A file system of its own, whose power can be cut: what was not written to it by then is lost."""
+
+    # Of linux/ext4.h: EXT4_IOC_SHUTDOWN, and its flag that not even the journal is written any more.
+    SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.image = place, place.with_name(f"{place.name}.ext4")
+
+    def __enter__(self) -> Disk:
+        with self.image.open("wb") as stream:
+            stream.truncate(256 * MIB)
+        subprocess.run(["mkfs.ext4", "-q", self.image], check=True)
+        self.mount()
+        return self
+
+    def mount(self) -> None:
+        if os.path.ismount(self.place):
+            subprocess.run(["umount", self.place], check=True)
+        subprocess.run(["mount", "-o", "loop,commit=1", self.image, self.place], check=True)
+
+    def cut_power(self) -> None:
+        at = os.open(self.place, os.O_RDONLY)
+        try:
+            fcntl.ioctl(at, self.SHUTDOWN, struct.pack("I", self.NO_LOG_FLUSH))
+        finally:
+            os.close(at)
+
+    def __exit__(self, *_error: object) -> None:
+        subprocess.run(["umount", "--lazy", self.place], check=True)
 
 
 @pytest.fixture
@@ -388,16 +438,45 @@ def test_without_its_source_a_run_ends_with_an_error_and_the_old_trees(cluster: 
     assert results["h2"]["received_bytes"] < 2.5 * MIB
 
 
-def test_a_cut_of_some_seconds_costs_no_more_than_that(cluster: Cluster) -> None:
+@needs_root
+def test_a_network_cut_of_20_s_costs_no_more_than_that(cluster: Cluster) -> None:
     digest = cluster.describe()
+    began = time.monotonic()
     cluster.begin(digest, limit_mbit=16)
     cluster.until("h3", MIB)
-    cluster.running["h1"].send_signal(signal.SIGSTOP)
-    time.sleep(7)
-    cluster.running["h1"].send_signal(signal.SIGCONT)
+    with no_packets(cluster.hosts[0]["address"]):
+        time.sleep(20)
+        assert not cluster.tree("h3").exists()
     results = {name: cluster.end(name) for name in cluster.names}
     assert not any(result.get("failed") or result["absent"] for result in results.values()), results
+    assert time.monotonic() - began < 20 + 20
     cluster.assert_equal()
+
+
+@needs_root
+def test_a_receiver_whose_power_is_cut_goes_on_where_its_disk_is(cluster: Cluster) -> None:
+    (cluster.tree("h1") / "huge").write_bytes(random.Random(4).randbytes(80 * MIB))
+    digest = cluster.describe()
+    with Disk(cluster.folder / "h2") as disk:
+        cluster.begin(digest, limit_mbit=160, grace=1)
+        cluster.until("h2", 60 * MIB)
+        disk.cut_power()
+        cluster.running["h2"].kill()
+        cluster.running.pop("h2").communicate()
+        disk.mount()
+        assert not cluster.tree("h2").exists()
+        assert cluster.end("h3")["absent"] == ["h2"]
+        cluster.end("h1")
+        result = cluster.sync(digest)["h2"]
+        # What came since the disk was last told to write is lost, and the journal's last second.
+        assert 20 * MIB < result["received_bytes"] < result["bytes"] - 10 * MIB
+        # Who says that it has a tree, has it on its disk.
+        disk.cut_power()
+        disk.mount()
+        (cluster.folder / "h2" / "lost+found").rmdir()
+        cluster.assert_equal()
+        result = cluster.sync(digest)["h2"]
+        assert (result["changed"], result["received_bytes"]) == (False, 0)
 
 
 def test_a_disk_that_is_full_is_an_error_of_that_host_only(cluster: Cluster) -> None:
