@@ -37,7 +37,7 @@ ASK_BYTES, ASK_PIECES = 1024**2, 256
 APART_BYTES, APART_SECONDS = 8 * 1024**2, 2.0
 # Seconds over which the rate is taken; between the first tries of another leader, and later ones; how long a leader
 # that proved to be slow is passed over.
-RATE_SECONDS, FIRST_TRY, LAST_TRY, PASS_SECONDS = 2.0, 1.0, 10.0, 5.0
+RATE_SECONDS, FIRST_TRY, LAST_TRY, PASS_SECONDS = 2.0, 1.0, 60.0, 5.0
 # A leader is passed over for one that is faster by so much, so many times in a row.
 FASTER, WINS = 1.2, 2
 # Seconds in which a peer that did not deliver is not asked, at first and at most; after how many answers without a
