@@ -309,18 +309,18 @@ class Store:
             return self.changed.wait_for(lambda: bool(self.have >> number & 1), seconds)
 
     def put(self, number: int, data: bytes | bytearray | memoryview) -> int:
-        """Write a piece wherever its content belongs, and return the set of pieces that are here now by it.
+        """Write a piece wherever its content belongs, and return the set of pieces that are here by it.
 
         Empty, where it is not what the manifest says.
         """
         if hashlib.sha256(data).hexdigest() != self.manifest.pieces[number].sha256:
             return 0
         twins = self.twins.get(self.twin_of.get(number, -1), [number])
-        new = [twin for twin in twins if not self.have >> twin & 1]
-        for twin in new:
-            self.write(twin, data)
-        self.add(_tree.bits(new))
-        return _tree.bits(new)
+        for twin in twins:
+            if not self.have >> twin & 1:
+                self.write(twin, data)
+        self.add(_tree.bits(twins))
+        return _tree.bits(twins)
 
     def add(self, pieces: int) -> None:
         """Let others know of pieces that are here now."""

@@ -11,7 +11,8 @@ Nobody commands: each host decides by what its peers say they have.
   So who comes late or is slow becomes the end of the chain, and who is early its begin.
 - Whether a host is slow is found by trying the next one now and then, with pieces that are needed anyway.
 - A peer whose pieces are not what the manifest says is not asked for them again, and soon for nothing: it is shunned.
-  A host that hears that it is shunned (its memory may be bad) also takes from the last one, as nobody takes from it.
+  A host that the next one shuns (its memory may be bad) takes from the last one, as nobody takes from it.
+- A host waits only for pieces of one that leads it, and leaders stand in one direction: nobody waits in a circle.
 """
 
 from __future__ import annotations
@@ -113,6 +114,8 @@ class Schedule:
         self.have = have
         self.claimed = self.wins = 0
         self.preferred = ""
+        # Whom it may ask for what they do not have yet.
+        self.leaders: list[str] = []
         # Nearest first, all around the ring.
         self.before = [*reversed(order[:at]), *reversed(order[at + 1 :])]
         self.peers = {other: Peer() for other in self.before}
@@ -142,16 +145,16 @@ class Schedule:
         if not free:
             return None
         for peer, is_try in self.choices(now, worker):
-            wanted = self.obtainable(peer, free)
+            wanted = self.obtainable(peer, free, peer in self.leaders)
             if wanted:
                 return self.claim(peer, wanted, self.rate(now) if is_try else None)
         return None
 
-    def obtainable(self, name: str, free: int) -> int:
-        """Return the pieces that a peer has or, where it has none of them, that it may soon have."""
+    def obtainable(self, name: str, free: int, leads: bool) -> int:
+        """Return the pieces that a peer has or, where it leads and has none of them, that it may soon have."""
         peer = self.peers[name]
         wanted = free & ~peer.refused
-        return wanted & peer.have or (0 if peer.have == self.everything else wanted)
+        return wanted & peer.have or (wanted if leads else 0)
 
     def claim(self, name: str, wanted: int, rate: float | None) -> Ask:
         first = last = lowest(wanted)
@@ -182,20 +185,23 @@ class Schedule:
     def preference(self, now: float) -> list[str]:
         """Return the peers that may be asked, best first."""
         usable = [name for name in self.before if self.peers[name].usable(now)]
-        if any(peer.shuns for peer in self.peers.values()):
-            after = list(itertools.takewhile(lambda name: not self.is_whole(name), reversed(self.before)))
-            return [name for name in [*reversed(after), *self.before] if name in usable]
+        after = list(itertools.takewhile(lambda name: not self.is_whole(name), reversed(self.before)))
+        follower = next((name for name in after if self.peers[name].reachable), None)
+        if follower and self.peers[follower].shuns:
+            self.leaders = list(reversed(after))
+            return [name for name in [*self.leaders, *self.before] if name in usable]
         apart = max(APART_BYTES, APART_SECONDS * self.rate(now))
         leads = {name: self.lead(name) for name in usable}
-        # Who has much that the other lacks, both ways, is no further than the other.
-        equals = [
+        # Who has much that the other lacks, both ways, is no further than the other. They stand between this host and
+        # one that has everything, so that hosts that wait for pieces never wait for each other.
+        self.leaders = [
             name
             for name in itertools.takewhile(lambda name: not self.is_whole(name), self.before)
             if name in leads and (leads[name] > apart) == (self.weight(self.have & ~self.peers[name].have) > apart)
         ]
-        ahead = sorted((name for name in usable if leads[name] > 0 and name not in equals), key=leads.__getitem__)
-        rest = [name for name in usable if name not in equals and name not in ahead]
-        return sorted([*equals, *ahead, *rest], key=lambda name: self.peers[name].passed_until > now)
+        ahead = sorted((name for name in usable if leads[name] > 0 and name not in self.leaders), key=leads.__getitem__)
+        rest = [name for name in usable if name not in self.leaders and name not in ahead]
+        return sorted([*self.leaders, *ahead, *rest], key=lambda name: self.peers[name].passed_until > now)
 
     def lead(self, name: str) -> float:
         """Return the bytes that a peer has and this host has not."""

@@ -288,6 +288,23 @@ def test_only_what_changed_is_sent(cluster: Cluster) -> None:
     assert unchanged.stat().st_nlink == 1
 
 
+def test_equal_pieces_that_two_workers_ask_for_are_not_wrong(cluster: Cluster) -> None:
+    chance = random.Random(6)
+    for number in range(2000):
+        content = b"the same" if number % 2 else chance.randbytes(50)
+        (cluster.tree("h1") / "parts" / f"{number} more").write_bytes(content)
+    results = cluster.sync(cluster.describe())
+    assert not any(result["wrong"] for result in results.values())
+    # And as one after the other, whatever the workers did.
+    manifest = _tree_io.look(str(cluster.tree("h1")), _tree.Record("", False, 0, {})).manifest()
+    place = cluster.folder / "h2" / "again"
+    store = _tree_io.Store(str(place), manifest, _tree_io.look(str(place), _tree.Record("", False, 0, {})))
+    store.prepare(None)
+    first, second = next(numbers for numbers in manifest.twins().values() if len(numbers) > 900)[:2]
+    assert store.put(first, b"the same") == store.put(second, b"the same") == store.have
+    assert store.put(second, b"another!") == 0
+
+
 def test_one_changed_byte_on_a_host_is_found_and_mended(cluster: Cluster) -> None:
     digest = cluster.describe()
     cluster.sync(digest)

@@ -221,6 +221,26 @@ def test_garbage_is_refused_and_comes_from_another(liar: str) -> None:
         assert liar not in host.schedule.peers or host.schedule.peers[liar].wrong <= 4
 
 
+@pytest.mark.parametrize("seed", range(200))
+def test_nobody_waits_in_a_circle(seed: int) -> None:
+    """Hosts that have anything, behind a source: whoever asks for what a peer has not yet, asks towards the source."""
+    chance = random.Random(seed)
+    names = [f"h{number}" for number in range(1, 9)]
+    everything = (1 << 400) - 1
+    even = chance.getrandbits(400)
+    have = {name: even ^ sum(1 << chance.randrange(400) for _ in range(3)) for name in names} | {"h1": everything}
+    waits: dict[str, set[str]] = {name: set() for name in names}
+    for name in names[1:]:
+        schedule = Schedule([PIECE] * 400, names, name, have[name], 0.0)
+        for peer in schedule.peers:
+            # A host far from the one that shuns it; who shuns its neighbor asks it for nothing.
+            schedule.hear(peer, have[peer], 0.0, shuns=(name, peer) == ("h2", "h5"))
+        while ask := schedule.ask(0.0):
+            if not ask.pieces & have[ask.peer]:
+                waits[name].add(ask.peer)
+    assert all(names.index(peer) < names.index(name) for name, peers in waits.items() for peer in peers)
+
+
 def test_a_host_that_comes_late_joins_at_the_end() -> None:
     hosts = cluster(8)
     hosts["h2"].born = ONE / 2
