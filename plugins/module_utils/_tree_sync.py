@@ -208,7 +208,8 @@ class Schedule:
         return self.weight(self.peers[name].have & ~self.have)
 
     def is_whole(self, name: str) -> bool:
-        return self.peers[name].have == self.everything
+        """Tell whether a peer has all that can be had by now, so that it waits for nobody."""
+        return not self.known & ~self.peers[name].have
 
     def progress(self, now: float, window: float, grace: float) -> dict[str, tuple[int, str]]:
         """Return the bytes that each host has, about, and what it does."""
@@ -242,7 +243,7 @@ class Schedule:
         if not pieces:
             # Who is still receiving may deliver the next time.
             peer.empty = peer.empty + 1 if peer.have == ask.known else 0
-            if peer.empty >= EMPTY_ANSWERS or peer.have == self.everything:
+            if peer.empty >= EMPTY_ANSWERS or self.is_whole(ask.peer):
                 self.rest(ask.peer, now)
             return
         peer.pause, peer.empty = PAUSE, 0

@@ -84,8 +84,13 @@ def shares(flows: list[tuple[Host, Host, Flow]]) -> dict[int, float]:
     return rates
 
 
-def simulate(hosts: dict[str, Host], pieces: int = 400, limit: float = 400.0) -> float:
-    """Run until all hosts that live have all pieces, and return the seconds that it took."""
+def simulate(
+    hosts: dict[str, Host], pieces: int = 400, limit: float = 400.0, later: tuple[float, int] = (0.0, 0)
+) -> float:
+    """Run until all hosts that live have all pieces, and return the seconds that it took.
+
+    later: from when on there are so many of the last pieces, on the first host; it is downloading them until then.
+    """
     sizes, order, now, poll = [PIECE] * pieces, list(hosts), 0.0, 0.0
     everything = (1 << pieces) - 1
     while now < limit:
@@ -97,7 +102,10 @@ def simulate(hosts: dict[str, Host], pieces: int = 400, limit: float = 400.0) ->
         if now >= poll:
             poll = now + (POLL if now > POLL else POLL / 10)
             alive = {name: host.schedule for name, host in hosts.items() if host.up(now) and host.schedule}
+            known = everything >> later[1] if now < later[0] else everything
             for name, schedule in alive.items():
+                schedule.known = known
+                schedule.have |= known if later[1] and name == order[0] else 0
                 for other in alive.keys() - {name}:
                     schedule.hear(other, alive[other].have, now, shuns=name in alive[other].shunned())
         going = []
@@ -239,6 +247,14 @@ def test_nobody_waits_in_a_circle(seed: int) -> None:
             if not ask.pieces & have[ask.peer]:
                 waits[name].add(ask.peer)
     assert all(names.index(peer) < names.index(name) for name, peers in waits.items() for peer in peers)
+
+
+def test_a_tree_that_is_still_downloaded_spreads_as_it_comes() -> None:
+    hosts = cluster(8)
+    hosts["h1"].have = 0
+    half = ONE / 2
+    # What comes later is known a poll later.
+    assert simulate(hosts, later=(1.5 * half, 200)) < 1.5 * half + POLL + 1.4 * half
 
 
 def test_a_host_that_comes_late_joins_at_the_end() -> None:
