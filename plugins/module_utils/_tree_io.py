@@ -184,6 +184,8 @@ def write_record(directory: str, record: _tree.Record) -> None:
     handle, temporary = tempfile.mkstemp(dir=directory)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)
+        stream.flush()
+        os.fsync(handle)
     os.replace(temporary, name)
 
 
