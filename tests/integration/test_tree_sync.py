@@ -191,7 +191,7 @@ class Disk:
             stream.truncate(self.mib * MIB)
         subprocess.run(["mkfs.ext4", "-q", self.image], check=True)
         # One device for all mounts: what an old one still holds would be written over what a new one wrote.
-        losetup = ["losetup", "--find", "--show", self.image]
+        losetup = ["losetup", "--find", "--show", str(self.image)]
         self.device = subprocess.run(losetup, check=True, capture_output=True, text=True).stdout.strip()
         self.mount()
         return self
