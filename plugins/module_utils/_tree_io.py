@@ -336,10 +336,11 @@ class Store:
         self.make_folder(os.path.dirname(place))
         handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            done = 0
-            if piece.sha256 == self.zeros and is_hole(handle, piece.start, piece.size):
-                os.truncate(handle, max(os.fstat(handle).st_size, piece.start + piece.size))
-                done = piece.size
+            # At once as large as it will be: several threads write, and none may cut off what another one wrote.
+            whole = self.manifest.entries[piece.entry].size
+            if os.fstat(handle).st_size < whole:
+                os.truncate(handle, whole)
+            done = piece.size if piece.sha256 == self.zeros and is_hole(handle, piece.start, piece.size) else 0
             while done < len(data):
                 done += os.pwrite(handle, memoryview(data)[done:], piece.start + done)
             self.unwritten += len(data)

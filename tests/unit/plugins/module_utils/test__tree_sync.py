@@ -236,7 +236,9 @@ def test_nobody_waits_in_a_circle(seed: int) -> None:
     names = [f"h{number}" for number in range(1, 9)]
     everything = (1 << 400) - 1
     even = chance.getrandbits(400)
-    have = {name: even ^ sum(1 << chance.randrange(400) for _ in range(3)) for name in names} | {"h1": everything}
+    have = {name: even ^ sum(1 << piece for piece in chance.sample(range(400), 3)) for name in names} | {
+        "h1": everything
+    }
     waits: dict[str, set[str]] = {name: set() for name in names}
     for name in names[1:]:
         schedule = Schedule([PIECE] * 400, names, name, have[name], 0.0)
