@@ -12,7 +12,8 @@ Nobody commands: each host decides by what its peers say they have.
 - Whether a host is slow is found by trying the next one now and then, with pieces that are needed anyway.
 - A peer whose pieces are not what the manifest says is not asked for them again, and soon for nothing: it is shunned.
   A host that the next one shuns (its memory may be bad) takes from the last one, as nobody takes from it.
-- A host waits only for pieces of one that leads it, and leaders stand in one direction: nobody waits in a circle.
+- A host waits only for pieces of one that leads it. Leaders stand in one direction, up to a host that has all that is
+  known, so nobody waits in a circle. Where no host has all, waits are short, and who gives nothing is left alone.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ class Schedule:
         apart = max(APART_BYTES, APART_SECONDS * self.rate(now))
         leads = {name: self.lead(name) for name in usable}
         # Who has much that the other lacks, both ways, is no further than the other. They stand between this host and
-        # one that has everything, so that hosts that wait for pieces never wait for each other.
+        # one that has all that is known, where there is one: so hosts do not wait for each other.
         self.leaders = [
             name
             for name in itertools.takewhile(lambda name: not self.is_whole(name), self.before)
