@@ -115,8 +115,6 @@ class Schedule:
         self.have = have
         self.claimed = self.wins = 0
         self.preferred = ""
-        # Whom it may ask for what they do not have yet.
-        self.leaders: list[str] = []
         # Nearest first, all around the ring.
         self.before = [*reversed(order[:at]), *reversed(order[at + 1 :])]
         self.peers = {other: Peer() for other in self.before}
@@ -145,8 +143,9 @@ class Schedule:
         free = self.known & ~self.have & ~self.claimed
         if not free:
             return None
-        for peer, is_try in self.choices(now, worker):
-            wanted = self.obtainable(peer, free, peer in self.leaders)
+        leaders = self.leaders(now)
+        for peer, is_try in self.choices(leaders, now, worker):
+            wanted = self.obtainable(peer, free, peer in leaders)
             if wanted:
                 return self.claim(peer, wanted, self.rate(now) if is_try else None)
         return None
@@ -167,9 +166,9 @@ class Schedule:
         self.claimed |= ask.pieces
         return ask
 
-    def choices(self, now: float, worker: int) -> list[tuple[str, bool]]:
+    def choices(self, leaders: Sequence[str], now: float, worker: int) -> list[tuple[str, bool]]:
         """Return the peers to ask, best first, and whether it is to try them."""
-        order = self.preference(now)
+        order = self.preference(leaders, now)
         whole = next((at for at, name in enumerate(order) if not self.is_whole(name)), len(order))
         if whole > 1:
             # Several sources of all pieces, and nobody else before them: each worker has its own.
@@ -183,26 +182,35 @@ class Schedule:
             return [(name, at == 0) for at, name in enumerate(order)]
         return [(name, False) for name in order]
 
-    def preference(self, now: float) -> list[str]:
-        """Return the peers that may be asked, best first."""
-        usable = [name for name in self.before if self.peers[name].usable(now)]
+    def usable(self, now: float) -> list[str]:
+        """Return the peers that may be asked, nearest first."""
+        return [name for name in self.before if self.peers[name].usable(now)]
+
+    def leaders(self, now: float) -> list[str]:
+        """Return the peers that may be asked for what they do not have yet, best first.
+
+        They stand between this host and one that has all that is known, where there is one: so hosts do not wait for
+        each other.
+        """
+        usable = self.usable(now)
         after = list(itertools.takewhile(lambda name: not self.is_whole(name), reversed(self.before)))
         follower = next((name for name in after if self.peers[name].reachable), None)
         if follower and self.peers[follower].shuns:
-            self.leaders = list(reversed(after))
-            return [name for name in [*self.leaders, *self.before] if name in usable]
+            return [name for name in reversed(after) if name in usable]
         apart = max(APART_BYTES, APART_SECONDS * self.rate(now))
-        leads = {name: self.lead(name) for name in usable}
-        # Who has much that the other lacks, both ways, is no further than the other. They stand between this host and
-        # one that has all that is known, where there is one: so hosts do not wait for each other.
-        self.leaders = [
+        # Who has much that the other lacks, both ways, is no further than the other.
+        return [
             name
             for name in itertools.takewhile(lambda name: not self.is_whole(name), self.before)
-            if name in leads and (leads[name] > apart) == (self.weight(self.have & ~self.peers[name].have) > apart)
+            if name in usable and (self.lead(name) > apart) == (self.weight(self.have & ~self.peers[name].have) > apart)
         ]
-        ahead = sorted((name for name in usable if leads[name] > 0 and name not in self.leaders), key=leads.__getitem__)
-        rest = [name for name in usable if name not in self.leaders and name not in ahead]
-        return sorted([*self.leaders, *ahead, *rest], key=lambda name: self.peers[name].passed_until > now)
+
+    def preference(self, leaders: Sequence[str], now: float) -> list[str]:
+        """Return the peers that may be asked, best first: of others than leaders, who is least ahead."""
+        others = {name: self.lead(name) for name in self.usable(now) if name not in leaders}
+        ahead = sorted((name for name, lead in others.items() if lead > 0), key=others.__getitem__)
+        rest = [name for name in others if name not in ahead]
+        return sorted([*leaders, *ahead, *rest], key=lambda name: self.peers[name].passed_until > now)
 
     def lead(self, name: str) -> float:
         """Return the bytes that a peer has and this host has not."""
