@@ -225,7 +225,7 @@ def check(entries: Iterable[Entry], piece: int, growing: bool = False) -> None:
         pieces = -(-entry.size // piece) if entry.kind == FILE else 0
         wrong = (
             (entry.kind not in (FILE, LINK, DIRECTORY), "its kind"),
-            (name in ("", ".", "..") or "\0" in entry.path, "its name"),
+            (name in ("", ".", "..") or entry.path.startswith("/") or "\0" in entry.path, "its name"),
             (bool(parent) and kinds.get(parent) != DIRECTORY, "what it lies in"),
             (entry.path in kinds, "there are two of it"),
             (entry.size < 0 or not 0 <= entry.mode <= 0o7777, "its size or mode"),

@@ -44,6 +44,10 @@ SYNC_FILE_RANGE_WRITE = 2
 GIB = 1024**3
 
 
+class Closed(Exception):
+    """A piece came after its run had ended."""
+
+
 class Failed(Exception):
     """It can't be done. The message says what was found, what is wanted and what mends it."""
 
@@ -182,11 +186,22 @@ def write_record(directory: str, record: _tree.Record) -> None:
         return
     make_directories(directory)
     handle, temporary = tempfile.mkstemp(dir=directory)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(handle)
+        os.replace(temporary, name)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    # The tree may be on another disk, which keeps it: so its record must be kept, too.
+    handle = os.open(directory, os.O_RDONLY)
+    try:
         os.fsync(handle)
-    os.replace(temporary, name)
+    finally:
+        os.close(handle)
 
 
 def progress_name(directory: str, path: str) -> str:
@@ -276,13 +291,16 @@ class Store:
         self.have = _tree.bits(
             number for number, piece in enumerate(manifest.pieces) if piece.entry not in self.brought
         )
-        self.found_bytes = self.unwritten = 0
+        self.found_bytes = self.unwritten = self.writers = 0
+        self.closed = False
 
     def record(self, made: bool) -> _tree.Record:
         """Return the record of the tree, now that it is what is wanted: nothing is hashed for it."""
         texts = {entry.path: entry.text for entry in self.manifest.entries if entry.kind == _tree.FILE}
+        touched = {entry.path for entry in (*self.diff.files, *self.diff.modes)}
         files = {
-            name: _tree.Known(state, texts[name])
+            # What this run did not touch, somebody else may have changed since it was hashed.
+            name: _tree.Known(state if name in touched else self.now.states[name], texts[name])
             for name, (_entry, state) in scan(self.path, self.now.plain).items()
             if name in texts
         }
@@ -290,20 +308,15 @@ class Store:
 
     # --- Pieces ---
 
-    def places(self, number: int) -> list[str]:
-        """Return where the file of a piece may lie. Staged files move to the tree at the end."""
-        piece = self.manifest.pieces[number]
-        name = self.manifest.entries[piece.entry].path
-        roots = [self.tree, self.path] if piece.entry in self.brought else [self.path]
-        return [os.path.join(root, name) for root in roots]
-
     def open(self, number: int) -> t.BinaryIO:
         """Open the file of a piece."""
-        *first, last = self.places(number)
-        for place in first:
+        entry = self.manifest.pieces[number].entry
+        name = self.manifest.entries[entry].path
+        if entry in self.brought:
+            # It moves to the tree at the end.
             with contextlib.suppress(FileNotFoundError):
-                return open(place, "rb", buffering=0)
-        return open(last, "rb", buffering=0)
+                return open(os.path.join(self.tree, name), "rb", buffering=0)
+        return open(os.path.join(self.path, name), "rb", buffering=0)
 
     def wait_for(self, number: int, seconds: float) -> bool:
         """Wait until a piece is here."""
@@ -313,16 +326,31 @@ class Store:
     def put(self, number: int, data: bytes | bytearray | memoryview) -> int:
         """Write a piece wherever its content belongs, and return the set of pieces that are here by it.
 
-        Empty, where it is not what the manifest says.
+        Empty, where it is not what the manifest says. Closed, where nothing may be written any more.
         """
         if hashlib.sha256(data).hexdigest() != self.manifest.pieces[number].sha256:
             return 0
         twins = self.twins.get(self.twin_of.get(number, -1), [number])
-        for twin in twins:
-            if not self.have >> twin & 1:
-                self.write(twin, data)
+        with self.changed:
+            if self.closed:
+                raise Closed
+            self.writers += 1
+        try:
+            for twin in twins:
+                if not self.have >> twin & 1:
+                    self.write(twin, data)
+        finally:
+            with self.changed:
+                self.writers -= 1
+                self.changed.notify_all()
         self.add(_tree.bits(twins))
         return _tree.bits(twins)
+
+    def close(self) -> None:
+        """Let nobody write any more: another run may begin. Pieces can be read as before."""
+        with self.changed:
+            self.closed = True
+            self.changed.wait_for(lambda: not self.writers)
 
     def add(self, pieces: int) -> None:
         """Let others know of pieces that are here now."""
@@ -338,7 +366,7 @@ class Store:
         try:
             # At once as large as it will be: several threads write, and none may cut off what another one wrote.
             whole = self.manifest.entries[piece.entry].size
-            if os.fstat(handle).st_size < whole:
+            if os.fstat(handle).st_size != whole:
                 os.truncate(handle, whole)
             done = piece.size if piece.sha256 == self.zeros and is_hole(handle, piece.start, piece.size) else 0
             while done < len(data):
@@ -362,6 +390,7 @@ class Store:
 
         reserve: bytes that must stay free, besides those of the tree; None: whoever fills it looks after that.
         """
+        self.check_links()
         make_directories(os.path.dirname(self.staging))
         os.makedirs(self.tree, 0o700, exist_ok=True)
         self.prune()
@@ -372,6 +401,23 @@ class Store:
             for pieces in pool.map(self.resume, brought):
                 self.have |= pieces
         self.copy_known(self.path, self.now)
+
+    def check_links(self) -> None:
+        """Raise Failed, where names are to change that are behind a link, and so no part of this tree."""
+        going, diff = set(self.diff.remove), self.diff
+        for name in [*going, *(entry.path for entry in (*diff.directories, *diff.files, *diff.links))]:
+            link = self.link_above(name)
+            if link and link not in going:
+                place = os.path.join(self.path, link)
+                raise Failed(
+                    f"{place} is a link to {os.path.realpath(place)}, and {name} behind it differs. Wanted: a "
+                    "directory of its own. Remove the link, and run it again."
+                )
+
+    def link_above(self, name: str) -> str:
+        """Return the first directory above a name of a plain tree that is a link, empty where none is."""
+        above = _tree.parents(name) if self.now.plain else []
+        return next((folder for folder in above if os.path.islink(os.path.join(self.path, folder))), "")
 
     def prune(self) -> None:
         """Remove what is in the staging directory and no part of what is to be brought."""
@@ -406,10 +452,10 @@ class Store:
             return 0
         try:
             status = os.stat(place)
-            if not status.st_blocks and status.st_size:
-                return 0
             if status.st_size > entry.size:
                 os.truncate(place, entry.size)
+            if not status.st_blocks and status.st_size:
+                return 0
             text = hash_file(place, self.manifest.piece)
         except FileNotFoundError:
             return 0
@@ -503,7 +549,9 @@ class Store:
         """Change an old tree name by name: at each there is what was, or what is wanted."""
         flush(self.tree)
         for name in self.diff.remove:
-            self.remove(os.path.join(self.path, name))
+            # What is behind a link stays: the link goes.
+            if not self.link_above(name):
+                self.remove(os.path.join(self.path, name))
         for entry in self.diff.directories:
             self.make_directory(os.path.join(self.path, entry.path))
         for entry in (*self.diff.files, *self.diff.links):

@@ -38,8 +38,8 @@ ASK_BYTES, ASK_PIECES = 1024**2, 256
 # old.
 APART_BYTES, APART_SECONDS = 8 * 1024**2, 2.0
 # Seconds over which the rate is taken; between the first tries of another leader, and later ones; how long a leader
-# that proved to be slow is passed over.
-RATE_SECONDS, FIRST_TRY, LAST_TRY, PASS_SECONDS = 2.0, 1.0, 60.0, 5.0
+# that proved to be slow is passed over, at least and in times of its last request: that may have taken minutes.
+RATE_SECONDS, FIRST_TRY, LAST_TRY, PASS_SECONDS, PASS_TIMES = 2.0, 1.0, 60.0, 5.0, 10
 # A leader is passed over for one that is faster by so much, so many times in a row.
 FASTER, WINS = 1.2, 2
 # Seconds in which a peer that did not deliver is not asked, at first and at most; after how many answers without a
@@ -73,6 +73,8 @@ class Peer:
     pause: float = PAUSE
     empty: int = 0
     passed_until: float = 0.0
+    # Seconds of the last request.
+    took: float = 0.0
 
     def usable(self, now: float) -> bool:
         return self.reachable and self.ready and now >= self.paused_until and self.wrong < WRONG_PIECES
@@ -249,6 +251,7 @@ class Schedule:
         fresh = pieces & ~self.have
         self.have |= fresh
         peer = self.peers[ask.peer]
+        peer.took = seconds
         if not pieces:
             # Who is still receiving may deliver the next time.
             peer.empty = peer.empty + 1 if peer.have == ask.known else 0
@@ -263,7 +266,8 @@ class Schedule:
         if ask.rate is not None:
             self.wins = self.wins + 1 if size / max(seconds, 0.001) > FASTER * ask.rate else 0
             if self.wins == WINS:
-                self.peers[self.preferred].passed_until = now + PASS_SECONDS
+                slow = self.peers[self.preferred]
+                slow.passed_until = now + max(PASS_SECONDS, PASS_TIMES * slow.took)
             if self.wins:
                 self.wins, self.next_try = self.wins % WINS, now + FIRST_TRY
 

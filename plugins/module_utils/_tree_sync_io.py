@@ -47,6 +47,8 @@ IDLE = 0.05
 # An answer of fewer bytes waits so long for more of them.
 FEW, FEW_WAIT = 256 * 1024, 0.02
 WORKERS = 2
+# Bytes that pass at a time where there is a limit, and that are read at a time.
+PART, READ = 16 * 1024, 64 * 1024
 # A manifest of 100,000 files takes some 20 MB.
 LARGEST_MANIFEST = 1024**3
 NAMES_SHOWN = 5
@@ -84,6 +86,10 @@ class Throttle:
 
     def __init__(self, rate: float) -> None:
         self.bucket, self.lock = _tree_sync.Bucket(rate), threading.Lock()
+
+    def part(self, size: int) -> int:
+        """Return how many of so many bytes to pass at a time: with a limit few, or a peer would seem to be silent."""
+        return min(size, PART) if self.bucket.rate else size
 
     def take(self, size: int) -> None:
         with self.lock:
@@ -171,16 +177,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(starts[here + 1] - starts[first]))
         self.end_headers()
         for number in range(first, here + 1):
-            piece = store.manifest.pieces[number]
-            self.server.host.up.take(piece.size)
-            with store.open(number) as stream:
-                sent = self.connection.sendfile(stream, piece.start, piece.size)
-            with self.server.host.lock:
-                self.server.host.sent += sent
-            if sent < piece.size:
+            if not self.send_piece(store, number):
                 # The file became shorter: the rest of the answer can't come.
                 self.close_connection = True
                 return
+
+    def send_piece(self, store: _tree_io.Store, number: int) -> bool:
+        """Send a piece, and return whether all of it was there."""
+        host, piece, left = self.server.host, store.manifest.pieces[number], store.manifest.pieces[number].size
+        with store.open(number) as stream:
+            while left:
+                part = host.up.part(left)
+                host.up.take(part)
+                sent = self.connection.sendfile(stream, piece.start + piece.size - left, part)
+                left -= sent
+                if sent < part:
+                    break
+        with host.lock:
+            host.sent += piece.size - left
+        return not left
 
     def here(self, store: _tree_io.Store, first: int, last: int) -> int:
         """Return the last of the pieces from the first on that are here without a gap."""
@@ -225,25 +240,28 @@ class Line:
             connection = http.client.HTTPConnection(
                 self.host.addresses[self.name], port, timeout=SHORT_SILENCE, source_address=(self.host.address, 0)
             )
+            is_open = False
             try:
                 connection.connect()
-                if known or self.belongs(connection):
-                    self.host.ports_of[self.name], self.host.met = port, True
-                    connection.sock.settimeout(self.seconds)
-                    return connection
+                is_open = True
+                if not known:
+                    self.prove(connection)
+                self.host.ports_of[self.name], self.host.met = port, True
+                connection.sock.settimeout(self.seconds)
+                return connection
             except (OSError, http.client.HTTPException) as error:
                 last = error if isinstance(error, OSError) else OSError(str(error))
             connection.close()
-            if isinstance(last, (TimeoutError, socket.timeout)):
+            if not is_open and isinstance(last, (TimeoutError, socket.timeout)):
                 # Nobody is there; another port would take as long.
                 break
         self.host.ports_of.pop(self.name, None)
         raise last or ConnectionRefusedError(f"nobody of this run at {self.host.addresses[self.name]}")
 
-    def belongs(self, connection: http.client.HTTPConnection) -> bool:
-        """Tell whether a server is one of this run: others know nothing of its token."""
+    def prove(self, connection: http.client.HTTPConnection) -> None:
+        """Let a server show that it is one of this run: others know nothing of its token."""
         connection.request("GET", "/state", headers={"Authorization": _tree_sync.signature(self.host.token, "/state")})
-        return b'"vllm-ray-tree"' in self.checked("/state", connection.getresponse())[:64]
+        self.checked("/state", connection.getresponse())
 
     def ask(self, target: str) -> bytes:
         """Return the answer of a member of this run. HTTPException, where it is none."""
@@ -287,8 +305,10 @@ class Host:
         self.up, self.down = Throttle(rate), Throttle(rate)
         self.ports = _tree_sync.ports(self.token, RANDOM_PORTS)
         self.ports_of: dict[str, int] = {}
-        # Whether a peer is there: asked or asking.
-        self.met = False
+        # Whether a peer is there: asked or asking; whether this host waits to be told of the tree that is wanted.
+        self.met = self.asks = False
+        # When the last bytes came.
+        self.received_at = -math.inf
         self.lock = threading.Lock()
         self.text = ""
         self.store: _tree_io.Store | None = None
@@ -323,33 +343,41 @@ class Host:
         said = urllib.parse.parse_qs(query)
         schedule, store, self.met = self.schedule, self.store, True
         with self.lock:
-            if schedule and said.get("done") == ["1"]:
+            if schedule:
                 peer = schedule.peers[name]
-                schedule.hear(name, schedule.everything, time.monotonic(), True, peer.shuns)
-                peer.told = peer.told or self.done
+                # Also of one that can't be asked itself.
+                peer.heard_at = time.monotonic()
+                if said.get("done") == ["1"]:
+                    schedule.hear(name, schedule.everything, time.monotonic(), True, peer.shuns)
+                    peer.told = peer.told or self.done
             return json.dumps(
                 {
-                    "what": "vllm-ray-tree",
                     "have": f"{store.have if store else 0:x}",
                     "ready": store is not None,
+                    "reads": store is None and not self.asks,
                     "done": self.done,
                     "failed": self.failure,
                     "shuns": schedule.shunned() if schedule else [],
                     "learned": len(self.learned),
-                    "growing": bool(self.filler and not self.filler.ended),
+                    "growing": self.grows(),
                 }
             )
+
+    def grows(self) -> bool:
+        """Tell whether more comes from elsewhere, or is still hashed."""
+        return bool(self.filler and not self.failure and not (self.schedule and self.schedule.complete))
 
     # --- Asking ---
 
     def poll(self, name: str) -> None:
         """Ask a peer for its state again and again."""
         line, schedule = Line(self, name, SHORT_SILENCE), t.cast(_tree_sync.Schedule, self.schedule)
-        began = time.monotonic()
+        began, answered = time.monotonic(), False
         while not self.ended:
             done = self.done
             try:
                 data = json.loads(line.ask(f"/state?done={int(done)}"))
+                answered = True
                 if name == self.source:
                     self.follow(line, data)
                 with self.lock:
@@ -363,7 +391,7 @@ class Host:
                 line.close()
                 with self.lock:
                     schedule.peers[name].reachable = False
-            soon = schedule.peers[name].heard_at is None or time.monotonic() - began < POLL
+            soon = not answered or time.monotonic() - began < POLL
             self.pause(FIRST_POLL if soon else POLL)
         line.close()
 
@@ -376,7 +404,15 @@ class Host:
             self.growing_at = time.monotonic()
         if said["learned"] > len(self.learned):
             for number, text in json.loads(line.ask(f"/hashes?{len(self.learned)}")):
-                found = store.learn(int(number), str(text))
+                # It hashes what an earlier run left, which takes long for a large file.
+                self.growing_at = math.inf
+                try:
+                    found = store.learn(int(number), str(text))
+                except OSError as error:
+                    self.failure = f"{self.name} can't read what is in {store.staging}: {error}. Remove it."
+                    raise
+                finally:
+                    self.growing_at = time.monotonic()
                 with self.lock:
                     schedule.have |= found
                     schedule.known = store.manifest.known
@@ -428,14 +464,13 @@ class Host:
             answer = line.get("/tree", f"bytes={starts[ask.first]}-{starts[ask.last + 1] - 1}")
             if answer.status != 206:
                 body(answer)
-            left = answer.length or 0 if answer.status == 206 else 0
+            left = answer.length or 0
             for number in range(ask.first, ask.last + 1):
                 size = store.manifest.pieces[number].size
                 if left < size:
                     break
-                data = read(answer, size)
+                data = self.read(answer, size)
                 left -= size
-                self.down.take(size)
                 right = self.keep(store, number, data)
                 got |= right
                 with self.lock:
@@ -445,13 +480,26 @@ class Host:
                         self.wrong.setdefault(ask.peer, set()).add(self.name_of(number))
             if left:
                 line.close()
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException, _tree_io.Closed):
             line.close()
             lost = True
         with self.lock:
             schedule.take(ask, got, time.monotonic() - began, time.monotonic())
             if lost:
                 schedule.lose(ask, time.monotonic())
+
+    def read(self, answer: http.client.HTTPResponse, size: int) -> bytearray:
+        """Return so many bytes of an answer."""
+        data = bytearray(size)
+        view, done = memoryview(data), 0
+        while done < size:
+            part = answer.readinto(view[done : done + self.down.part(min(size - done, READ))])
+            if not part:
+                raise ConnectionError("the peer broke off")
+            self.down.take(part)
+            self.received_at = time.monotonic()
+            done += part
+        return data
 
     def keep(self, store: _tree_io.Store, number: int, data: bytearray) -> int:
         """Put a piece where it belongs; an error of the disk is none of the network."""
@@ -474,17 +522,24 @@ class Host:
         """Return the text of the wanted tree's manifest from whoever has it."""
         asked = [self.source] if self.source else [name for name in self.order if name != self.name]
         lines = {name: Line(self, name, SILENCE) for name in asked}
-        end, heard = time.monotonic() + self.params["patience"], set()
+        since, heard, self.asks = time.monotonic(), set(), True
         try:
-            while time.monotonic() < end:
+            while time.monotonic() < since + self.params["patience"]:
                 for name, line in lines.items():
-                    with contextlib.suppress(OSError, http.client.HTTPException):
-                        text = line.ask("/manifest").decode("utf-8", "replace")
+                    with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError):
+                        state = json.loads(line.ask("/state"))
                         heard.add(name)
+                        if state["reads"] and not state["failed"]:
+                            # It may be the one that has it, and large trees take long.
+                            since = time.monotonic()
+                        if not state["ready"]:
+                            continue
+                        text = line.ask("/manifest").decode("utf-8", "replace")
                         if name == self.source or _tree.digest(text) == self.params["digest"]:
                             return text
                 time.sleep(4 * IDLE)
         finally:
+            self.asks = False
             for line in lines.values():
                 line.close()
         if self.source:
@@ -569,7 +624,8 @@ class Host:
                 if other:
                     store.copy_known(os.path.realpath(self.copy_from), other)
             self.start(store, text)
-            self.wait_for_pieces()
+            with contextlib.closing(store):
+                self.wait_for_pieces()
             made = record.made or not now.entries
             if store.diff:
                 # Before the tree appears, so that a cut after that leaves no tree that seems to be somebody else's.
@@ -610,8 +666,7 @@ class Host:
             if self.filler:
                 self.fill(self.filler)
             self.tell(schedule)
-            going_on = time.monotonic() if self.filler and not self.filler.ended else self.growing_at
-            if schedule.have != have or going_on > since:
+            if schedule.have != have or self.grows() or max(self.growing_at, self.received_at) > since:
                 have, since = schedule.have, time.monotonic()
             if time.monotonic() - since > self.params["patience"]:
                 raise Failed(self.why_stuck(schedule))
@@ -686,18 +741,6 @@ def body(answer: http.client.HTTPResponse) -> bytes:
     if answer.length is None or answer.length > LARGEST_MANIFEST:
         raise http.client.HTTPException(f"an answer of {answer.length} bytes")
     return answer.read()
-
-
-def read(answer: http.client.HTTPResponse, size: int) -> bytearray:
-    """Return so many bytes of an answer."""
-    data = bytearray(size)
-    view, done = memoryview(data), 0
-    while done < size:
-        count = answer.readinto(view[done:])
-        if not count:
-            raise ConnectionError("the peer broke off")
-        done += count
-    return data
 
 
 def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:

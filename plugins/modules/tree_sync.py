@@ -109,7 +109,7 @@ options:
     type: float
     default: 30
   patience:
-    description: Seconds without a single new piece after which a host gives up; it keeps what it has. It waits as long
+    description: Seconds in which nothing comes after which a host gives up; it keeps what it has. It waits as long
       for another run on the same tree.
     type: float
     default: 60

@@ -6,16 +6,19 @@
   grow.py < PARAMETERS    prints what the run returns, or {"failed": REASON}
 
 The host that is `source` takes files over as they appear in the folder `from`; sizes are those of `files`. A file
-`.end` there says that no more come, and its text what went wrong.
+`.end` there says that no more come, and its text what went wrong. Hashing the file `slow` takes three seconds.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree_sync_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree_io, _tree_sync_io
+
+hash_file = _tree_io.hash_file
 
 
 class Folder:
@@ -47,6 +50,14 @@ class Folder:
 
 def main() -> None:
     params = json.load(sys.stdin)
+    slow = params.get("slow") or "no file"
+
+    def take_time(path: str, piece: int) -> str:
+        text = hash_file(path, piece)
+        time.sleep(3 * path.endswith(slow))
+        return text
+
+    _tree_io.hash_file = take_time
     mine = params["name"] == params["source"]
     filler = Folder(Path(params["from"]), [tuple(one) for one in params["files"]]) if mine else None
     try:

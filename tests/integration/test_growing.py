@@ -180,6 +180,22 @@ def test_a_download_that_fails_ends_all_hosts_with_its_reason_and_no_tree(cluste
         cluster.assert_whole(name)
 
 
+def test_a_file_may_take_longer_to_hash_than_hosts_have_patience(cluster: Cluster) -> None:
+    cluster.begin()
+    cluster.come("one/large")
+    wait(lambda: cluster.staged("h2", "one/large") and cluster.staged("h3", "one/large"))
+    cluster.finish("the hub went away")
+    cluster.end()
+    # The host that downloads hashes it after the download's end, the others what they kept of it after that.
+    for name in FILES:
+        cluster.come(name)
+    cluster.finish()
+    cluster.begin(patience=1, slow="large")
+    results = cluster.end()
+    assert not any(result.get("failed") for result in results.values()), results
+    assert results["h3"]["received_bytes"] < 1.5 * MIB
+
+
 def test_a_download_that_ends_too_early_names_what_is_missing(cluster: Cluster) -> None:
     cluster.come("zz")
     cluster.finish()

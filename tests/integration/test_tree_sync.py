@@ -20,12 +20,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _network, _tree, _tree_io, _tree_sync
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _network,
+    _tree,
+    _tree_io,
+    _tree_sync,
+    _tree_sync_io,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "ansible_collections.vllm_ray.cluster.plugins.modules.tree_sync"
@@ -164,11 +171,11 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @contextlib.contextmanager
-def no_packets(address: str) -> Iterator[None]:
-    """Lose all packets from and to an address of this machine."""
+def dropped(*kinds: str) -> Iterator[None]:
+    """Lose packets of this machine."""
     table = f"ip cut{os.getpid()}"
     rules = f"add table {table}; add chain {table} c {{ type filter hook output priority 0; }}; " + "; ".join(
-        f"add rule {table} c ip {end} {address} drop" for end in ("saddr", "daddr")
+        f"add rule {table} c {kind} drop" for kind in kinds
     )
     subprocess.run(["nft", rules], check=True)
     try:
@@ -269,6 +276,17 @@ def test_a_sparse_file_takes_no_room(cluster: Cluster) -> None:
     assert (cluster.tree("h2") / "sparse").stat().st_blocks * 512 < MIB
     # Requests that were under way when the first piece of zeros came bring some more.
     assert results["h2"]["received_bytes"] < 10 * MIB < 200 * MIB < results["h2"]["bytes"]
+
+
+def test_what_was_staged_of_a_longer_file_is_cut_off(cluster: Cluster) -> None:
+    """As a disk that became full leaves it: as long as it was to become, and without content."""
+    digest = cluster.describe()
+    staged = cluster.folder / "h2" / f".tree{_tree_io.STAGING}" / "tree" / "large"
+    staged.parent.mkdir(parents=True)
+    with staged.open("wb") as stream:
+        stream.truncate(9 * MIB)
+    cluster.sync(digest)
+    cluster.assert_equal()
 
 
 def test_only_what_changed_is_sent(cluster: Cluster) -> None:
@@ -377,6 +395,33 @@ def test_a_host_that_has_the_tree_in_another_place_copies_it(cluster: Cluster) -
         assert _tree_io.read_progress(str(cluster.records(name)), str(cluster.tree(name)))["hosts"] == {}
 
 
+def test_what_is_behind_a_link_is_no_part_of_a_plain_tree(cluster: Cluster) -> None:
+    digest = cluster.sync(plain_digest(cluster), plain=True)["h1"]["digest"]
+    place = cluster.folder / "elsewhere"
+    shutil.copytree(cluster.tree("h2") / "parts", place)
+    before = contents(place)
+    (cluster.tree("h2") / "more").symlink_to(place)
+    assert cluster.sync(digest, plain=True)["h2"]["changed"]
+    assert not (cluster.tree("h2") / "more").is_symlink()
+    # A name of the tree that is behind a link is right as long as its content is.
+    shutil.rmtree(cluster.tree("h2") / "parts")
+    (cluster.tree("h2") / "parts").symlink_to(place)
+    assert not cluster.sync(digest, plain=True)["h2"]["changed"]
+    (cluster.tree("h1") / "parts" / "3").write_text("another content")
+    (cluster.tree("h1") / "large").unlink()
+    cluster.begin(plain_digest(cluster), plain=True)
+    results = {name: cluster.end(name) for name in cluster.names}
+    assert f"{cluster.tree('h2')}/parts is a link to {place}, and parts/3" in results["h2"]["msg"]
+    assert (cluster.tree("h2") / "large").exists()
+    assert contents(place) == before
+    assert contents(cluster.tree("h3")) == contents(cluster.tree("h1"))
+
+
+def plain_digest(cluster: Cluster) -> str:
+    cluster.start("h1", state="described", plain=True)
+    return cluster.end("h1")["digest"]
+
+
 def rot(cluster: Cluster, name: str, file: str, at: int) -> None:
     """Change a byte so that the file system gives no sign of it: as if the record had been made after that."""
     path = cluster.tree(name) / file
@@ -464,7 +509,7 @@ def test_a_network_cut_of_20_s_costs_no_more_than_that(cluster: Cluster) -> None
     began = time.monotonic()
     cluster.begin(digest, limit_mbit=16)
     cluster.until("h3", MIB)
-    with no_packets(cluster.hosts[0]["address"]):
+    with dropped(*(f"ip {end} {cluster.hosts[0]['address']}" for end in ("saddr", "daddr"))):
         time.sleep(20)
         assert not cluster.tree("h3").exists()
     results = {name: cluster.end(name) for name in cluster.names}
@@ -529,6 +574,73 @@ def test_too_little_room_is_said_before_anything_is_sent(cluster: Cluster) -> No
     results = {name: cluster.end(name) for name in cluster.names}
     assert "GiB free" in results["h2"]["msg"]
     assert results["h1"]["sent_bytes"] == 0
+
+
+def test_a_limit_passes_large_pieces_bit_by_bit(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece of 8 MiB takes longer than a peer may be silent, and longer than a host has patience."""
+    monkeypatch.setattr(_tree, "SMALLEST", _tree.LARGEST)
+    monkeypatch.setattr(_tree_sync_io, "SILENCE", 1.0)
+    shutil.rmtree(cluster.tree("h1"))
+    grow(cluster.tree("h1"), size=_tree.LARGEST)
+
+    def host(name: str) -> _tree_sync_io.Host:
+        common = {"hosts": cluster.hosts, "name": name, "token": "a limit", "digest": digest, "reserve_gib": 0}
+        times = {"window": 10, "grace": 30, "patience": 1.5, "limit_mbit": 20, "depth": "quick", "replace": False}
+        places = {"path": str(cluster.tree(name)), "record_directory": str(cluster.records(name))}
+        return _tree_sync_io.Host({**common, **times, **places})
+
+    digest = _tree.digest(_tree.dump(_tree_io.look(str(cluster.tree("h1")), _tree.Record("")).manifest()))
+    del cluster.hosts[2]
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda name: host(name).run(), ["h1", "h2"]))
+    assert results[1]["seconds"] > 3
+    cluster.assert_equal("h1", "h2")
+
+
+def test_who_reads_a_large_tree_is_waited_for(cluster: Cluster) -> None:
+    with (cluster.tree("h1") / "zeros").open("wb") as stream:
+        stream.truncate(2048 * MIB)
+    digest = cluster.describe()
+    assert all(result["seconds"] > 1 for result in cluster.sync(digest, depth="full", patience=1).values())
+
+
+@needs_root
+def test_who_can_be_asked_by_nobody_gets_the_tree(cluster: Cluster) -> None:
+    """Its own firewall refuses it. The others hear from it that it is there."""
+    digest = cluster.describe()
+    with dropped(f"ip daddr {cluster.hosts[1]['address']} tcp flags & (syn | ack) == syn"):
+        cluster.begin(digest, ["h1", "h2"], window=1, limit_mbit=20)
+        results = {name: cluster.end(name) for name in ("h1", "h2")}
+    assert {name: result.get("absent") for name, result in results.items()} == {"h1": ["h3"], "h2": ["h3"]}
+    cluster.assert_equal("h1", "h2")
+
+
+def test_nobody_writes_after_the_end_of_a_run(cluster: Cluster) -> None:
+    manifest = _tree_io.look(str(cluster.tree("h1")), _tree.Record("")).manifest()
+    place = str(cluster.tree("h2"))
+    store = _tree_io.Store(place, manifest, _tree_io.look(place, _tree.Record("")))
+    store.prepare(None)
+    data = (cluster.tree("h1") / "large").read_bytes()[: manifest.piece]
+    store.close()
+    with pytest.raises(_tree_io.Closed):
+        store.put(0, data)
+    assert not list((cluster.folder / "h2").rglob("large"))
+
+
+def test_what_is_changed_during_a_run_is_seen_by_the_next_look(cluster: Cluster) -> None:
+    first = cluster.describe()
+    cluster.sync(first)
+    (cluster.tree("h1") / "large").write_bytes(random.Random(9).randbytes(4 * MIB))
+    digest = cluster.describe()
+    cluster.begin(digest, limit_mbit=16)
+    staging = cluster.tree("h2") / _tree_io.STAGING
+    wait(lambda: any(path.is_file() for path in staging.rglob("*")))
+    spoil(cluster.tree("h2") / "medium", 5)
+    for name in cluster.names:
+        assert not cluster.end(name).get("failed")
+    assert cluster.describe("h2") != digest
+    cluster.sync(digest)
+    cluster.assert_equal()
 
 
 def test_two_runs_at_once_end_well(cluster: Cluster) -> None:

@@ -123,6 +123,7 @@ def test_equal_trees_have_equal_digests_in_any_order() -> None:
         file("/etc/x", b"z"),
         file("a/../x", b"z"),
         file("", b"z"),
+        file("/x", b"z"),
         file("a/link/x", b"z"),
         file("b/x", b"z"),
         file("nowhere/x", b"z"),
@@ -139,6 +140,11 @@ def test_equal_trees_have_equal_digests_in_any_order() -> None:
 def test_a_manifest_that_is_no_tree_is_refused(entry: Entry) -> None:
     with pytest.raises(ValueError, match=r"wrong|another|two"):
         parse(dump(Manifest(P, [*TREE.entries, entry])))
+
+
+def test_absolute_names_are_refused_also_where_their_directories_are_named() -> None:
+    with pytest.raises(ValueError, match="its name"):
+        parse(dump(Manifest(P, [folder("/etc"), file("/etc/x", b"z")])))
 
 
 @pytest.mark.parametrize(

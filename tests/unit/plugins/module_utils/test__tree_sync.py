@@ -295,6 +295,24 @@ def test_pieces_that_only_a_liar_has_are_asked_for_no_more() -> None:
     assert not schedule.complete
 
 
+def test_a_leader_that_took_a_minute_is_passed_over_for_ten() -> None:
+    schedule = Schedule([8 * 1024**2] * 100, ["a", "b", "c"], "c")
+    schedule.hear("a", schedule.everything, 0)
+    schedule.hear("b", 0b1111, 0)
+    now, asked = 0.0, ""
+    for _ in range(8):
+        ask = schedule.ask(now)
+        assert ask
+        seconds = 60 if ask.peer == "b" else 0.1
+        now += seconds
+        asked += ask.peer
+        schedule.take(ask, ask.pieces, seconds, now)
+        schedule.hear("b", (1 << count(schedule.have) + 4) - 1, now)
+    # The one that leads, another one now and then to see whether that is faster, and from then on that.
+    assert asked == "bbabaaaa"
+    assert [schedule.preference(["b"], now + seconds)[0] for seconds in (590, 610)] == ["a", "b"]
+
+
 def test_nobody_leaves_before_all_know_that_all_are_done() -> None:
     schedule = Schedule([1], ["a", "b"], "a", 1)
     assert not schedule.everybody_done(1, window=10, grace=20)
