@@ -96,14 +96,13 @@ def decide(
     return Verdict("restart" if may_stop else "hold", reasons)
 
 
-def held_paths(services: Iterable[Service], verdicts: Mapping[str, Verdict]) -> set[str]:
-    """Return the files that must stay as they are because a service that stands on them may not be stopped."""
-    return {
-        path
-        for service in services
-        if verdicts[service.name].action == "hold"
-        for path in (service.unit_path, *service.depends)
-    }
+def held_paths(services: Iterable[Service], verdicts: Mapping[str, Verdict], links: Iterable[str] = ()) -> set[str]:
+    """Return the files that must stay as they are because a service that stands on them may not be stopped.
+
+    links: those of the same call, which tell what its services stand on.
+    """
+    held = [service for service in services if verdicts[service.name].action == "hold"]
+    return {path for service in held for path in (service.unit_path, *service.depends, *links)}
 
 
 def parse_systemctl_show(text: str) -> dict[str, Running]:

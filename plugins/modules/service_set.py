@@ -88,7 +88,7 @@ options:
         type: str
         required: true
   links:
-    description: Symbolic links.
+    description: Symbolic links. Where a service is held, they are, too.
     type: list
     elements: dict
     default: []
@@ -298,7 +298,8 @@ def main() -> None:
     ]
     running = manager.look([service.name for service in services]) if services else {}
     verdicts = judge(module, services, running)
-    tree = write(module, services, held_paths(services, verdicts))
+    links = [entry["path"] for entry in module.params["links"]]
+    tree = write(module, services, held_paths(services, verdicts, links))
     done = act(manager, tree, services, running, verdicts)
     module.exit_json(
         changed=bool(tree.changed or done),

@@ -50,8 +50,11 @@ def test_decide(service: Service, running: Running, started: dict[str, str], may
 @pytest.mark.parametrize(
     ("action", "held"), [("hold", {UNIT, SCRIPT}), ("restart", set()), ("none", set()), ("start", set())]
 )
-def test_files_of_a_held_service_stay(action: str, held: set[str]) -> None:
+def test_files_of_a_held_service_stay_and_what_tells_of_its_release(action: str, held: set[str]) -> None:
     assert _service_set.held_paths([SERVICE], {NODE: Verdict(action)}) == held
+    assert _service_set.held_paths([SERVICE], {NODE: Verdict(action)}, ["/current"]) == held.union(
+        ["/current"] if held else []
+    )
 
 
 def test_sums() -> None:
