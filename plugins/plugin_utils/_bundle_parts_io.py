@@ -45,6 +45,14 @@ PYTHON = "/usr/bin/python3"
 QUIET_SECONDS = 5
 # Where packages come from, as users' variables are called.
 SOURCES = ("index_url", "extra_index_urls", "find_links", "proxy", "ca_certificate")
+# What of a checkout users install. Beside it lie inventories with their secrets, and bundles made before.
+CONTENTS = (
+    *("*.md", "LICENSE", "galaxy.yml", "changelogs", "docs", "meta", "plugins", "roles"),
+    *("playbooks/*.yml", "playbooks/plays", "playbooks/tasks", "playbooks/vars"),
+    *(f"inventories/{name}/cluster.ini" for name in ("cpu-lab", "local", "mixed-gpus", "one-host", "two-hosts")),
+    *(f"inventories/{name}/group_vars/all.yml" for name in ("cpu-lab", "local", "mixed-gpus")),
+    "inventories/mixed-gpus/host_vars/gpu0[123].yml",
+)
 
 
 # --- This machine ----------------------------------------------------------------------------------------------------
@@ -285,13 +293,25 @@ def built(work: str) -> str:
     """Return the archive of this collection that ansible-galaxy builds of a checkout, empty where it is installed."""
     if (COLLECTION / "MANIFEST.json").is_file():
         return ""
-    tree = str(COLLECTION.resolve())
+    tree = f"{work}/checkout"
+    copy_contents(COLLECTION, pathlib.Path(tree))
     os.makedirs(f"{work}/built")
     done = ask(sys.executable, "-m", "ansible", "galaxy", "collection", "build", "--output-path", f"{work}/built", tree)
     if done.returncode:
         found = f"ansible-galaxy ended with {done.returncode}: {_release.last_lines(done.stderr, 6)}"
-        raise BundleError("bundle.yml", found, "an archive of the collection", f"see that {tree} is whole")
+        raise BundleError("bundle.yml", found, "an archive of the collection", f"see that {COLLECTION} is whole")
     return f"{work}/built/vllm_ray-cluster-{version()}.tar.gz"
+
+
+def copy_contents(checkout: pathlib.Path, to: pathlib.Path) -> None:
+    """Copy what of a checkout makes the collection."""
+    for path in (path for pattern in CONTENTS for path in checkout.glob(pattern)):
+        target = to / path.relative_to(checkout)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, target, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+        else:
+            shutil.copy(path, target)
 
 
 def pack_collection(made: str, path: str) -> None:

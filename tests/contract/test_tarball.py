@@ -14,9 +14,21 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle_parts_io
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 FOLDERS = ("changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "roles")
+# What users have beside their cluster.ini, in a checkout that they work in.
+STRAYS = (
+    *("vllm-ray-cuda-py3.12-x86_64.tar", "vllm-ray-cuda-py3.12-x86_64.tar.parts/wheels/a.whl", "venv/bin/python"),
+    *(
+        "group_vars/all.yml",
+        "host_vars/gpu01.yml",
+        "inventories/mine/group_vars/all.yml",
+        "playbooks/group_vars/all.yml",
+    ),
+    *("inventories/two-hosts/group_vars/all.yml", "roles/.cache/old", "hosts.ini", "vault.yml"),
+)
 FILES = ("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md")
 HOSTS = """
 hosts:
@@ -65,6 +77,22 @@ def test_it_holds_what_it_should_and_nothing_else(tarball: Path) -> None:
         packed = {member.name for member in archive if not member.isdir()} - {"MANIFEST.json", "FILES.json"}
     assert sorted(packed - wanted) == []
     assert sorted(wanted - packed - {"changelogs/.gitignore"}) == []
+
+
+def test_a_bundle_has_the_same_whatever_lies_in_the_checkout(
+    tarball: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "checkout"
+    for path in walk.tracked_files():
+        target = checkout / path.relative_to(walk.ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    for name in STRAYS:
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("secret", encoding="utf-8")
+    monkeypatch.setattr(_bundle_parts_io, "COLLECTION", checkout)
+    with tarfile.open(_bundle_parts_io.built(str(tmp_path / "work"))) as made, tarfile.open(tarball) as wanted:
+        assert sorted(made.getnames()) == sorted(wanted.getnames())
 
 
 def test_its_plugins_are_found_and_documented(bare: dict[str, str], tmp_path: Path) -> None:
