@@ -78,7 +78,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         _validated, options = self.validate_argument_spec(ARGUMENTS)
         host = options["host"] or variables["inventory_hostname"]
-        settings = _settings.check(host, variables["hostvars"][host]).values
+        settings = _settings.of_host(host, variables).values
         place = paths(settings)
         hosts = _members.members(variables["hostvars"], variables["groups"])
         is_head = "head" in hosts.get(host, ())

@@ -75,7 +75,7 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         hosts, problems = [], []
         for name, roles in _members.members(hostvars, groups).items():
-            settings = _settings.check(name, hostvars[name])
+            settings = _settings.of_host(name, variables)
             problems += [problem.as_dict() for problem in settings.problems]
             look = hostvars[name].get(arguments["look"])
             if look is None and "head" in roles and not arguments["head_look"].get("skipped"):

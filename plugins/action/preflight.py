@@ -62,7 +62,7 @@ class ActionModule(ActionBase):
                 [arguments["parser"]],
             )
         )
-        settings = _settings.check(names[0], hostvars[names[0]]).values if names else {}
+        settings = _settings.of_host(names[0], variables).values if names else {}
         strict = bool(settings.get("vllm_ray_strict"))
         plan = arguments["plan"]
         rdma = _stages.with_rdma(plan["plan"], looks)

@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
-        settings = _settings.check(names[0], hostvars[names[0]]).values
+        settings = _settings.of_host(names[0], variables).values
         if settings.get("vllm_ray_release_path"):
             raise AnsibleActionFail(
                 f"The cluster stands on {settings['vllm_ray_release_path']}, which is no release. Wanted: a cluster "

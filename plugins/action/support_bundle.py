@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
-        settings = {name: _settings.check(name, hostvars[name]).values for name in names}
+        settings = {name: _settings.of_host(name, variables).values for name in names}
         told = {name: hostvars[name].get(arguments["look"]) for name in names}
         if names and not told[names[0]]:
             told[names[0]] = arguments["head_look"]

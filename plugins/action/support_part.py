@@ -27,7 +27,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         variables = task_vars or {}
         host = variables["inventory_hostname"]
-        settings = _settings.check(host, variables["hostvars"][host]).values
+        settings = _settings.of_host(host, variables).values
         result = self._execute_module(
             module_name="vllm_ray.cluster.support_part",
             module_args={**arguments(settings), **self._task.args},

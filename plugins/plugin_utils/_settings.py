@@ -42,14 +42,23 @@ def specification() -> dict[str, dict[str, t.Any]]:
     return options
 
 
-def check(host: str, variables: Mapping[str, t.Any]) -> Settings:
+def of_host(host: str, task_vars: Mapping[str, t.Any]) -> Settings:
+    """Check the variables of a host of the inventory, with what follows from the bundle that the play has opened.
+
+    task_vars: of a task of that play. Its own host has the bundle; hosts that --limit leaves out were not told of it.
+    """
+    hostvars = task_vars["hostvars"]
+    return check(host, hostvars[host], hostvars[task_vars["inventory_hostname"]].get(_bundle.REGISTERED))
+
+
+def check(host: str, variables: Mapping[str, t.Any], bundle: Mapping[str, t.Any] | None = None) -> Settings:
     """Check the vllm_ray_* variables of one host.
 
-    variables: all variables of the host; others than vllm_ray_*, and what follows from a bundle, are passed over.
+    variables: all variables of the host; others than vllm_ray_* are passed over. bundle: what bundle_open returned.
     """
     spec = specification()
     own = {name: variables[name] for name in variables if name.startswith(PREFIX)}
-    given = _bundle.laid_over(own, variables.get(_bundle.REGISTERED))
+    given = _bundle.laid_over(own, bundle)
     problems = [unknown_variable(host, name) for name in sorted(given) if name not in spec]
     known = {name: value for name, value in given.items() if name in spec}
     result = ArgumentSpecValidator(spec).validate(known)

@@ -191,10 +191,19 @@ def test_a_bundle_with_packages_alone_changes_nothing() -> None:
     assert _bundle.laid_over(OWN, {"directory": "/b", **told}) == OWN
 
 
+def test_a_bundle_counts_for_hosts_that_limit_leaves_out() -> None:
+    """Only hosts of the play are told of it; the others would seem to be of another cluster."""
+    hostvars: dict[str, dict[str, Any]] = {"gpu01": OWN, "gpu02": {**OWN, _bundle.REGISTERED: OPENED}}
+    task_vars = {"inventory_hostname": "gpu02", "hostvars": hostvars}
+    left_out, own = (_settings.of_host(name, task_vars).values for name in hostvars)
+    assert left_out == own
+    assert left_out["vllm_ray_model"] == "/b/0f/model/Qwen3-32B"
+
+
 def hosts(bundle: dict[str, Any], **own: str) -> list[Host]:
     """Return a head as the plan has it: its settings know of the bundle."""
-    variables = {**OWN, **{f"vllm_ray_{name}": value for name, value in own.items()}, _bundle.REGISTERED: bundle}
-    checked = _settings.check("gpu01", variables)
+    variables = {**OWN, **{f"vllm_ray_{name}": value for name, value in own.items()}}
+    checked = _settings.check("gpu01", variables, bundle)
     assert checked.problems == []
     return [Host("gpu01", ("head",), checked.values, looks.look(1))]
 
