@@ -10,7 +10,7 @@ import os
 import shutil
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _bring
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _bring, _manifest_io
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,7 @@ class Bring:
                 msg=f"{free / 1e9:.1f} GB free in {self.path}. Wanted: {needed / 1e9:.1f} GB. To mend: make room, or "
                 "set vllm_ray_root to a directory with room."
             )
+        _manifest_io.make_directories(self.path)
         os.makedirs(self.staging, mode=0o700, exist_ok=True)
         account = self.module.params["account"]
         if os.geteuid() == 0 and account:
@@ -80,7 +81,7 @@ class Bring:
             if hash_file(staged) != item.sha256:
                 bad.append(item.path)
                 continue
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            _manifest_io.make_directories(os.path.dirname(target))
             os.chmod(staged, item.mode)
             os.replace(staged, target)
         shutil.rmtree(self.staging, ignore_errors=True)

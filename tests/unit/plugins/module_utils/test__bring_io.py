@@ -66,6 +66,18 @@ def test_all_of_it_arrives(place: Path) -> None:
     assert call(place, "stage")["changed"] is False
 
 
+def test_others_may_go_through_whatever_the_umask_says(place: Path) -> None:
+    """What holds the bundle's files also holds releases, which another account runs."""
+    before = os.umask(0o077)
+    try:
+        send(place, call(place, "stage")["send"])
+        assert (place / STAGING).stat().st_mode & 0o777 == 0o700
+        call(place, "install")
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (place.parent, place, place / "deep")] == [0o755] * 3
+
+
 def test_what_is_staged_whole_is_not_asked_for_again(place: Path) -> None:
     send(place, call(place, "stage")["send"], uv=b"pro")
     assert call(place, "stage")["send"] == ["uv"]
