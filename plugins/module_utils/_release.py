@@ -65,6 +65,16 @@ def exact(lock: str) -> str:
     return re.sub(r"^([A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?)==(?!=)", r"\1===", lock, flags=re.MULTILINE)
 
 
+def unlinked(lock: str) -> str:
+    """Return a lock that names wheels by their versions where it has their URLs.
+
+    Of a bundle: uv would ask the URL for a wheel that lies beside it, also with --no-index.
+    """
+    start = r"^([A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?)"
+    url = r" @ \S*/[^/\s-]+-(?=\S+\.whl\b)([^\s;\\/-]+)\S*"
+    return re.sub(start + url, lambda line: f"{line[1]}==={unquote(line[2])}", lock, flags=re.MULTILINE)
+
+
 def normal(name: str) -> str:
     """Return the form of a package's name in which names are compared."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -468,7 +468,8 @@ class Build:
             base = self.interpreter(uv, python, staging, environment)
             self.must(_release.venv_argv(uv, base, f"{staging}/tree"), environment)
             pins = pathlib.Path(staging, f"{self.params['lock']}.lock")
-            pins.write_text(_release.exact(files[pins.name]), encoding="utf-8")
+            text = _release.exact(files[pins.name])
+            pins.write_text(_release.unlinked(text) if self.params["no_index"] else text, encoding="utf-8")
             sync = partial(self.sync, uv, f"{staging}/tree", str(pins), environment, sources.no_index)
             sync()
             if python.managed:

@@ -68,6 +68,23 @@ def test_a_version_can_stand_in_the_name_of_a_wheel() -> None:
     assert _release.pins(line) == {"vllm": "0.32.1+mine"}
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("a==1\n", "a==1\n"),
+        ("a @ https://h/x-1/a-1-py3-none-any.whl \\\n    --hash=sha256:00\n", "a===1 \\\n    --hash=sha256:00\n"),
+        (
+            "a[b] @ https://h/a-1%2Bc-2-cp38-abi3-linux_x86_64.whl#d=e ; os_name == 'posix'\n",
+            "a[b]===1+c ; os_name == 'posix'\n",
+        ),
+        ("a @ file:///w/a-1-py3-none-any.whl\nb==1\n", "a===1\nb==1\n"),
+    ],
+)
+def test_a_bundles_wheels_have_no_urls(line: str, wanted: str) -> None:
+    assert _release.unlinked(line) == wanted
+    assert _release.pins(line) == _release.pins(wanted.replace("===", "=="))
+
+
 def test_a_recipe_says_what_it_makes() -> None:
     found = _release.recipe(FILES, "cpu")
     assert {key: found[key] for key in ("name", "lock", "uv")} == {
