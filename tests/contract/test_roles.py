@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -140,8 +143,22 @@ def test_names_carry_the_role() -> None:
                 names += list(task.keywords.get("vars") or {})
             if walk.short(task.action) == "set_fact":
                 names += [name for name in task.args if name != "cacheable"]
-            offences += [f"{task.place}: {name}" for name in names if name and not name.startswith(private)]
+            offences += [
+                f"{task.place}: {name}" for name in names if name and not name.startswith(private)
+            ]
     assert not offences, "\n".join(offences)
+
+
+def test_the_controllers_own_directory_is_whole_before_it_stands_in_a_list(tmp_path: Path) -> None:
+    """A module expands a ~ in a path, neither in a list of texts nor in a URL."""
+    files = [f"@{walk.ROOT}/roles/release/{folder}/main.yml" for folder in ("defaults", "vars")]
+    command = ["ansible", "localhost", "-m", "ansible.builtin.debug", "-a", "var=__release_bundle_dir"]
+    command += [word for given in (*files, "release_controller_build=true") for word in ("-e", given)]
+    env = {**os.environ, "HOME": str(tmp_path), "ANSIBLE_COLLECTIONS_PATH": str(walk.ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout.partition("=>")[2])
+    assert told["__release_bundle_dir"] == f"{tmp_path}/.cache/vllm-ray/bundle"
 
 
 def test_main_is_a_table_of_contents() -> None:
