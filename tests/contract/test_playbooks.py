@@ -109,6 +109,17 @@ def test_no_host_stands_on_a_release_that_another_lacks() -> None:
     assert [path.relative_to(walk.ROOT).as_posix() for path in turning] == ["roles/ray/tasks/main.yml"]
 
 
+def test_packages_come_from_the_bundle_before_roles_ask_for_them() -> None:
+    offences = []
+    for path in walk.playbooks():
+        text = path.read_text(encoding="utf-8")
+        wanting = [text.find(word) for word in ("cluster.release,", "cluster.firewall,", "tasks/prepare.yml")]
+        first = min([place for place in wanting if place >= 0], default=None)
+        if first is not None and not 0 <= text.find("plays/packages.yml") < first:
+            offences.append(path.name)
+    assert offences == []
+
+
 def test_user_variables_are_specified() -> None:
     known = set(walk.user_variables())
     assert known
