@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
         head = next(iter(_members.members(variables["hostvars"], variables["groups"])), None)
         given = variables["hostvars"][head] if head else variables
         # A bundle without a model needs no name of one.
-        checked = _settings.check(head or "localhost", {"vllm_ray_model": "", **own(given), **own(variables)})
+        checked = _settings.check(head or "localhost", {"vllm_ray_model": "", **own(variables), **own(given)})
         if checked.problems:
             return {**result, "failed": True, "msg": _screen.summary([p.as_dict() for p in checked.problems])}
         try:

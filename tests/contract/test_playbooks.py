@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+from pathlib import Path
 
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
@@ -118,6 +121,21 @@ def test_packages_come_from_the_bundle_before_roles_ask_for_them() -> None:
         if first is not None and not 0 <= text.find("plays/packages.yml") < first:
             offences.append(path.name)
     assert offences == []
+
+
+def test_a_bundle_is_made_for_the_head_of_its_inventory(tmp_path: Path) -> None:
+    """Its group says more than all, and the command line more than either."""
+    (tmp_path / "cluster.ini").write_text(
+        "[head]\ngpu01\n[head:vars]\nvllm_ray_accelerator=cpu\nvllm_ray_bundle_python=3.11\n"
+        "[all:vars]\nvllm_ray_accelerator=cuda\nvllm_ray_bundle_platform=manylinux_2_39_aarch64\n",
+        encoding="utf-8",
+    )
+    command = ["ansible-playbook", "vllm_ray.cluster.bundle", "--check", "-i", "cluster.ini"]
+    command += ["-e", "vllm_ray_bundle_python=3.12"]
+    env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(walk.ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "release cpu for Python 3.12 on manylinux_2_39_aarch64" in done.stdout
 
 
 def test_user_variables_are_specified() -> None:
