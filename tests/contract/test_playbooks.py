@@ -149,6 +149,11 @@ def test_no_token_of_a_hub_lies_in_a_file_of_the_host() -> None:
     assert [task.place for task in giving if task.keywords.get("vars") != {"ansible_pipelining": True}] == []
 
 
+def test_going_back_needs_its_choice_whatever_tags_are_asked_for() -> None:
+    rollback = [play for path, play in walk.plays() if path.name == "rollback.yml"]
+    assert [play.get("tags") for play in rollback] == [["always"], ["always"], ["vllm"]]
+
+
 def test_user_variables_are_specified() -> None:
     known = set(walk.user_variables())
     assert known
