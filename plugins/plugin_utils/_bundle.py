@@ -308,11 +308,12 @@ def os_name(told: Mapping[str, str]) -> str:
 def unfit(bundle: Mapping[str, t.Any], host: Host) -> list[tuple[str, str, str]]:
     """Return how a bundle does not fit a host that was looked at: what it is for, what the host has, the variable."""
     look, wanted = (host.look or {})["host"], target(bundle["python"], bundle["platform"])
-    minor = Target(python_of(host.settings.get("vllm_ray_python") or "") or look["python"], 0, "").minor
-    result = []
-    if minor != wanted.minor:
-        result.append((f"Python {wanted.minor}", f"Python {minor}", f"vllm_ray_bundle_python={minor}"))
     wish = host.settings.get("vllm_ray_python") or ""
+    # A path such as /opt/python/bin/python3 tells no version, and the look is at the host's own Python.
+    minor = Target(python_of(wish) or ("" if wish else look["python"]), 0, "").minor
+    result = []
+    if minor and minor != wanted.minor:
+        result.append((f"Python {wanted.minor}", f"Python {minor}", f"vllm_ray_bundle_python={minor}"))
     if wants_managed_python(wish) and wish != bundle["managed"]:
         has = f"Python {bundle['managed']} in it" if bundle["managed"] else "no Python in it"
         result.append((has, f"Python {wish} in it", f"vllm_ray_python={wish}"))

@@ -217,6 +217,8 @@ def found(bundle: dict[str, Any], **own: str) -> list[tuple[str, str, str, str]]
 def test_a_bundle_that_fits() -> None:
     assert found(OPENED) == []
     assert found(OPENED, python="/usr/bin/python3.11") == []
+    # What a path does not tell is left to whoever builds.
+    assert found({**OPENED, "python": "3.12"}, python="/opt/mine/bin/python3") == []
     # A host with a newer C library runs what is made for an older one.
     assert found({**OPENED, "platform": "manylinux_2_28_x86_64"}) == []
 
