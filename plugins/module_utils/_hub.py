@@ -492,7 +492,7 @@ def wrong_problem(wish: Wish, names: Sequence[str]) -> dict[str, str]:
 
 def moved_problem(wish: Wish, found: str, pinned: str) -> dict[str, str]:
     """Return the problem of a mirror that changed since a host got its files."""
-    fix = "set model_update, so that all hosts get what is there now, or put the old files back"
+    fix = "add -e model_update=true, so that all hosts get what is there now, or put the old files back"
     return problem("model", f"the {SUMS} of {wish.url} is now {found[:12]}", f"that of {pinned[:12]}", fix)
 
 

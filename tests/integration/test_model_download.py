@@ -290,7 +290,7 @@ CASES = {
     "no Python": Case("modelscope", "/none can't be started", "model_hub_python", {"python": "/none"}),
     "no room": Case("mirror", "GiB free", "make room", {"reserve_gib": 10**6}),
     "no mirror": Case("mirror", "has no SHA256SUMS", "run sha256sum", {"model": "URL/nothing"}),
-    "a mirror that is another now": Case("mirror", "is now", "set model_update", {"commit": "0" * 40}),
+    "a mirror that is another now": Case("mirror", "is now", "add -e model_update=true", {"commit": "0" * 40}),
     # Hugging Face's client ends well where the hub refuses to answer, and something is in the directory.
     "a client that says that all is well": Case(
         "huggingface", "(HTTP 401) without", TOKEN_FIX, {}, Model(content(), listing=Fault(status=403, late=True))
