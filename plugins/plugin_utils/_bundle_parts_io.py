@@ -47,11 +47,13 @@ QUIET_SECONDS = 5
 SOURCES = ("index_url", "extra_index_urls", "find_links", "proxy", "ca_certificate")
 # What of a checkout users install. Beside it lie inventories with their secrets, and bundles made before.
 CONTENTS = (
-    *("*.md", "LICENSE", "galaxy.yml", "changelogs", "docs", "meta", "plugins", "roles"),
-    *("playbooks/*.yml", "playbooks/plays", "playbooks/tasks", "playbooks/vars"),
+    *("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md", "galaxy.yml"),
+    *("changelogs", "docs", "meta", "plugins", "roles", "playbooks/plays", "playbooks/tasks", "playbooks/vars"),
+    *(f"playbooks/{name}.yml" for name in ("bundle", "plan", "preflight", "releases", "rollback", "site", "status")),
+    *("playbooks/support_bundle.yml", "playbooks/sync_model.yml"),
     *(f"inventories/{name}/cluster.ini" for name in ("cpu-lab", "local", "mixed-gpus", "one-host", "two-hosts")),
     *(f"inventories/{name}/group_vars/all.yml" for name in ("cpu-lab", "local", "mixed-gpus")),
-    "inventories/mixed-gpus/host_vars/gpu0[123].yml",
+    *(f"inventories/mixed-gpus/host_vars/{name}.yml" for name in ("gpu01", "gpu02", "gpu03")),
 )
 
 
@@ -305,12 +307,12 @@ def built(work: str) -> str:
 
 def copy_contents(checkout: pathlib.Path, to: pathlib.Path) -> None:
     """Copy what of a checkout makes the collection."""
-    for path in (path for pattern in CONTENTS for path in checkout.glob(pattern)):
-        target = to / path.relative_to(checkout)
+    for name in CONTENTS:
+        path, target = checkout / name, to / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             shutil.copytree(path, target, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-        else:
+        elif path.is_file():
             shutil.copy(path, target)
 
 

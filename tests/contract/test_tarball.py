@@ -21,13 +21,9 @@ FOLDERS = ("changelogs", "docs", "inventories", "meta", "playbooks", "plugins", 
 # What users have beside their cluster.ini, in a checkout that they work in.
 STRAYS = (
     *("vllm-ray-cuda-py3.12-x86_64.tar", "vllm-ray-cuda-py3.12-x86_64.tar.parts/wheels/a.whl", "venv/bin/python"),
-    *(
-        "group_vars/all.yml",
-        "host_vars/gpu01.yml",
-        "inventories/mine/group_vars/all.yml",
-        "playbooks/group_vars/all.yml",
-    ),
-    *("inventories/two-hosts/group_vars/all.yml", "roles/.cache/old", "hosts.ini", "vault.yml"),
+    *("hosts.ini", "vault.yml", "notes.md", "playbooks/mine.yml", "roles/.cache/old"),
+    *("group_vars/all.yml", "host_vars/gpu01.yml", "playbooks/group_vars/all.yml"),
+    *("inventories/mine/group_vars/all.yml", "inventories/two-hosts/group_vars/all.yml"),
 )
 FILES = ("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md")
 HOSTS = """
