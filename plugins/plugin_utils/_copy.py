@@ -11,6 +11,7 @@ import typing as t
 from ansible import constants as C
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import Entry, gib, named, size_of
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _progress
 
 # A copy that takes longer says how far it is.
 QUIET_SECONDS = 3
@@ -28,7 +29,8 @@ def progress(done: int, total: int, seconds: float) -> str:
     """Return how far a copy is, for a line on the terminal."""
     percent = 100 * done // total if total else 100
     rate = f", {done / seconds / 1e6:.0f} MB/s" if seconds > 0 else ""
-    return f"{percent} % of {gib(total)}{rate}"
+    left = f", {_progress.clock(seconds * (total - done) / done)} left" if 0 < done < total else ""
+    return f"{percent} % of {gib(total)}{rate}{left}"
 
 
 def summary(files: Sequence[Entry], remove: Sequence[str], replaced: Sequence[str], dry: bool) -> str:

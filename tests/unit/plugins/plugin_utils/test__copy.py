@@ -15,7 +15,7 @@ MIB = 1024**2
     ("done", "total", "seconds", "text"),
     [
         pytest.param(0, 100 * MIB, 0, "0 % of 100.0 MiB", id="start"),
-        pytest.param(50 * MIB, 100 * MIB, 2, "50 % of 100.0 MiB, 26 MB/s", id="half"),
+        pytest.param(25 * MIB, 100 * MIB, 2, "25 % of 100.0 MiB, 13 MB/s, 0:06 left", id="a quarter"),
         pytest.param(0, 0, 1, "100 % of 0.0 MiB, 0 MB/s", id="nothing"),
     ],
 )
