@@ -30,6 +30,7 @@ import threading
 import time
 import typing as t
 import urllib.parse
+from collections import Counter
 from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree, _tree_io, _tree_sync
@@ -47,8 +48,10 @@ IDLE = 0.05
 # An answer of fewer bytes waits so long for more of them.
 FEW, FEW_WAIT = 256 * 1024, 0.02
 WORKERS = 2
-# Bytes that pass at a time where there is a limit, and that are read at a time.
-PART, READ = 16 * 1024, 64 * 1024
+# Bytes, and seconds of the limit, that pass at a time where there is one; bytes that are read at a time.
+PART, PART_SECONDS, READ = 16 * 1024, 0.02, 64 * 1024
+# So often may a peer break off within a piece, and what comes of it counts.
+BREAKS = 3
 # A manifest of 100,000 files takes some 20 MB.
 LARGEST_MANIFEST = 1024**3
 NAMES_SHOWN = 5
@@ -89,7 +92,7 @@ class Throttle:
 
     def part(self, size: int) -> int:
         """Return how many of so many bytes to pass at a time: with a limit few, or a peer would seem to be silent."""
-        return min(size, PART) if self.bucket.rate else size
+        return min(size, max(PART, int(self.bucket.rate * PART_SECONDS))) if self.bucket.rate else size
 
     def take(self, size: int) -> None:
         with self.lock:
@@ -307,8 +310,9 @@ class Host:
         self.ports_of: dict[str, int] = {}
         # Whether a peer is there: asked or asking; whether this host waits to be told of the tree that is wanted.
         self.met = self.asks = False
-        # When the last bytes came.
+        # When the last bytes came; how often a peer broke off within a piece.
         self.received_at = -math.inf
+        self.broken: Counter[tuple[str, int]] = Counter()
         self.lock = threading.Lock()
         self.text = ""
         self.store: _tree_io.Store | None = None
@@ -469,7 +473,7 @@ class Host:
                 size = store.manifest.pieces[number].size
                 if left < size:
                     break
-                data = self.read(answer, size)
+                data = self.read(answer, size, (ask.peer, number))
                 left -= size
                 right = self.keep(store, number, data)
                 got |= right
@@ -488,17 +492,23 @@ class Host:
             if lost:
                 schedule.lose(ask, time.monotonic())
 
-    def read(self, answer: http.client.HTTPResponse, size: int) -> bytearray:
-        """Return so many bytes of an answer."""
+    def read(self, answer: http.client.HTTPResponse, size: int, piece: tuple[str, int]) -> bytearray:
+        """Return so many bytes of an answer. piece: whose and which it is."""
         data = bytearray(size)
         view, done = memoryview(data), 0
-        while done < size:
-            part = answer.readinto(view[done : done + self.down.part(min(size - done, READ))])
-            if not part:
-                raise ConnectionError("the peer broke off")
-            self.down.take(part)
-            self.received_at = time.monotonic()
-            done += part
+        try:
+            while done < size:
+                part = answer.readinto(view[done : done + self.down.part(min(size - done, READ))])
+                if not part:
+                    raise ConnectionError("the peer broke off")
+                self.down.take(part)
+                # Of a disk that can't be read to its end, the same bytes would come for ever.
+                if self.broken[piece] < BREAKS:
+                    self.received_at = time.monotonic()
+                done += part
+        except OSError:
+            self.broken[piece] += bool(done)
+            raise
         return data
 
     def keep(self, store: _tree_io.Store, number: int, data: bytearray) -> int:

@@ -28,6 +28,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 # Where things are in a bundle, and in the directory that it is unpacked to.
 WHEELS, TOOLS, LOCKS, PYTHON = "wheels", "tools", "locks", "python"
+# The host's own, at which the look is.
+SYSTEM_PYTHON = "/usr/bin/python3"
 PACKAGES, CONTROLLER, MODEL = "packages", "controller", "model"
 # The variable in which playbooks register what bundle_open returned.
 REGISTERED = "__vllm_ray_bundle"
@@ -309,8 +311,9 @@ def unfit(bundle: Mapping[str, t.Any], host: Host) -> list[tuple[str, str, str]]
     """Return how a bundle does not fit a host that was looked at: what it is for, what the host has, the variable."""
     look, wanted = (host.look or {})["host"], target(bundle["python"], bundle["platform"])
     wish = host.settings.get("vllm_ray_python") or ""
-    # A path such as /opt/python/bin/python3 tells no version, and the look is at the host's own Python.
-    minor = Target(python_of(wish) or ("" if wish else look["python"]), 0, "").minor
+    # Another path may tell no version.
+    own = look["python"] if wish in ("", SYSTEM_PYTHON) else ""
+    minor = Target(python_of(wish) or own, 0, "").minor
     result = []
     if minor and minor != wanted.minor:
         result.append((f"Python {wanted.minor}", f"Python {minor}", f"vllm_ray_bundle_python={minor}"))

@@ -41,7 +41,6 @@ if t.TYPE_CHECKING:
 
 COLLECTION = pathlib.Path(__file__).parents[2]
 LOCK_FILES = COLLECTION / "roles" / "release" / "files" / "locks"
-PYTHON = "/usr/bin/python3"
 QUIET_SECONDS = 5
 # Where packages come from, as users' variables are called.
 SOURCES = ("index_url", "extra_index_urls", "find_links", "proxy", "ca_certificate")
@@ -62,9 +61,9 @@ CONTENTS = (
 
 def own_python() -> str:
     """Return the version of the distribution's Python, on which releases stand by default, or of this one."""
-    if not os.access(PYTHON, os.X_OK):
+    if not os.access(_bundle.SYSTEM_PYTHON, os.X_OK):
         return ".".join(map(str, sys.version_info[:3]))
-    return ask(PYTHON, "-I", "-c", "import platform; print(platform.python_version())").stdout.strip()
+    return ask(_bundle.SYSTEM_PYTHON, "-I", "-c", "import platform; print(platform.python_version())").stdout.strip()
 
 
 def own_platform() -> str:
@@ -137,7 +136,7 @@ def pip_python() -> str:
     """Return a Python of this machine that has pip: Ansible's own often has none."""
     if importlib.util.find_spec("pip"):
         return sys.executable
-    for python in filter(None, (shutil.which("python3"), PYTHON)):
+    for python in filter(None, (shutil.which("python3"), _bundle.SYSTEM_PYTHON)):
         if ask(python, "-m", "pip", "--version").returncode == 0:
             return python
     raise BundleError("bundle.yml", "no pip on this machine", "pip, which downloads wheels", "install python3-pip")

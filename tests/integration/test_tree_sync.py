@@ -108,6 +108,17 @@ class Cluster:
         assert not failed, failed
         return results
 
+    def host(self, name: str, digest: str, **options: Any) -> _tree_sync_io.Host:
+        """Return one of the first two hosts, to run in this process."""
+        common = {"hosts": self.hosts[:2], "name": name, "token": str(self.folder), "digest": digest}
+        times = {"window": 10, "grace": 30, "patience": 2, "limit_mbit": 0, "reserve_gib": 0}
+        places = {"path": str(self.tree(name)), "record_directory": str(self.records(name))}
+        return _tree_sync_io.Host({**common, **times, **places, "depth": "quick", "replace": False, **options})
+
+    def describe_here(self) -> str:
+        """Return the digest of the first host's tree, by this process."""
+        return _tree.digest(_tree.dump(_tree_io.look(str(self.tree("h1")), _tree.Record("")).manifest()))
+
     def until(self, name: str, size: int) -> None:
         """Wait until some bytes of the wanted tree lie in a host's staging directory."""
         staging = self.folder / name / f".tree{_tree_io.STAGING}"
@@ -583,18 +594,35 @@ def test_a_limit_passes_large_pieces_bit_by_bit(cluster: Cluster, monkeypatch: p
     shutil.rmtree(cluster.tree("h1"))
     grow(cluster.tree("h1"), size=_tree.LARGEST)
 
-    def host(name: str) -> _tree_sync_io.Host:
-        common = {"hosts": cluster.hosts, "name": name, "token": "a limit", "digest": digest, "reserve_gib": 0}
-        times = {"window": 10, "grace": 30, "patience": 1.5, "limit_mbit": 20, "depth": "quick", "replace": False}
-        places = {"path": str(cluster.tree(name)), "record_directory": str(cluster.records(name))}
-        return _tree_sync_io.Host({**common, **times, **places})
-
-    digest = _tree.digest(_tree.dump(_tree_io.look(str(cluster.tree("h1")), _tree.Record("")).manifest()))
-    del cluster.hosts[2]
+    digest = cluster.describe_here()
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda name: host(name).run(), ["h1", "h2"]))
+        results = list(pool.map(lambda name: cluster.host(name, digest, limit_mbit=20).run(), ["h1", "h2"]))
     assert results[1]["seconds"] > 3
     cluster.assert_equal("h1", "h2")
+
+
+def test_a_piece_that_its_source_can_not_read_is_an_error(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first bytes come again and again."""
+    send_piece = _tree_sync_io.Handler.send_piece
+
+    def send(handler: Any, store: _tree_io.Store, number: int) -> bool:
+        if number == 3:
+            handler.wfile.write(bytes(100))
+            raise OSError("Input/output error")
+        return send_piece(handler, store, number)
+
+    monkeypatch.setattr(_tree_sync_io.Handler, "send_piece", send)
+    digest = cluster.describe_here()
+
+    def run(name: str) -> str:
+        try:
+            return str(cluster.host(name, digest).run())
+        except _tree_io.Failed as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:
+        said = list(pool.map(run, ["h1", "h2"]))
+    assert "none has come for 2 s" in said[1]
 
 
 def test_who_reads_a_large_tree_is_waited_for(cluster: Cluster) -> None:

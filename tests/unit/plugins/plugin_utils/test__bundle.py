@@ -219,6 +219,7 @@ def test_a_bundle_that_fits() -> None:
     assert found(OPENED, python="/usr/bin/python3.11") == []
     # What a path does not tell is left to whoever builds.
     assert found({**OPENED, "python": "3.12"}, python="/opt/mine/bin/python3") == []
+    assert len(found({**OPENED, "python": "3.12"}, python="/usr/bin/python3")) == 1
     # A host with a newer C library runs what is made for an older one.
     assert found({**OPENED, "platform": "manylinux_2_28_x86_64"}) == []
 
