@@ -18,6 +18,7 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -612,17 +613,21 @@ def test_a_piece_that_its_source_can_not_read_is_an_error(cluster: Cluster, monk
         return send_piece(handler, store, number)
 
     monkeypatch.setattr(_tree_sync_io.Handler, "send_piece", send)
-    digest = cluster.describe_here()
+    monkeypatch.setattr(_tree_sync, "LONGEST_PAUSE", 0.5)  # Shorter than a host's patience, as it is.
+    digest, said = cluster.describe_here(), dict[str, str]()
 
-    def run(name: str) -> str:
+    def run(name: str) -> None:
         try:
-            return str(cluster.host(name, digest).run())
+            said[name] = str(cluster.host(name, digest).run())
         except _tree_io.Failed as error:
-            return str(error)
+            said[name] = str(error)
 
-    with ThreadPoolExecutor() as pool:
-        said = list(pool.map(run, ["h1", "h2"]))
-    assert "none has come for 2 s" in said[1]
+    threads = [threading.Thread(target=run, args=(name,), daemon=True) for name in ("h1", "h2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONGEST)
+    assert "none has come for 2 s" in said["h2"]
 
 
 def test_who_reads_a_large_tree_is_waited_for(cluster: Cluster) -> None:
