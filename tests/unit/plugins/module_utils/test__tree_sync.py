@@ -300,7 +300,7 @@ def test_a_leader_that_took_a_minute_is_passed_over_for_ten() -> None:
     schedule.hear("a", schedule.everything, 0)
     schedule.hear("b", 0b1111, 0)
     now, asked = 0.0, ""
-    for _ in range(8):
+    for _turn in range(8):
         ask = schedule.ask(now)
         assert ask
         seconds = 60 if ask.peer == "b" else 0.1
