@@ -109,8 +109,8 @@ options:
     type: float
     default: 30
   patience:
-    description: Seconds in which nothing comes after which a host gives up; it keeps what it has. It waits as long
-      for another run on the same tree.
+    description: A host to which nothing came for so many seconds gives up; it keeps what it has. It waits as long for
+      another run on the same tree.
     type: float
     default: 60
 author:
