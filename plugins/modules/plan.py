@@ -31,6 +31,11 @@ options:
     description: The look at the head, where it was left out by C(--limit) and looked at from another host's task.
     type: dict
     default: {}
+  serve_look:
+    description:
+      - The same of the serve host of the head's record, which is probed apart where C(--limit) leaves it out, too.
+    type: dict
+    default: {}
 seealso:
   - module: vllm_ray.cluster.look
 author:
@@ -65,7 +70,7 @@ plan:
       type: str
       returned: success
     serving:
-      description: Whether an engine serves now.
+      description: Whether an engine serves now. Will be V(none) where that is not known, which counts as serving.
       type: bool
       returned: success
     news:

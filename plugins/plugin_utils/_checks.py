@@ -9,12 +9,26 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _lint
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host, ports, serve_args
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import engine_state, last_server
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host, ports, serve_args, serve_state
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import RAY_DIRECTORY_MAXIMUM, Paths
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster
+
+
+# What is decided for the cluster as a whole, so that all hosts must say the same.
+AGREED = (
+    "vllm_ray_cluster",
+    "vllm_ray_scope",
+    "vllm_ray_model",
+    "vllm_ray_accelerator",
+    "vllm_ray_restart",
+    "vllm_ray_relayout",
+)
 
 
 def check_inventory(hosts: Sequence[Host], head_group: str, worker_group: str) -> list[Problem]:
@@ -30,7 +44,7 @@ def check_inventory(hosts: Sequence[Host], head_group: str, worker_group: str) -
             found = f"in {head_group} and in {worker_group}"
             fix = f"leave it in one; the head of a cluster also computes, {worker_group} lists the others"
             problems.append(Problem(host.name, "inventory", "error", found, "one group", fix))
-    for name in ("vllm_ray_cluster", "vllm_ray_scope", "vllm_ray_model", "vllm_ray_accelerator"):
+    for name in AGREED:
         values = {str(host.settings.get(name)): host.name for host in hosts}
         if len(values) > 1:
             found = ", ".join(f"{value} on {host}" for value, host in values.items())
@@ -164,6 +178,36 @@ def check_absent(hosts: Sequence[Host], used: Collection[str], known: Collection
             fix += ", or go on without it by -e vllm_ray_absent_ok=true"
         problems.append(Problem(host.name, "reach", severity, host.absent, "a host that answers", fix))
     return problems
+
+
+def check_serving(cluster: Cluster) -> list[Problem]:
+    """Name the hosts because of which it is not known whether an engine serves.
+
+    Where the record of the last run is lost besides, nothing can be kept, so that is an error without consent.
+    """
+    if cluster.serving is not None:
+        return []
+    consent = "let the engine be stopped by -e vllm_ray_restart=true"
+    problems = []
+    for host in cluster.hosts:
+        if host.look and engine_state(host) is None:
+            found = f"its engine is {serve_state(host)} and can't be asked: {host.look['engine']['why']}"
+            problems.append(unknown(host.name, found, f"restart it, or {consent}"))
+    server = cluster.by_name.get(last_server(cluster.record))
+    if server and server.look is None:
+        fix = f"have it answer; until then nothing is stopped that its engine may use. Or {consent}"
+        problems.append(unknown(server.name, f"it may serve, and could not be probed: {server.absent}", fix))
+    if not last_server(cluster.record):
+        severity = "warning" if cluster.consent else "error"
+        found = "nodes of Ray run, and the head has no record of the engine that may use them"
+        fix = f"run without --limit, on hosts that all answer; if they are of another head, {consent}"
+        problems.append(Problem("-", "layout", severity, found, "the record of the last run", fix))
+    return problems
+
+
+def unknown(host: str, found: str, fix: str) -> Problem:
+    """Return the problem of a host of which it is not known whether it serves."""
+    return Problem(host, "reach", "warning", found, "to know whether the engine serves", fix)
 
 
 def check_paths(place: Paths, host: str) -> list[Problem]:

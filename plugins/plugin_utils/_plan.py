@@ -18,6 +18,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_host,
     check_inventory,
     check_paths,
+    check_serving,
     removed_while_it_serves,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster, cluster_of
@@ -25,6 +26,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._engine import En
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     Host,
     api_port,
+    dashboard_url,
     gpu_indices,
     metrics_ports,
     serve_args,
@@ -41,8 +43,6 @@ if t.TYPE_CHECKING:
 # of the memory for its cache unless told otherwise.
 CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
 CPU_SERVE_ARGS = {"enforce-eager": True}
-# States of a service that does not run, as systemd and supervisor call them.
-ENDED = ("inactive", "failed", "stopped", "fatal", "exited")
 
 
 def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> list[str]:
@@ -126,11 +126,6 @@ def play_groups(host: Host, serves: bool, unchecked: bool) -> list[str]:
     return groups
 
 
-def is_down(cluster: Cluster) -> bool:
-    """Tell whether no engine runs or starts. One that does holds its GPUs, also where another host is to serve."""
-    return all(serve_state(host) in ENDED for host in cluster.hosts)
-
-
 def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collection[str]) -> list[Problem]:
     """Return what is wrong with hosts that were looked at, each by itself and together.
 
@@ -172,18 +167,21 @@ def make_plan(
     model, model_problems = model_plan(cluster.head, hosts, on_controller)
     engine = engine_of(cluster, model)
     used = engine.layout.gpus if engine.layout else {}
-    problems += host_problems(cluster, model, () if engine.kept and not is_down(cluster) else used)
+    problems += host_problems(cluster, model, () if engine.kept and not cluster.is_down else used)
     copies = check_models(hosts, model)
     told = {problem.host for problem in copies if problem.severity == "error"}
     problems += [*(problem for problem in model_problems if problem.host not in told), *copies]
     gone = [name for name in used if name not in cluster.addresses]
     problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
+    problems += check_serving(cluster)
     problems += [removed_while_it_serves(name) for name in gone]
     plan: dict[str, t.Any] = {
         "cluster": cluster.head.settings["vllm_ray_cluster"],
         "head": cluster.head.name,
         "accelerator": cluster.kind,
+        "serving": cluster.serving,
     }
+    plan["ray"] = ray_of(cluster.head)
     if engine.layout and not gone:
         plan.update(complete(cluster, engine, engine.layout, model))
         plan["api_clients"] = api_clients(cluster.head.settings, controllers)
@@ -194,7 +192,10 @@ def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
     """Return the layout of the engine, and what is to be said of it. model: of model_plan."""
     offer, notes = cluster.offer(), []
     if cluster.wished in cluster.by_name and cluster.wished != cluster.serve_host:
-        notes = [f"the serve host would change to {cluster.wished}, which stops the engine: -e vllm_ray_restart=true"]
+        how = "which stops the engine: -e vllm_ray_restart=true"
+        if cluster.may_change:
+            how = f"once a run without --limit reaches {cluster.serve_host}"
+        notes = [f"the serve host would change to {cluster.wished}, {how}"]
     if cluster.serve_host not in offer:
         return Engine(None, notes=notes)
     what = _engine.model_of(model["facts"]) if model.get("facts") else None
@@ -225,9 +226,19 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str,
         "engine_gpus": engine_gpus,
         "env": {name: str(value) for name, value in environment.items()},
         "foreign_ray": foreign if host.settings["vllm_ray_take_over"] else [],
-        "may_stop": bool(host.settings["vllm_ray_restart"]) or host.name not in cluster.in_use,
+        "may_stop": cluster.may_stop(host.name),
         "paths": host.paths.as_dict(),
         "settings": {name: value for name, value in host.settings.items() if "token" not in name},
+    }
+
+
+def ray_of(head: Host) -> dict[str, t.Any]:
+    """Return how the cluster's Ray is asked on its head, whose settings may differ from those of other hosts."""
+    return {
+        "gcs_port": head.settings["vllm_ray_gcs_port"],
+        "dashboard_url": dashboard_url(head.settings),
+        "config_dir": head.paths.config,
+        "token_file": f"{head.paths.config}/ray.token",
     }
 
 
@@ -256,7 +267,6 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
     args = serve_args(by_name[cluster.serve_host].settings)
     return {
         "serve_host": cluster.serve_host,
-        "serving": cluster.serving,
         "news": news,
         "hosts": parts,
         "engine": {
@@ -265,7 +275,7 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
             "layers": {addresses[name]["address"]: list(counts) for name, counts in layout.layers.items()},
             "args": {**(CPU_SERVE_ARGS if cluster.kind == "cpu" else {}), **args},
             "endpoint": endpoint,
-            "needs_free": is_down(cluster),
+            "needs_free": cluster.is_down,
             "wanted": {addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in layout.gpus},
             "unused": {
                 nic["address"]: len(parts[name]["ray_gpus"])

@@ -384,8 +384,8 @@ def test_a_relayout_passes_over_a_host_that_may_be_absent() -> None:
     assert layout(plan) == (1, 2, {"gpu01": 1, "gpu02": 1})
 
 
-def limited(number: int) -> Host:
-    return Host(NAMES[number], ("workers",), settings(), None, "left out by --limit", limited=True)
+def limited(number: int, **given: Any) -> Host:
+    return Host(NAMES[number], ("workers",), settings(**given), None, "left out by --limit", limited=True)
 
 
 def test_a_host_that_limit_leaves_out_stays_in_the_plan() -> None:
@@ -394,6 +394,138 @@ def test_a_host_that_limit_leaves_out_stays_in_the_plan() -> None:
     assert layout(plan) == (1, 2, {"gpu01": 1, "gpu02": 1})
     assert plan["engine"]["wanted"] == {"192.0.2.11": 1, "192.0.2.12": 1}
     assert plan["record"] == make(host(1), host(2))["record"]
+
+
+# --- What is not known never counts as "nothing serves" ---------------------------------------------------------------
+
+
+def elsewhere(**given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the looks at a head and a serve host of an engine that gpu02 serves, over three hosts with a fourth.
+
+    given: settings of the run that laid it out.
+    """
+    first = make(*(host(number, serve_host="gpu02", **given) for number in (1, 2)), host(3, serve_host="gpu02"))
+    assert (found(first), first["serve_host"], len(first["engine"]["gpus"])) == ([], "gpu02", 3)
+    url: dict[str, Any] = {"engine_serving": True, "engine_url": "http://192.0.2.12:8000"}
+    return look(1, host_record=first["record"]), look(2, usage_services={UNIT: "active"}, **url)
+
+
+UNIT = _host.unit_names("default")[1]
+# What --limit gpu03 leaves of the other two: the head and the serve host are probed by a task of gpu03.
+APART: dict[str, Any] = {"serve_host": "gpu02"}
+
+
+def limit_to_the_third(server: dict[str, Any] | None, **given: Any) -> dict[str, Any]:
+    """Return the plan of a run with --limit gpu03. server: the probe of the serve host, None where it failed."""
+    head, _server = elsewhere()
+    absent = None if server else "No route to host"
+    hosts = [
+        replace(host(1, head, **APART, **given), limited=True),
+        replace(host(2, server, absent=absent, **APART, **given), limited=True),
+        host(3, **APART, **given),
+    ]
+    return make(*hosts)
+
+
+@pytest.mark.parametrize("probed", [True, False], ids=["probed", "not to be probed"])
+def test_a_serve_host_outside_of_limit_keeps_serving(probed: bool) -> None:
+    plan = limit_to_the_third(elsewhere()[1] if probed else None)
+    assert found(plan) == []
+    assert plan["serving"] is (True if probed else None)
+    assert not any(part["may_stop"] for part in plan["hosts"].values())
+    assert (plan["serve_host"], plan["engine"]["kept"], plan["news"]) == ("gpu02", True, "")
+    assert not plan["engine"]["needs_free"]
+    assert [member["groups"] for member in plan["members"] if member["name"] == "gpu03"] == [["vllm_ray_planned"]]
+    unknown = [("gpu02", "reach", "it may serve, and could not be probed: No route to host")]
+    assert found(plan, "warning") == ([] if probed else unknown)
+
+
+def test_with_consent_what_may_serve_may_be_stopped() -> None:
+    plan = limit_to_the_third(None, restart=True)
+    assert plan["serving"] is None
+    assert all(part["may_stop"] for part in plan["hosts"].values())
+    # Nothing is sent over a network that an engine may use, and no GPU has to be free.
+    assert (plan["news"], plan["engine"]["needs_free"]) == ("", False)
+
+
+def test_an_engine_does_not_move_from_a_host_that_this_run_can_not_stop_it_on() -> None:
+    head, server = elsewhere()
+    stopped = {**server, "engine": {"serving": False, "why": "Connection refused", "url": "http://192.0.2.12:8000"}}
+    hosts = [host(1, head), replace(host(2, stopped), limited=True), host(3)]
+    plan = make(*hosts)
+    assert (plan["serving"], plan["serve_host"]) == (False, "gpu02")
+    note = "the serve host would change to gpu01, once a run without --limit reaches gpu02"
+    assert plan["engine"]["notes"][0] == note
+    assert make(*(replace(one, limited=False) for one in hosts))["serve_host"] == "gpu01"
+
+
+def test_an_engine_that_can_not_be_asked_counts_as_serving() -> None:
+    head, server = elsewhere()
+    mute = {**server, "engine": {"serving": False, "why": "no engine here"}}
+    plan = make(host(1, head, **APART), host(2, mute, **APART), host(3, **APART))
+    assert plan["serving"] is None
+    assert not any(part["may_stop"] for part in plan["hosts"].values())
+    assert found(plan, "warning") == [("gpu02", "reach", "its engine is active and can't be asked: no engine here")]
+
+
+NODE = _host.unit_names("default")[0]
+RUNS: dict[str, Any] = {"usage_services": {NODE: "active"}}
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        pytest.param(lambda **given: [host(1, look(1, **RUNS), **given), limited(2, **given)], id="limit"),
+        pytest.param(
+            lambda **given: [host(1, **given), host(2, look(2, **RUNS), **given)],
+            id="a head unknown to nodes",
+        ),
+    ],
+)
+def test_without_its_record_an_engine_that_may_serve_is_an_error(hosts: Any) -> None:
+    plan = make(*hosts())
+    lost = ("-", "layout", "nodes of Ray run, and the head has no record of the engine that may use them")
+    assert (lost in found(plan), plan["serving"]) == (True, None)
+    plan = make(*hosts(restart=True))
+    assert (found(plan), lost in found(plan, "warning")) == ([], True)
+
+
+def test_a_lost_record_of_ranks_that_were_not_probed_is_an_error() -> None:
+    runs: dict[str, Any] = {"serving": True, "tp": 1, "pp": 2, "executor": "ray", "url": "", "model": ""}
+    head = look(1, usage_ray_gpus=1, **{f"engine_{key}": value for key, value in runs.items()})
+    plan = make(host(1, head), limited(2))
+    lost = "the record of the last run is lost, and TP=1 PP=2 has ranks on hosts that this run can't ask"
+    assert ("-", "layout", lost) in found(plan)
+    assert "engine" not in plan
+
+
+def test_a_plan_with_errors_says_whether_an_engine_serves() -> None:
+    """Otherwise preflight.yml would send transfers over its network."""
+    plan = make(host(1, serving(1, 2), serve_args={PP: 9}, restart=True), host(2, restart=True))
+    assert ("engine" in plan, plan["serving"]) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["restart", "relayout"])
+def test_consent_is_one_decision_of_the_cluster(name: str) -> None:
+    given: dict[str, Any] = {name: True}
+    plan = make(host(1, serving(1, 2)), host(2, None, **given))
+    assert found(plan) == [("-", "inventory", f"vllm_ray_{name}: False on gpu01, True on gpu02")]
+    assert not any(part["may_stop"] for part in plan["hosts"].values())
+
+
+def test_roles_ask_the_heads_own_ray() -> None:
+    """Whoever asks: hosts may have other ports, directories and homes."""
+    own: dict[str, Any] = {"dashboard_port": 8266, "gcs_port": 6400, "config_root": "/srv/etc"}
+    plan = make(host(1, **own), host(2))
+    assert plan["ray"] == {
+        "gcs_port": 6400,
+        "dashboard_url": "http://127.0.0.1:8266",
+        "config_dir": "/srv/etc/default",
+        "token_file": "/srv/etc/default/ray.token",
+    }
+    homes = [look(number, host_home=f"/home/{name}") for number, name in ((1, "ann"), (2, "bob"))]
+    plan = make(*(host(number, seen, scope="user") for number, seen in enumerate(homes, 1)))
+    assert plan["ray"]["token_file"] == "/home/ann/.vllm-ray/etc/default/ray.token"
 
 
 @pytest.mark.parametrize(
