@@ -16,7 +16,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: A secret that is not there yet is returned as zeros.
+    details: A secret that is not there yet, or would be made anew, is returned as zeros.
   diff_mode:
     support: none
   idempotent:
@@ -31,6 +31,18 @@ options:
     type: list
     elements: str
     required: true
+  renew:
+    description:
+      - Those of O(names) to make anew because of O(reason).
+      - That is done once as long as the reason stays the same, also where a run ends before all hosts have the new
+        secret. An empty reason makes nothing anew, and forgets the last one.
+    type: list
+    elements: str
+    default: []
+  reason:
+    description: Why secrets are made anew, such as names of hosts that must not know them any more.
+    type: str
+    default: ""
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
@@ -51,30 +63,49 @@ values_by_name:
   type: dict
 """
 
+import contextlib
 import os
 import secrets
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import make_directories
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import make_directories, read_text
 
 
-def read_or_make(path: str, check_mode: bool) -> tuple[str, bool]:
-    """Return a secret and whether it is new."""
-    try:
-        with open(path, encoding="ascii") as stream:
-            return stream.read().strip(), False
-    except FileNotFoundError:
-        if check_mode:
-            return "0" * 64, True
-    value = secrets.token_hex(32)
+def write(path: str, text: str) -> None:
+    """Write a file that only its owner may read: whole or not at all, also where the power fails."""
     temporary = f"{path}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o400)
+    # One that an ended run left may not be open to write.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
     with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(value)
+        stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, path)
+    directory = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def read_or_make(path: str, reason: str, check_mode: bool) -> tuple[str, bool]:
+    """Return a secret and whether it is new: there was none, or not yet another one for this reason."""
+    secret, noted = read_text(path), f"{path}.renewed"
+    before = read_text(noted) or ""
+    if secret is not None and reason in ("", before):
+        if before and not reason and not check_mode:
+            os.unlink(noted)
+        return secret.strip(), False
+    if check_mode:
+        return "0" * 64, True
+    value = secrets.token_hex(32)
+    write(path, value)
+    if reason:
+        # Not before the secret: who believes a note that came too early would keep the old one for ever.
+        write(noted, reason)
     return value, True
 
 
@@ -83,15 +114,20 @@ def main() -> None:
         {
             "directory": {"type": "path", "required": True},
             "names": {"type": "list", "elements": "str", "required": True},
+            "renew": {"type": "list", "elements": "str", "default": []},
+            "reason": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    directory = module.params["directory"]
+    directory, reasons = module.params["directory"], dict.fromkeys(module.params["renew"], module.params["reason"])
     if not module.check_mode:
         if not os.path.isdir(os.path.dirname(directory)):
             make_directories(os.path.dirname(directory))
         os.makedirs(directory, mode=0o700, exist_ok=True)
-    found = {name: read_or_make(os.path.join(directory, name), module.check_mode) for name in module.params["names"]}
+    found = {
+        name: read_or_make(os.path.join(directory, name), reasons.get(name, ""), module.check_mode)
+        for name in module.params["names"]
+    }
     module.exit_json(
         changed=any(new for _value, new in found.values()),
         values_by_name={name: value for name, (value, _new) in found.items()},

@@ -8,9 +8,15 @@ from __future__ import annotations
 import typing as t
 from collections import Counter
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _lint
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout, _lint
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import engine_state, last_server
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host, ports, serve_args, serve_state
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
+    Host,
+    ports,
+    serve_args,
+    serve_state,
+    unit_names,
+)
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import RAY_DIRECTORY_MAXIMUM, Paths
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
@@ -217,6 +223,40 @@ def check_paths(place: Paths, host: str) -> list[Problem]:
     found = f"{place.ray} has {len(place.ray)} characters"
     fix = "set vllm_ray_state_root to a shorter path"
     return [Problem(host, "path", "error", found, f"at most {RAY_DIRECTORY_MAXIMUM} for Ray's sockets", fix)]
+
+
+def check_leaving(cluster: Cluster) -> list[Problem]:
+    """Say what becomes of the hosts that left the inventory."""
+    settings, server, problems = cluster.head.settings, last_server(cluster.record), []
+    units = " ".join(unit_names(settings["vllm_ray_cluster"]))
+    stop = f"systemctl disable --now {units}" if settings["vllm_ray_scope"] == "system" else "stop its supervisord"
+    renewal = "gives all other hosts a new token for Ray and removes its firewall rules on them"
+    for name in cluster.leaving:
+        severity, wanted = "warning", "a host of the inventory"
+        if cluster.parts:
+            severity, wanted = "info", "nothing of the cluster runs there any more"
+            found, fix = f"it left the inventory: this run {renewal}", f"on {name}: {stop}"
+        elif cluster.free and cluster.nodes:
+            severity, wanted = "error", "all other hosts in the run, as they need a new token for Ray"
+            found = f"it left the inventory, and --limit leaves out {', '.join(cluster.outside)}"
+            fix = "run without --limit, or put its line back"
+        elif cluster.free:
+            found = "it left the inventory, and this run does not go on to the nodes of Ray, so it stays in the cluster"
+            fix = f"put its line back, or run site.yml for all roles: that {renewal}"
+        else:
+            then = "starts the engine again" if name not in engine_hosts(cluster) else "lays the engine out without it"
+            found = "it left the inventory, and stays in the cluster until the engine may be stopped"
+            fix = f"put its line back, or run with -e vllm_ray_restart=true: that {renewal}, and {then}"
+            if name == server:
+                severity, found = "error", "the engine is served there, and the inventory has it no more"
+        problems.append(Problem(name, "inventory", severity, found, wanted, fix))
+    return problems
+
+
+def engine_hosts(cluster: Cluster) -> Collection[str]:
+    """Return the hosts that the engine of the last run uses."""
+    layout = _layout.from_record(cluster.record)
+    return layout.gpus if layout else ()
 
 
 def removed_while_it_serves(host: str) -> Problem:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
@@ -31,7 +31,7 @@ class Cluster:
     hosts: the head first. wished: where the engine is to be served; serve_host: where it will be, as it does not move
     while it must not be stopped. kind: what it computes on. record: of the last run.
     serving: whether an engine serves, None where that is not known. Only False means that nothing serves.
-    consent: whether the user lets a serving engine be stopped.
+    consent: whether the user lets a serving engine be stopped. nodes: whether the run goes on to the nodes of Ray.
     """
 
     hosts: Sequence[Host]
@@ -42,6 +42,7 @@ class Cluster:
     record: Mapping[str, t.Any]
     serving: bool | None
     consent: bool
+    nodes: bool = True
 
     @property
     def by_name(self) -> dict[str, Host]:
@@ -53,9 +54,34 @@ class Cluster:
         return self.record.get("hosts", {})
 
     @property
-    def may_change(self) -> bool:
-        """Whether this run may stop the engine: the one decision that all others follow."""
+    def free(self) -> bool:
+        """Whether nothing has to keep serving: no engine serves, or the user lets it be stopped."""
         return self.serving is False or self.consent
+
+    @property
+    def leaving(self) -> Mapping[str, t.Any]:
+        """The hosts of the record that the inventory has no more, with their cluster NICs."""
+        names = self.by_name
+        return {name: nic for name, nic in self.known.items() if name not in names}
+
+    @property
+    def outside(self) -> list[str]:
+        """The members of the cluster that --limit leaves out of the run."""
+        return [host.name for host in self.hosts if host.limited and host.name in self.known]
+
+    @property
+    def parts(self) -> bool:
+        """Whether this run parts with the hosts that left the inventory.
+
+        All others get another token then, so that those can't come back by themselves. Whoever would keep the old one
+        would be shut out, too.
+        """
+        return bool(self.leaving) and self.free and self.nodes and not self.outside
+
+    @property
+    def may_change(self) -> bool:
+        """Whether this run may stop the engine or lay it out anew: the one decision that all others follow."""
+        return self.free and (self.parts or not self.leaving)
 
     @property
     def addresses(self) -> dict[str, t.Any]:
@@ -95,18 +121,18 @@ class Cluster:
         }
 
 
-def cluster_of(hosts: Sequence[Host], head: Host) -> Cluster:
-    """Return who is who in an inventory with one head."""
+def cluster_of(hosts: Sequence[Host], head: Host, nodes: bool = True) -> Cluster:
+    """Return who is who in an inventory with one head. nodes: whether the run goes on to the nodes of Ray."""
     record = with_engine(((head.look or {}).get("host") or {}).get("record") or {}, hosts)
     serving, consent = whether_serving(hosts, head, record), bool(head.settings["vllm_ray_restart"])
     by_name = {host.name: host for host in hosts}
     wished = head.settings.get("vllm_ray_serve_host") or head.name
     last = by_name.get(last_server(record))
     # An engine that this run can't stop where it is would hold its GPUs there.
-    stays = last is not None and (last.look is None or last.limited or not (serving is False or consent))
+    cluster = Cluster(hosts, head, wished, "", accelerator(head), record, serving, consent, nodes)
+    stays = last is not None and (last.look is None or last.limited or not cluster.may_change)
     now = last.name if last and stays else None
-    serve_host = next(name for name in (now, wished, head.name) if name in by_name)
-    return Cluster(hosts, head, wished, serve_host, accelerator(head), record, serving, consent)
+    return replace(cluster, serve_host=next(name for name in (now, wished, head.name) if name in by_name))
 
 
 def last_server(record: Mapping[str, t.Any]) -> str:

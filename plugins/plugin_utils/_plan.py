@@ -17,11 +17,12 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_addresses,
     check_host,
     check_inventory,
+    check_leaving,
     check_paths,
     check_serving,
     removed_while_it_serves,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster, cluster_of
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster, cluster_of, last_server
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._engine import Engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     Host,
@@ -153,17 +154,19 @@ def make_plan(
     on_controller: Mapping[str, t.Any],
     head_group: str,
     worker_group: str,
+    nodes: bool = True,
 ) -> dict[str, t.Any]:
     """Make the plan. hosts: the head first, then the workers as in the inventory.
 
     controllers: the controller's own addresses towards the hosts. on_controller: what the controller has of the model.
+    nodes: whether the run goes on to the nodes of Ray.
     Returns a dict with `problems` (list of dicts); the rest is there only where no error stands in the way.
     """
     problems = check_inventory(hosts, head_group, worker_group)
     heads = [host for host in hosts if host.is_head]
     if len(heads) != 1:
         return {"problems": [problem.as_dict() for problem in problems]}
-    cluster = cluster_of(hosts, heads[0])
+    cluster = cluster_of(hosts, heads[0], nodes)
     model, model_problems = model_plan(cluster.head, hosts, on_controller)
     engine = engine_of(cluster, model)
     used = engine.layout.gpus if engine.layout else {}
@@ -171,9 +174,11 @@ def make_plan(
     copies = check_models(hosts, model)
     told = {problem.host for problem in copies if problem.severity == "error"}
     problems += [*(problem for problem in model_problems if problem.host not in told), *copies]
-    gone = [name for name in used if name not in cluster.addresses]
+    gone = [name for name in used if name not in cluster.addresses and name not in cluster.leaving]
+    if last_server(cluster.record) in cluster.leaving and not cluster.may_change:
+        gone.append(last_server(cluster.record))
     problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
-    problems += check_serving(cluster)
+    problems += [*check_serving(cluster), *check_leaving(cluster)]
     problems += [removed_while_it_serves(name) for name in gone]
     plan: dict[str, t.Any] = {
         "cluster": cluster.head.settings["vllm_ray_cluster"],
@@ -260,6 +265,8 @@ def endpoint_of(cluster: Cluster, model: Mapping[str, t.Any]) -> dict[str, t.Any
 def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the part of the plan that needs a layout."""
     by_name, addresses = cluster.by_name, cluster.addresses
+    # Hosts that left the inventory while the engine may not be stopped are left as they are.
+    everyone = {**({} if cluster.parts else cluster.leaving), **addresses}
     parts = {name: host_part(cluster, by_name[name], layout) for name in addresses}
     news = _stages.news(cluster.known, addresses, sum(layout.gpus.values()), cluster.serving)
     endpoint = endpoint_of(cluster, model)
@@ -272,11 +279,13 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
         "engine": {
             **sizes,
             "executor": layout.executor,
-            "layers": {addresses[name]["address"]: list(counts) for name, counts in layout.layers.items()},
+            "layers": {everyone[name]["address"]: list(counts) for name, counts in layout.layers.items()},
             "args": {**(CPU_SERVE_ARGS if cluster.kind == "cpu" else {}), **args},
             "endpoint": endpoint,
             "needs_free": cluster.is_down,
-            "wanted": {addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in layout.gpus},
+            "wanted": {
+                addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in layout.gpus if name in parts
+            },
             "unused": {
                 nic["address"]: len(parts[name]["ray_gpus"])
                 for name, nic in addresses.items()
@@ -287,7 +296,7 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
             "advice": engine.advice,
             "away": max((start_seconds(host) for host in cluster.hosts), default=0.0),
         },
-        "names": {nic["address"]: name for name, nic in addresses.items()},
+        "names": {nic["address"]: name for name, nic in everyone.items()},
         "release": {
             "builder": cluster.head.settings.get("vllm_ray_release_builder") or cluster.head.name,
             "path": cluster.head.settings.get("vllm_ray_release_path") or "",
@@ -300,9 +309,13 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
             for name, part in parts.items()
             if part["reached"]
         ],
-        "peers": {name: nic["address"] for name, nic in addresses.items()},
+        "peers": {name: nic["address"] for name, nic in everyone.items()},
+        # They are forgotten when all others have the new token: a run that ends before is to be taken up again.
+        "leaving": list(cluster.leaving) if cluster.parts else [],
+        "held": {} if cluster.free else {name: ["it left the inventory"] for name in cluster.leaving},
         "record": {
-            "hosts": {
+            "hosts": dict(cluster.leaving)
+            | {
                 name: {**{key: nic[key] for key in ("address", "nic", "mtu")}, "gpus": parts[name]["gpus"]}
                 for name, nic in addresses.items()
             },

@@ -77,6 +77,9 @@ def why_no_collective(
         return f"left out, {'the engine serves' if plan['serving'] else 'it is not known whether the engine serves'}"
     if not plan["engine"]["needs_free"]:
         return "left out, the engine starts and holds its GPUs"
+    left = [host for host in plan["engine"]["gpus"] if host not in plan["hosts"]]
+    if left:
+        return f"not yet, {', '.join(left)} left the inventory"
     ranks = ranks_of(plan)
     if sum(map(len, ranks.values())) < 2:
         return "not needed, the engine uses one GPU"

@@ -328,21 +328,151 @@ def test_the_serve_host_does_not_move_without_consent() -> None:
     assert plan["serve_host"] == "gpu02"
 
 
-def test_a_host_that_serves_can_not_just_leave_the_inventory() -> None:
-    plan = make(host(1, serving(1, 2)))
-    assert found(plan) == [("gpu02", "layout", "the engine uses it, and the inventory has it no more")]
-    assert "vllm_ray_restart=true" in plan["problems"][0]["fix"]
-    plan = make(host(1, serving(1, 2), restart=True))
-    assert found(plan) == []
-    assert layout(plan) == (1, 1, {"gpu01": 1})
-
-
 def test_a_head_without_gpus_keeps_its_layout() -> None:
     given: dict[str, Any] = {"accelerator": "cuda"}
     before = make(host(1, look(1, 0), **given), host(2, look(2, 2), **given))
     plan = make(host(1, look(1, 0, **recorded(before)), **given), host(2, look(2, 2), **given))
     assert plan["engine"]["kept"] is True
     assert not any("would change" in note for note in plan["engine"]["notes"])
+
+
+# --- Hosts that left the inventory ------------------------------------------------------------------------------------
+
+RENEWAL = "gives all other hosts a new token for Ray and removes its firewall rules on them"
+THIRD = {"address": "192.0.2.13", "nic": "eno3", "mtu": 1500, "gpus": 1}
+
+
+def settings_of(used: tuple[str, ...]) -> dict[str, Any]:
+    return {"serve_args": {PP: len(used)}} if len(used) < 3 else {}
+
+
+def without(*names: str, **change: Any) -> list[Host]:
+    """Return gpu01 and gpu02 after a run with gpu03, whose line is gone. names: of those that its engine used.
+
+    change: consent and the like of all hosts; down: whether its engine is; limit: whether gpu02 is left out.
+    """
+    down, limit = change.pop("down", False), change.pop("limit", False)
+    args = settings_of(names)
+    before = make(*(host(number, **args) for number in (1, 2, 3)))
+    assert (found(before), [*before["engine"]["gpus"]]) == ([], [*names])
+    head = look(1, **recorded(before, serving=not down))
+    second = replace(host(2, **args, **change), limited=limit)
+    return [host(1, head, **args, **change), second]
+
+
+ALL = ("gpu01", "gpu02", "gpu03")
+
+
+def inventory(plan: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [(p["host"], p["severity"], p["found"], p["fix"]) for p in plan["problems"] if p["check"] == "inventory"]
+
+
+@pytest.mark.parametrize(
+    ("used", "then"),
+    [(ALL, "lays the engine out without it"), (("gpu01", "gpu02"), "starts the engine again")],
+    ids=["used", "idle"],
+)
+def test_without_consent_a_host_that_left_stays_in_the_cluster(used: tuple[str, ...], then: str) -> None:
+    plan = make(*without(*used))
+    told = "it left the inventory, and stays in the cluster until the engine may be stopped"
+    fix = f"put its line back, or run with -e vllm_ray_restart=true: that {RENEWAL}, and {then}"
+    assert inventory(plan) == [("gpu03", "warning", told, fix)]
+    assert (found(plan), plan["leaving"], plan["held"]) == ([], [], {"gpu03": ["it left the inventory"]})
+    assert not any(part["may_stop"] for part in plan["hosts"].values())
+    assert ([*plan["engine"]["gpus"]], plan["engine"]["kept"]) == ([*used], True)
+    # A peer of the others' firewalls as before, and a host of the record; but nobody waits for its node.
+    assert plan["peers"] == {"gpu01": "192.0.2.11", "gpu02": "192.0.2.12", "gpu03": "192.0.2.13"}
+    assert plan["record"]["hosts"]["gpu03"] == THIRD
+    assert plan["engine"]["wanted"] == {"192.0.2.11": 1, "192.0.2.12": 1}
+    assert [member["name"] for member in plan["members"]] == ["gpu01", "gpu02"]
+    # Nothing differs from what the run before has left.
+    before = without(*used)[0].look
+    assert before is not None
+    assert plan["record"] == before["host"]["record"]
+
+
+@pytest.mark.parametrize("change", [{"restart": True}, {"down": True}, {"down": True, "restart": True}])
+@pytest.mark.parametrize("used", [ALL, ("gpu01", "gpu02")], ids=["used", "idle"])
+def test_where_the_engine_may_stop_the_run_parts_with_it(used: tuple[str, ...], change: dict[str, Any]) -> None:
+    plan = make(*without(*used, **change))
+    units = " ".join(_host.unit_names("default"))
+    told = (f"it left the inventory: this run {RENEWAL}", f"on gpu03: systemctl disable --now {units}")
+    assert inventory(plan) == [("gpu03", "info", *told)]
+    assert (found(plan), plan["leaving"], plan["held"]) == ([], ["gpu03"], {})
+    assert all(part["may_stop"] for part in plan["hosts"].values())
+    assert layout(plan) == (1, 2, {"gpu01": 1, "gpu02": 1})
+    assert plan["peers"] == {"gpu01": "192.0.2.11", "gpu02": "192.0.2.12"}
+    assert "192.0.2.13" not in plan["names"]
+    # Forgotten when all others have the new token, so that a run which ends before is taken up again.
+    assert plan["record"]["hosts"]["gpu03"] == THIRD
+    again = make(host(1, look(1, host_record=plan["record"]), **settings_of(used)), host(2, **settings_of(used)))
+    assert again["leaving"] == ["gpu03"]
+
+
+@pytest.mark.parametrize("change", [{"restart": True}, {"down": True}])
+def test_a_run_that_leaves_out_a_member_parts_with_nobody(change: dict[str, Any]) -> None:
+    """It would keep the old token, and be shut out itself."""
+    plan = make(*without(*ALL, limit=True, **change))
+    told = ("it left the inventory, and --limit leaves out gpu02", "run without --limit, or put its line back")
+    assert inventory(plan) == [("gpu03", "error", *told)]
+    assert (plan["leaving"], "gpu03" in plan["peers"], plan["engine"]["kept"]) == ([], True, True)
+
+
+def test_with_limit_and_without_consent_nothing_changes_either() -> None:
+    plan = make(*without(*ALL, limit=True))
+    assert ([entry[:2] for entry in inventory(plan)], found(plan)) == ([("gpu03", "warning")], [])
+
+
+def test_a_run_that_does_not_go_on_to_the_nodes_parts_with_nobody() -> None:
+    """As --tags firewall, and sync_model.yml: they would take away the rules and leave it the token."""
+    plan = _plan.make_plan(without(*ALL, restart=True), CONTROLLERS, {}, "head", "workers", nodes=False)
+    assert [entry[:2] for entry in inventory(plan)] == [("gpu03", "warning")]
+    assert (found(plan), plan["leaving"], "gpu03" in plan["peers"]) == ([], [], True)
+    assert [*plan["engine"]["gpus"]] == [*ALL]
+
+
+def test_a_member_that_does_not_answer_gets_the_new_token_later() -> None:
+    """It is not used. Until a run reaches it, its node is shut out as the one of the host that left."""
+    before = make(*(host(number, serve_args={TP: 1, PP: 1}) for number in (1, 2, 3)))
+    given: dict[str, Any] = {"serve_args": {TP: 1, PP: 1}, "restart": True, "absent_ok": True}
+    plan = make(host(1, look(1, **recorded(before)), **given), host(2, absent="timed out", **given))
+    assert (found(plan), plan["leaving"]) == ([], ["gpu03"])
+    assert ("gpu02", "reach", "timed out") in found(plan, "warning")
+
+
+def test_several_hosts_leave_at_once() -> None:
+    before = make(*(host(number) for number in (1, 2, 3)))
+    plan = make(host(1, look(1, **recorded(before)), restart=True))
+    assert (found(plan), plan["leaving"]) == ([], ["gpu02", "gpu03"])
+    assert (layout(plan), plan["peers"]) == ((1, 1, {"gpu01": 1}), {"gpu01": "192.0.2.11"})
+    plan = make(host(1, look(1, **recorded(before))))
+    assert plan["held"] == {name: ["it left the inventory"] for name in ("gpu02", "gpu03")}
+
+
+def test_a_serve_host_that_left_may_serve_and_needs_consent() -> None:
+    """Nobody can ask its engine, and nothing of it can be kept by a run that does not reach it."""
+    head, _server = elsewhere()
+    plan = make(host(1, head), host(3))
+    assert (plan["serving"], "engine" in plan) == (None, False)
+    told = ("gpu02", "inventory", "the engine is served there, and the inventory has it no more")
+    assert told in found(plan)
+    plan = make(host(1, head, restart=True), host(3, restart=True))
+    assert (found(plan), plan["leaving"], plan["serve_host"]) == ([], ["gpu02"], "gpu01")
+    assert layout(plan) == (1, 2, {"gpu01": 1, "gpu03": 1})
+
+
+def test_sizes_that_the_hosts_which_remain_do_not_have_are_an_error() -> None:
+    before = make(*(host(number) for number in (1, 2, 3)))
+    given: dict[str, Any] = {"restart": True, "serve_args": {PP: 3}}
+    plan = make(host(1, look(1, **recorded(before)), **given), host(2, **given))
+    assert found(plan) == [("-", "layout", "TP=1 x PP=3 needs 3 GPUs and 2 are on offer (gpu01 1, gpu02 1)")]
+
+
+def test_layers_of_a_host_that_left_are_kept_with_it() -> None:
+    plan = make(*without(*ALL))
+    record = {**plan["record"], "engine": {**plan["record"]["engine"], "layers": {name: [9] for name in ALL}}}
+    plan = make(host(1, look(1, host_record=record, engine_serving=True)), host(2))
+    assert plan["engine"]["layers"] == {f"192.0.2.1{number}": [9] for number in (1, 2, 3)}
 
 
 # --- Hosts that were not looked at ------------------------------------------------------------------------------------

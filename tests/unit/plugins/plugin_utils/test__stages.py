@@ -203,6 +203,12 @@ def test_whether_ranks_can_be_tried_together(plan: Any, more: Any, wanted: str, 
     assert why(plan(), answers("healthy"), **more) == wanted
 
 
+def test_ranks_on_hosts_that_left_are_not_tried() -> None:
+    plan = planned(1, 1)
+    plan["engine"]["gpus"]["h3"] = 1
+    assert why(plan, {}) == "not yet, h3 left the inventory"
+
+
 @pytest.mark.parametrize(("name", "passes"), [("healthy", True), ("denied", False), ("large_lost", False)])
 def test_the_network_must_be_open_first(name: str, passes: bool, answers: Any) -> None:
     found = why(planned(1, 1), answers(name))
