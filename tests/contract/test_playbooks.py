@@ -188,11 +188,21 @@ def test_which_host_is_probed_besides(looks: dict[str, Any], apart: dict[str, An
     assert Templar(loader=DataLoader(), variables=variables).template(variables["__last_server"]) == server
 
 
-def test_tasks_on_the_head_have_the_heads_own_values() -> None:
+# {word of delegate_to: names of the values that are those of the host which delegates}
+NOT_ITS_OWN = {
+    "head": r"_config_dir|_state_dir|dashboard_port|gcs_port|__host\b|__set\b|127\.0\.0\.1",
+    "builder": r"\brelease_root|__release_records\b",
+    "model_source_host": r"\bmodel_root|\bmodel_record_directory",
+    "outside": r"\bmodel_root|\bmodel_record_directory",
+}
+
+
+@pytest.mark.parametrize("word", NOT_ITS_OWN)
+def test_tasks_on_another_host_have_that_hosts_values(word: str) -> None:
     """Their variables are those of the host that delegates, whose ports, directories and home may be others."""
-    delegated = [task for task in walk.tasks() if "head" in str(task.keywords.get("delegate_to"))]
-    assert len(delegated) >= 6
-    own = re.compile(r"_config_dir|_state_dir|dashboard_port|gcs_port|__host\b|__set\b|127\.0\.0\.1")
+    delegated = [task for task in walk.tasks() if word in str(task.keywords.get("delegate_to"))]
+    assert len(delegated) >= {"head": 6, "builder": 9, "model_source_host": 6, "outside": 1}[word]
+    own = re.compile(NOT_ITS_OWN[word])
     assert [f"{task.place}: {task.args}" for task in delegated if own.search(str(task.args))] == []
 
 
@@ -204,6 +214,15 @@ def test_no_action_gets_its_arguments_from_a_template() -> None:
 def test_going_back_needs_its_choice_whatever_tags_are_asked_for() -> None:
     rollback = [play for path, play in walk.plays() if path.name == "rollback.yml"]
     assert [play.get("tags") for play in rollback] == [["always"], ["always"], ["vllm"]]
+
+
+def test_going_back_is_consent_of_the_whole_cluster() -> None:
+    """Hosts that --limit leaves out, and the head among them, must not say otherwise."""
+    asking = [
+        task for task in walk.tasks() if "vllm_ray_restart" in str(task.args) and walk.short(task.action) == "set_fact"
+    ]
+    assert [task.keywords["loop"] for task in asking] == ["{{ __members }}"]
+    assert all(task.keywords.get("delegate_facts") is True and task.keywords.get("run_once") is True for task in asking)
 
 
 def test_user_variables_are_specified() -> None:
