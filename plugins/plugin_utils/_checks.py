@@ -203,10 +203,10 @@ def check_serving(cluster: Cluster) -> list[Problem]:
     if server and server.look is None:
         fix = f"have it answer; until then nothing is stopped that its engine may use. Or {consent}"
         problems.append(unknown(server.name, f"it may serve, and could not be probed: {server.absent}", fix))
-    if not last_server(cluster.record):
+    if cluster.head.look and not last_server(cluster.record):
         severity = "warning" if cluster.consent else "error"
         found = "nodes of Ray run, and the head has no record of the engine that may use them"
-        fix = f"run without --limit, on hosts that all answer; if they are of another head, {consent}"
+        fix = f"run without --limit, on hosts that all answer; if they are of another head or a first run, {consent}"
         problems.append(Problem("-", "layout", severity, found, "the record of the last run", fix))
     return problems
 

@@ -165,12 +165,12 @@ def unseen_servers(hosts: Sequence[Host], head: Host, record: Mapping[str, t.Any
     server = last_server(record)
     if server:
         return [server] if server not in seen else []
-    running = [host for host in hosts if is_active(host)]
     unseen = [host.name for host in hosts if host.name not in seen]
-    if head.look is None or (running and unseen):
+    offering = [host.name for host in hosts if host.look and host.look["usage"].get("ray_gpus")]
+    if head.look is None or (unseen and (offering or is_active(head))):
         return unseen
-    # Nodes that run without their head belong to another one, which the inventory may have had before.
-    return [] if is_active(head) else [host.name for host in running]
+    # Nodes that offer GPUs without their head belong to another one, which the inventory may have had before.
+    return [] if is_active(head) else offering
 
 
 def is_whole(layout: _layout.Layout) -> bool:

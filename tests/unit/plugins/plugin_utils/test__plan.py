@@ -599,7 +599,7 @@ def test_an_engine_that_can_not_be_asked_counts_as_serving() -> None:
 
 
 NODE = _host.unit_names("default")[0]
-RUNS: dict[str, Any] = {"usage_services": {NODE: "active"}}
+RUNS: dict[str, Any] = {"usage_services": {NODE: "active"}, "usage_ray_gpus": 1}
 
 
 @pytest.mark.parametrize(
@@ -618,6 +618,11 @@ def test_without_its_record_an_engine_that_may_serve_is_an_error(hosts: Any) -> 
     assert (lost in found(plan), plan["serving"]) == (True, None)
     plan = make(*hosts(restart=True))
     assert (found(plan), lost in found(plan, "warning")) == ([], True)
+
+
+def test_a_head_that_does_not_answer_is_one_problem() -> None:
+    plan = make(host(1, absent="timed out"), host(2, look(2, **RUNS)))
+    assert (found(plan), plan["serving"]) == ([("gpu01", "reach", "timed out")], None)
 
 
 def test_a_lost_record_of_ranks_that_were_not_probed_is_an_error() -> None:
