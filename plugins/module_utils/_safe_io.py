@@ -1,0 +1,477 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one way to files below directories that another account may write. PRIVATE to the collection.
+
+Modules run as root, and the service user or a model's owner may put links, FIFOs or endless files where root looks. So
+each component of a path is opened by a descriptor without following links, and everything is done relative to it:
+nobody can put another thing in its place between a check and its use.
+
+A directory is *exposed* where an account besides root and our own may change its entries, or those of a directory above
+it. Links are followed in directories that are not exposed, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import typing as t
+from dataclasses import dataclass
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+MIB = 1024**2
+LINKS_MAXIMUM = 40
+# Rounds in which a directory that somebody refills meanwhile is emptied.
+ROUNDS_MAXIMUM = 1_000_000
+OURS = ".vllm-ray-"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Enough to go through a directory that we may enter and not list.
+_PASSED = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_KERNEL = ("/proc/", "/sys/")
+
+
+class Unsafe(OSError):
+    """What is at a path may not be used there: the message has the path, what was found and what was expected."""
+
+    def __init__(self, path: str, found: str, wanted: str) -> None:
+        super().__init__(errno.EPERM, f"{path} is {found}; expected {wanted}")
+        self.path, self.found, self.wanted = path, found, wanted
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who must be able to read what a link in an exposed directory leads to. uid: None where it does not exist yet:
+    then only what everybody may read counts.
+    """
+
+    uid: int | None = None
+    gids: frozenset[int] = frozenset()
+
+    def may(self, status: os.stat_result, bits: int) -> bool:
+        """Whether the mode of a file or directory gives it what bits say: 4 to read, 1 to enter."""
+        if self.uid == 0:
+            return True
+        if self.uid is not None and status.st_uid == self.uid:
+            return (status.st_mode >> 6) & bits == bits
+        if status.st_gid in self.gids:
+            return (status.st_mode >> 3) & bits == bits
+        return status.st_mode & bits == bits
+
+
+def trusted(uid: int) -> bool:
+    """Whether an owner is root or the account that we run as."""
+    return uid in (0, os.geteuid())
+
+
+def kind_of(mode: int) -> str:
+    """Return what a file's mode says that it is, for messages."""
+    names = {
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFDIR: "a directory",
+        stat.S_IFREG: "a file",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+    }
+    return names.get(stat.S_IFMT(mode), "a device")
+
+
+class Directory:
+    """An open directory. path: where it was when it was opened, without links. exposed: see above."""
+
+    def __init__(self, fd: int, path: str, above: Directory | None) -> None:
+        self.fd, self.path = fd, path
+        self.exposed, self.sticky = True, False
+        try:
+            now = os.fstat(fd)
+            self.exposed = not trusted(now.st_uid) or bool(now.st_mode & 0o022)
+            # In a sticky directory nobody else can rename or remove what is root's or ours.
+            kept = above is not None and above.sticky and trusted(now.st_uid)
+            reachable = above is not None and above.exposed and not kept
+            self.exposed |= reachable
+            self.sticky = not reachable and bool(now.st_mode & stat.S_ISVTX) and trusted(now.st_uid)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it; what was opened below it stays open."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def at(self, name: str) -> str:
+        """Return the path of an entry, for messages and results."""
+        return os.path.join(self.path, name)
+
+    def status(self) -> os.stat_result:
+        """Return what the file system says of the directory itself."""
+        return os.fstat(self.fd)
+
+    def names(self) -> list[str]:
+        """Return the names of its entries, sorted."""
+        return sorted(os.listdir(self.fd))
+
+    def lstat(self, name: str) -> os.stat_result | None:
+        """Return what the file system says of an entry, None where there is none. Links are not followed."""
+        try:
+            return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def readlink(self, name: str) -> str | None:
+        """Return what an entry points to, None where it is no link."""
+        try:
+            return os.readlink(name, dir_fd=self.fd)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EINVAL):
+                return None
+            raise
+
+    def enter(self, name: str, make: int | None = None) -> Directory:
+        """Open a directory below. make: mode in which a missing one is made; None: raise FileNotFoundError."""
+        made = False
+        if make is not None:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=self.fd)
+                made = True
+        try:
+            fd = os.open(name, _DIRECTORY, dir_fd=self.fd)
+        except OSError as error:
+            if error.errno == errno.EACCES:
+                fd = os.open(name, _PASSED, dir_fd=self.fd)
+            elif error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
+                raise self._not(name, "a directory") from None
+            else:
+                raise
+        below = Directory(fd, self.at(name), self)
+        if made:
+            try:
+                if not trusted(below.status().st_uid):
+                    raise Unsafe(below.path, "somebody else's directory", "the one that was just made")
+                os.fchmod(fd, t.cast("int", make))
+            except BaseException:
+                below.close()
+                raise
+        return below
+
+    def open(self, name: str, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+        """Open a regular file below and return its descriptor. Don't pass O_TRUNC: the file is checked after opening.
+
+        In an exposed directory a file with further names is refused to be written, and to be read where it is root's
+        or ours: somebody may have linked to it what only we may read. Raises Unsafe, and OSError as os.open.
+        """
+        try:
+            fd = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=self.fd)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
+                raise self._not(name, "a file") from None
+            raise
+        try:
+            now = os.fstat(fd)
+            if not stat.S_ISREG(now.st_mode):
+                raise Unsafe(self.at(name), kind_of(now.st_mode), "a file")
+            writes = flags & (os.O_WRONLY | os.O_RDWR)
+            if self.exposed and now.st_nlink > 1 and (writes or trusted(now.st_uid)):
+                raise Unsafe(self.at(name), f"a file with {now.st_nlink} names", "a file with one name")
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def read(self, name: str, limit: int = MIB) -> bytes:
+        """Return the content of a regular file of at most `limit` bytes. Raises Unsafe where it is larger."""
+        with os.fdopen(self.open(name), "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(limit + 1) if size <= limit else b""
+        if size > limit or len(data) > limit:
+            raise Unsafe(self.at(name), f"a file of more than {limit} bytes", "a smaller one")
+        return data
+
+    def write(
+        self, name: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1, sync: bool = False
+    ) -> None:
+        """Put a file in place at once, whatever had its name but a directory. uid, gid: -1 = as they come.
+
+        sync: have it on the disk before it gets its name.
+        """
+        temporary = f"{OURS}{secrets.token_hex(8)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(temporary, flags, 0o600, dir_fd=self.fd)
+        try:
+            with os.fdopen(fd, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fchown(fd, uid, gid)
+                os.fchmod(fd, mode)
+                if sync:
+                    os.fsync(fd)
+            os.replace(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=self.fd)
+            raise
+        if sync:
+            os.fsync(self.fd)
+
+    def link(self, name: str, target: str) -> None:
+        """Put a symbolic link in place at once, whatever had its name but a directory."""
+        temporary = f"{OURS}{secrets.token_hex(8)}"
+        os.symlink(target, temporary, dir_fd=self.fd)
+        try:
+            os.replace(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=self.fd)
+            raise
+
+    def rename(self, name: str, to: Directory, new: str) -> None:
+        """Move an entry, also to another directory of the same file system."""
+        os.replace(name, new, src_dir_fd=self.fd, dst_dir_fd=to.fd)
+
+    def own(self, uid: int = -1, gid: int = -1, mode: int | None = None) -> None:
+        """Set owner, group and mode of the directory itself; -1 and None leave them."""
+        os.fchown(self.fd, uid, gid)
+        if mode is not None:
+            os.fchmod(self.fd, mode)
+
+    def own_file(self, name: str, uid: int = -1, gid: int = -1, mode: int | None = None) -> None:
+        """Set owner, group and mode of a regular file below; -1 and None leave them."""
+        fd = self.open(name, os.O_RDONLY)
+        try:
+            if self.exposed and os.fstat(fd).st_nlink > 1:
+                raise Unsafe(self.at(name), "a file with several names", "a file with one name")
+            os.fchown(fd, uid, gid)
+            if mode is not None:
+                os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+
+    def unlink(self, name: str) -> bool:
+        """Remove a file, link or the like; return whether there was one. Raises Unsafe for a directory."""
+        try:
+            os.unlink(name, dir_fd=self.fd)
+        except FileNotFoundError:
+            return False
+        except (IsADirectoryError, PermissionError):
+            now = self.lstat(name)
+            if now is not None and stat.S_ISDIR(now.st_mode):
+                raise Unsafe(self.at(name), "a directory", "a file or a link") from None
+            raise
+        return True
+
+    def remove(self, name: str) -> bool:
+        """Remove whatever has a name, of a directory all that is in it; return whether there was something."""
+        now = self.lstat(name)
+        if now is None:
+            return False
+        if not stat.S_ISDIR(now.st_mode):
+            return self.unlink(name)
+        with self.enter(name) as inside:
+            inside.clear()
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(name, dir_fd=self.fd)
+        return True
+
+    def clear(self) -> None:
+        """Remove all entries. What is deep below is moved up first, so neither depth nor descriptors run out."""
+        for _round in range(ROUNDS_MAXIMUM):
+            names = self.names()
+            if not names:
+                return
+            for name in names:
+                if not self._drop(name):
+                    with contextlib.suppress(FileNotFoundError), self.enter(name) as inside:
+                        for inner in inside.names():
+                            if not inside._drop(inner):
+                                inside.rename(inner, self, f"{OURS}{secrets.token_hex(8)}")
+        raise Unsafe(self.path, "a directory in which entries keep appearing", "one that nobody else fills")
+
+    def _drop(self, name: str) -> bool:
+        """Remove an entry that is no directory with entries; return whether it is gone."""
+        try:
+            os.unlink(name, dir_fd=self.fd)
+        except FileNotFoundError:
+            return True
+        except (IsADirectoryError, PermissionError):
+            try:
+                os.rmdir(name, dir_fd=self.fd)
+            except FileNotFoundError:
+                return True
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                return False
+        return True
+
+    def _not(self, name: str, wanted: str) -> Unsafe:
+        now = self.lstat(name)
+        found = kind_of(now.st_mode) if now else "not there"
+        target = self.readlink(name) if now and stat.S_ISLNK(now.st_mode) else None
+        return Unsafe(self.at(name), f"{found} to {target}" if target else found, wanted)
+
+
+def open_directory(path: str, make: int | None = None) -> Directory:
+    """Open a directory by its path. make: mode in which missing ones are made; None: raise FileNotFoundError."""
+    walk = _Walk()
+    try:
+        walk.go(os.path.abspath(path), make)
+        return walk.stack.pop()
+    finally:
+        walk.close()
+
+
+@contextlib.contextmanager
+def parent_of(path: str, make: int | None = None) -> Iterator[tuple[Directory, str]]:
+    """Open the directory that holds a path; yield it with the last name. make: as of open_directory."""
+    folder, name = os.path.split(os.path.abspath(path))
+    if not name:
+        raise Unsafe(path, "the root of all files", "something below it")
+    with open_directory(folder, make) as directory:
+        yield directory, name
+
+
+def read_bytes(path: str, limit: int = MIB) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes. Raises OSError, Unsafe among them."""
+    with parent_of(path) as (directory, name):
+        return directory.read(name, limit)
+
+
+def read_text(path: str, limit: int = MIB) -> str | None:
+    """Return the text of a file, None where there is none. Raises Unsafe where it is no file of at most `limit` bytes.
+
+    Bytes that are no UTF-8 come as surrogate escapes.
+    """
+    try:
+        return read_bytes(path, limit).decode("utf-8", "surrogateescape")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def read_end(path: str, limit: int = MIB) -> tuple[bytes, int]:
+    """Return the last bytes of a regular file, at most `limit`, and how many were left out."""
+    with parent_of(path) as (directory, name), os.fdopen(directory.open(name), "rb") as stream:
+        left_out = max(0, stream.seek(0, os.SEEK_END) - limit)
+        stream.seek(left_out)
+        return stream.read(limit), left_out
+
+
+def read_kernel(path: str, limit: int = 16 * MIB) -> str | None:
+    """Return the text of a file of /proc or /sys, where nobody can put anything; None where it can't be read."""
+    if not path.startswith(_KERNEL) or "/../" in path:
+        raise Unsafe(path, "a path elsewhere", "one below /proc or /sys")
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(limit).decode("utf-8", "surrogateescape")
+    except OSError:
+        return None
+
+
+def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1, sync: bool = False) -> None:
+    """Put a file in place at once. Its directory must be there. uid, gid, sync: as of Directory.write."""
+    with parent_of(path) as (directory, name):
+        directory.write(name, data, mode, uid, gid, sync)
+
+
+def open_as(path: str, account: Account, inside: Collection[str] = ()) -> int:
+    """Open a regular file to read, through links in exposed directories, too; return its descriptor.
+
+    Where such a link was followed, the file must be below one of the directories `inside`, or one that `account` could
+    read itself: what only root may read never gets out by a link. Raises Unsafe and OSError.
+    """
+    walk = _Walk(account)
+    try:
+        folder, name = os.path.split(os.path.abspath(path))
+        walk.go(folder)
+        for _link in range(LINKS_MAXIMUM):
+            directory = walk.stack[-1]
+            target = directory.readlink(name)
+            if target is None:
+                break
+            walk.cross(directory)
+            folder, name = os.path.split(target)
+            walk.go(folder)
+            if name in ("", ".", ".."):
+                raise Unsafe(path, f"a link to {target}", "one to a file")
+        directory = walk.stack[-1]
+        fd = directory.open(name)
+        try:
+            real = directory.at(name)
+            within = any(real.startswith(f"{root.rstrip('/')}/") for root in inside)
+            if walk.crossed and not within and not walk.may_read(fd):
+                raise Unsafe(
+                    path, f"a link to {real}, which the service user could not read itself", "a file of its own"
+                )
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+    finally:
+        walk.close()
+
+
+class _Walk:
+    """Goes through a path, component by component. stack: the directories from / on, open.
+
+    account: who may be led by links of exposed directories; None: nobody. crossed: whether one was followed.
+    """
+
+    def __init__(self, account: Account | None = None) -> None:
+        self.account, self.crossed = account, False
+        self.links = 0
+        self.stack = [Directory(os.open("/", _DIRECTORY), "/", None)]
+
+    def close(self) -> None:
+        for directory in self.stack:
+            directory.close()
+
+    def may_read(self, fd: int) -> bool:
+        """Whether the account could come here itself, and read an open file of this place."""
+        way = all(self.account.may(directory.status(), 1) for directory in self.stack) if self.account else False
+        return way and self.account is not None and self.account.may(os.fstat(fd), 4)
+
+    def cross(self, directory: Directory) -> None:
+        """Follow a link of a directory, if that may be."""
+        self.links += 1
+        if self.links > LINKS_MAXIMUM:
+            raise Unsafe(directory.path, "the start of an endless chain of links", "a path that ends")
+        self.crossed |= directory.exposed
+
+    def go(self, path: str, make: int | None = None) -> None:
+        """Go on from where we are, or from / on where the path is absolute."""
+        pending = self._turn(path)
+        while pending:
+            name = pending.pop()
+            here = self.stack[-1]
+            if name == "..":
+                if len(self.stack) > 1:
+                    self.stack.pop().close()
+                continue
+            target = here.readlink(name)
+            if target is None:
+                self.stack.append(here.enter(name, make))
+            elif here.exposed and self.account is None:
+                raise here._not(name, "a directory")
+            else:
+                self.cross(here)
+                pending += self._turn(target)
+
+    def _turn(self, path: str) -> list[str]:
+        """Return the components of a path in reverse; go back to / where it is absolute."""
+        if path.startswith("/"):
+            while len(self.stack) > 1:
+                self.stack.pop().close()
+        return [part for part in reversed(path.split("/")) if part not in ("", ".")]
