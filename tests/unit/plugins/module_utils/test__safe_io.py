@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import Account, Unsafe
 
