@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,11 +35,11 @@ def test_it_is_made_anew_once_for_each_reason(tmp_path: Path) -> None:
     assert (second != first, new) == (True, True)
     # A run that failed later is repeated: those who have the second one keep it.
     assert ask(tmp_path, "gpu03") == (second, False)
-    third, new = ask(tmp_path, "gpu02 gpu03")
+    third, new = ask(tmp_path, "gpü02 gpu03")
     assert (third != second, new) == (True, True)
     # It is known to all now. Whoever left before may have come back, and leave once more.
     assert ask(tmp_path) == (third, False)
-    assert ask(tmp_path, "gpu02 gpu03")[1]
+    assert ask(tmp_path, "gpü02 gpu03")[1]
 
 
 def test_check_mode_changes_nothing(tmp_path: Path) -> None:
@@ -61,11 +62,11 @@ def test_a_run_that_is_killed_leaves_an_old_or_a_new_secret_and_is_repeated(
     with monkeypatch.context() as patched:
         for name in ("fsync", "replace"):
 
-            def step_or_die(*args: object, real: object = getattr(os, name), call: str = name) -> object:
+            def step_or_die(*args: Any, real: Any = getattr(os, name), call: str = name, **options: Any) -> Any:
                 calls.append(call)
                 if len(calls) > step:
                     raise Killed
-                return real(*args)  # type: ignore[operator]
+                return real(*args, **options)
 
             patched.setattr(os, name, step_or_die)
         with pytest.raises(Killed):
