@@ -59,16 +59,19 @@ def test_a_run_that_is_killed_leaves_an_old_or_a_new_secret_and_is_repeated(
     """Killed before each of its writes and renames: of the secret, and of the note that it is new."""
     first, _new = ask(tmp_path)
     calls = []
+
+    def counted(real: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            calls.append(real)
+            if len(calls) > step:
+                raise Killed
+            return real(*args, **options)
+
+        return call
+
     with monkeypatch.context() as patched:
         for name in ("fsync", "replace"):
-
-            def step_or_die(*args: Any, real: Any = getattr(os, name), call: str = name, **options: Any) -> Any:
-                calls.append(call)
-                if len(calls) > step:
-                    raise Killed
-                return real(*args, **options)
-
-            patched.setattr(os, name, step_or_die)
+            patched.setattr(os, name, counted(getattr(os, name)))
         with pytest.raises(Killed):
             ask(tmp_path, "gpu03")
     left = (tmp_path / "ray.token").read_text(encoding="ascii")
