@@ -187,10 +187,7 @@ def check_absent(hosts: Sequence[Host], used: Collection[str], known: Collection
 
 
 def check_serving(cluster: Cluster) -> list[Problem]:
-    """Name the hosts because of which it is not known whether an engine serves.
-
-    Where the record of the last run is lost besides, nothing can be kept, so that is an error without consent.
-    """
+    """Name the hosts because of which it is not known whether an engine serves."""
     if cluster.serving is not None:
         return []
     consent = "let the engine be stopped by -e vllm_ray_restart=true"
@@ -203,11 +200,6 @@ def check_serving(cluster: Cluster) -> list[Problem]:
     if server and server.look is None:
         fix = f"have it answer; until then nothing is stopped that its engine may use. Or {consent}"
         problems.append(unknown(server.name, f"it may serve, and could not be probed: {server.absent}", fix))
-    if cluster.head.look and not last_server(cluster.record):
-        severity = "warning" if cluster.consent else "error"
-        found = "nodes of Ray run, and the head has no record of the engine that may use them"
-        fix = f"run without --limit, on hosts that all answer; if they are of another head or a first run, {consent}"
-        problems.append(Problem("-", "layout", severity, found, "the record of the last run", fix))
     return problems
 
 

@@ -151,7 +151,8 @@ def whether_serving(hosts: Sequence[Host], head: Host, record: Mapping[str, t.An
 def engine_state(host: Host) -> bool | None:
     """Tell whether an engine serves on a host that was probed, None where it runs and can't be asked."""
     engine = (host.look or {})["engine"]
-    if not engine["serving"] and "url" not in engine and serve_state(host) not in ENDED:
+    mute = not engine["serving"] and "url" not in engine and serve_state(host) not in ENDED
+    if mute or engine.get("state") == "unknown":
         return None
     return t.cast("bool | None", engine["serving"])
 
@@ -180,7 +181,8 @@ def is_whole(layout: _layout.Layout) -> bool:
 
 def with_engine(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> Mapping[str, t.Any]:
     """Return the record; where it was lost while an engine serves, with the engine as it runs."""
-    server = next((host for host in hosts if (host.look or {}).get("engine", {}).get("serving")), None)
+    told = [host for host in hosts if host.look and host.look["engine"]["serving"] and "tp" in host.look["engine"]]
+    server = next(iter(told), None)
     if record.get("engine") or server is None or server.look is None:
         return record
     engine = server.look["engine"]

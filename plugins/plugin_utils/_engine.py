@@ -117,10 +117,9 @@ def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> E
     planned = Planner(None if unseen else model, [by_name[name] for name in ordered], cluster.kind, wishes, freed)
     fresh = planned.best(ordered)
     old = _layout.from_record(cluster.record)
-    if old and not is_whole(old):
+    if old is None or not is_whole(old):
         if not cluster.may_change:
-            found = f"the record of the last run is lost, and {old} has ranks on hosts that this run can't ask"
-            return Engine(None, problems=[layout_problem(found, "run without --limit, on hosts that all answer")])
+            return Engine(None, problems=[lost(old)])
         old = None
     if old is None or (fresh.layout == old and not fresh.problems):
         return replace(fresh, kept=old is not None, notes=[*fresh.notes, *unused_notes(fresh.layout, offer)])
@@ -235,6 +234,18 @@ class Planner:
         if assumed and len(hosts) > 1:
             advice["notes"] = [*advice["notes"], assumed]
         return advice
+
+
+def lost(known: _layout.Layout | None) -> Problem:
+    """Return the problem of an engine that may serve and whose ranks are not known, so that it can't be kept.
+
+    known: what could be learnt of its layout without the record of the last run.
+    """
+    found = "nodes of Ray run, and the head has no record of the engine that may use them"
+    if known:
+        found = f"the record of the last run is lost, and {known} has ranks on hosts that this run can't ask"
+    fix = "run without --limit, on hosts that all answer; or let the engine be stopped by -e vllm_ray_restart=true"
+    return layout_problem(found, fix)
 
 
 def layout_problem(found: str, fix: str, severity: str = "error") -> Problem:

@@ -616,8 +616,17 @@ def test_without_its_record_an_engine_that_may_serve_is_an_error(hosts: Any) -> 
     plan = make(*hosts())
     lost = ("-", "layout", "nodes of Ray run, and the head has no record of the engine that may use them")
     assert (lost in found(plan), plan["serving"]) == (True, None)
-    plan = make(*hosts(restart=True))
-    assert (found(plan), lost in found(plan, "warning")) == ([], True)
+    assert "engine" not in plan
+    assert found(make(*hosts(restart=True))) == []
+
+
+def test_an_engine_of_unknown_options_is_kept_by_the_record_or_not_at_all() -> None:
+    mute: dict[str, Any] = {"serving": True, "state": "unknown", "why": "no record of its options"}
+    head = look(1, **{**recorded(make(host(1), host(2))), **{f"engine_{key}": value for key, value in mute.items()}})
+    plan = make(host(1, {**head, "usage": {**head["usage"], "services": {UNIT: "active"}}}), host(2))
+    assert (plan["serving"], plan["engine"]["kept"], found(plan)) == (None, True, [])
+    plan = make(host(1, {**head, "host": {**head["host"], "record": None}}), host(2))
+    assert [(check, text.split(",")[0]) for _host, check, text in found(plan)] == [("layout", "nodes of Ray run")]
 
 
 def test_a_head_that_does_not_answer_is_one_problem() -> None:
@@ -725,16 +734,17 @@ def test_the_environment_of_each_host_and_no_token() -> None:
     assert "hf_secret" not in str(plan)
 
 
+STARTING: dict[str, Any] = {"usage_services": {UNIT: "active"}, "engine_url": "http://192.0.2.12:8000"}
+
+
 def test_gpus_need_not_be_free_while_any_engine_holds_them() -> None:
-    unit = "vllm-ray-serve@default-main"
     assert make(host(1), host(2))["engine"]["needs_free"]
     # Also where it runs on a host that is to be retired.
-    assert not make(host(1), host(2, look(2, usage_services={unit: "active"})))["engine"]["needs_free"]
+    assert not make(host(1), host(2, look(2, **STARTING)))["engine"]["needs_free"]
 
 
 def test_an_engine_that_runs_where_it_should_not_is_retired() -> None:
-    unit = _host.unit_names("default")[1]
-    plan = make(host(1), host(2, look(2, usage_services={unit: "active"})))
+    plan = make(host(1), host(2, look(2, **STARTING)))
     assert {member["name"]: member["groups"] for member in plan["members"]} == {
         "gpu01": ["vllm_ray_planned", "vllm_ray_serving", "vllm_ray_unchecked"],
         "gpu02": ["vllm_ray_planned", "vllm_ray_retired", "vllm_ray_unchecked"],
