@@ -154,7 +154,8 @@ def why(plan: dict[str, Any], network: Any, **more: Any) -> str:
 
 
 STARTS = {"usage_services": {"vllm-ray-serve@default-main": "activating"}, "engine_url": "http://192.0.2.11:8000"}
-HANGS = {"usage_services": {"vllm-ray-serve@default-main": "active"}, "engine_why": "its options can't be read"}
+ENGINE = {"tp": 1, "pp": 2, "gpus": {"h1": 1, "h2": 1}, "serve_host": "h1"}
+MUTE = {"usage_services": STARTS["usage_services"], "host_record": {"engine": ENGINE}}
 FOREIGN = {"usage_foreign_ray": [{"pid": 9, "process": "raylet", "user": "joe"}]}
 
 
@@ -166,7 +167,7 @@ FOREIGN = {"usage_foreign_ray": [{"pid": 9, "process": "raylet", "user": "joe"}]
         (lambda: {"problems": []}, {}, "not yet, there is no layout"),
         (lambda: planned(1, 1, changes=[serving()]), {}, "left out, the engine serves"),
         (lambda: planned(1, 1, changes=[STARTS]), {}, "left out, the engine starts and holds its GPUs"),
-        (lambda: planned(1, 1, changes=[HANGS]), {}, "left out, it is not known whether the engine serves"),
+        (lambda: planned(1, 1, changes=[MUTE]), {}, "left out, it is not known whether the engine serves"),
         (
             lambda: planned(1, 1, serve_args={"tensor-parallel-size": 1, "pipeline-parallel-size": 1}),
             {},
