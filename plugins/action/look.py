@@ -64,7 +64,7 @@ def details(settings: Mapping[str, t.Any], place: Paths, is_head: bool) -> dict[
         "log_files": [] if settings["vllm_ray_scope"] == "system" else logs,
         "config": place.config,
         "state": place.state,
-        "dashboard": f"http://127.0.0.1:{settings['vllm_ray_dashboard_port']}" if is_head else None,
+        "dashboard": _host.dashboard_url(settings) if is_head else None,
     }
 
 

@@ -20,13 +20,16 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _screen,
     _settings,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import probes
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report_io import write_json
 
 display = Display()
 ARGUMENTS = {
     "fail": {"type": "bool", "default": True},
+    "nodes": {"type": "bool", "default": True},
     "look": {"type": "str", "default": "__vllm_ray_look"},
     "head_look": {"type": "dict", "default": {}},
+    "serve_look": {"type": "dict", "default": {}},
 }
 
 
@@ -42,14 +45,14 @@ def own_address(target: str) -> str | None:
     return None
 
 
-def why_absent(look: dict[str, t.Any] | None) -> str | None:
-    """Return why a host was not looked at, or None where it was."""
+def why_absent(look: t.Mapping[str, t.Any] | None) -> str | None:
+    """Return why a host was not probed, or None where it was."""
     if look is None:
         return "left out by --limit"
     if look.get("unreachable"):
         return str(look.get("msg", "unreachable")).strip().splitlines()[-1]
-    if look.get("failed"):
-        return f"looking at it failed: {str(look.get('msg', '')).strip()}"
+    if look.get("failed") or "host" not in look:
+        return f"probing it failed: {str(look.get('msg', '')).strip()}"
     return None
 
 
@@ -73,21 +76,20 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         hostvars, groups = variables["hostvars"], variables["groups"]
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        members = _members.members(hostvars, groups)
+        looks = probes(hostvars, list(members), arguments["look"], arguments["head_look"], arguments["serve_look"])
         hosts, problems = [], []
-        for name, roles in _members.members(hostvars, groups).items():
+        for name, roles in members.items():
             settings = _settings.of_host(name, variables)
             problems += [problem.as_dict() for problem in settings.problems]
-            look = hostvars[name].get(arguments["look"])
-            if look is None and "head" in roles and not arguments["head_look"].get("skipped"):
-                look = arguments["head_look"] or None
-            absent = why_absent(look)
-            hosts.append(
-                _host.Host(name, roles, settings.values, None if absent else look, absent, limited=look is None)
-            )
+            absent = why_absent(looks[name])
+            look = None if absent else t.cast("dict[str, t.Any]", looks[name])
+            limited = hostvars[name].get(arguments["look"]) is None
+            hosts.append(_host.Host(name, roles, settings.values, look, absent, limited))
         targets = [_members.address_of(host.name, hostvars) for host in hosts]
         controllers = sorted({address for address in map(own_address, targets) if address})
         groups_of_cluster = _members.group_names(hostvars, groups)
-        plan = _plan.make_plan(hosts, controllers, on_controller(hosts), *groups_of_cluster)
+        plan = _plan.make_plan(hosts, controllers, on_controller(hosts), *groups_of_cluster, nodes=arguments["nodes"])
         bundle = hostvars[variables["inventory_hostname"]].get(_bundle.REGISTERED) or {}
         if bundle.get("directory"):
             kind = plan.get("accelerator", bundle["accelerator"])

@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
             host: [reason for reasons in held_of(hostvars[host], arguments["held_in"]) for reason in reasons]
             for host in arguments["plan"]["hosts"]
         }
-        held = {host: reasons for host, reasons in held.items() if reasons}
+        held = {**arguments["plan"]["held"], **{host: reasons for host, reasons in held.items() if reasons}}
         screen = _screen.proof(
             arguments["plan"],
             arguments["endpoint"],

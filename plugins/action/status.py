@@ -9,13 +9,14 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _status
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, probes
 
 display = Display()
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "look": {"type": "str", "default": "__vllm_ray_look"},
     "head_look": {"type": "dict", "default": {}},
+    "serve_look": {"type": "dict", "default": {}},
 }
 
 
@@ -30,9 +31,8 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
-        looks = answers(hostvars, names, [arguments["look"]])
-        if names and looks[names[0]] is None:
-            looks[names[0]] = answer([arguments["head_look"]])
+        made = probes(hostvars, names, arguments["look"], arguments["head_look"], arguments["serve_look"])
+        looks = {name: answer([look]) for name, look in made.items()}
         plan, problems = arguments["plan"]["plan"], arguments["plan"]["problems"]
         summary = _status.summary(plan, names, looks, problems)
         display.display(_status.screen(summary))

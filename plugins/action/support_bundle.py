@@ -22,13 +22,14 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _support_bundle,
     _support_bundle_io,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, probes
 
 display = Display()
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "look": {"type": "str", "default": "__vllm_ray_look"},
     "head_look": {"type": "dict", "default": {}},
+    "serve_look": {"type": "dict", "default": {}},
     "part": {"type": "str", "default": "__vllm_ray_part"},
 }
 
@@ -45,9 +46,7 @@ class ActionModule(ActionBase):
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
         settings = {name: _settings.of_host(name, variables).values for name in names}
-        told = {name: hostvars[name].get(arguments["look"]) for name in names}
-        if names and not told[names[0]]:
-            told[names[0]] = arguments["head_look"]
+        told = probes(hostvars, names, arguments["look"], arguments["head_look"], arguments["serve_look"])
         looks = {name: answer([look]) for name, look in told.items()}
         parts = {name: hostvars[name].get(arguments["part"]) for name in names}
         lacking = _support_bundle.missing(names, told, parts, arguments["plan"])

@@ -142,7 +142,13 @@ def placement_problems(
         elif node["gpus"] - node["gpus_used"] < gpus:
             free = node["gpus"] - node["gpus_used"]
             problems.append(f"{name}: {free} of {node['gpus']} GPUs are free and the engine needs {gpus}")
-    return problems
+    return problems or [
+        f"{node['address']} is no host of the inventory, and its Ray node offers {node['gpus']} GPUs that the engine "
+        "could get: stop it there, or restart the node of the head"
+        for address, node in nodes.items()
+        # vLLM takes any free GPU of its Ray.
+        if node["gpus"] and names and address not in names and address not in wanted
+    ]
 
 
 def waiting_placements(status: Mapping[str, t.Any]) -> int:

@@ -23,12 +23,23 @@ options:
     description: Whether to show the plan, and to fail on errors. Otherwise both are the caller's to do.
     type: bool
     default: true
+  nodes:
+    description:
+      - Whether the run goes on to the nodes of Ray on all hosts of the play. Only such a run can part with hosts that
+        left the inventory, as all others need a new token then.
+    type: bool
+    default: true
   look:
     description: Name of the variable in which each host's look was registered.
     type: str
     default: __vllm_ray_look
   head_look:
     description: The look at the head, where it was left out by C(--limit) and looked at from another host's task.
+    type: dict
+    default: {}
+  serve_look:
+    description:
+      - The same of the serve host of the head's record, which is probed apart where C(--limit) leaves it out, too.
     type: dict
     default: {}
 seealso:
@@ -65,12 +76,21 @@ plan:
       type: str
       returned: success
     serving:
-      description: Whether an engine serves now.
+      description: Whether an engine serves now. Will be V(none) where that is not known, which counts as serving.
       type: bool
       returned: success
     news:
       description: Why what is between hosts is to be checked, empty where nothing new could be learnt.
       type: str
+      returned: success
+    leaving:
+      description: Hosts that left the inventory and that this run parts with.
+      type: list
+      elements: str
+      returned: success
+    held:
+      description: What waits for O(ignore:vllm_ray_restart=true) besides services, as reasons by host.
+      type: dict
       returned: success
     engine:
       description: Layout, executor, options and endpoint of the engine.

@@ -32,6 +32,11 @@ options:
     description: The look at the head, where it was made apart because C(--limit) leaves the head out.
     type: dict
     default: {}
+  serve_look:
+    description:
+      - The same of the serve host of the head's record, which is probed apart where C(--limit) leaves it out, too.
+    type: dict
+    default: {}
 seealso:
   - module: vllm_ray.cluster.look
   - module: vllm_ray.cluster.preflight
@@ -54,7 +59,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 serving:
-  description: Whether the engine serves.
+  description: Whether the engine serves. Will be V(none) where that is not known.
   returned: always
   type: bool
 status:
@@ -71,7 +76,7 @@ status:
       returned: always
       type: str
     serving:
-      description: Whether the engine serves.
+      description: Whether the engine serves. Will be V(none) where that is not known.
       returned: always
       type: bool
     kv_cache:

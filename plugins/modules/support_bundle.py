@@ -42,6 +42,11 @@ options:
     description: The look at the head, where it was made apart because C(--limit) leaves the head out.
     type: dict
     default: {}
+  serve_look:
+    description:
+      - The same of the serve host of the head's record, which is probed apart where C(--limit) leaves it out, too.
+    type: dict
+    default: {}
   part:
     description: Name of the variable in which each host's M(vllm_ray.cluster.support_part) was registered.
     type: str

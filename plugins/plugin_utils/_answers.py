@@ -23,3 +23,28 @@ def answer(registered: Iterable[Answer | None]) -> Answer | None:
 def answers(hostvars: t.Any, hosts: Iterable[str], names: Sequence[str]) -> dict[str, Answer | None]:
     """Return the answer of each host. names: of the variables in which tasks register it, the best first."""
     return {host: answer([hostvars[host].get(name) for name in names]) for host in hosts}
+
+
+def probes(
+    hostvars: t.Any, hosts: Sequence[str], name: str, head: Answer | None = None, server: Answer | None = None
+) -> dict[str, Answer | None]:
+    """Return what the probe of each host registered, None where there was none.
+
+    hosts: the head first. name: of the variable. head, server: the probes of the head and of the serve host of the
+    head's record that tasks of other hosts made, because --limit leaves them out.
+    """
+    result: dict[str, Answer | None] = {host: hostvars[host].get(name) for host in hosts}
+    if not hosts:
+        return result
+    first = hosts[0]
+    result[first] = result[first] or made(head)
+    record = ((answer([result[first]]) or {}).get("host") or {}).get("record") or {}
+    serve_host = (record.get("engine") or {}).get("serve_host")
+    if serve_host in result:
+        result[serve_host] = result[serve_host] or made(server)
+    return result
+
+
+def made(registered: Answer | None) -> Answer | None:
+    """Return what a task registered that ran; None where it was skipped."""
+    return None if not registered or registered.get("skipped") else registered

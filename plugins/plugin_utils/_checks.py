@@ -8,13 +8,33 @@ from __future__ import annotations
 import typing as t
 from collections import Counter
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _lint
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host, ports, serve_args
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout, _lint
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import engine_state, last_server
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
+    Host,
+    ports,
+    serve_args,
+    serve_state,
+    unit_names,
+)
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import RAY_DIRECTORY_MAXIMUM, Paths
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster
+
+
+# What is decided for the cluster as a whole, so that all hosts must say the same.
+AGREED = (
+    "vllm_ray_cluster",
+    "vllm_ray_scope",
+    "vllm_ray_model",
+    "vllm_ray_accelerator",
+    "vllm_ray_restart",
+    "vllm_ray_relayout",
+)
 
 
 def check_inventory(hosts: Sequence[Host], head_group: str, worker_group: str) -> list[Problem]:
@@ -30,7 +50,7 @@ def check_inventory(hosts: Sequence[Host], head_group: str, worker_group: str) -
             found = f"in {head_group} and in {worker_group}"
             fix = f"leave it in one; the head of a cluster also computes, {worker_group} lists the others"
             problems.append(Problem(host.name, "inventory", "error", found, "one group", fix))
-    for name in ("vllm_ray_cluster", "vllm_ray_scope", "vllm_ray_model", "vllm_ray_accelerator"):
+    for name in AGREED:
         values = {str(host.settings.get(name)): host.name for host in hosts}
         if len(values) > 1:
             found = ", ".join(f"{value} on {host}" for value, host in values.items())
@@ -166,6 +186,28 @@ def check_absent(hosts: Sequence[Host], used: Collection[str], known: Collection
     return problems
 
 
+def check_serving(cluster: Cluster) -> list[Problem]:
+    """Name the hosts because of which it is not known whether an engine serves."""
+    if cluster.serving is not None:
+        return []
+    consent = "let the engine be stopped by -e vllm_ray_restart=true"
+    problems = []
+    for host in cluster.hosts:
+        if host.look and engine_state(host) is None:
+            found = f"its engine is {serve_state(host)} and can't be asked: {host.look['engine']['why']}"
+            problems.append(unknown(host.name, found, f"restart it, or {consent}"))
+    server = cluster.by_name.get(last_server(cluster.record))
+    if server and server.look is None:
+        fix = f"have it answer; until then nothing is stopped that its engine may use. Or {consent}"
+        problems.append(unknown(server.name, f"it may serve, and could not be probed: {server.absent}", fix))
+    return problems
+
+
+def unknown(host: str, found: str, fix: str) -> Problem:
+    """Return the problem of a host of which it is not known whether it serves."""
+    return Problem(host, "reach", "warning", found, "to know whether the engine serves", fix)
+
+
 def check_paths(place: Paths, host: str) -> list[Problem]:
     """Check that Ray's sockets will have paths that are short enough."""
     if len(place.ray) <= RAY_DIRECTORY_MAXIMUM:
@@ -173,6 +215,40 @@ def check_paths(place: Paths, host: str) -> list[Problem]:
     found = f"{place.ray} has {len(place.ray)} characters"
     fix = "set vllm_ray_state_root to a shorter path"
     return [Problem(host, "path", "error", found, f"at most {RAY_DIRECTORY_MAXIMUM} for Ray's sockets", fix)]
+
+
+def check_leaving(cluster: Cluster) -> list[Problem]:
+    """Say what becomes of the hosts that left the inventory."""
+    settings, server, problems = cluster.head.settings, last_server(cluster.record), []
+    units = " ".join(unit_names(settings["vllm_ray_cluster"]))
+    stop = f"systemctl disable --now {units}" if settings["vllm_ray_scope"] == "system" else "stop its supervisord"
+    renewal = "gives all other hosts a new token for Ray and removes its firewall rules on them"
+    for name in cluster.leaving:
+        severity, wanted = "warning", "a host of the inventory"
+        if cluster.parts:
+            severity, wanted = "info", "nothing of the cluster runs there any more"
+            found, fix = f"it left the inventory: this run {renewal}", f"on {name}: {stop}"
+        elif cluster.free and cluster.nodes:
+            severity, wanted = "error", "all other hosts in the run, as they need a new token for Ray"
+            found = f"it left the inventory, and --limit leaves out {', '.join(cluster.outside)}"
+            fix = "run without --limit, or put its line back"
+        elif cluster.free:
+            found = "it left the inventory, and this run does not go on to the nodes of Ray, so it stays in the cluster"
+            fix = f"put its line back, or run site.yml for all roles: that {renewal}"
+        else:
+            then = "starts the engine again" if name not in engine_hosts(cluster) else "lays the engine out without it"
+            found = "it left the inventory, and stays in the cluster until the engine may be stopped"
+            fix = f"put its line back, or run with -e vllm_ray_restart=true: that {renewal}, and {then}"
+            if name == server:
+                severity, found = "error", "the engine is served there, and the inventory has it no more"
+        problems.append(Problem(name, "inventory", severity, found, wanted, fix))
+    return problems
+
+
+def engine_hosts(cluster: Cluster) -> Collection[str]:
+    """Return the hosts that the engine of the last run uses."""
+    layout = _layout.from_record(cluster.record)
+    return layout.gpus if layout else ()
 
 
 def removed_while_it_serves(host: str) -> Problem:

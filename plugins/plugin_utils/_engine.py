@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._model_config import Model
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _advice, _candidates, _layout, _wishes
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._advice import Advice
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import is_whole
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Link, gpu_of
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import gpu_indices, serve_args
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host_checks import is_active, look_of, rdma_is_off
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import gpu_indices, is_active, serve_args
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host_checks import look_of, rdma_is_off
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
@@ -110,11 +111,16 @@ def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> E
         return Engine(None, problems=[problem])
     ordered = {cluster.serve_host: offer[cluster.serve_host], **offer}
     unseen = [name for name in ordered if not by_name[name].look]
+    outside = [name for name in ordered if not by_name[name].look or by_name[name].limited]
     # Who else holds memory of GPUs that the engine will have is the check gpu_memory's to say: once, and by name.
     freed = "gpu_memory" not in settings["vllm_ray_checks_off"]
     planned = Planner(None if unseen else model, [by_name[name] for name in ordered], cluster.kind, wishes, freed)
     fresh = planned.best(ordered)
     old = _layout.from_record(cluster.record)
+    if old is None or not is_whole(old):
+        if not cluster.may_change:
+            return Engine(None, problems=[lost(old)])
+        old = None
     if old is None or (fresh.layout == old and not fresh.problems):
         return replace(fresh, kept=old is not None, notes=[*fresh.notes, *unused_notes(fresh.layout, offer)])
     wish, served = settings["vllm_ray_model"], cluster.record["engine"].get("wish")
@@ -134,8 +140,8 @@ def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> E
         note = f"the layout would change to {sizes} ({reason}), which stops the engine: -e vllm_ray_restart=true"
         kept.notes.insert(0, note)
         return kept
-    if unseen:
-        found = f"the layout would change ({reason}), and nothing is known of the GPUs of {', '.join(unseen)}"
+    if outside:
+        found = f"the layout would change ({reason}), and this run does not reach {', '.join(outside)}"
         return Engine(old, True, problems=[layout_problem(found, "run without --limit, on hosts that all answer")])
     return replace(fresh, notes=[f"layout changes: {reason}", *fresh.notes, *unused_notes(fresh.layout, offer)])
 
@@ -228,6 +234,18 @@ class Planner:
         if assumed and len(hosts) > 1:
             advice["notes"] = [*advice["notes"], assumed]
         return advice
+
+
+def lost(known: _layout.Layout | None) -> Problem:
+    """Return the problem of an engine that may serve and whose ranks are not known, so that it can't be kept.
+
+    known: what could be learnt of its layout without the record of the last run.
+    """
+    found = "nodes of Ray run, and the head has no record of the engine that may use them"
+    if known:
+        found = f"the record of the last run is lost, and {known} has ranks on hosts that this run can't ask"
+    fix = "run without --limit, on hosts that all answer; or let the engine be stopped by -e vllm_ray_restart=true"
+    return layout_problem(found, fix)
 
 
 def layout_problem(found: str, fix: str, severity: str = "error") -> Problem:

@@ -43,8 +43,8 @@ API_PORT = "vllm_ray_api_port"
 class Host:
     """A host of the inventory as the plan sees it.
 
-    look: what host_info returned, None where the host was not looked at; absent says why.
-    limited: whether it was left out by --limit.
+    look: what host_info returned, None where the host could not be probed; absent says why.
+    limited: whether --limit leaves it out of the run. It may have been probed all the same, by a task of another host.
     """
 
     name: str
@@ -88,6 +88,13 @@ def api_port(settings: Mapping[str, t.Any]) -> int:
     return int(serve_args(settings).get("port", settings[API_PORT]))
 
 
+def dashboard_url(settings: Mapping[str, t.Any]) -> str:
+    """Return the URL of Ray's dashboard as the head itself reaches it. settings: of the head."""
+    bound = settings["vllm_ray_dashboard_host"]
+    name = "127.0.0.1" if bound in ("0.0.0.0", "::", "localhost") else bound
+    return f"http://{f'[{name}]' if ':' in name else name}:{settings['vllm_ray_dashboard_port']}"
+
+
 def ports(settings: Mapping[str, t.Any], is_head: bool, serves: bool) -> dict[int, str]:
     """Return the ports that our services use on a host: {port: variable}."""
     names = [*NODE_PORTS, *(HEAD_PORTS if is_head else ())]
@@ -127,7 +134,16 @@ def metrics_ports(settings: Mapping[str, t.Any], is_head: bool, serves: bool) ->
     return [settings[name] for name in names] + ([api_port(settings)] if serves else [])
 
 
-def serve_state(host: Host) -> str:
-    """Return the state of the engine's service on a host."""
+def serve_state(host: Host) -> str | None:
+    """Return the state of the engine's service on a host, None where the host could not be probed."""
+    if host.look is None:
+        return None
     _node, serve_unit = unit_names(host.settings["vllm_ray_cluster"])
-    return str((host.look or {}).get("usage", {}).get("services", {}).get(serve_unit, "inactive"))
+    return str(host.look["usage"]["services"].get(serve_unit, "inactive"))
+
+
+def is_active(host: Host) -> bool:
+    """Tell whether our node or our engine runs on a host; False where the host could not be probed."""
+    node, _serve = unit_names(host.settings["vllm_ray_cluster"])
+    states = ((host.look or {}).get("usage", {}).get("services", {}).get(node, "inactive"), serve_state(host))
+    return any(state in ("active", "activating", "running", "starting") for state in states)

@@ -13,7 +13,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import gpu_of, others
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import ports, serve_args, serve_state, unit_names
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import is_active, ports, serve_args
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
@@ -65,13 +65,6 @@ def look_of(host: Host) -> dict[str, t.Any]:
     if host.look is None:
         raise ValueError(f"{host.name} was not looked at")
     return host.look
-
-
-def is_active(host: Host) -> bool:
-    """Tell whether our node or our engine runs on a host."""
-    node, _serve = unit_names(host.settings["vllm_ray_cluster"])
-    states = (look_of(host)["usage"]["services"].get(node, "inactive"), serve_state(host))
-    return any(state in ("active", "activating", "running", "starting") for state in states)
 
 
 def is_loopback(address: str) -> bool:

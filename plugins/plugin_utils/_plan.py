@@ -17,14 +17,17 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_addresses,
     check_host,
     check_inventory,
+    check_leaving,
     check_paths,
+    check_serving,
     removed_while_it_serves,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster, cluster_of
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster, cluster_of, last_server
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._engine import Engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     Host,
     api_port,
+    dashboard_url,
     gpu_indices,
     metrics_ports,
     serve_args,
@@ -41,8 +44,6 @@ if t.TYPE_CHECKING:
 # of the memory for its cache unless told otherwise.
 CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
 CPU_SERVE_ARGS = {"enforce-eager": True}
-# States of a service that does not run, as systemd and supervisor call them.
-ENDED = ("inactive", "failed", "stopped", "fatal", "exited")
 
 
 def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> list[str]:
@@ -126,11 +127,6 @@ def play_groups(host: Host, serves: bool, unchecked: bool) -> list[str]:
     return groups
 
 
-def is_down(cluster: Cluster) -> bool:
-    """Tell whether no engine runs or starts. One that does holds its GPUs, also where another host is to serve."""
-    return all(serve_state(host) in ENDED for host in cluster.hosts)
-
-
 def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collection[str]) -> list[Problem]:
     """Return what is wrong with hosts that were looked at, each by itself and together.
 
@@ -158,32 +154,39 @@ def make_plan(
     on_controller: Mapping[str, t.Any],
     head_group: str,
     worker_group: str,
+    nodes: bool = True,
 ) -> dict[str, t.Any]:
     """Make the plan. hosts: the head first, then the workers as in the inventory.
 
     controllers: the controller's own addresses towards the hosts. on_controller: what the controller has of the model.
+    nodes: whether the run goes on to the nodes of Ray.
     Returns a dict with `problems` (list of dicts); the rest is there only where no error stands in the way.
     """
     problems = check_inventory(hosts, head_group, worker_group)
     heads = [host for host in hosts if host.is_head]
     if len(heads) != 1:
         return {"problems": [problem.as_dict() for problem in problems]}
-    cluster = cluster_of(hosts, heads[0])
+    cluster = cluster_of(hosts, heads[0], nodes)
     model, model_problems = model_plan(cluster.head, hosts, on_controller)
     engine = engine_of(cluster, model)
     used = engine.layout.gpus if engine.layout else {}
-    problems += host_problems(cluster, model, () if engine.kept and not is_down(cluster) else used)
+    problems += host_problems(cluster, model, () if engine.kept and not cluster.is_down else used)
     copies = check_models(hosts, model)
     told = {problem.host for problem in copies if problem.severity == "error"}
     problems += [*(problem for problem in model_problems if problem.host not in told), *copies]
-    gone = [name for name in used if name not in cluster.addresses]
+    gone = [name for name in used if name not in cluster.addresses and name not in cluster.leaving]
+    if last_server(cluster.record) in cluster.leaving and not cluster.may_change:
+        gone.append(last_server(cluster.record))
     problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
+    problems += [*check_serving(cluster), *check_leaving(cluster)]
     problems += [removed_while_it_serves(name) for name in gone]
     plan: dict[str, t.Any] = {
         "cluster": cluster.head.settings["vllm_ray_cluster"],
         "head": cluster.head.name,
         "accelerator": cluster.kind,
+        "serving": cluster.serving,
     }
+    plan["ray"] = ray_of(cluster.head)
     if engine.layout and not gone:
         plan.update(complete(cluster, engine, engine.layout, model))
         plan["api_clients"] = api_clients(cluster.head.settings, controllers)
@@ -194,7 +197,10 @@ def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
     """Return the layout of the engine, and what is to be said of it. model: of model_plan."""
     offer, notes = cluster.offer(), []
     if cluster.wished in cluster.by_name and cluster.wished != cluster.serve_host:
-        notes = [f"the serve host would change to {cluster.wished}, which stops the engine: -e vllm_ray_restart=true"]
+        how = "which stops the engine: -e vllm_ray_restart=true"
+        if cluster.may_change:
+            how = f"once a run without --limit reaches {cluster.serve_host}"
+        notes = [f"the serve host would change to {cluster.wished}, {how}"]
     if cluster.serve_host not in offer:
         return Engine(None, notes=notes)
     what = _engine.model_of(model["facts"]) if model.get("facts") else None
@@ -225,9 +231,19 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str,
         "engine_gpus": engine_gpus,
         "env": {name: str(value) for name, value in environment.items()},
         "foreign_ray": foreign if host.settings["vllm_ray_take_over"] else [],
-        "may_stop": bool(host.settings["vllm_ray_restart"]) or host.name not in cluster.in_use,
+        "may_stop": cluster.may_stop(host.name),
         "paths": host.paths.as_dict(),
         "settings": {name: value for name, value in host.settings.items() if "token" not in name},
+    }
+
+
+def ray_of(head: Host) -> dict[str, t.Any]:
+    """Return how the cluster's Ray is asked on its head, whose settings may differ from those of other hosts."""
+    return {
+        "gcs_port": head.settings["vllm_ray_gcs_port"],
+        "dashboard_url": dashboard_url(head.settings),
+        "config_dir": head.paths.config,
+        "token_file": f"{head.paths.config}/ray.token",
     }
 
 
@@ -249,6 +265,8 @@ def endpoint_of(cluster: Cluster, model: Mapping[str, t.Any]) -> dict[str, t.Any
 def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the part of the plan that needs a layout."""
     by_name, addresses = cluster.by_name, cluster.addresses
+    # Hosts that left the inventory while the engine may not be stopped are left as they are.
+    everyone = {**({} if cluster.parts else cluster.leaving), **addresses}
     parts = {name: host_part(cluster, by_name[name], layout) for name in addresses}
     news = _stages.news(cluster.known, addresses, sum(layout.gpus.values()), cluster.serving)
     endpoint = endpoint_of(cluster, model)
@@ -256,17 +274,18 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
     args = serve_args(by_name[cluster.serve_host].settings)
     return {
         "serve_host": cluster.serve_host,
-        "serving": cluster.serving,
         "news": news,
         "hosts": parts,
         "engine": {
             **sizes,
             "executor": layout.executor,
-            "layers": {addresses[name]["address"]: list(counts) for name, counts in layout.layers.items()},
+            "layers": {everyone[name]["address"]: list(counts) for name, counts in layout.layers.items()},
             "args": {**(CPU_SERVE_ARGS if cluster.kind == "cpu" else {}), **args},
             "endpoint": endpoint,
-            "needs_free": is_down(cluster),
-            "wanted": {addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in layout.gpus},
+            "needs_free": cluster.is_down,
+            "wanted": {
+                addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in layout.gpus if name in parts
+            },
             "unused": {
                 nic["address"]: len(parts[name]["ray_gpus"])
                 for name, nic in addresses.items()
@@ -277,7 +296,7 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
             "advice": engine.advice,
             "away": max((start_seconds(host) for host in cluster.hosts), default=0.0),
         },
-        "names": {nic["address"]: name for name, nic in addresses.items()},
+        "names": {nic["address"]: name for name, nic in everyone.items()},
         "release": {
             "builder": cluster.head.settings.get("vllm_ray_release_builder") or cluster.head.name,
             "path": cluster.head.settings.get("vllm_ray_release_path") or "",
@@ -290,9 +309,13 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
             for name, part in parts.items()
             if part["reached"]
         ],
-        "peers": {name: nic["address"] for name, nic in addresses.items()},
+        "peers": {name: nic["address"] for name, nic in everyone.items()},
+        # They are forgotten when all others have the new token: a run that ends before is to be taken up again.
+        "leaving": list(cluster.leaving) if cluster.parts else [],
+        "held": {} if cluster.free else {name: ["it left the inventory"] for name in cluster.leaving},
         "record": {
-            "hosts": {
+            "hosts": dict(cluster.leaving)
+            | {
                 name: {**{key: nic[key] for key in ("address", "nic", "mtu")}, "gpus": parts[name]["gpus"]}
                 for name, nic in addresses.items()
             },

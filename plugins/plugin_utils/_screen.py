@@ -52,8 +52,11 @@ def render(plan: Mapping[str, t.Any]) -> str:
         if plan["serving"]:
             away = f" It takes about {engine['away']:.0f} s to start again." if engine.get("away") else ""
             lines.append(f"  The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true.{away}")
-            if plan.get("news") == "":
-                lines.append("  No host is new, so the network and the GPUs are not checked again.")
+        if plan["serving"] is None:
+            text = "It is not known whether the engine serves. Whatever may stop it waits for -e vllm_ray_restart=true."
+            lines.append(f"  {text}")
+        if plan["serving"] is not False and plan.get("news") == "":
+            lines.append("  No host is new, so the network and the GPUs are not checked again.")
     lines += problem_lines(plan["problems"])
     return "\n".join(lines)
 

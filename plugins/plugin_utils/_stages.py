@@ -32,14 +32,15 @@ class Stage:
     state: str = "done"
 
 
-def news(before: Mapping[str, t.Any], now: Mapping[str, t.Any], ranks: int, serving: bool) -> str:
+def news(before: Mapping[str, t.Any], now: Mapping[str, t.Any], ranks: int, serving: bool | None) -> str:
     """Return why a run checks what is between hosts, empty where it could learn nothing new.
 
-    before: hosts of the record of the last run; now: {host: its cluster NIC}; ranks: of the engine.
+    before: hosts of the record of the last run; now: {host: its cluster NIC}; ranks: of the engine; serving: whether
+    it serves, None where that is not known.
     """
     if max(len(now), ranks) < 2:
         return ""
-    if not serving:
+    if serving is False:
         return "nothing serves"
     names = ("address", "nic", "mtu")
     new = [
@@ -72,10 +73,13 @@ def why_no_collective(
         return "off"
     if "engine" not in plan:
         return "not yet, there is no layout"
-    if plan["serving"]:
-        return "left out, the engine serves"
+    if plan["serving"] is not False:
+        return f"left out, {'the engine serves' if plan['serving'] else 'it is not known whether the engine serves'}"
     if not plan["engine"]["needs_free"]:
         return "left out, the engine starts and holds its GPUs"
+    left = [host for host in plan["engine"]["gpus"] if host not in plan["hosts"]]
+    if left:
+        return f"not yet, {', '.join(left)} left the inventory"
     ranks = ranks_of(plan)
     if sum(map(len, ranks.values())) < 2:
         return "not needed, the engine uses one GPU"

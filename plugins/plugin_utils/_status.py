@@ -24,6 +24,8 @@ def verdict(plan: Mapping[str, t.Any], looks: Answers) -> str:
     for name, engine in (serving or engines).items():
         what = f"{engine['model']} with TP={engine['tp']} PP={engine['pp']} at {engine['url']} on {name}"
         return f"serves {what}" if serving else f"does not serve {what}: {engine['why']}"
+    if plan.get("serving", False) is None:
+        return "may have an engine that serves: a host where it may run could not be probed, see the problems"
     return f"has no engine{'' if 'engine' in plan else ', and no plan: preflight.yml tells why'}"
 
 
@@ -37,7 +39,7 @@ def summary(
     return {
         "cluster": plan.get("cluster", ""),
         "verdict": verdict(plan, looks),
-        "serving": any(look["engine"]["serving"] for look in there.values()),
+        "serving": any(look["engine"]["serving"] for look in there.values()) or plan.get("serving", False),
         "kv_cache": next((detail["kv_cache"] for detail in details if detail.get("kv_cache")), {}),
         "planned": engine.get("advice") or {},
         "model": next((detail["model"] for detail in details if detail.get("model")), {}),

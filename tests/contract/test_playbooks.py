@@ -9,6 +9,11 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
@@ -145,13 +150,79 @@ def test_no_token_of_a_hub_lies_in_a_file_of_the_host() -> None:
         for task in walk.tasks()
         if "hf_token" in str(task.argument("token")) or task.action == "vllm_ray.cluster.look"
     ]
-    assert len(giving) == 4
+    assert len(giving) == 5
     assert [task.place for task in giving if task.keywords.get("vars") != {"ansible_pipelining": True}] == []
+
+
+def test_every_plan_knows_the_hosts_that_were_probed_apart() -> None:
+    """Without the serve host of the last run, a run with --limit would not know whether its engine serves."""
+    using = [task for task in walk.tasks() if walk.last(task.action) in ("plan", "status", "support_bundle")]
+    assert len(using) == 7
+    without = [
+        f"{task.place}: {name}"
+        for task in using
+        for name in ("head_look", "serve_look")
+        if f"__vllm_ray_{name}" not in str(task.argument(name))
+    ]
+    assert without == []
+
+
+LOOK = {"engine": {"serve_host": "h2"}}
+
+
+@pytest.mark.parametrize(
+    ("looks", "apart", "server"),
+    [
+        pytest.param({"h1": {"host": {"record": LOOK}}}, {"skipped": True}, "h2", id="by the head in the play"),
+        pytest.param({}, {"host": {"record": LOOK}}, "h2", id="by the head outside of it"),
+        pytest.param({"h1": {"host": {"record": None}}}, {"skipped": True}, "h1", id="the first run"),
+        pytest.param({"h1": {"host": {"record": {"engine": {"serve_host": "h9"}}}}}, {}, "h1", id="it has left"),
+        pytest.param({"h1": {"unreachable": True}}, {"skipped": True}, "h1", id="a head that does not answer"),
+        pytest.param({}, {"unreachable": True, "msg": "no route"}, "h1", id="nor does one outside of the play"),
+    ],
+)
+def test_which_host_is_probed_besides(looks: dict[str, Any], apart: dict[str, Any], server: str) -> None:
+    mapping = DataLoader().load_from_file(str(walk.ROOT / "playbooks/vars/roles.yml"), trusted_as_template=True)
+    hostvars = {name: {"__vllm_ray_look": looks[name]} if name in looks else {} for name in ("h1", "h2", "h3")}
+    variables = {**mapping, "hostvars": hostvars, "__members": list(hostvars), "__vllm_ray_head_look": apart}
+    assert Templar(loader=DataLoader(), variables=variables).template(variables["__last_server"]) == server
+
+
+# {word of delegate_to: names of the values that are those of the host which delegates}
+NOT_ITS_OWN = {
+    "head": r"_config_dir|_state_dir|dashboard_port|gcs_port|__host\b|__set\b|127\.0\.0\.1",
+    "builder": r"\brelease_root|__release_records\b",
+    "model_source_host": r"\bmodel_root|\bmodel_record_directory",
+    "outside": r"\bmodel_root|\bmodel_record_directory",
+}
+
+
+@pytest.mark.parametrize("word", NOT_ITS_OWN)
+def test_tasks_on_another_host_have_that_hosts_values(word: str) -> None:
+    """Their variables are those of the host that delegates, whose ports, directories and home may be others."""
+    delegated = [task for task in walk.tasks() if word in str(task.keywords.get("delegate_to"))]
+    assert len(delegated) >= {"head": 6, "builder": 9, "model_source_host": 6, "outside": 1}[word]
+    own = re.compile(NOT_ITS_OWN[word])
+    assert [f"{task.place}: {task.args}" for task in delegated if own.search(str(task.args))] == []
+
+
+def test_no_action_gets_its_arguments_from_a_template() -> None:
+    """Ansible warns users of each: "Using a template for task args is unsafe"."""
+    assert [task.place for task in walk.tasks() if "{{" in str(task.args) and not isinstance(task.args, dict)] == []
 
 
 def test_going_back_needs_its_choice_whatever_tags_are_asked_for() -> None:
     rollback = [play for path, play in walk.plays() if path.name == "rollback.yml"]
     assert [play.get("tags") for play in rollback] == [["always"], ["always"], ["vllm"]]
+
+
+def test_going_back_is_consent_of_the_whole_cluster() -> None:
+    """Hosts that --limit leaves out, and the head among them, must not say otherwise."""
+    asking = [
+        task for task in walk.tasks() if "vllm_ray_restart" in str(task.args) and walk.short(task.action) == "set_fact"
+    ]
+    assert [task.keywords["loop"] for task in asking] == ["{{ __members }}"]
+    assert all(task.keywords.get("delegate_facts") is True and task.keywords.get("run_once") is True for task in asking)
 
 
 def test_user_variables_are_specified() -> None:

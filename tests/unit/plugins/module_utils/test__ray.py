@@ -202,6 +202,22 @@ def test_placement(fixtures: Path, wanted: dict[str, int], names: dict[str, str]
     assert _ray.placement_problems(table, wanted, names) == problems
 
 
+def test_placement_beside_a_host_that_is_none_of_the_cluster(table: list[dict[str, Any]]) -> None:
+    """As one whose line was taken out of the inventory: its GPUs must not draw ranks."""
+    free = [{**node, "gpus_used": 0} for node in table]
+    assert _ray.placement_problems(free, {"10.237.0.11": 1}, NAMES) == []
+    rest = {address: name for address, name in NAMES.items() if address != "10.237.0.13"}
+    stranger = (
+        "10.237.0.13 is no host of the inventory, and its Ray node offers 1 GPUs that the engine could get: stop it "
+        "there, or restart the node of the head"
+    )
+    assert _ray.placement_problems(free, {"10.237.0.11": 1}, rest) == [stranger]
+    # Who names no hosts has no inventory to compare with, and a node without GPUs draws nothing.
+    assert _ray.placement_problems(free, {"10.237.0.11": 1}, {}) == []
+    bare = [{**node, "gpus": 0} if node["address"] == "10.237.0.13" else node for node in free]
+    assert _ray.placement_problems(bare, {"10.237.0.11": 1}, rest) == []
+
+
 def test_placement_beside_another_job(table: list[dict[str, Any]]) -> None:
     assert _ray.placement_problems(table, {"10.237.0.11": 1}, NAMES) == [
         "h1: 0 of 1 GPUs are free and the engine needs 1"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, answers, probes
 
 
 def test_answers_of_tasks_that_came_to_nothing_are_none() -> None:
@@ -22,3 +22,17 @@ def test_each_host_has_its_own() -> None:
     }
     found = answers(hostvars, hostvars, ["gathered", "started"])
     assert found == {"a": {"peers": {}}, "b": {"peers": {"a": 1}}, "c": None}
+
+
+RECORD = {"host": {"record": {"engine": {"serve_host": "b"}}}}
+
+
+def test_hosts_outside_of_limit_are_known_by_the_probes_of_others() -> None:
+    hostvars: dict[str, dict[str, object]] = {"a": {}, "b": {}, "c": {"look": {"host": {}}}}
+    down = {"unreachable": True, "msg": "timed out"}
+    assert probes(hostvars, ["a", "b", "c"], "look", RECORD, down) == {"a": RECORD, "b": down, "c": {"host": {}}}
+    # Nobody else's probe is that of a host that the record does not name, and a skipped task made none.
+    assert probes(hostvars, ["a", "c"], "look", {"skipped": True}, down) == {"a": None, "c": {"host": {}}}
+    hostvars["a"]["look"] = RECORD
+    assert probes(hostvars, ["a", "b"], "look", None, {"skipped": True}) == {"a": RECORD, "b": None}
+    assert probes({}, [], "look", RECORD) == {}

@@ -84,4 +84,17 @@ def test_the_accelerator(look: dict[str, Any] | None, wish: str, kind: str) -> N
 
 def test_the_state_of_the_engines_service() -> None:
     look = {"usage": {"services": {"vllm-ray-serve@default-main": "active"}}}
-    assert (_host.serve_state(host(look)), _host.serve_state(host())) == ("active", "inactive")
+    assert (_host.serve_state(host(look)), _host.serve_state(host())) == ("active", None)
+
+
+@pytest.mark.parametrize(
+    ("bound", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8265"),
+        ("0.0.0.0", "http://127.0.0.1:8265"),
+        ("192.0.2.11", "http://192.0.2.11:8265"),
+        ("fd42::b", "http://[fd42::b]:8265"),
+    ],
+)
+def test_the_dashboard_is_asked_where_it_listens(bound: str, url: str) -> None:
+    assert _host.dashboard_url(host(None, dashboard_host=bound).settings) == url

@@ -328,21 +328,151 @@ def test_the_serve_host_does_not_move_without_consent() -> None:
     assert plan["serve_host"] == "gpu02"
 
 
-def test_a_host_that_serves_can_not_just_leave_the_inventory() -> None:
-    plan = make(host(1, serving(1, 2)))
-    assert found(plan) == [("gpu02", "layout", "the engine uses it, and the inventory has it no more")]
-    assert "vllm_ray_restart=true" in plan["problems"][0]["fix"]
-    plan = make(host(1, serving(1, 2), restart=True))
-    assert found(plan) == []
-    assert layout(plan) == (1, 1, {"gpu01": 1})
-
-
 def test_a_head_without_gpus_keeps_its_layout() -> None:
     given: dict[str, Any] = {"accelerator": "cuda"}
     before = make(host(1, look(1, 0), **given), host(2, look(2, 2), **given))
     plan = make(host(1, look(1, 0, **recorded(before)), **given), host(2, look(2, 2), **given))
     assert plan["engine"]["kept"] is True
     assert not any("would change" in note for note in plan["engine"]["notes"])
+
+
+# --- Hosts that left the inventory ------------------------------------------------------------------------------------
+
+RENEWAL = "gives all other hosts a new token for Ray and removes its firewall rules on them"
+THIRD = {"address": "192.0.2.13", "nic": "eno3", "mtu": 1500, "gpus": 1}
+
+
+def settings_of(used: tuple[str, ...]) -> dict[str, Any]:
+    return {"serve_args": {PP: len(used)}} if len(used) < 3 else {}
+
+
+def without(*names: str, **change: Any) -> list[Host]:
+    """Return gpu01 and gpu02 after a run with gpu03, whose line is gone. names: of those that its engine used.
+
+    change: consent and the like of all hosts; down: whether its engine is; limit: whether gpu02 is left out.
+    """
+    down, limit = change.pop("down", False), change.pop("limit", False)
+    args = settings_of(names)
+    before = make(*(host(number, **args) for number in (1, 2, 3)))
+    assert (found(before), [*before["engine"]["gpus"]]) == ([], [*names])
+    head = look(1, **recorded(before, serving=not down))
+    second = replace(host(2, **args, **change), limited=limit)
+    return [host(1, head, **args, **change), second]
+
+
+ALL = ("gpu01", "gpu02", "gpu03")
+
+
+def inventory(plan: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [(p["host"], p["severity"], p["found"], p["fix"]) for p in plan["problems"] if p["check"] == "inventory"]
+
+
+@pytest.mark.parametrize(
+    ("used", "then"),
+    [(ALL, "lays the engine out without it"), (("gpu01", "gpu02"), "starts the engine again")],
+    ids=["used", "idle"],
+)
+def test_without_consent_a_host_that_left_stays_in_the_cluster(used: tuple[str, ...], then: str) -> None:
+    plan = make(*without(*used))
+    told = "it left the inventory, and stays in the cluster until the engine may be stopped"
+    fix = f"put its line back, or run with -e vllm_ray_restart=true: that {RENEWAL}, and {then}"
+    assert inventory(plan) == [("gpu03", "warning", told, fix)]
+    assert (found(plan), plan["leaving"], plan["held"]) == ([], [], {"gpu03": ["it left the inventory"]})
+    assert not any(part["may_stop"] for part in plan["hosts"].values())
+    assert ([*plan["engine"]["gpus"]], plan["engine"]["kept"]) == ([*used], True)
+    # A peer of the others' firewalls as before, and a host of the record; but nobody waits for its node.
+    assert plan["peers"] == {"gpu01": "192.0.2.11", "gpu02": "192.0.2.12", "gpu03": "192.0.2.13"}
+    assert plan["record"]["hosts"]["gpu03"] == THIRD
+    assert plan["engine"]["wanted"] == {"192.0.2.11": 1, "192.0.2.12": 1}
+    assert [member["name"] for member in plan["members"]] == ["gpu01", "gpu02"]
+    # Nothing differs from what the run before has left.
+    before = without(*used)[0].look
+    assert before is not None
+    assert plan["record"] == before["host"]["record"]
+
+
+@pytest.mark.parametrize("change", [{"restart": True}, {"down": True}, {"down": True, "restart": True}])
+@pytest.mark.parametrize("used", [ALL, ("gpu01", "gpu02")], ids=["used", "idle"])
+def test_where_the_engine_may_stop_the_run_parts_with_it(used: tuple[str, ...], change: dict[str, Any]) -> None:
+    plan = make(*without(*used, **change))
+    units = " ".join(_host.unit_names("default"))
+    told = (f"it left the inventory: this run {RENEWAL}", f"on gpu03: systemctl disable --now {units}")
+    assert inventory(plan) == [("gpu03", "info", *told)]
+    assert (found(plan), plan["leaving"], plan["held"]) == ([], ["gpu03"], {})
+    assert all(part["may_stop"] for part in plan["hosts"].values())
+    assert layout(plan) == (1, 2, {"gpu01": 1, "gpu02": 1})
+    assert plan["peers"] == {"gpu01": "192.0.2.11", "gpu02": "192.0.2.12"}
+    assert "192.0.2.13" not in plan["names"]
+    # Forgotten when all others have the new token, so that a run which ends before is taken up again.
+    assert plan["record"]["hosts"]["gpu03"] == THIRD
+    again = make(host(1, look(1, host_record=plan["record"]), **settings_of(used)), host(2, **settings_of(used)))
+    assert again["leaving"] == ["gpu03"]
+
+
+@pytest.mark.parametrize("change", [{"restart": True}, {"down": True}])
+def test_a_run_that_leaves_out_a_member_parts_with_nobody(change: dict[str, Any]) -> None:
+    """It would keep the old token, and be shut out itself."""
+    plan = make(*without(*ALL, limit=True, **change))
+    told = ("it left the inventory, and --limit leaves out gpu02", "run without --limit, or put its line back")
+    assert inventory(plan) == [("gpu03", "error", *told)]
+    assert (plan["leaving"], "gpu03" in plan["peers"], plan["engine"]["kept"]) == ([], True, True)
+
+
+def test_with_limit_and_without_consent_nothing_changes_either() -> None:
+    plan = make(*without(*ALL, limit=True))
+    assert ([entry[:2] for entry in inventory(plan)], found(plan)) == ([("gpu03", "warning")], [])
+
+
+def test_a_run_that_does_not_go_on_to_the_nodes_parts_with_nobody() -> None:
+    """As --tags firewall, and sync_model.yml: they would take away the rules and leave it the token."""
+    plan = _plan.make_plan(without(*ALL, restart=True), CONTROLLERS, {}, "head", "workers", nodes=False)
+    assert [entry[:2] for entry in inventory(plan)] == [("gpu03", "warning")]
+    assert (found(plan), plan["leaving"], "gpu03" in plan["peers"]) == ([], [], True)
+    assert [*plan["engine"]["gpus"]] == [*ALL]
+
+
+def test_a_member_that_does_not_answer_gets_the_new_token_later() -> None:
+    """It is not used. Until a run reaches it, its node is shut out as the one of the host that left."""
+    before = make(*(host(number, serve_args={TP: 1, PP: 1}) for number in (1, 2, 3)))
+    given: dict[str, Any] = {"serve_args": {TP: 1, PP: 1}, "restart": True, "absent_ok": True}
+    plan = make(host(1, look(1, **recorded(before)), **given), host(2, absent="timed out", **given))
+    assert (found(plan), plan["leaving"]) == ([], ["gpu03"])
+    assert ("gpu02", "reach", "timed out") in found(plan, "warning")
+
+
+def test_several_hosts_leave_at_once() -> None:
+    before = make(*(host(number) for number in (1, 2, 3)))
+    plan = make(host(1, look(1, **recorded(before)), restart=True))
+    assert (found(plan), plan["leaving"]) == ([], ["gpu02", "gpu03"])
+    assert (layout(plan), plan["peers"]) == ((1, 1, {"gpu01": 1}), {"gpu01": "192.0.2.11"})
+    plan = make(host(1, look(1, **recorded(before))))
+    assert plan["held"] == {name: ["it left the inventory"] for name in ("gpu02", "gpu03")}
+
+
+def test_a_serve_host_that_left_may_serve_and_needs_consent() -> None:
+    """Nobody can ask its engine, and nothing of it can be kept by a run that does not reach it."""
+    head, _server = elsewhere()
+    plan = make(host(1, head), host(3))
+    assert (plan["serving"], "engine" in plan) == (None, False)
+    told = ("gpu02", "inventory", "the engine is served there, and the inventory has it no more")
+    assert told in found(plan)
+    plan = make(host(1, head, restart=True), host(3, restart=True))
+    assert (found(plan), plan["leaving"], plan["serve_host"]) == ([], ["gpu02"], "gpu01")
+    assert layout(plan) == (1, 2, {"gpu01": 1, "gpu03": 1})
+
+
+def test_sizes_that_the_hosts_which_remain_do_not_have_are_an_error() -> None:
+    before = make(*(host(number) for number in (1, 2, 3)))
+    given: dict[str, Any] = {"restart": True, "serve_args": {PP: 3}}
+    plan = make(host(1, look(1, **recorded(before)), **given), host(2, **given))
+    assert found(plan) == [("-", "layout", "TP=1 x PP=3 needs 3 GPUs and 2 are on offer (gpu01 1, gpu02 1)")]
+
+
+def test_layers_of_a_host_that_left_are_kept_with_it() -> None:
+    plan = make(*without(*ALL))
+    record = {**plan["record"], "engine": {**plan["record"]["engine"], "layers": {name: [9] for name in ALL}}}
+    plan = make(host(1, look(1, host_record=record, engine_serving=True)), host(2))
+    assert plan["engine"]["layers"] == {f"192.0.2.1{number}": [9] for number in (1, 2, 3)}
 
 
 # --- Hosts that were not looked at ------------------------------------------------------------------------------------
@@ -384,8 +514,8 @@ def test_a_relayout_passes_over_a_host_that_may_be_absent() -> None:
     assert layout(plan) == (1, 2, {"gpu01": 1, "gpu02": 1})
 
 
-def limited(number: int) -> Host:
-    return Host(NAMES[number], ("workers",), settings(), None, "left out by --limit", limited=True)
+def limited(number: int, **given: Any) -> Host:
+    return Host(NAMES[number], ("workers",), settings(**given), None, "left out by --limit", limited=True)
 
 
 def test_a_host_that_limit_leaves_out_stays_in_the_plan() -> None:
@@ -394,6 +524,152 @@ def test_a_host_that_limit_leaves_out_stays_in_the_plan() -> None:
     assert layout(plan) == (1, 2, {"gpu01": 1, "gpu02": 1})
     assert plan["engine"]["wanted"] == {"192.0.2.11": 1, "192.0.2.12": 1}
     assert plan["record"] == make(host(1), host(2))["record"]
+
+
+# --- What is not known never counts as "nothing serves" ---------------------------------------------------------------
+
+
+def elsewhere(**given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the looks at a head and a serve host of an engine that gpu02 serves, over three hosts with a fourth.
+
+    given: settings of the run that laid it out.
+    """
+    first = make(*(host(number, serve_host="gpu02", **given) for number in (1, 2)), host(3, serve_host="gpu02"))
+    assert (found(first), first["serve_host"], len(first["engine"]["gpus"])) == ([], "gpu02", 3)
+    url: dict[str, Any] = {"engine_serving": True, "engine_url": "http://192.0.2.12:8000"}
+    return look(1, host_record=first["record"]), look(2, usage_services={UNIT: "active"}, **url)
+
+
+UNIT = _host.unit_names("default")[1]
+# What --limit gpu03 leaves of the other two: the head and the serve host are probed by a task of gpu03.
+APART: dict[str, Any] = {"serve_host": "gpu02"}
+
+
+def limit_to_the_third(server: dict[str, Any] | None, **given: Any) -> dict[str, Any]:
+    """Return the plan of a run with --limit gpu03. server: the probe of the serve host, None where it failed."""
+    head, _server = elsewhere()
+    absent = None if server else "No route to host"
+    hosts = [
+        replace(host(1, head, **APART, **given), limited=True),
+        replace(host(2, server, absent=absent, **APART, **given), limited=True),
+        host(3, **APART, **given),
+    ]
+    return make(*hosts)
+
+
+@pytest.mark.parametrize("probed", [True, False], ids=["probed", "not to be probed"])
+def test_a_serve_host_outside_of_limit_keeps_serving(probed: bool) -> None:
+    plan = limit_to_the_third(elsewhere()[1] if probed else None)
+    assert found(plan) == []
+    assert plan["serving"] is (True if probed else None)
+    assert not any(part["may_stop"] for part in plan["hosts"].values())
+    assert (plan["serve_host"], plan["engine"]["kept"], plan["news"]) == ("gpu02", True, "")
+    assert not plan["engine"]["needs_free"]
+    assert [member["groups"] for member in plan["members"] if member["name"] == "gpu03"] == [["vllm_ray_planned"]]
+    unknown = [("gpu02", "reach", "it may serve, and could not be probed: No route to host")]
+    assert found(plan, "warning") == ([] if probed else unknown)
+
+
+def test_with_consent_what_may_serve_may_be_stopped() -> None:
+    plan = limit_to_the_third(None, restart=True)
+    assert plan["serving"] is None
+    assert all(part["may_stop"] for part in plan["hosts"].values())
+    # Nothing is sent over a network that an engine may use, and no GPU has to be free.
+    assert (plan["news"], plan["engine"]["needs_free"]) == ("", False)
+
+
+def test_an_engine_does_not_move_from_a_host_that_this_run_can_not_stop_it_on() -> None:
+    head, server = elsewhere()
+    stopped = {**server, "engine": {"serving": False, "why": "Connection refused", "url": "http://192.0.2.12:8000"}}
+    hosts = [host(1, head), replace(host(2, stopped), limited=True), host(3)]
+    plan = make(*hosts)
+    assert (plan["serving"], plan["serve_host"]) == (False, "gpu02")
+    note = "the serve host would change to gpu01, once a run without --limit reaches gpu02"
+    assert plan["engine"]["notes"][0] == note
+    assert make(*(replace(one, limited=False) for one in hosts))["serve_host"] == "gpu01"
+
+
+def test_an_engine_that_can_not_be_asked_counts_as_serving() -> None:
+    head, server = elsewhere()
+    mute = {**server, "engine": {"serving": False, "why": "no engine here"}}
+    plan = make(host(1, head, **APART), host(2, mute, **APART), host(3, **APART))
+    assert plan["serving"] is None
+    assert not any(part["may_stop"] for part in plan["hosts"].values())
+    assert found(plan, "warning") == [("gpu02", "reach", "its engine is active and can't be asked: no engine here")]
+
+
+NODE = _host.unit_names("default")[0]
+RUNS: dict[str, Any] = {"usage_services": {NODE: "active"}, "usage_ray_gpus": 1}
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        pytest.param(lambda **given: [host(1, look(1, **RUNS), **given), limited(2, **given)], id="limit"),
+        pytest.param(
+            lambda **given: [host(1, **given), host(2, look(2, **RUNS), **given)],
+            id="a head unknown to nodes",
+        ),
+    ],
+)
+def test_without_its_record_an_engine_that_may_serve_is_an_error(hosts: Any) -> None:
+    plan = make(*hosts())
+    lost = ("-", "layout", "nodes of Ray run, and the head has no record of the engine that may use them")
+    assert (lost in found(plan), plan["serving"]) == (True, None)
+    assert "engine" not in plan
+    assert found(make(*hosts(restart=True))) == []
+
+
+def test_an_engine_of_unknown_options_is_kept_by_the_record_or_not_at_all() -> None:
+    mute: dict[str, Any] = {"serving": True, "state": "unknown", "why": "no record of its options"}
+    head = look(1, **{**recorded(make(host(1), host(2))), **{f"engine_{key}": value for key, value in mute.items()}})
+    plan = make(host(1, {**head, "usage": {**head["usage"], "services": {UNIT: "active"}}}), host(2))
+    assert (plan["serving"], plan["engine"]["kept"], found(plan)) == (None, True, [])
+    plan = make(host(1, {**head, "host": {**head["host"], "record": None}}), host(2))
+    assert [(check, text.split(",")[0]) for _host, check, text in found(plan)] == [("layout", "nodes of Ray run")]
+
+
+def test_a_head_that_does_not_answer_is_one_problem() -> None:
+    plan = make(host(1, absent="timed out"), host(2, look(2, **RUNS)))
+    assert (found(plan), plan["serving"]) == ([("gpu01", "reach", "timed out")], None)
+
+
+def test_a_lost_record_of_ranks_that_were_not_probed_is_an_error() -> None:
+    runs: dict[str, Any] = {"serving": True, "tp": 1, "pp": 2, "executor": "ray", "url": "", "model": ""}
+    head = look(1, usage_ray_gpus=1, **{f"engine_{key}": value for key, value in runs.items()})
+    plan = make(host(1, head), limited(2))
+    lost = "the record of the last run is lost, and TP=1 PP=2 has ranks on hosts that this run can't ask"
+    assert ("-", "layout", lost) in found(plan)
+    assert "engine" not in plan
+
+
+def test_a_plan_with_errors_says_whether_an_engine_serves() -> None:
+    """Otherwise preflight.yml would send transfers over its network."""
+    plan = make(host(1, serving(1, 2), serve_args={PP: 9}, restart=True), host(2, restart=True))
+    assert ("engine" in plan, plan["serving"]) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["restart", "relayout"])
+def test_consent_is_one_decision_of_the_cluster(name: str) -> None:
+    given: dict[str, Any] = {name: True}
+    plan = make(host(1, serving(1, 2)), host(2, None, **given))
+    assert found(plan) == [("-", "inventory", f"vllm_ray_{name}: False on gpu01, True on gpu02")]
+    assert not any(part["may_stop"] for part in plan["hosts"].values())
+
+
+def test_roles_ask_the_heads_own_ray() -> None:
+    """Whoever asks: hosts may have other ports, directories and homes."""
+    own: dict[str, Any] = {"dashboard_port": 8266, "gcs_port": 6400, "config_root": "/srv/etc"}
+    plan = make(host(1, **own), host(2))
+    assert plan["ray"] == {
+        "gcs_port": 6400,
+        "dashboard_url": "http://127.0.0.1:8266",
+        "config_dir": "/srv/etc/default",
+        "token_file": "/srv/etc/default/ray.token",
+    }
+    homes = [look(number, host_home=f"/home/{name}") for number, name in ((1, "ann"), (2, "bob"))]
+    plan = make(*(host(number, seen, scope="user") for number, seen in enumerate(homes, 1)))
+    assert plan["ray"]["token_file"] == "/home/ann/.vllm-ray/etc/default/ray.token"
 
 
 @pytest.mark.parametrize(
@@ -458,16 +734,17 @@ def test_the_environment_of_each_host_and_no_token() -> None:
     assert "hf_secret" not in str(plan)
 
 
+STARTING: dict[str, Any] = {"usage_services": {UNIT: "active"}, "engine_url": "http://192.0.2.12:8000"}
+
+
 def test_gpus_need_not_be_free_while_any_engine_holds_them() -> None:
-    unit = "vllm-ray-serve@default-main"
     assert make(host(1), host(2))["engine"]["needs_free"]
     # Also where it runs on a host that is to be retired.
-    assert not make(host(1), host(2, look(2, usage_services={unit: "active"})))["engine"]["needs_free"]
+    assert not make(host(1), host(2, look(2, **STARTING)))["engine"]["needs_free"]
 
 
 def test_an_engine_that_runs_where_it_should_not_is_retired() -> None:
-    unit = _host.unit_names("default")[1]
-    plan = make(host(1), host(2, look(2, usage_services={unit: "active"})))
+    plan = make(host(1), host(2, look(2, **STARTING)))
     assert {member["name"]: member["groups"] for member in plan["members"]} == {
         "gpu01": ["vllm_ray_planned", "vllm_ray_serving", "vllm_ray_unchecked"],
         "gpu02": ["vllm_ray_planned", "vllm_ray_retired", "vllm_ray_unchecked"],

@@ -78,6 +78,15 @@ PLAN of the cluster default: demo with TP=4 PP=1 (mp executor, cuda) at http://1
     )
 
 
+def test_a_plan_that_does_not_know_whether_an_engine_serves() -> None:
+    lines = _screen.render({**PLAN, "serving": None, "news": ""}).splitlines()
+    assert lines[5:7] == [
+        "  It is not known whether the engine serves. Whatever may stop it waits for -e vllm_ray_restart=true.",
+        "  No host is new, so the network and the GPUs are not checked again.",
+    ]
+    assert "serves" not in _screen.render({**PLAN, "serving": False, "news": "nothing"})
+
+
 def test_a_run_that_checks_nothing_between_hosts_says_so() -> None:
     said = "  No host is new, so the network and the GPUs are not checked again."
     assert said in _screen.render({**PLAN, "news": ""}).splitlines()

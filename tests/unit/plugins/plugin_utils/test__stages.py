@@ -68,6 +68,8 @@ KNOWN = {"h1": {**NIC, "gpus": 1}, "h2": {**NIC, "address": "192.0.2.12", "gpus"
             id="another MTU while it serves",
         ),
         pytest.param(KNOWN, {"h1": NIC}, 1, True, "", id="a host that leaves"),
+        pytest.param(KNOWN, KNOWN, 2, None, "", id="it is not known whether it serves"),
+        pytest.param(KNOWN, {**KNOWN, "h3": NIC}, 2, None, "new, or with another address: h3", id="a worker joins"),
         pytest.param({}, {"h1": NIC}, 1, False, "", id="one host with one GPU: nothing is between"),
         pytest.param({}, {"h1": NIC}, 4, False, "nothing serves", id="one host with four"),
     ],
@@ -151,7 +153,9 @@ def why(plan: dict[str, Any], network: Any, **more: Any) -> str:
     return _stages.why_no_collective(plan, given["present"], given["releases"], network, given["off"])
 
 
-STARTS = {"usage_services": {"vllm-ray-serve@default-main": "activating"}}
+STARTS = {"usage_services": {"vllm-ray-serve@default-main": "activating"}, "engine_url": "http://192.0.2.11:8000"}
+ENGINE = {"tp": 1, "pp": 2, "gpus": {"h1": 1, "h2": 1}, "serve_host": "h1"}
+MUTE = {"usage_services": STARTS["usage_services"], "host_record": {"engine": ENGINE}}
 FOREIGN = {"usage_foreign_ray": [{"pid": 9, "process": "raylet", "user": "joe"}]}
 
 
@@ -163,6 +167,7 @@ FOREIGN = {"usage_foreign_ray": [{"pid": 9, "process": "raylet", "user": "joe"}]
         (lambda: {"problems": []}, {}, "not yet, there is no layout"),
         (lambda: planned(1, 1, changes=[serving()]), {}, "left out, the engine serves"),
         (lambda: planned(1, 1, changes=[STARTS]), {}, "left out, the engine starts and holds its GPUs"),
+        (lambda: planned(1, 1, changes=[MUTE]), {}, "left out, it is not known whether the engine serves"),
         (
             lambda: planned(1, 1, serve_args={"tensor-parallel-size": 1, "pipeline-parallel-size": 1}),
             {},
@@ -181,10 +186,28 @@ FOREIGN = {"usage_foreign_ray": [{"pid": 9, "process": "raylet", "user": "joe"}]
             "not yet, there is no release on h2",
         ),
     ],
-    ids=["now", "off", "no layout", "serves", "starts", "one GPU", "take over", "limit", "no release", "empty release"],
+    ids=[
+        "now",
+        "off",
+        "no-layout",
+        "serves",
+        "starts",
+        "unknown",
+        "one-GPU",
+        "take-over",
+        "limit",
+        "no-release",
+        "empty-release",
+    ],
 )
 def test_whether_ranks_can_be_tried_together(plan: Any, more: Any, wanted: str, answers: Any) -> None:
     assert why(plan(), answers("healthy"), **more) == wanted
+
+
+def test_ranks_on_hosts_that_left_are_not_tried() -> None:
+    plan = planned(1, 1)
+    plan["engine"]["gpus"]["h3"] = 1
+    assert why(plan, {}) == "not yet, h3 left the inventory"
 
 
 @pytest.mark.parametrize(("name", "passes"), [("healthy", True), ("denied", False), ("large_lost", False)])

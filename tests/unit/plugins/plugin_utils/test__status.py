@@ -127,3 +127,12 @@ def test_problems_stand_below() -> None:
         "fix": "free it",
     }
     assert shown(PLAN, {}, [problem]).endswith("to mend: free it")
+
+
+def test_where_an_engine_may_serve_out_of_sight() -> None:
+    plan = {**PLAN, "serving": None}
+    told = "may have an engine that serves: a host where it may run could not be probed, see the problems"
+    assert _status.verdict(plan, {"gpu01": look(1), "gpu02": None}) == told
+    assert _status.summary(plan, ["gpu01"], {"gpu01": look(1)}, [])["serving"] is None
+    # An engine that was seen is not unknown.
+    assert _status.verdict(plan, {"gpu01": serving()}).startswith("serves demo")
