@@ -11,6 +11,7 @@ short_description: Make and read the secrets of a cluster
 description:
   - Makes each secret that is not there yet from 32 random bytes, in a file that only its owner may read.
   - The secrets are returned, so a task that calls this must set C(no_log).
+  - A file with less than 32 printable characters is an error, so that no service starts with an empty secret.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
@@ -52,17 +53,21 @@ values_by_name:
 """
 
 import os
+import re
 import secrets
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import make_directories
 
+# An administrator's own secret is taken, too. Shorter ones, and an empty file above all, are none.
+SECRET = re.compile(r"[!-~]{32,}")
+
 
 def read_or_make(path: str, check_mode: bool) -> tuple[str, bool]:
     """Return a secret and whether it is new."""
     try:
-        with open(path, encoding="ascii") as stream:
+        with open(path, encoding="ascii", errors="replace") as stream:
             return stream.read().strip(), False
     except FileNotFoundError:
         if check_mode:
@@ -92,6 +97,13 @@ def main() -> None:
             make_directories(os.path.dirname(directory))
         os.makedirs(directory, mode=0o700, exist_ok=True)
     found = {name: read_or_make(os.path.join(directory, name), module.check_mode) for name in module.params["names"]}
+    unfit = [os.path.join(directory, name) for name, (value, _new) in found.items() if not SECRET.fullmatch(value)]
+    if unfit:
+        module.fail_json(
+            msg=f"{', '.join(unfit)}: not 32 or more printable characters without spaces, so no secret. Restore the "
+            "file, or remove it and run again with -e vllm_ray_restart=true: a new secret is made, and the services "
+            "that use it restart."
+        )
     module.exit_json(
         changed=any(new for _value, new in found.values()),
         values_by_name={name: value for name, (value, _new) in found.items()},
