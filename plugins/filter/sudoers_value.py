@@ -7,8 +7,9 @@ DOCUMENTATION = r"""
 name: sudoers_value
 short_description: A word as sudo reads it from sudoers
 description:
-  - Escapes what has a meaning in sudoers, such as spaces, C(,), C(:), C(=) and C(*), with a backslash.
-  - A value with a control character is an error, and so is one that names a number or another kind of group.
+  - Escapes spaces, C(,), C(:), C(=), C(#) and backslashes with a backslash.
+  - A value with a control character is an error. So is one with a character that can't be escaped in the path of a
+    command, such as C(*), and one that sudo takes for a number or another kind of group.
 options:
   _input:
     description: The value.
@@ -39,12 +40,12 @@ from ansible.errors import AnsibleFilterError
 def sudoers_value(value: t.Any) -> str:
     """Return a word for sudoers. AnsibleFilterError: it would mean something else there, or end the line."""
     text = str(value)
-    if not text.isprintable() or not text or re.match(r"[-#%+&@!:]", text):
+    if not re.fullmatch(r"[\w./\\][\w./@+%~ ,:=#\\-]*", text):
         raise AnsibleFilterError(
-            f"{text!r} can't stand in sudoers: it is empty, has a control character, or begins with one of "
-            "- # % + & @ ! :"
+            f"{text!r} can't stand in sudoers: expected letters, digits, spaces and any of _ . / @ + % ~ , : = # - and "
+            "backslashes, the first a letter, a digit or one of _ . /"
         )
-    return re.sub(r"([^\w./@+-])", r"\\\1", text)
+    return re.sub(r"([ ,:=#\\])", r"\\\1", text)
 
 
 class FilterModule:

@@ -7,9 +7,10 @@ DOCUMENTATION = r"""
 name: supervisor_value
 short_description: A value as supervisor reads it from its configuration
 description:
-  - Doubles C(%), which begins an expansion such as C(%(here)s).
-  - A value that supervisor can't read back is an error. It begins a new line or setting by a control character, or a
-    comment by C(;) or C(#) after a space.
+  - Returns the value as it is. A value that supervisor would read as something else is an error.
+  - Such a value has a control character, which begins a new line. Or it has C(;) or C(#) after a space, which begins a
+    comment.
+  - C(%) begins an expansion. Supervisor expands some settings once and others twice, so C(%) can't be escaped.
 options:
   _input:
     description: The value.
@@ -38,14 +39,14 @@ from ansible.errors import AnsibleFilterError
 
 
 def supervisor_value(value: t.Any) -> str:
-    """Return a value for supervisor's configuration. AnsibleFilterError: supervisor can't read it back as it is."""
+    """Return a value for supervisor's configuration. AnsibleFilterError: supervisor would not read it as it is."""
     text = str(value)
-    if not text.isprintable() or text != text.strip() or re.search(r"(^|\s)[;#]", text):
+    if not text.isprintable() or text != text.strip() or re.search(r"(^|\s)[;#]|%", text):
         raise AnsibleFilterError(
-            f"{text!r} can't stand in the configuration of supervisor: it has a control character, a space at an end, "
-            "or ';' or '#' after a space"
+            f"{text!r} can't stand in the configuration of supervisor: it has a control character, '%', a space at an "
+            "end, or ';' or '#' after a space"
         )
-    return text.replace("%", "%%")
+    return text
 
 
 class FilterModule:

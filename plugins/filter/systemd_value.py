@@ -35,6 +35,7 @@ _value:
   type: str
 """
 
+import re
 import typing as t
 
 from ansible.errors import AnsibleFilterError
@@ -48,10 +49,10 @@ def systemd_value(value: t.Any, quoted: bool = False) -> str:
             f"{text!r} can't stand in a unit of systemd: it has a control character, a space at an end or a backslash "
             "at its end"
         )
+    if quoted and re.search(r"[\"'\\]", text):
+        raise AnsibleFilterError(f"{text!r} can't be a program in a unit of systemd: it has a quote or a backslash")
     text = text.replace("%", "%%")
-    if not quoted:
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f'"{text}"' if quoted else text
 
 
 class FilterModule:

@@ -187,8 +187,7 @@ def is_account(value: t.Any) -> bool:
 def is_group(value: t.Any) -> bool:
     """Tell whether a value may name a group, also one of a directory service, such as `domain users`."""
     text = str(value)
-    special = re.search(r"^[-#%:+&@!]|[:,/\"'*?\[\]!()]", text)
-    return is_printable(text) and 0 < len(text) <= 255 and not special and not text.isdecimal()
+    return matches(r"\w[\w.@\\ =%~+-]{0,254}")(text) and is_printable(text) and not text.isdecimal()
 
 
 def is_environment(value: t.Any) -> bool:
@@ -233,7 +232,7 @@ TYPES = {
         is_environment,
         shown=False,
     ),
-    "group": ValueType("the name of a group, not its number, without any of : , / \" ' * ? [ ] ! ( )", is_group),
+    "group": ValueType("the name of a group, not its number, without any of : , / # \" ' * ? [ ] ! ( )", is_group),
     "host": ValueType("an IP address or the name of a host", is_host_name),
     "host path": ValueType("an absolute path of letters, digits and any of _ . - + @ = ,", is_host_path),
     "interface": ValueType(
