@@ -50,7 +50,7 @@ def ray_in(directory: Path, seconds: float) -> tuple[set[str], str]:
     """Start a head of Ray; return its sockets when it is up, and the sentence in which the dashboard gives up."""
     directory.mkdir(parents=True)
     env = {**os.environ, "PATH": f"{RELEASE}/bin:{os.environ['PATH']}", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
-    command = [*ALONE, "sh", "-c", START, RELEASE / "bin" / "ray", directory]
+    command = [*ALONE, "sh", "-c", START, f"{RELEASE}/bin/ray", str(directory)]
     with (directory.parent / "output").open("w+") as output:
         process = subprocess.Popen(command, env=env, stdout=output, stderr=output)
         try:

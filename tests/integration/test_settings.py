@@ -92,7 +92,7 @@ def home() -> Iterator[Path]:
 
 def render(home: Path, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the roles would write for each case."""
-    command = [sys.executable, Path(__file__).with_name("render_roles.py"), home]
+    command = [sys.executable, str(Path(__file__).with_name("render_roles.py")), str(home)]
     done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     answers: list[dict[str, Any]] = json.loads(done.stdout)
@@ -164,7 +164,7 @@ def test_scripts_start_programs_with_the_values_as_they_are(home: Path) -> None:
 
 def supervisor_reads(*files: Path) -> list[dict[str, Any]]:
     python = Path(os.environ["VLLM_RAY_TEST_RELEASE"], "bin", "python")
-    command = [python, "-c", SUPERVISOR, *files]
+    command = [str(python), "-c", SUPERVISOR, *map(str, files)]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
     return [json.loads(line) for line in said.stdout.splitlines()]

@@ -215,7 +215,7 @@ def test_a_home_that_can_not_be_used(home: str, words: list[str]) -> None:
         pytest.param({"state_root": "/var/tmp/x"}, ["vllm_ray_state_root", "vllm_ray_model_root"], id="var-tmp"),
     ],
 )
-def test_directories_that_are_not_kept_apart(given: dict[str, str], words: list[str]) -> None:
+def test_directories_that_are_not_kept_apart(given: dict[str, Any], words: list[str]) -> None:
     found = _checks.check_paths(host("a", "head", **given))
     assert len(found) == len(words), found
     assert all(word in problem.found for word, problem in zip(words, found, strict=True))
