@@ -28,32 +28,8 @@ from ansible_collections.vllm_ray.cluster.plugins.filter.sudoers_value import su
 from ansible_collections.vllm_ray.cluster.plugins.filter.supervisor_value import supervisor_value
 from ansible_collections.vllm_ray.cluster.plugins.filter.systemd_value import systemd_value
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _settings
+from ansible_collections.vllm_ray.cluster.tests.unit.hostile import HOSTILE
 
-HOSTILE = (
-    *("a\nUser=root", "a\rb", "a\tb", "a\x1b[31mb", "a\x01b", "a\x7fb", "a\u2028b", "a\u202eb"),
-    *("a%b", "a%%b", "%n", "%(here)s", "a$HOME", "a$(touch /tmp/vllm-ray-was-run)", "a`id`", "${A}"),
-    *('a"b', "a'b", '"', "'", "a;b", "a ;b", "a #b", "#a", ";a", "a\\", "a\\nb", "a\\ b", "a&b", "a|b", "a>b"),
-    *(
-        "-a",
-        "--a",
-        "..",
-        "../a",
-        "a/../b",
-        "/",
-        "/a/..",
-        ".a",
-        "a b",
-        " a",
-        "a ",
-        "a,b:c=d",
-        "*",
-        "[a]",
-        "!a",
-        "@a",
-        "~a",
-    ),
-    *("gr\u00f6\u00dfe", "\u540d\u524d", "x" * 5000, "{{ 7 * 7 }}", "{% raw %}", "{#", "a\\\nb", "ALL", "root", "0"),
-)
 # A release's programs say by what they were started.
 STUB = """#!/bin/sh
 /usr/bin/env -0 > "$0.environment"

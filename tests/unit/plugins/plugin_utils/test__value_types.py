@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _settings, _value_types
+from ansible_collections.vllm_ray.cluster.tests.unit.hostile import HOSTILE
 
 GOOD: dict[str, list[Any]] = {
     "account": ["vllm-ray", "_svc", "Ann.B"],
@@ -217,3 +219,29 @@ def test_two_variables_are_reported_at_once() -> None:
 def test_a_long_value_is_cut_in_the_message() -> None:
     (problem,) = _settings.check("gpu01", {"vllm_ray_model": "/srv/demo", "vllm_ray_cluster": "x" * 5000}).problems
     assert len(problem.found) < 120
+
+
+TEXTS = [
+    name
+    for name, spec in _settings.specification().items()
+    if name in _value_types.VARIABLES and (spec["type"] in ("str", "path") or spec.get("elements") == "str")
+]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_is_taken_of_hostile_values_is_one_line_and_leads_nowhere_else(name: str) -> None:
+    """tests/integration writes what is taken into scripts, units and sudoers, and reads it back."""
+    is_list = _settings.specification()[name]["type"] == "list"
+    values = [*HOSTILE, *(f"/srv/{value}" for value in HOSTILE)]
+    taken = [value for value in values if not _settings.wrong(name, [value] if is_list else value)]
+    assert len(taken) < len(values) - 15
+    for value in taken:
+        assert value.isprintable()
+        if _value_types.VARIABLES[name] in ("root", "host path", "cluster", "account", "word", "interface", "python"):
+            assert re.fullmatch(r"[\w/.+@=,~-]+", value)
+            assert ".." not in value.split("/")
+            assert value[0] != "-"
+
+
+def test_the_tests_see_the_variables() -> None:
+    assert len(TEXTS) > 40
