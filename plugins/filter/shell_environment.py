@@ -8,6 +8,7 @@ name: shell_environment
 short_description: Environment variables as lines that a shell reads
 description:
   - Returns a line C(NAME='value') for each variable, sorted by name and quoted.
+  - A name that a shell does not take as the name of a variable is an error.
 options:
   _input:
     description: Environment variables.
@@ -29,12 +30,21 @@ _value:
   type: str
 """
 
+import re
 import shlex
 import typing as t
 
+from ansible.errors import AnsibleFilterError
+
 
 def shell_environment(variables: dict[str, t.Any]) -> str:
-    """Return the variables as lines of a shell script."""
+    """Return the variables as lines of a shell script. AnsibleFilterError: a name would be something else there."""
+    unfit = [name for name in variables if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", str(name))]
+    if unfit or any("\0" in str(value) for value in variables.values()):
+        raise AnsibleFilterError(
+            f"{(unfit or ['a value with a NUL'])[0]!r} can't stand in an environment: names are of letters, digits and "
+            "'_', the first no digit"
+        )
     return "".join(f"{name}={shlex.quote(str(variables[name]))}\n" for name in sorted(variables))
 
 

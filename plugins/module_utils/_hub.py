@@ -27,6 +27,8 @@ SHA1, SHA256 = COMMIT, re.compile(r"[0-9a-f]{64}")
 MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 MIRROR_URL = re.compile(r"https?://[^/\s?#@]+(/[^/\s?#]+)*/[^/\s?#]+/*")
 SUMS = "SHA256SUMS"
+# Names of files have at most 255 bytes; what is on its way to a directory has its name and some more.
+LONGEST_NAME = 200
 LINES_SHOWN = 3
 NAMES_SHOWN = 3
 # Files that a client fetches at the same time. More of them end later, and others wait for the first one that ends.
@@ -352,12 +354,34 @@ def hasher(file: File) -> tuple[t.Any, str]:
 # --- Where it goes, and the client -----------------------------------------------------------------------------------
 
 
+def commits_of(wish: Wish, root: str) -> str:
+    """Return the directory of all commits of a model. ValueError, where it can't have its name."""
+    return f"{root}/{_directory_name(_name_of(wish))}"
+
+
 def directory_of(wish: Wish, root: str, commit: str) -> str:
-    """Return where a model is put: one directory for each of its commits."""
-    name = wish.model
-    if wish.hub == "mirror":
-        name = unquote(urlsplit(wish.url).path).strip("/")
-    return f"{root}/{name.replace('/', '--')}/{commit.replace('/', '--')}"
+    """Return where a commit of a model is put. ValueError, where one of the directories can't have its name."""
+    return f"{commits_of(wish, root)}/{_directory_name(commit)}"
+
+
+def _name_of(wish: Wish) -> str:
+    """Return the name of a model: its id, or the path of its URL as the server reads it."""
+    return unquote(urlsplit(wish.url).path).strip("/") if wish.hub == "mirror" else wish.model
+
+
+def _directory_name(name: str) -> str:
+    """Return the one directory for a name with slashes. Names that begin with a dot are for what is on its way."""
+    flat = name.replace("/", "--")
+    if not flat or flat.startswith(".") or not flat.isprintable() or len(flat.encode()) > LONGEST_NAME:
+        raise ValueError(f"{name!r} can't be the name of a directory")
+    return flat
+
+
+def _is_directory_name(name: str) -> bool:
+    try:
+        return bool(_directory_name(name)) and ".." not in name.split("/")
+    except ValueError:
+        return False
 
 
 def argv(wish: Wish, python: str, commit: str, directory: str, exclude: Sequence[str]) -> list[str]:
@@ -399,7 +423,7 @@ def wish_problems(wish: Wish) -> list[dict[str, str]]:
     problems = []
     fix = "correct model_source (vllm_ray_model)"
     if wish.hub == "mirror":
-        if not MIRROR_URL.fullmatch(wish.model) or ".." in wish.model:
+        if not MIRROR_URL.fullmatch(wish.model) or ".." in wish.model or not _is_directory_name(_name_of(wish)):
             found = f"{wish.model} is no URL of a model" if "@" not in wish.model else "the URL of the model has an @"
             good = "a URL without a password, such as https://mirror.example/models/Qwen3-32B"
             problems.append(problem("model", found, good, fix))
@@ -407,9 +431,9 @@ def wish_problems(wish: Wish) -> list[dict[str, str]]:
             fix = "leave out model_revision (vllm_ray_model_revision), or name the directory of a revision by the URL"
             problems.append(problem("model", f"revision {wish.revision} of a mirror", "no revision", fix))
         return problems
-    if not MODEL_ID.fullmatch(wish.model) or ".." in wish.model:
+    if not MODEL_ID.fullmatch(wish.model) or ".." in wish.model or not _is_directory_name(wish.model):
         problems.append(problem("model", f"{wish.model} is no id of a model", "an id such as Qwen/Qwen3-32B", fix))
-    if wish.revision.startswith("-") or not wish.wanted_revision.isprintable():
+    if wish.revision.startswith("-") or not _is_directory_name(wish.wanted_revision):
         fix = "correct model_revision (vllm_ray_model_revision)"
         problems.append(problem("model", f"{wish.revision} is no revision", "a branch, tag or commit", fix))
     return problems

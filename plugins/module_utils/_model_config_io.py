@@ -114,8 +114,10 @@ def directory(params: Mapping[str, t.Any], pin: _hub.Pin | None) -> str:
     """Return the directory in which a host has a model: the wished one, the downloaded one, or a copy; or nothing."""
     if params["model"].startswith("/"):
         places = [params["model"], os.path.join(params["root"], os.path.basename(params["model"].rstrip("/")))]
+    elif _hub.wish_problems(wish_of(params)):
+        places = []
     else:
-        copies = glob.glob(os.path.join(glob.escape(_hub.directory_of(wish_of(params), params["root"], "")), "*"))
+        copies = glob.glob(os.path.join(glob.escape(_hub.commits_of(wish_of(params), params["root"])), "*"))
         places = [pin.directory] if pin else sorted(copies, key=os.path.getmtime, reverse=True)
     return next((os.path.normpath(place) for place in places if os.path.isdir(place)), "")
 

@@ -53,6 +53,35 @@ class Verdict:
     reasons: list[str] = field(default_factory=list)
 
 
+def unfit_names(params: Mapping[str, t.Any]) -> list[str]:
+    """Return which paths and names in the module's options root must not use, each in words."""
+    entries = [*params["directories"], *params["files"], *params["secret_files"]]
+    services = params["services"]
+    paths = [entry["path"] for entry in [*entries, *params["links"]]] + list(params["absent"])
+    paths += [service[key] for service in services for key in ("unit_path", "record")]
+    names = [service["name"] for service in services]
+    names += [entry[key] for entry in entries for key in ("owner", "group") if entry.get(key)]
+    if params.get("account"):
+        paths.append(params["account"]["home"])
+        names.append(params["account"]["name"])
+    return [
+        *(f"{path!r} has '..' or a control character in it" for path in paths if not _is_path(path)),
+        *(
+            f"{name!r} is no name: it has '/' or a control character in it, or begins with '-' or '.'"
+            for name in names
+            if not _is_name(name)
+        ),
+    ]
+
+
+def _is_path(path: str) -> bool:
+    return path.isprintable() and ".." not in path.split("/")
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and name.isprintable() and "/" not in name and name[0] not in "-."
+
+
 def sha256(content: str) -> str:
     """Return the hexadecimal SHA-256 of a text in UTF-8."""
     return hashlib.sha256(content.encode()).hexdigest()

@@ -136,6 +136,16 @@ def manager_for(module: AnsibleModule) -> Manager:
     return Supervisor(module, module.params["supervisor_directory"], module.params["supervisor_bin"])
 
 
+def check_sudoers(module: AnsibleModule, entry: Mapping[str, t.Any]) -> None:
+    """End the module where sudo would not read the content of a file; one such file makes it refuse everybody."""
+    visudo = module.get_bin_path("visudo", opt_dirs=["/usr/sbin"])
+    if visudo is None:
+        module.fail_json(msg=f"{entry['path']} can't be checked: there is no visudo. Install the package sudo.")
+    rc, out, err = module.run_command([visudo, "-c", "-f", "-"], data=entry["content"])
+    if rc:
+        module.fail_json(msg=f"visudo refuses the content of {entry['path']}: {(err or out).strip()}")
+
+
 def attributes_line(uid: int, gid: int, mode: int) -> str:
     """Return owner, group and mode as a line of a diff."""
     return f"owner {uid} group {gid} mode {mode:04o}\n"

@@ -76,6 +76,10 @@ options:
         description: The whole text.
         type: str
         required: true
+      validate:
+        description: V(sudoers) lets C(visudo) check O(files[].content) before anything of this call is changed.
+        type: str
+        choices: [sudoers]
   secret_files:
     description: Text files whose content is never shown.
     type: list
@@ -198,10 +202,12 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set impo
     held_paths,
     parse_sums,
     sha256,
+    unfit_names,
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import (
     Tree,
     act,
+    check_sudoers,
     manager_for,
     read_text,
 )
@@ -213,6 +219,7 @@ ENTRY = {
     "mode": {"type": "str"},
 }
 CONTENT = {"content": {"type": "str", "required": True}}
+VALIDATE = {"validate": {"type": "str", "choices": ["sudoers"]}}
 SERVICE = {
     "name": {"type": "str", "required": True},
     "unit_path": {"type": "path", "required": True},
@@ -230,7 +237,7 @@ ARGUMENTS = {
         "options": {"name": {"type": "str", "required": True}, "home": {"type": "str", "required": True}},
     },
     "directories": {"type": "list", "elements": "dict", "default": [], "options": ENTRY},
-    "files": {"type": "list", "elements": "dict", "default": [], "options": {**ENTRY, **CONTENT}},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": {**ENTRY, **CONTENT, **VALIDATE}},
     "secret_files": {
         "type": "list",
         "elements": "dict",
@@ -268,6 +275,16 @@ def judge(module: AnsibleModule, services: list[Service], running: dict) -> dict
     }
 
 
+def check(module: AnsibleModule) -> None:
+    """End the module before it changes anything where a path, a name or a file of sudoers can't be used."""
+    unfit = unfit_names(module.params)
+    if unfit:
+        module.fail_json(msg=f"{'; '.join(unfit)}. Correct the variables of the role that these are made of.")
+    for entry in module.params["files"]:
+        if entry["validate"]:
+            check_sudoers(module, entry)
+
+
 def write(module: AnsibleModule, services: list[Service], held: set[str]) -> Tree:
     """Make account, directories, files and links be as wanted, apart from what is held."""
     params = module.params
@@ -292,6 +309,7 @@ def write(module: AnsibleModule, services: list[Service], held: set[str]) -> Tre
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True, required_if=RULES)
+    check(module)
     manager = manager_for(module)
     services = [
         Service(**{**entry, "depends": (entry["unit_path"], *entry["depends"])}) for entry in module.params["services"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections import Counter
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout, _lint
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout, _lint, _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import engine_state, last_server
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     Host,
@@ -17,7 +17,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     serve_state,
     unit_names,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import RAY_DIRECTORY_MAXIMUM, Paths
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import RAY_DIRECTORY_MAXIMUM
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
@@ -35,6 +35,8 @@ AGREED = (
     "vllm_ray_restart",
     "vllm_ray_relayout",
 )
+# Everybody on a host may make directories there, also before root does.
+SHARED_DIRECTORIES = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 def check_inventory(hosts: Sequence[Host], head_group: str, worker_group: str) -> list[Problem]:
@@ -208,13 +210,43 @@ def unknown(host: str, found: str, fix: str) -> Problem:
     return Problem(host, "reach", "warning", found, "to know whether the engine serves", fix)
 
 
-def check_paths(place: Paths, host: str) -> list[Problem]:
-    """Check that Ray's sockets will have paths that are short enough."""
-    if len(place.ray) <= RAY_DIRECTORY_MAXIMUM:
-        return []
-    found = f"{place.ray} has {len(place.ray)} characters"
-    fix = "set vllm_ray_state_root to a shorter path"
-    return [Problem(host, "path", "error", found, f"at most {RAY_DIRECTORY_MAXIMUM} for Ray's sockets", fix)]
+def check_paths(host: Host) -> list[Problem]:
+    """Check that programs take the paths of a host, that Ray's sockets fit into them, and that they are kept apart."""
+    place, problems = host.paths, []
+    variables = {
+        "root": "vllm_ray_root",
+        "config": "vllm_ray_config_root",
+        "state": "vllm_ray_state_root",
+        "models": "vllm_ray_model_root",
+    }
+
+    def add(found: str, wanted: str, fix: str) -> None:
+        problems.append(Problem(host.name, "path", "error", found, wanted, fix))
+
+    # Variables have been checked by themselves. Where nobody has asked the host, its home is still `~`.
+    unfit = [path for path in place.as_dict().values() if not _value_types.is_host_path(path.removeprefix("~"))]
+    if unfit:
+        expected = _value_types.TYPES["host path"].expected
+        fix = "connect as a user with another home (ansible_user), or use vllm_ray_scope=system"
+        add(f"{_value_types.show(unfit[0])}, which is below the user's home", expected, fix)
+    length = len(place.ray.encode())
+    if length > RAY_DIRECTORY_MAXIMUM:
+        fix = f"set vllm_ray_state_root or vllm_ray_cluster to something {length - RAY_DIRECTORY_MAXIMUM} bytes shorter"
+        add(f"{place.ray} has {length} bytes", f"at most {RAY_DIRECTORY_MAXIMUM} bytes, for Ray's sockets in it", fix)
+    for name in ("root", "config", "models"):
+        path = getattr(place, name)
+        if _value_types.is_below(path, place.state):
+            fix = f"set {variables[name]} or vllm_ray_state_root to another path"
+            add(f"{variables[name]}: {path} is in {place.state}", "a path that the service user can't change", fix)
+    if _value_types.clean(place.config) == _value_types.clean(place.models):
+        fix = "set vllm_ray_config_root or vllm_ray_model_root to another path"
+        add(f"{place.config} has the configuration and the models", "a directory for each", fix)
+    for name, variable in variables.items() if host.settings["vllm_ray_scope"] == "system" else ():
+        path = getattr(place, name)
+        if _value_types.is_below(path, *SHARED_DIRECTORIES):
+            wanted = "a path where only root can make directories"
+            add(f"{variable}: {path} is in a directory that everybody can write", wanted, f"set {variable}")
+    return problems
 
 
 def check_leaving(cluster: Cluster) -> list[Problem]:

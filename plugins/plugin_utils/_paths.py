@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Ray's socket paths are at most 107 bytes long; this is what it adds to its directory:
-# /session_2026-11-21_11-02-59_896141_1234567/sockets/plasma_store
-RAY_DIRECTORY_MAXIMUM = 107 - 64
+# The path of a socket has at most 107 bytes (sun_path of unix(7)). Ray adds this to its directory, with its longest
+# name of a socket and a process id of 7 digits. tests/integration asks the release whether that is still so.
+RAY_SOCKET = "/session_2026-11-21_11-02-59_896141_1234567/sockets/dash_MetricsHead"
+RAY_DIRECTORY_MAXIMUM = 107 - len(RAY_SOCKET)
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,21 @@ def paths(settings: Mapping[str, t.Any], home: str = "~") -> Paths:
     """Return the paths for checked settings. home: of the user that Ansible works as."""
     system = settings["vllm_ray_scope"] == "system"
     own = f"{home}/.vllm-ray"
-    root = settings.get("vllm_ray_root") or ("/opt/vllm-ray" if system else own)
-    config = settings.get("vllm_ray_config_root") or ("/etc/vllm-ray" if system else f"{own}/etc")
-    state = settings.get("vllm_ray_state_root") or ("/var/lib/vllm-ray" if system else own)
+
+    def given(name: str) -> str:
+        path = settings.get(name) or ""
+        return f"{home}{path[1:]}" if path.startswith("~/") else path
+
+    root = given("vllm_ray_root") or ("/opt/vllm-ray" if system else own)
+    config = given("vllm_ray_config_root") or ("/etc/vllm-ray" if system else f"{own}/etc")
+    state = given("vllm_ray_state_root") or ("/var/lib/vllm-ray" if system else own)
     cluster = settings["vllm_ray_cluster"]
     here = f"{config}/{cluster}"
     return Paths(
         root=root,
         config=here,
         state=f"{state}/{cluster}",
-        models=settings.get("vllm_ray_model_root") or f"{state}/models",
+        models=given("vllm_ray_model_root") or f"{state}/models",
         manifests=f"{state}/manifests",
         ray=f"{state}/{cluster}/ray",
         units="/etc/systemd/system" if system else f"{here}/programs",

@@ -141,7 +141,7 @@ def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collecti
         problems += check_host(host, serves)
         if host.look:
             problems += check_state(host, serves, model_needs(host, model), host.name in starts)
-        problems += check_paths(host.paths, host.name)
+        problems += check_paths(host)
     problems += check_states([host for host in cluster.hosts if host.look])
     problems += check_accelerator(cluster.hosts, cluster.head)
     problems += check_addresses({name: nic["address"] for name, nic in cluster.addresses.items()})

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import typing as t
 
@@ -15,11 +16,18 @@ if t.TYPE_CHECKING:
 
 
 def known(settings: Mapping[str, t.Any]) -> list[str]:
-    """Return the secrets in a host's settings, and the API key that an earlier run left here."""
-    path = settings.get("vllm_ray_key_file") or f"~/.config/vllm-ray/{settings['vllm_ray_cluster']}.key"
+    """Return the secrets in a host's settings, and the API keys that earlier runs left here."""
+    own = settings.get("vllm_ray_key_file")
+    # The default is one of these; playbooks/vars/roles.yml says which.
+    cluster = glob.escape(settings["vllm_ray_cluster"])
+    patterns = [glob.escape(own)] if own else [f"~/.config/vllm-ray/{cluster}{end}.key" for end in ("", "@*")]
+    files = [path for pattern in patterns for path in sorted(glob.glob(os.path.expanduser(pattern)))]
+    return [*_redact.secrets_of(dict(settings)), *map(_text, files)]
+
+
+def _text(path: str) -> str:
     try:
-        with open(os.path.expanduser(path), encoding="utf-8") as stream:
-            key = stream.read().strip()
+        with open(path, encoding="utf-8") as stream:
+            return stream.read().strip()
     except (OSError, ValueError):
-        key = ""
-    return [*_redact.secrets_of(dict(settings)), key]
+        return ""

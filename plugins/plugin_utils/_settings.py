@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle, _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
@@ -70,6 +70,12 @@ def check(host: str, variables: Mapping[str, t.Any], bundle: Mapping[str, t.Any]
         # So that looking and planning go on, and find what else is wrong: these keep their defaults.
         kept = {name: value for name, value in known.items() if is_right(name, value)}
         result = ArgumentSpecValidator(spec).validate(kept)
+    unfit_values = [(name, one) for name, value in result.validated_parameters.items() for one in wrong(name, value)]
+    problems += [wrong_value(host, name, one) for name, one in unfit_values]
+    if unfit_values:
+        refused = {name for name, _one in unfit_values}
+        kept = {name: value for name, value in known.items() if name not in refused and is_right(name, value)}
+        result = ArgumentSpecValidator(spec).validate(kept)
     values = dict(result.validated_parameters)
     options = values.get("vllm_ray_serve_args") or {}
     unfit = {name: value for name, value in options.items() if must_be_number(name) and not is_number(value)}
@@ -82,6 +88,20 @@ def check(host: str, variables: Mapping[str, t.Any], bundle: Mapping[str, t.Any]
 def is_right(name: str, value: t.Any) -> bool:
     """Tell whether the value of one variable is of its type and one of its choices."""
     return not ArgumentSpecValidator({name: specification()[name]}).validate({name: value}).error_messages
+
+
+def wrong(name: str, value: t.Any) -> list[t.Any]:
+    """Return which values of a variable are not of its type in _value_types. What has a default can't be empty."""
+    if value == "" and specification()[name].get("default"):
+        return [value]
+    return _value_types.wrong_values(name, value)
+
+
+def wrong_value(host: str, name: str, value: t.Any) -> Problem:
+    """Return the problem of a value that is not of its variable's type."""
+    kind = _value_types.TYPES[_value_types.VARIABLES[name]]
+    found = f"{name} is {_value_types.show(value)}" if kind.shown else f"{name} has a value that can't be used"
+    return Problem(host, "variable", "error", found, kind.expected, f"correct {name} in the inventory")
 
 
 def must_be_number(option: str) -> bool:

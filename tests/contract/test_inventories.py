@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +113,36 @@ def test_roles_get_what_they_specify(name: str) -> None:
             errors = ArgumentSpecValidator(options).validate(given).error_messages
             offences += [f"{host}: {role.name}: {error}" for error in errors]
     assert not offences, "\n".join(offences)
+
+
+@pytest.mark.parametrize(
+    ("setting", "old", "name"),
+    [
+        pytest.param(None, None, "~/.config/vllm-ray/default@192.0.2.11.key", id="first run"),
+        pytest.param(None, "k" * 64, "~/.config/vllm-ray/default.key", id="of an earlier version"),
+        pytest.param(None, "x" * 64, "~/.config/vllm-ray/default@192.0.2.11.key", id="of another inventory"),
+        pytest.param("~/my.key", "x" * 64, "~/my.key", id="chosen"),
+    ],
+)
+def test_the_key_of_another_inventory_is_kept(tmp_path: Path, setting: str | None, old: str | None, name: str) -> None:
+    file = tmp_path / ".config" / "vllm-ray" / "default.key"
+    file.parent.mkdir(parents=True)
+    if old:
+        file.write_text(f"{old}\n")
+    plan = planned("cluster.ini")
+    plan["hosts"][plan["head"]]["settings"]["vllm_ray_key_file"] = setting
+    known = {"__vllm_ray_plan": {"plan": plan}, "__vllm_ray_secrets": {"values_by_name": {"api.key": "k" * 64}}}
+    (tmp_path / "known.json").write_text(json.dumps(known))
+    asked = ["--module-name=debug", "--args=var=__key_file", f"--extra-vars=@{tmp_path}/known.json"]
+    command = ["ansible", "localhost", *asked, f"--extra-vars=@{MAPPING}"]
+    env = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "ANSIBLE_HOME": str(tmp_path / "ansible"),
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+    }
+    answer = subprocess.run(command, cwd=walk.ROOT, env=env, check=True, capture_output=True, text=True).stdout
+    assert json.loads(answer.partition("=>")[2])["__key_file"] == name
 
 
 def test_the_demo_asks_what_the_demo_model_knows() -> None:

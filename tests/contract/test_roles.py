@@ -157,7 +157,9 @@ def test_the_controllers_own_directory_is_whole_before_it_stands_in_a_list(tmp_p
     env = {**os.environ, "HOME": str(tmp_path), "ANSIBLE_COLLECTIONS_PATH": str(walk.ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(rf"__release_bundle_dir\S* \S?{tmp_path}/.cache/vllm-ray/bundle\b", done.stdout), done.stdout
+    assert re.search(rf"__release_bundle_dir\S* \S?{tmp_path}/.cache/vllm-ray/.vllm-ray-bundle\b", done.stdout), (
+        done.stdout
+    )
 
 
 def test_main_is_a_table_of_contents() -> None:

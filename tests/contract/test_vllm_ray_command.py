@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.filter.sudoers_value import sudoers_value
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 TEMPLATES = walk.ROOT / "roles" / "ray" / "templates"
@@ -26,6 +27,7 @@ TOOLS = {
 def render(name: str, **variables: Any) -> str:
     environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
     environment.filters.update(quote=shlex.quote, dirname=os.path.dirname)
+    environment.filters["vllm_ray.cluster.sudoers_value"] = sudoers_value
     return environment.from_string((TEMPLATES / name).read_text(encoding="utf-8")).render(variables)
 
 

@@ -9,6 +9,7 @@ import shlex
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vllm_ray.cluster.plugins.filter.shell_environment import FilterModule
 
@@ -27,6 +28,16 @@ shell_environment = FilterModule().filters()["shell_environment"]
 )
 def test_lines(variables: dict[str, Any], text: str) -> None:
     assert shell_environment(variables) == text
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"A;touch /tmp/x;B": 1}, {"1A": 1}, {"": 1}, {"A B": 1}, {"A\n": 1}, {"A-B": 1}, {"A": "a\0b"}],
+    ids=["code", "digit", "empty", "space", "line break", "dash", "NUL"],
+)
+def test_what_a_shell_would_not_take_is_an_error(variables: dict[str, Any]) -> None:
+    with pytest.raises(AnsibleFilterError, match="can't stand in an environment"):
+        shell_environment(variables)
 
 
 def test_a_shell_reads_back_what_was_given() -> None:

@@ -257,6 +257,24 @@ def test_each_commit_has_its_directory() -> None:
     assert _hub.directory_of(MIRROR, "/m", COMMIT) == f"/m/models--Qwen3 32B/{COMMIT}"
 
 
+@pytest.mark.parametrize(
+    ("wish", "commit"),
+    [
+        pytest.param(Wish("mirror", "https://a.example/%2e%2e"), COMMIT, id="a mirror's escaped way up"),
+        pytest.param(Wish("mirror", "https://a.example/"), COMMIT, id="a mirror without a name"),
+        pytest.param(Wish("mirror", "https://a.example/.vllm-ray-sync"), COMMIT, id="a name of our own"),
+        pytest.param(Wish("mirror", "https://a.example/a%0ab"), COMMIT, id="a line break"),
+        pytest.param(Wish("mirror", "https://a.example/" + "x" * 201), COMMIT, id="too long"),
+        pytest.param(MODELSCOPE, "..", id="a revision that leads up"),
+        pytest.param(MODELSCOPE, "", id="no commit"),
+        pytest.param(replace(MODELSCOPE, model=".."), COMMIT, id="an id that leads up"),
+    ],
+)
+def test_no_directory_is_outside_of_the_root(wish: Wish, commit: str) -> None:
+    with pytest.raises(ValueError, match="can't be the name of a directory"):
+        _hub.directory_of(wish, "/m", commit)
+
+
 def test_the_token_is_in_the_environment_alone() -> None:
     command = _hub.argv(WISH, "/r/bin/python", COMMIT, "/m/.part", ["original/*", "*.pth"])
     assert command == [
@@ -306,6 +324,13 @@ def test_a_mirror_does_not_see_the_token_of_a_hub() -> None:
         pytest.param(Wish("mirror", "ftp://a.example/b"), ["is no URL of a model"], id="no mirror"),
         pytest.param(Wish("mirror", "https://a.example/"), ["is no URL of a model"], id="a mirror of nothing"),
         pytest.param(Wish("mirror", "https://a.example/b/../c"), ["is no URL of a model"], id="a mirror's way up"),
+        pytest.param(Wish("mirror", "https://a.example/%2e%2e"), ["is no URL of a model"], id="an escaped way up"),
+        pytest.param(Wish("mirror", "https://a.example/b/%2e%2e/c"), ["is no URL of a model"], id="escaped, inside"),
+        pytest.param(Wish("mirror", "https://a.example/a%00b"), ["is no URL of a model"], id="an escaped NUL"),
+        pytest.param(replace(WISH, revision=".."), [".. is no revision"], id="a revision that leads up"),
+        pytest.param(replace(MODELSCOPE, revision="a/../b"), ["a/../b is no revision"], id="a way up in a revision"),
+        pytest.param(replace(WISH, revision=".git"), [".git is no revision"], id="a hidden revision"),
+        pytest.param(replace(WISH, revision="refs/pr/1"), [], id="a pull request"),
         pytest.param(replace(MIRROR, revision="v1"), ["revision v1 of a mirror"], id="a revision of a mirror"),
     ],
 )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,35 @@ STALE = {UNIT: "a" * 64, SCRIPT: "c" * 64}
 CHANGED = f"{SCRIPT} is not what {NODE} was started with"
 UNKNOWN = f"{NODE} runs without a record of what it was started with"
 ELSEWHERE = f"{NODE} runs here and the plan has it elsewhere"
+
+
+EMPTY: dict[str, Any] = {
+    **{key: [] for key in ("directories", "files", "secret_files", "links", "absent", "services")},
+    "account": None,
+}
+UNIT_OF = {"name": "a@b", "unit_path": "/u", "record": "/r"}
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        pytest.param({}, [], id="nothing"),
+        pytest.param(
+            {"files": [{"path": "/a b/ö", "owner": "x", "group": None}], "services": [UNIT_OF]}, [], id="good"
+        ),
+        pytest.param({"files": [{"path": "/a/../b"}]}, ["'/a/../b' has '..'"], id="parent"),
+        pytest.param({"links": [{"path": "/a\nb"}]}, [r"'/a\nb' has '..' or a control character"], id="line-break"),
+        pytest.param({"absent": ["/etc/sudoers.d/../x"]}, ["'/etc/sudoers.d/../x'"], id="absent"),
+        pytest.param({"directories": [{"path": "/a", "owner": "a\n", "group": ""}]}, [r"'a\n' is no name"], id="owner"),
+        pytest.param({"account": {"name": "-r", "home": "/../x"}}, ["'/../x'", "'-r' is no name"], id="account"),
+        pytest.param({"services": [{**UNIT_OF, "name": "a/b"}]}, ["'a/b' is no name"], id="service"),
+        pytest.param({"services": [{**UNIT_OF, "unit_path": "/u/../x"}]}, ["'/u/../x'"], id="unit"),
+    ],
+)
+def test_names_that_root_must_not_use(params: dict[str, Any], words: list[str]) -> None:
+    found = _service_set.unfit_names({**EMPTY, **params})
+    assert len(found) == len(words)
+    assert all(word in text for word, text in zip(words, found))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _checks, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import Paths
 
 
 def host(name: str, *groups: str, look: dict[str, Any] | None = None, **given: Any) -> Host:
@@ -163,10 +162,63 @@ def test_absent_hosts(given: dict[str, Any], used: dict[str, int], known: list[s
     assert [(problem.host, problem.severity, problem.found) for problem in problems] == [("b", severity, "timed out")]
 
 
-def test_a_directory_that_is_too_long_for_sockets() -> None:
-    place = Paths(**{**dict.fromkeys(Paths.__dataclass_fields__, ""), "ray": "/" * 44})
-    assert [problem.fix for problem in _checks.check_paths(place, "a")] == ["set vllm_ray_state_root to a shorter path"]
-    assert _checks.check_paths(Paths(**dict.fromkeys(Paths.__dataclass_fields__, "/x")), "a") == []
+@pytest.mark.parametrize(
+    ("bytes_", "problems"),
+    [
+        (39, []),
+        (40, ["set vllm_ray_state_root or vllm_ray_cluster to something 1 bytes shorter"]),
+        (43, ["set vllm_ray_state_root or vllm_ray_cluster to something 4 bytes shorter"]),
+    ],
+)
+@pytest.mark.parametrize("letter", ["x", "\u00fc"], ids=["ascii", "two bytes a letter"])
+@pytest.mark.parametrize("scope", ["system", "user"])
+def test_a_directory_that_is_too_long_for_sockets(bytes_: int, problems: list[str], letter: str, scope: str) -> None:
+    """It is `STATE_ROOT/default/ray`."""
+    count, rest = divmod(bytes_ - len("/data//default/ray"), len(letter.encode()))
+    given = f"/data/{letter * count}{'x' * rest}"
+    found = _checks.check_paths(host("a", "head", state_root=given, scope=scope))
+    assert [(problem.check, problem.severity, problem.fix) for problem in found] == [
+        ("path", "error", fix) for fix in problems
+    ]
+
+
+@pytest.mark.parametrize(
+    ("home", "words"),
+    [
+        ("/home/" + "x" * 14, []),
+        ("/home/" + "x" * 15, ["40 bytes"]),
+        ("/home/" + "x" * 18, ["43 bytes"]),
+        ("/home/ann smith", ["'/home/ann smith/.vllm-ray', which is below the user's home"]),
+        ("/home/a:b", ["'/home/a:b/.vllm-ray', which is below the user's home"]),
+    ],
+)
+def test_a_home_that_can_not_be_used(home: str, words: list[str]) -> None:
+    asked = look(host_home=home)
+    found = _checks.check_paths(host("a", "head", look=asked, scope="user", cluster="demo"))
+    assert len(found) == len(words)
+    assert all(word in problem.found for word, problem in zip(words, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        pytest.param({}, [], id="defaults"),
+        pytest.param({"scope": "user"}, [], id="defaults of scope user"),
+        pytest.param({"config_root": "/d", "state_root": "/d"}, ["vllm_ray_config_root: /d/default is in"], id="equal"),
+        pytest.param({"state_root": "/d", "root": "/d/default/r"}, ["vllm_ray_root: /d/default/r is in"], id="inside"),
+        pytest.param({"state_root": "/d", "model_root": "/d//default/"}, ["vllm_ray_model_root:"], id="slashes"),
+        pytest.param(
+            {"config_root": "/d", "model_root": "/d/default"}, ["/d/default has the configuration"], id="models"
+        ),
+        pytest.param({"model_root": "/tmp/models"}, ["vllm_ray_model_root: /tmp/models is in a directory"], id="tmp"),
+        pytest.param({"model_root": "/tmp/models", "scope": "user"}, [], id="tmp without root"),
+        pytest.param({"state_root": "/var/tmp/x"}, ["vllm_ray_state_root", "vllm_ray_model_root"], id="var-tmp"),
+    ],
+)
+def test_directories_that_are_not_kept_apart(given: dict[str, Any], words: list[str]) -> None:
+    found = _checks.check_paths(host("a", "head", **given))
+    assert len(found) == len(words), found
+    assert all(word in problem.found for word, problem in zip(words, found, strict=True))
 
 
 def test_a_host_that_left_is_an_error_with_a_mend() -> None:

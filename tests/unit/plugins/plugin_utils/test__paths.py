@@ -57,6 +57,13 @@ def test_paths(settings: dict[str, Any], wanted: dict[str, str]) -> None:
     assert {name: found[name] for name in wanted} == wanted
 
 
+def test_a_root_below_the_home_of_the_account() -> None:
+    found = _paths.paths({**USER, "vllm_ray_state_root": "~/data"}, "/home/me")
+    assert (found.state, found.models) == ("/home/me/data/default", "/home/me/data/models")
+
+
 def test_the_longest_directory_leaves_rays_sockets_their_bytes() -> None:
-    socket = "/session_2026-11-21_11-02-59_896141_1234567/sockets/plasma_store"
-    assert len(socket) + _paths.RAY_DIRECTORY_MAXIMUM <= 107
+    """Names as `ls` shows them below Ray's directory; a process id has up to 7 digits (kernel.pid_max)."""
+    for socket in ("plasma_store", "raylet", "dash_MetricsHead", "dash_ReportHead"):
+        added = f"/session_2026-11-21_11-02-59_896141_4194304/sockets/{socket}"
+        assert len(added) + _paths.RAY_DIRECTORY_MAXIMUM <= 107

@@ -143,8 +143,8 @@ UNSEEN = {"port": 6380, "address": "*", "pid": 0, "process": "", "user": ""}
         pytest.param(
             {},
             {"state_root": "/a/very/long/path/for/the/state/of/rays"},
-            ("path", "/a/very/long/path/for/the/state/of/rays/default/ray has 51 characters"),
-            "set vllm_ray_state_root to a shorter path",
+            ("path", "/a/very/long/path/for/the/state/of/rays/default/ray has 51 bytes"),
+            "set vllm_ray_state_root or vllm_ray_cluster to something 12 bytes shorter",
             id="sockets-too-long",
         ),
         pytest.param(
