@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ufw, _ufw_batch_io, _ufw_plan
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw_plan import Listener, Problem, Ssh
 
 if t.TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Run:
         return {**base, **values}
 
     def fail(self, msg: str, **values: object) -> t.NoReturn:
-        self.module.fail_json(msg=msg, **self.result(**values))
+        self.module.fail_json(msg=plain(msg), **self.result(**values))
         raise AssertionError("fail_json returned")
 
     def check_input(self) -> None:
@@ -184,7 +185,7 @@ class Run:
     def __call__(self) -> dict[str, t.Any]:
         result = self.decide()
         for problem in self.problems:
-            self.module.warn(f"{problem.found}. Wanted: {problem.wanted}. To mend: {problem.fix}")
+            self.module.warn(plain(f"{problem.found}. Wanted: {problem.wanted}. To fix: {problem.fix}"))
         return result
 
     def decide(self) -> dict[str, t.Any]:

@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ufw
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw import ANY, BLOCKING, Rule, State
 
 if t.TYPE_CHECKING:
@@ -128,14 +129,14 @@ class Plan:
 def parse_ss(text: str) -> list[Listener]:
     """Parse ss -H -l -t -u -n -p."""
     found = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         words = line.split()
         if len(words) < 6 or words[0] not in ("tcp", "udp"):
             continue
         address, _colon, port = words[4].rpartition(":")
         owner = re.search(r'\(\("([^"]*)",pid=(\d+)', line)
         if port.isdigit():
-            process, pid = (owner.group(1), int(owner.group(2))) if owner else ("", 0)
+            process, pid = (plain(owner.group(1)), int(owner.group(2))) if owner else ("", 0)
             found.append(Listener(words[0], address.strip("[]") or "*", int(port), process, pid))
     return found
 

@@ -9,6 +9,7 @@ import json
 import shlex
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report import count, problem_lines
 
 if t.TYPE_CHECKING:
@@ -18,7 +19,8 @@ if t.TYPE_CHECKING:
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align columns of text; the last one is left as it is."""
+    """Align columns of text; the last one is left as it is. A cell is one line, whoever chose what is in it."""
+    rows = [[plain(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
     return [
         "  " + "  ".join([cell.ljust(width) for cell, width in zip(row, widths)] + [row[-1]]).rstrip() for row in rows

@@ -127,3 +127,34 @@ def test_problems_stand_below() -> None:
         "fix": "free it",
     }
     assert shown(PLAN, {}, [problem]).endswith("to mend: free it")
+
+
+HOSTILE = "\x1b]0;title\x07\rours\u202e\nERROR"
+
+
+def with_hostile_texts(tree: Any) -> Any:
+    """Return a tree with something behind each of its texts that a terminal would obey."""
+    if isinstance(tree, dict):
+        return {key: with_hostile_texts(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [with_hostile_texts(value) for value in tree]
+    return tree + HOSTILE if isinstance(tree, str) else tree
+
+
+def test_whatever_a_host_answers_the_screen_is_printable() -> None:
+    head = serving()
+    head["host"]["gpus"][1]["processes"] = [HELD]
+    head["details"] = details(
+        kv_cache=CACHE,
+        model={"path": "/m", "revision": "abc", "digest": "5f2c"},
+        nodes={"exists": True, "nodes": [NODE], "why": ""},
+        services={"vllm-ray-serve@default-main": {"restarts": 1, "first_error": "OOM"}},
+    )
+    found = {"host": "gpu01", "check": "gpu", "found": "held by x", "wanted": "free", "fix": "stop it"}
+    problem = {**with_hostile_texts(found), "severity": "error"}
+    usual = shown(PLAN, {"gpu01": head}, [{**found, "severity": "error"}])
+    text = shown(PLAN, with_hostile_texts({"gpu01": head}), [problem])
+    assert all(line.isprintable() for line in text.split("\n"))
+    # No answer makes a line of its own.
+    starts = [line[:12] for line in text.split("\n") if line.lstrip().startswith("ERROR")]
+    assert len(starts) == len([line for line in usual.split("\n") if line.lstrip().startswith("ERROR")]) == 1
