@@ -66,10 +66,10 @@ class ActionModule(ActionBase):
         if not self._task.check_mode:
             # Where a run is ended, Ansible removes what is half done with its own temporary directory.
             made = os.path.join(C.DEFAULT_LOCAL_TMP, f"{name}.tar.gz")
-            _support_bundle_io.join(made, name, texts, archives, _redact.Redactor(secrets))
+            lacking += _support_bundle_io.join(made, name, texts, archives, _redact.Redactor(secrets))
             os.makedirs(folder, exist_ok=True)
             shutil.move(made, path)
         verb = "would be written to" if self._task.check_mode else "is"
-        lacks = f" (its file MISSING names what it lacks: {len(lacking)})" if lacking else ""
+        lacks = f" (its files MISSING and REFUSED name what it lacks: {len(lacking)})" if lacking else ""
         show(f"\nThe support bundle {verb} {path}{lacks}")
         return {**result, "changed": True, "path": path, "missing": lacking}

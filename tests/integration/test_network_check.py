@@ -24,7 +24,8 @@ ADDRESSES = {"a": f"{NET}.1", "b": f"{NET}.2"}
 class Liar(_network_io.Meeting):
     """A host that says something else where it should tell a rate, and the size of a packet."""
 
-    rate, size = "1.5", ()
+    rate = "1.5"
+    size: tuple[str, ...] = ()
 
     async def serve(self, wire: _network_io.Wire) -> None:
         while True:

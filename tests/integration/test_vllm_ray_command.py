@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ import select
 import shlex
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -48,6 +50,8 @@ with open("{told}", "w") as stream:
     stream.write(json.dumps(found) + "\\n")
 """
 SECONDS = 10
+# The number of a terminal (include/uapi/asm-generic/ioctls.h).
+TIOCGPTN = 0x80045430
 NOBODY = 65534
 # Where input and output of the command go, as the user of a shell says.
 PLACES = ["", "</dev/null", "</dev/null 2>&1 | cat", ">/dev/null", "2>/dev/null", "| cat", "</dev/null >/dev/null"]
@@ -64,14 +68,11 @@ class Terminal:
     """A shell on a terminal of its own."""
 
     def __init__(self, *argv: str, **environment: str) -> None:
-        self.fd, inside = pty.openpty()
-        self.device = os.fstat(inside).st_rdev
-        self.pid = os.fork()
+        self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.close(self.fd)
-            os.login_tty(inside)
             os.execvpe(argv[0], argv, {**os.environ, "PS1": "", **environment})
-        os.close(inside)
+        (number,) = struct.unpack("I", fcntl.ioctl(self.fd, TIOCGPTN, bytes(4)))
+        self.device = os.stat(f"/dev/pts/{number}").st_rdev
         self.seen = ""
 
     def type(self, text: str) -> None:
@@ -319,7 +320,7 @@ def test_sudo_itself_lets_an_operator_into_no_other_cluster(
             [*operator, "sudo", "-n", "-u", "nobody", command, *rest], capture_output=True, text=True, check=False
         )
         assert (done.returncode, done.stdout) == (1, "") and "a password is required" in done.stderr
-    own = [*operator, "sudo", "-n", "-u", "nobody", host.root / "a" / "vllm-ray", *rest]
+    own = [*operator, "sudo", "-n", "-u", "nobody", str(host.root / "a" / "vllm-ray"), *rest]
     done = subprocess.run(own, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
 
