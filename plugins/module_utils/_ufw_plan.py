@@ -146,8 +146,12 @@ def parse_ssh_connection(text: str) -> tuple[str, str, int] | None:
     words = text.split()
     if len(words) != 4 or not words[3].isdigit():
         return None
-    plain = [str(_plain(ipaddress.ip_address(word.split("%")[0]))) for word in (words[0], words[2])]
-    return plain[0], plain[1], int(words[3])
+    try:
+        client, server = (str(_plain(ipaddress.ip_address(word.split("%")[0]))) for word in (words[0], words[2]))
+    except ValueError:
+        # sshd says UNKNOWN where its connection is no socket.
+        return None
+    return client, server, int(words[3])
 
 
 def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -53,6 +53,19 @@ def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> li
     return [address for address in controllers if not ipaddress.ip_address(address).is_loopback]
 
 
+def controllers_of(cluster: Cluster, controllers: Sequence[str]) -> Sequence[str]:
+    """Return the addresses by which the controller comes to the serve host.
+
+    That host's own view counts: behind NAT, the controller's own address is another machine's there. controllers: what
+    the controller takes for its own, for a serve host that Ansible does not reach by SSH.
+    """
+    seen = str((cluster.by_name[cluster.serve_host].look or {}).get("host", {}).get("client") or "")
+    try:
+        return controllers if ipaddress.ip_address(seen).is_link_local else [seen]
+    except ValueError:
+        return controllers
+
+
 def model_plan(
     head: Host, hosts: Sequence[Host], on_controller: Mapping[str, t.Any]
 ) -> tuple[dict[str, t.Any], list[Problem]]:
@@ -186,7 +199,7 @@ def make_plan(
     }
     if engine.layout and not gone:
         plan.update(complete(cluster, engine, engine.layout, model))
-        plan["api_clients"] = api_clients(cluster.head.settings, controllers)
+        plan["api_clients"] = api_clients(cluster.head.settings, controllers_of(cluster, controllers))
     return {**plan, "problems": [problem.as_dict() for problem in problems]}
 
 

@@ -49,7 +49,12 @@ def render(plan: Mapping[str, t.Any]) -> str:
             held = memory(advice["hosts"][name]) if name in advice.get("hosts", {}) else ""
             rows.append((name, host["address"], host["nic"], ", ".join(roles or ["worker"]), uses, held))
         lines += table(rows)
-        labelled = [*advice_lines(advice), *artefact_lines(plan), *(("note", note) for note in engine["notes"])]
+        labelled = [
+            *advice_lines(advice),
+            *artefact_lines(plan),
+            *access_lines(plan),
+            *(("note", note) for note in engine["notes"]),
+        ]
         lines += table(labelled)
         if plan["serving"]:
             away = f" It takes about {engine['away']:.0f} s to start again." if engine.get("away") else ""
@@ -106,6 +111,15 @@ def artefact_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
         origin = {"host": model["source_host"], "controller": "the controller"}.get(model["source"], model["source"])
         lines.append(("model", f"{size}from {origin} to {', '.join(model['missing'])}"))
     return lines
+
+
+def access_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """Return who may reach the API, where a firewall is kept."""
+    settings = plan["hosts"].get(plan["serve_host"], {}).get("settings", {})
+    if settings.get("vllm_ray_scope") != "system" or settings.get("vllm_ray_firewall") == "off":
+        return []
+    clients = ", ".join(plan.get("api_clients", [])) or "nobody else"
+    return [("API", f"open to the hosts of the cluster and to {clients} (vllm_ray_api_clients)")]
 
 
 def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]) -> str:
