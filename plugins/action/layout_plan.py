@@ -45,7 +45,9 @@ class ActionModule(ActionBase):
             wishes = _wishes.read(serve_args(settings), settings["vllm_ray_env"])
         except Unusable as error:
             return failure(result, str(error))
-        except (_hosts_file.HostsError, _wishes.WishError, AnsibleError) as error:
+        except _wishes.WishError as error:
+            return failure(result, f"{error}. Expected: {error.wanted}. To fix: {error.fix}")
+        except (_hosts_file.HostsError, AnsibleError) as error:
             return failure(result, f"vllm_ray_hosts_file={place}: {error}")
         advice = _advice.advise(model, told.hosts, told.link, wishes)
         advice["notes"] += [told.note] if told.note and len(told.hosts) > 1 else []

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS, hub_of
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _members, _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _lint, _members, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
     check_accelerator,
@@ -160,6 +160,7 @@ def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collecti
             problems += check_state(host, serves, model_needs(host, model), host.name in starts)
         problems += check_paths(host.paths, host.name)
     problems += check_states([host for host in cluster.hosts if host.look])
+    problems += _lint.environments(cluster.hosts)
     problems += check_accelerator(cluster.hosts, cluster.head)
     problems += check_addresses({name: nic["address"] for name, nic in cluster.addresses.items()})
     return problems
@@ -197,6 +198,9 @@ def make_plan(
         "head": cluster.head.name,
         "accelerator": cluster.kind,
     }
+    if engine.layout:
+        args = serve_args(cluster.by_name[cluster.serve_host].settings)
+        problems += _lint.executor(args, engine.layout.executor, sum(used.values()))
     if engine.layout and not gone:
         plan.update(complete(cluster, engine, engine.layout, model))
         plan["api_clients"] = api_clients(cluster.head.settings, controllers_of(cluster, controllers))

@@ -621,3 +621,16 @@ def test_the_default_client_is_the_address_that_the_serve_host_sees(
     seen: dict[str, str], given: dict[str, Any], wanted: list[str]
 ) -> None:
     assert make(host(1, look(1, **seen), **given), host(2))["api_clients"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("args", "found_text"),
+    [
+        ({"data-parallel-size": 2}, "data-parallel-size is 2, which changes the GPUs"),
+        ({"distributed-executor-backend": "mp"}, "distributed-executor-backend is mp, and the layout needs ray"),
+    ],
+)
+def test_options_that_are_not_planned_end_the_run(args: dict[str, Any], found_text: str) -> None:
+    plan = make(host(1, serve_args=args), host(2))
+    (problem,) = [problem for problem in plan["problems"] if problem["check"] == "option"]
+    assert problem["severity"] == "error" and found_text in problem["found"]
