@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle, _bundle_io, _bundle_parts_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
 
-ARGUMENTS = {"path": {"type": "path", "required": True}}
+ARGUMENTS = {"path": {"type": "path", "required": True}, "sha256": {"type": "str", "default": ""}}
 
 
 class ActionModule(ActionBase):
@@ -27,7 +27,8 @@ class ActionModule(ActionBase):
         path = os.path.abspath(arguments["path"])
         home = os.path.join(C.config.get_config_value("ANSIBLE_HOME"), "vllm-ray", "bundles")
         try:
-            directory, manifest, fresh = _bundle_io.unpack(path, _bundle_parts_io.uv_version(), home, show)
+            uv, sha256 = _bundle_parts_io.uv_version(), arguments["sha256"]
+            directory, manifest, fresh = _bundle_io.unpack(path, uv, home, show, sha256)
         except _bundle.BundleError as error:
             return failure(result, str(error))
         except OSError as error:

@@ -64,8 +64,8 @@ class ActionModule(ActionBase):
         digest = digest_of(path)
         show(
             f"\nThe bundle is {path}: {made.size / 1e9:.2f} GB in {len(made.files)} files, {wanted.words}.\n"
-            f"  It is {digest}. On the other side: ansible-playbook vllm_ray.cluster.site -i INVENTORY "
-            f"-e vllm_ray_bundle={os.path.basename(path)}"
+            f"  On the other side: ansible-playbook vllm_ray.cluster.site -i INVENTORY "
+            f"-e vllm_ray_bundle={os.path.basename(path)} -e vllm_ray_bundle_sha256={digest}"
         )
         return {**result, "changed": digest != before, "path": path, "digest": digest}
 
