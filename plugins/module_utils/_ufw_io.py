@@ -67,9 +67,16 @@ class Host:
     ) -> None:
         """Run commands of ufw; many of them in one process as far as that goes."""
         if len(commands) > BATCH_FROM and not self.module.check_mode:
-            _ufw_batch_io.run(commands)
+            why = _ufw_batch_io.run(commands)
             left = remaining()
             self.commands += [shlex.join(["ufw", *argv]) for argv in commands if argv not in left]
+            if why or left:
+                self.module.warn(
+                    plain(f"{len(left)} rules are set one by one, which is slower: {why or 'ufw took no note'}")
+                )
+            if why and self.state().enabled:
+                # What ufw's file has by now may not be in the kernel.
+                self.change("ufw", "reload")
             commands = left
         for argv in commands:
             self.change("ufw", *argv)
