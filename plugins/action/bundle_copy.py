@@ -6,14 +6,14 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._bring import Item
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain_lines
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle, _bundle_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed, failure, show
 
-display = Display()
 ARGUMENTS = {
     "bundle": {"type": "path", "required": True},
     "part": {"type": "str", "required": True},
@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
         try:
             files = _bundle_io.read_manifest(bundle).part(part)
         except _bundle.BundleError as error:
-            return {**result, "failed": True, "msg": str(error)}
+            return failure(result, str(error))
         items = {item.path: item for item in (as_item(file, part) for file in files)}
         account = 0 if self._task.check_mode else self.account()
         staged = self.call("stage", path=arguments["path"], files=items.values(), account=account)
@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
         if staged["changed"] and not self._task.check_mode:
             bad = self.call("install", path=arguments["path"], files=items.values(), account=account)["bad"]
             if bad:
-                raise AnsibleActionFail(
+                raise ActionFailed(
                     f"{self.host}: {', '.join(bad[:3])} arrived with other content than {bundle}/{part} should have. "
                     f"Remove {bundle}, so that the bundle is unpacked and checked again, and run again."
                 )
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
         answer = self._low_level_execute_command("id -u", sudoable=False)
         number = answer["stdout"].strip().rpartition("\n")[2]
         if answer["rc"] or not number.isdigit():
-            raise AnsibleActionFail(f"{self.host}: id -u failed: {answer['stderr'] or answer['stdout']}")
+            raise ActionFailed(f"{self.host}: id -u failed: {answer['stderr'] or answer['stdout']}")
         return int(number)
 
     def call(self, step: str, path: str, files: t.Iterable[Item], account: int) -> dict[str, t.Any]:
@@ -66,20 +66,20 @@ class ActionModule(ActionBase):
             module_name="vllm_ray.cluster.bundle_install", module_args=arguments, task_vars=self.variables
         )
         if answer.get("unreachable"):
-            raise AnsibleConnectionFailure(answer.get("msg", "unreachable"))
+            raise AnsibleConnectionFailure(plain_lines(str(answer.get("msg", "unreachable"))))
         if answer.get("failed"):
-            raise AnsibleActionFail(f"{self.host}: {answer.get('msg', 'it failed')}")
+            raise ActionFailed(f"{self.host}: {answer.get('msg', 'it failed')}")
         return answer
 
     def send(self, source: str, staging: str, items: list[Item]) -> None:
         """Send files to the staging directory, and say how far it is where it takes a while."""
-        meter = _bundle_io.Meter(f"to {self.host}", sum(item.size for item in items), display.display)
+        meter = _bundle_io.Meter(f"to {self.host}", sum(item.size for item in items), show)
         for item in items:
             here = os.path.join(source, item.path)
             try:
                 self._connection.put_file(here, self._connection._shell.join_path(staging, item.key))
             except AnsibleError as error:
-                raise AnsibleActionFail(f"{self.host}: {here} could not be copied to {staging}: {error}") from error
+                raise ActionFailed(f"{self.host}: {here} could not be copied to {staging}: {error}") from error
             meter.add(item.size)
 
 

@@ -8,12 +8,11 @@ import typing as t
 
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle, _bundle_io, _bundle_parts_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
 
-display = Display()
-ARGUMENTS = {"path": {"type": "path", "required": True}}
+ARGUMENTS = {"path": {"type": "path", "required": True}, "sha256": {"type": "str", "default": ""}}
 
 
 class ActionModule(ActionBase):
@@ -28,12 +27,13 @@ class ActionModule(ActionBase):
         path = os.path.abspath(arguments["path"])
         home = os.path.join(C.config.get_config_value("ANSIBLE_HOME"), "vllm-ray", "bundles")
         try:
-            directory, manifest, fresh = _bundle_io.unpack(path, _bundle_parts_io.uv_version(), home, display.display)
+            uv, sha256 = _bundle_parts_io.uv_version(), arguments["sha256"]
+            directory, manifest, fresh = _bundle_io.unpack(path, uv, home, show, sha256)
         except _bundle.BundleError as error:
-            return {**result, "failed": True, "msg": str(error)}
+            return failure(result, str(error))
         except OSError as error:
             msg = f"{path}: {error}. It is unpacked below ANSIBLE_HOME ({home})."
-            return {**result, "failed": True, "msg": msg}
+            return failure(result, msg)
         if fresh:
-            display.display(f"bundle | {path} is whole, and unpacked to {directory}")
+            show(f"bundle | {path} is whole, and unpacked to {directory}")
         return {**result, "changed": False, "directory": directory, **_bundle.told(manifest)}

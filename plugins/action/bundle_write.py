@@ -8,10 +8,8 @@ import pathlib
 import shutil
 import typing as t
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import wants_managed_python
@@ -24,11 +22,10 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _settings,
     _wheels,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed, failure, show
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
-
-display = Display()
 
 
 class ActionModule(ActionBase):
@@ -45,30 +42,30 @@ class ActionModule(ActionBase):
         # A bundle without a model needs no name of one.
         checked = _settings.check(head or "localhost", {"vllm_ray_model": "", **own(variables), **own(given)})
         if checked.problems:
-            return {**result, "failed": True, "msg": _screen.summary([p.as_dict() for p in checked.problems])}
+            return failure(result, _screen.summary([p.as_dict() for p in checked.problems]))
         try:
             wanted = Wanted(checked.values, given.get("inventory_dir") or os.getcwd())
             path = wanted.path
             if self._task.check_mode:
-                display.display(f"\nA bundle would be written to {path}: {wanted.words}")
+                show(f"\nA bundle would be written to {path}: {wanted.words}")
                 return {**result, "changed": True, "path": path}
             before = digest_of(path)
             work = f"{path}.parts"
             os.makedirs(work, exist_ok=True)
             if wanted.downloads:
                 wanted.model = self.download(wanted, work, variables)
-            sources = wanted.gather(work, display.display)
-            made = _bundle_io.write(path, wanted.manifest, sources, display.display)
+            sources = wanted.gather(work, show)
+            made = _bundle_io.write(path, wanted.manifest, sources, show)
         except _bundle.BundleError as error:
-            return {**result, "failed": True, "msg": str(error)}
+            return failure(result, str(error))
         except OSError as error:
-            return {**result, "failed": True, "msg": f"{error}. vllm_ray_bundle names the file that is written."}
+            return failure(result, f"{error}. vllm_ray_bundle names the file that is written.")
         shutil.rmtree(work)
         digest = digest_of(path)
-        display.display(
+        show(
             f"\nThe bundle is {path}: {made.size / 1e9:.2f} GB in {len(made.files)} files, {wanted.words}.\n"
-            f"  It is {digest}. On the other side: ansible-playbook vllm_ray.cluster.site -i INVENTORY "
-            f"-e vllm_ray_bundle={os.path.basename(path)}"
+            f"  On the other side: ansible-playbook vllm_ray.cluster.site -i INVENTORY "
+            f"-e vllm_ray_bundle={os.path.basename(path)} -e vllm_ray_bundle_sha256={digest}"
         )
         return {**result, "changed": digest != before, "path": path, "digest": digest}
 
@@ -76,7 +73,7 @@ class ActionModule(ActionBase):
         """Download the model of a hub by the hub's own client, or of a mirror, and return its directory."""
         settings, package = wanted.settings, _hub.HUBS[wanted.hub].package
         environment = _bundle_parts_io.pip_environment(settings)
-        client = (package, wanted.pins, work, environment, display.display)
+        client = (package, wanted.pins, work, environment, show)
         arguments = {
             "hub": wanted.hub,
             "model": settings["vllm_ray_model"],
@@ -89,12 +86,12 @@ class ActionModule(ActionBase):
             "root": f"{work}/models",
             "record_directory": f"{work}/manifests",
         }
-        with _bundle_parts_io.watched(f"{work}/models", display.display):
+        with _bundle_parts_io.watched(f"{work}/models", show):
             answer = self._execute_module(
                 module_name="vllm_ray.cluster.model_download", module_args=arguments, task_vars=variables
             )
         if answer.get("failed"):
-            raise AnsibleActionFail(f"{settings['vllm_ray_model']}: {answer.get('msg', 'it was not downloaded')}")
+            raise ActionFailed(f"{settings['vllm_ray_model']}: {answer.get('msg', 'it was not downloaded')}")
         return str(answer["directory"])
 
 

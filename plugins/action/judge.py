@@ -7,12 +7,11 @@ import shutil
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _report, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
 
-display = Display()
 ARGUMENTS = {
     "stage": {"type": "str", "choices": ["network", "collective"], "required": True},
     "plan": {"type": "dict", "required": True},
@@ -47,10 +46,10 @@ class ActionModule(ActionBase):
         outcome = _report.count(problems) if found.state == "done" else found.state
         width = shutil.get_terminal_size((_report.WIDTH, 0)).columns
         lines = [f"{arguments['stage'].upper()}: {outcome}", *found.lines, *_report.problem_lines(problems, width)]
-        display.display("\n".join(["", *lines]))
+        show("\n".join(["", *lines]))
         stopping = _report.fails(problems, bool(settings["vllm_ray_strict"]))
         told = {"changed": False, "problems": problems, "state": found.state}
         if stopping:
             msg = f"{_report.count(stopping)}, see the table above; no service was started, changed or stopped"
-            return {**result, "failed": True, "msg": msg}
+            return failure(result, msg)
         return {**result, **told}

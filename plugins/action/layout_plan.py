@@ -8,7 +8,6 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, unusable
@@ -20,10 +19,10 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _settings,
     _wishes,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import serve_args
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report_io import write_json
 
-display = Display()
 ARGUMENTS = {"hosts_file": {"type": "path", "required": True}}
 
 
@@ -37,7 +36,7 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         checked = _settings.check("localhost", task_vars or {})
         if checked.problems:
-            return {**result, "failed": True, "msg": _screen.summary([p.as_dict() for p in checked.problems])}
+            return failure(result, _screen.summary([p.as_dict() for p in checked.problems]))
         # Ansible looks for relative paths beside the playbook; users mean the directory that they are in.
         settings, place = checked.values, os.path.abspath(arguments["hosts_file"])
         try:
@@ -45,16 +44,18 @@ class ActionModule(ActionBase):
             model = _engine.model_of(_model_config_io.info(query(settings))["model"])
             wishes = _wishes.read(serve_args(settings), settings["vllm_ray_env"])
         except Unusable as error:
-            return {**result, "failed": True, "msg": str(error)}
-        except (_hosts_file.HostsError, _wishes.WishError, AnsibleError) as error:
-            return {**result, "failed": True, "msg": f"vllm_ray_hosts_file={place}: {error}"}
+            return failure(result, str(error))
+        except _wishes.WishError as error:
+            return failure(result, f"{error}. Expected: {error.wanted}. To fix: {error.fix}")
+        except (_hosts_file.HostsError, AnsibleError) as error:
+            return failure(result, f"vllm_ray_hosts_file={place}: {error}")
         advice = _advice.advise(model, told.hosts, told.link, wishes)
         advice["notes"] += [told.note] if told.note and len(told.hosts) > 1 else []
         if settings.get("vllm_ray_plan_file"):
             write_json(settings["vllm_ray_plan_file"], {"model": model.as_dict(), "advice": advice})
         if not advice["fits"] and not advice["close"]:
-            return {**result, "failed": True, "msg": _screen.refusal(settings["vllm_ray_model"], advice)}
-        display.display(_screen.layout(settings["vllm_ray_model"], told.hosts, advice))
+            return failure(result, _screen.refusal(settings["vllm_ray_model"], advice))
+        show(_screen.layout(settings["vllm_ray_model"], told.hosts, advice))
         return {**result, "changed": False, "advice": advice}
 
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import difference, parse_entries
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
 
-display = Display()
 ARGUMENTS = {
     "compared": {"type": "dict", "required": True},
     "wanted": {"type": "dict", "required": True},
@@ -44,5 +43,5 @@ class ActionModule(ActionBase):
             before, after = _copy.listing(have), _copy.listing(parse_entries(wanted["files"]))
             result["diff"] = {"before_header": path, "after_header": path, "before": before, "after": after}
         if result["changed"]:
-            display.display(f"model | {(task_vars or {})['inventory_hostname']}: {result['msg']}")
+            show(f"model | {(task_vars or {})['inventory_hostname']}: {result['msg']}")
         return result

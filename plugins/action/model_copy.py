@@ -7,15 +7,15 @@ import os
 import time
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_tree_io, _tree, _tree_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._install_io import MANIFEST
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain_lines
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed, show
 
-display = Display()
 INSTALL = "vllm_ray.cluster.model_install"
 ROUNDS = 2
 ARGUMENTS = {
@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
             if not bad:
                 return sent
             files = {name: files.get(name, 0) for name in bad}
-        raise AnsibleActionFail(
+        raise ActionFailed(
             f"{self.host}: {', '.join(bad)} arrived with other content than {self.source} has, {ROUNDS} times. Look at "
             f"the disks and the memory of {self.host} and of the controller; model_verify=full "
             "(vllm_ray_model_verify) hashes the source again."
@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
         record = _tree_io.read_record(_copy.records(), os.path.realpath(self.source))
         text = _tree.dump(_model_tree_io.read(self.source, record, 0).manifest())
         if _tree.digest(text) != self.arguments["wanted"]["digest"]:
-            raise AnsibleActionFail(f"{self.source} changed while it was copied. Run again when nobody writes to it.")
+            raise ActionFailed(f"{self.source} changed while it was copied. Run again when nobody writes to it.")
         return text
 
     def account(self) -> str:
@@ -73,7 +73,7 @@ class ActionModule(ActionBase):
         answer = self._low_level_execute_command("id -u", sudoable=False)
         number = answer["stdout"].strip().rpartition("\n")[2]
         if answer["rc"] or not number.isdigit():
-            raise AnsibleActionFail(f"{self.host}: id -u failed: {answer['stderr'] or answer['stdout']}")
+            raise ActionFailed(f"{self.host}: id -u failed: {answer['stderr'] or answer['stdout']}")
         return number
 
     def call(self, **arguments: t.Any) -> dict[str, t.Any]:
@@ -81,9 +81,9 @@ class ActionModule(ActionBase):
         arguments.update(path=self.path, record_directory=self.arguments["record_directory"])
         answer = self._execute_module(module_name=INSTALL, module_args=arguments, task_vars=self.variables)
         if answer.get("unreachable"):
-            raise AnsibleConnectionFailure(answer.get("msg", "unreachable"))
+            raise AnsibleConnectionFailure(plain_lines(str(answer.get("msg", "unreachable"))))
         if answer.get("failed"):
-            raise AnsibleActionFail(f"{self.host}: {answer.get('msg', 'it failed')}")
+            raise ActionFailed(f"{self.host}: {answer.get('msg', 'it failed')}")
         return answer
 
     def send(self, staging: str, files: dict[str, int]) -> int:
@@ -95,12 +95,12 @@ class ActionModule(ActionBase):
             try:
                 self._connection.put_file(here, self._connection._shell.join_path(staging, "tree", name))
             except AnsibleError as error:
-                raise AnsibleActionFail(f"{self.host}: {here} could not be copied to {staging}: {error}") from error
+                raise ActionFailed(f"{self.host}: {here} could not be copied to {staging}: {error}") from error
             done += size
             now = time.monotonic()
             if now - said > _copy.QUIET_SECONDS and done < total:
-                display.display(f"model | {self.host}: {_copy.progress(done, total, now - start)}")
+                show(f"model | {self.host}: {_copy.progress(done, total, now - start)}")
                 said = now
         if time.monotonic() - start > _copy.QUIET_SECONDS:
-            display.display(f"model | {self.host}: {_copy.progress(total, total, time.monotonic() - start)}")
+            show(f"model | {self.host}: {_copy.progress(total, total, time.monotonic() - start)}")
         return total

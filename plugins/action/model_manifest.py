@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_tree_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import ARGUMENTS, sentence
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure
 
 CONTROLLER = "the controller"
 
@@ -36,5 +37,5 @@ class ActionModule(ActionBase):
         read = _model_tree_io.look({**arguments, **place})
         result = {**read, "changed": False, "controller": True}
         if result["problems"]:
-            result.update(failed=True, msg="\n".join(sentence(problem) for problem in result["problems"]))
+            return failure(result, "\n".join(sentence(problem) for problem in result["problems"]))
         return result

@@ -8,7 +8,6 @@ import socket
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
@@ -21,9 +20,9 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _settings,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import probes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report_io import write_json
 
-display = Display()
 ARGUMENTS = {
     "fail": {"type": "bool", "default": True},
     "nodes": {"type": "bool", "default": True},
@@ -104,9 +103,9 @@ class ActionModule(ActionBase):
             write_json(head["vllm_ray_plan_file"], plan)
         stopping = _report.fails(plan["problems"], bool(head.get("vllm_ray_strict")))
         if stopping and arguments["fail"]:
-            return {**result, "failed": True, "msg": _screen.summary(stopping)}
+            return failure(result, _screen.summary(stopping))
         if arguments["fail"]:
-            display.display(_screen.render(plan))
+            show(_screen.render(plan))
         reached = [
             {
                 "name": host.name,

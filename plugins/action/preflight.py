@@ -8,7 +8,6 @@ import shutil
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _members,
@@ -19,8 +18,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _stages,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
 
-display = Display()
 ARGUMENTS = {
     "ssh": {"type": "dict", "default": {}},
     "plan": {"type": "dict", "required": True},
@@ -72,7 +71,7 @@ class ActionModule(ActionBase):
             names, arguments["ssh"], plan, looks, networks, releases, parser, collective, settings
         )
         text = _preflight.screen(found, shutil.get_terminal_size((_report.WIDTH, 0)).columns)
-        display.display(text)
+        show(text)
         report = _report.document(
             found.problems,
             found.checks,
@@ -90,5 +89,5 @@ class ActionModule(ActionBase):
         if not report["passed"]:
             worst = _report.count(_report.fails(found.problems, strict))
             # Ansible shows all that a failed task returns: the report would bury the table.
-            return {**result, "failed": True, "msg": f"{worst}, see the table above"}
+            return failure(result, f"{worst}, see the table above")
         return {**result, "changed": False, "report": report}

@@ -6,12 +6,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _screen
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
 
-display = Display()
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "endpoint": {"type": "dict", "required": True},
@@ -48,7 +47,7 @@ class ActionModule(ActionBase):
             arguments["answers"],
             arguments["key_file"],
         )
-        display.display(screen + _screen.held(held))
+        show(screen + _screen.held(held))
         rows = self._rows(hostvars, arguments)
         # Where something is held, the engine serves on with other things than were found.
         good = bool(arguments["answers"]) and not held and rows != arguments["worked"]

@@ -6,11 +6,11 @@ from __future__ import annotations
 import secrets
 import typing as t
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts, _seed
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed
 
 ARGUMENTS = {
     "builder": {"type": "str", "default": ""},
@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         looks = {name: look for name, look in answers(hostvars, present, [arguments["look"]]).items() if look}
         seed = _seed.choose(looks, arguments["builder"], arguments["built"])
         if not seed.host or not (seed.builds or seed.copies or seed.wanted):
-            raise AnsibleActionFail(_seed.nobody(next(iter(looks.values()))["id"], looks))
+            raise ActionFailed(_seed.nobody(next(iter(looks.values()))["id"], looks))
         # Hosts whose look failed take no part.
         outside = seed.host not in looks
         together = [*looks, *([seed.host] if outside else [])] if seed.lacking else []

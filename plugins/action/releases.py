@@ -6,12 +6,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _release_list
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
 
-display = Display()
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "listed": {"type": "str", "default": "__vllm_ray_listed"},
@@ -32,5 +31,5 @@ class ActionModule(ActionBase):
         found = answers(hostvars, names, [arguments["listed"]])
         listed = {host: answer["releases"] if answer else None for host, answer in found.items()}
         summary = _release_list.summary(arguments["plan"]["plan"].get("cluster", ""), listed)
-        display.display(_release_list.screen(summary))
+        show(_release_list.screen(summary))
         return {**result, "changed": False, "summary": summary}

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _release_list, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed, show
 
-display = Display()
 ARGUMENTS = {"listed": {"type": "str", "default": "__vllm_ray_listed"}}
 
 
@@ -30,7 +28,7 @@ class ActionModule(ActionBase):
         names = list(_members.members(hostvars, variables["groups"]))
         settings = _settings.of_host(names[0], variables).values
         if settings.get("vllm_ray_release_path"):
-            raise AnsibleActionFail(
+            raise ActionFailed(
                 f"The cluster stands on {settings['vllm_ray_release_path']}, which is no release. Wanted: a cluster "
                 "whose releases site.yml makes. To go elsewhere, change vllm_ray_release_path and run site.yml."
             )
@@ -41,6 +39,6 @@ class ActionModule(ActionBase):
         cluster = settings["vllm_ray_cluster"]
         id_, why = _release_list.back_to(cluster, names[0], listed, given)
         if why:
-            raise AnsibleActionFail(why)
-        display.display(_release_list.turn(cluster, listed, id_))
+            raise ActionFailed(why)
+        show(_release_list.turn(cluster, listed, id_))
         return {**result, "changed": False, "id": id_}

@@ -6,12 +6,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _status
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, probes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
 
-display = Display()
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "look": {"type": "str", "default": "__vllm_ray_look"},
@@ -35,5 +34,5 @@ class ActionModule(ActionBase):
         looks = {name: answer([look]) for name, look in made.items()}
         plan, problems = arguments["plan"]["plan"], arguments["plan"]["problems"]
         summary = _status.summary(plan, names, looks, problems)
-        display.display(_status.screen(summary))
+        show(_status.screen(summary))
         return {**result, "changed": False, "serving": summary["serving"], "status": summary}

@@ -12,7 +12,6 @@ import typing as t
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
@@ -23,8 +22,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _support_bundle_io,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, probes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
 
-display = Display()
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "look": {"type": "str", "default": "__vllm_ray_look"},
@@ -66,10 +65,10 @@ class ActionModule(ActionBase):
         if not self._task.check_mode:
             # Where a run is ended, Ansible removes what is half done with its own temporary directory.
             made = os.path.join(C.DEFAULT_LOCAL_TMP, f"{name}.tar.gz")
-            _support_bundle_io.join(made, name, texts, archives, _redact.Redactor(secrets))
+            lacking += _support_bundle_io.join(made, name, texts, archives, _redact.Redactor(secrets))
             os.makedirs(folder, exist_ok=True)
             shutil.move(made, path)
         verb = "would be written to" if self._task.check_mode else "is"
-        lacks = f" (its file MISSING names what it lacks: {len(lacking)})" if lacking else ""
-        display.display(f"\nThe support bundle {verb} {path}{lacks}")
+        lacks = f" (its files MISSING and REFUSED name what it lacks: {len(lacking)})" if lacking else ""
+        show(f"\nThe support bundle {verb} {path}{lacks}")
         return {**result, "changed": True, "path": path, "missing": lacking}

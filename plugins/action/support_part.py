@@ -3,15 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import base64
 import os
-import re
 import typing as t
 
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _settings, _support_bundle_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import paths
 
 if t.TYPE_CHECKING:
@@ -33,16 +32,16 @@ class ActionModule(ActionBase):
             module_args={**arguments(settings), **self._task.args},
             task_vars=task_vars,
         )
-        archive = result.pop("archive", None)
+        # A path is one of the controller, and no host says which file of the controller goes into the bundle.
+        archive, _path = result.pop("archive", None), result.pop("path", None)
         if archive is None:
             return result
         # Ansible removes this directory when the run ends, however it ends.
         folder = os.path.join(C.DEFAULT_LOCAL_TMP, "vllm-ray-support")
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        path = os.path.join(folder, f"{re.sub(r'[^A-Za-z0-9._-]', '_', host)}.tar.gz")
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-            stream.write(base64.b64decode(archive))
-        return {**result, "path": path}
+        try:
+            return {**result, "path": _support_bundle_io.keep(folder, host, archive)}
+        except _support_bundle_io.PartError as error:
+            return failure(result, f"{host}: {error}")
 
 
 def arguments(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import sentence
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts, _transfer
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure
 
 ARGUMENTS = {
     "source": {"type": "dict", "required": True},
@@ -33,7 +34,7 @@ class ActionModule(ActionBase):
         hosts = [self.host(name, found, source) for name, found in compared.items() if found]
         transfer = _transfer.decide(hosts, source)
         if transfer.problem:
-            return {**result, "failed": True, "msg": f"{sentence(transfer.problem)}"}
+            return failure(result, f"{sentence(transfer.problem)}")
         parts = _parts.parts(transfer.parts, arguments["addresses"], hostvars, "model_hosts")
         return {
             **result,

@@ -7,11 +7,10 @@ import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _progress
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
 
-display = Display()
 # Seconds between two questions; how long a run may take to say something for the first time, which is after the hosts
 # have hashed what they have; how long it may say nothing new, then it is dead.
 INTERVAL, BEGIN, SILENCE = 1.0, 600.0, 30.0
@@ -47,7 +46,7 @@ class ActionModule(ActionBase):
                     break
                 shown = shown or far
                 if _progress.due(now - begin, now - shown_at):
-                    display.display(_progress.line(arguments["title"], far, shown))
+                    show(_progress.line(arguments["title"], far, shown))
                     shown, shown_at = far, now
             elif last or self._task.check_mode:
                 break

@@ -7,15 +7,14 @@ import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import (
     missing_nodes,
     placement_problems,
     table_lines,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show, warn
 
-display = Display()
 ARGUMENTS = {
     "url": {"type": "str", "default": "http://127.0.0.1:8265"},
     "token_file": {"type": "path", "required": True, "no_log": False},
@@ -55,7 +54,7 @@ class ActionModule(ActionBase):
                 text += f", waiting for {', '.join(names.get(address, address) for address in late)}"
                 text += f" ({table['why']})" if table["why"] else ""
             if text != shown:
-                display.display(f"ray | {text}")
+                show(f"ray | {text}")
                 shown = text
             patience = arguments["timeout" if missing else "optional_timeout"]
             if not late or time.monotonic() - start > patience or self._task.check_mode:
@@ -64,7 +63,7 @@ class ActionModule(ActionBase):
         problems = placement_problems(table["nodes"], wanted, names) if arguments["free"] and not missing else []
         if late and not missing:
             listed = ", ".join(names.get(address, address) for address in late)
-            display.warning(f"Nodes that the engine does not use have not joined: {listed}")
+            warn(f"Nodes that the engine does not use have not joined: {listed}")
         return {
             **result,
             "changed": False,

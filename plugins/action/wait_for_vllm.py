@@ -7,11 +7,10 @@ import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import DEFAULT_PROOF
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
 
-display = Display()
 ARGUMENTS = {
     "url": {"type": "str", "required": True},
     "key_file": {"type": "path", "required": True, "no_log": False},
@@ -54,7 +53,7 @@ class ActionModule(ActionBase):
                 said = time.monotonic()
                 log = self._ask("service_log_info", log_query, task_vars)
                 restarts = log["restarts"] if restarts is None else restarts
-                display.display(f"vllm | {waited:.0f} s: {log['progress'] or answer['why']}")
+                show(f"vllm | {waited:.0f} s: {log['progress'] or answer['why']}")
             if log.get("restarts", 0) > (restarts or 0):
                 return self._give_up(result, "it ended while it started", answer, log)
             if waited > arguments["timeout"]:
@@ -75,10 +74,5 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any], what: str, answer: dict[str, t.Any], log: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         cause = log.get("first_error") or answer["why"]
-        return {
-            **result,
-            **answer,
-            "failed": True,
-            "msg": f"The engine does not serve: {what}. {cause}",
-            "tail": log.get("tail", []),
-        }
+        tail = log.get("tail", [])
+        return failure({**result, **answer, "tail": tail}, f"The engine does not serve: {what}. {cause}")

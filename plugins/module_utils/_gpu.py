@@ -11,6 +11,7 @@ import typing as t
 from xml.etree import ElementTree
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import is_descendant
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -78,7 +79,7 @@ def parse_gpus(text: str) -> list[dict[str, t.Any]]:
                 {
                     "pid": whole(process, "pid") or 0,
                     "kind": read(process, "type") or "",
-                    "process": read(process, "process_name") or "",
+                    "process": plain(read(process, "process_name") or ""),
                     "mib": whole(process, "used_memory"),
                 }
                 for process in gpu.findall("processes/process_info")

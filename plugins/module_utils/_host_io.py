@@ -26,9 +26,11 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _port_io,
     _safetensors_io,
     _system,
+    _ufw,
+    _ufw_plan,
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request_json
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import processes, user_name
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import processes, ssh_connection, user_name
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import gcs_address
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import manager_for, read_text
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import READY, start_seconds
@@ -39,6 +41,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 SHARED_MEMORY = "/dev/shm"
+UNITS = "/etc/systemd/system"
 # Seconds after a start in which its end is looked for.
 LONGEST_START = 3600
 
@@ -175,7 +178,25 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         **{name: json.loads(text) if text else None for name, text in kept.items()},
         "checked": ((read_text(module.params["checked"]) if module.params["checked"] else "") or "").strip(),
         "release": release(module.params["release"]),
+        "accounts": accounts(),
+        "firewall": firewall(module),
+        "client": (_ufw_plan.parse_ssh_connection(ssh_connection()) or ("",))[0],
     }
+
+
+def accounts() -> dict[str, str]:
+    """Return {cluster: account of its services} for all clusters of this host whose services systemd runs."""
+    paths = glob.glob(f"{UNITS}/vllm-ray-node@*.service")
+    clusters = {os.path.basename(path)[len("vllm-ray-node@") : -len(".service")]: path for path in paths}
+    return {name: _system.unit_user(read_text(path) or "") for name, path in sorted(clusters.items()) if name}
+
+
+def firewall(module: AnsibleModule) -> dict[str, t.Any]:
+    """Return why ufw closes no port, empty where it does, and whether firewall_mode=manage would change that."""
+    installed = bool(module.get_bin_path("ufw"))
+    state = _ufw.read_state(read_text) if installed else _ufw.State()
+    manageable = not state.enabled and (installed or bool(module.get_bin_path("apt-get")))
+    return {"why_open": _ufw.why_open(state), "manageable": manageable}
 
 
 def model(params: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -9,6 +9,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
+
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -51,14 +53,14 @@ class Listener:
 def known_as(name: str, command: str) -> str:
     """Return what we call a process: its own name, but for parts of a Ray that run as `python`."""
     if not name.startswith("python"):
-        return name
-    return next((part for sign, part in RAY_PARTS.items() if sign in command), name)
+        return plain(name)
+    return next((part for sign, part in RAY_PARTS.items() if sign in command), plain(name))
 
 
 def parse_ss(text: str) -> list[Listener]:
     """Parse the output of ARGV."""
     listeners = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         columns = line.split()
         if len(columns) < 5 or columns[0] != "LISTEN":
             continue
@@ -69,7 +71,7 @@ def parse_ss(text: str) -> list[Listener]:
                 address=address.split("%")[0].strip("[]"),
                 port=int(port),
                 pid=int(owner.group(2)) if owner else 0,
-                process=owner.group(1) if owner else "",
+                process=plain(owner.group(1)) if owner else "",
             )
         )
     return listeners

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import hmac
+import math
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -32,6 +33,33 @@ FAST_ENOUGH = 1.0
 HEADERS = {4: 20 + 8, 6: 40 + 8}
 # The smallest packet that every IPv4 host takes, and the smallest MTU of an IPv6 link (RFC 791, RFC 8200).
 SMALLEST = {4: 576, 6: 1280}
+
+
+# Gbit/s that no NIC reaches.
+FASTEST = 1e5
+
+
+class WrongAnswer(Exception):
+    """What a peer said and this version never says. The message is for people."""
+
+
+def read_rate(line: str) -> float:
+    """Return the rate in Gbit/s that a peer tells after a transfer; 0 where it tells none. Raises WrongAnswer."""
+    try:
+        rate = float(line or 0)
+    except ValueError:
+        rate = math.nan
+    # Python reads "nan" and "inf", too.
+    if not 0 <= rate <= FASTEST:
+        raise WrongAnswer(f"{line[:40]!r} instead of a rate in Gbit/s")
+    return rate
+
+
+def read_size(words: Sequence[str]) -> int:
+    """Return the size in bytes that a peer tells of a packet: `size ATTEMPT BYTES`. Raises WrongAnswer."""
+    if len(words) != 3 or not (words[2].isascii() and words[2].isdecimal()) or len(words[2]) > 5:
+        raise WrongAnswer(f"{' '.join(words)[:40]!r} instead of the size of a packet in bytes")
+    return int(words[2])
 
 
 def rounds(names: Sequence[str], seed: str) -> list[list[tuple[str, str]]]:

@@ -127,6 +127,7 @@ class Peer:
     told: bool = False
     round_trips: list[float] = field(default_factory=list)
     gbit_s: float | None = None
+    wrong_answer: str = ""
 
     @property
     def heard(self) -> bool:
@@ -147,6 +148,7 @@ class Peer:
             "largest_packet": self.passes,
             "told_path_mtu": self.told,
             "rtt_ms": round(statistics.median(trips) * 1000, 3) if trips else None,
+            "wrong_answer": self.wrong_answer,
             "gbit_s": None if self.gbit_s is None else round(self.gbit_s, 3),
         }
 
@@ -162,7 +164,7 @@ class Acknowledge(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: t.Any) -> None:
         words = _network.verified(self.token, data.rstrip(b"\0").decode("utf-8", "replace"))
-        if words:
+        if words and len(words) == 2:
             answer = _network.signed(self.token, "size", words[1], str(len(data) + self.overhead))
             self.transport.sendto(answer.encode(), addr)
 
@@ -217,7 +219,11 @@ class Meeting:
         await asyncio.gather(*(self.reach(peer) for peer in self.peers.values()))
         for peer in self.peers.values():
             with contextlib.suppress(OSError, asyncio.TimeoutError):
-                await self.meet(peer, seconds, measure)
+                try:
+                    await self.meet(peer, seconds, measure)
+                except _network.WrongAnswer as error:
+                    # Nothing is known of the rate then, not even that nothing got through.
+                    peer.wrong_answer, peer.gbit_s = str(error), None
         self.complete = True
 
     def spawn(self, work: t.Coroutine[t.Any, t.Any, None]) -> None:
@@ -252,7 +258,7 @@ class Meeting:
         with contextlib.suppress(OSError, asyncio.TimeoutError):
             await wire.send(_network.signed(self.token, "vllm-ray", self.name))
             words = _network.verified(self.token, await asyncio.wait_for(wire.line(), ANSWER_SECONDS))
-            if words and words[0] in ("keep", "try") and words[1] in self.peers:
+            if words and len(words) == 2 and words[0] in ("keep", "try") and words[1] in self.peers:
                 peer = self.peers[words[1]]
                 peer.hear()
                 peer.seen_from = address
@@ -280,7 +286,10 @@ class Meeting:
     async def reach(self, peer: Peer) -> None:
         await asyncio.gather(*(self.knock(peer, port) for port in [*peer.ports, self.port]))
         if peer.heard:
-            await self.find_size(peer)
+            try:
+                await self.find_size(peer)
+            except _network.WrongAnswer as error:
+                peer.wrong_answer = str(error)
 
     async def knock(self, peer: Peer, port: int) -> None:
         """Try a port until it is clear what it does."""
@@ -379,7 +388,7 @@ class Meeting:
                 continue
             words = _network.verified(self.token, data.decode("utf-8", "replace"))
             if words and words[0] == "size":
-                answered.add(int(words[2]))
+                answered.add(_network.read_size(words))
                 if words[1:] == [attempt, str(_network.SMALLEST[self.version])]:
                     return True
         return False
@@ -429,7 +438,7 @@ class Meeting:
             await wire.send("transfer")
             await wire.line()
             await wire.pour(seconds)
-            peer.gbit_s = max(peer.gbit_s, float(await wire.line() or 0))
+            peer.gbit_s = max(peer.gbit_s, _network.read_rate(await wire.line()))
             if peer.gbit_s > _network.FAST_ENOUGH:
                 break
         await wire.send("done")

@@ -57,6 +57,20 @@ def processes() -> dict[int, Process]:
     return result
 
 
+def ssh_connection() -> str:
+    """Return SSH_CONNECTION of the session that this process belongs to, empty where it is none of SSH.
+
+    sudo drops it from the environment, so it is looked for in the processes above this one.
+    """
+    text, pid = os.environ.get("SSH_CONNECTION", ""), os.getppid()
+    while not text and pid > 1:
+        pairs = (read_text(f"/proc/{pid}/environ") or "").split("\0")
+        text = next((pair.partition("=")[2] for pair in pairs if pair.startswith("SSH_CONNECTION=")), "")
+        stat = (read_text(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
+        pid = int(stat[1]) if len(stat) > 1 else 0
+    return text
+
+
 def user_name(uid: int) -> str:
     """Return the name of a user, or its number where it has none."""
     try:

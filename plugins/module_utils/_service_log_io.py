@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_tail
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_error, starts, this_start
 
@@ -24,7 +25,9 @@ class Log(t.NamedTuple):
 
 def read(module: AnsibleModule, name: str, log_file: str | None, lines: int) -> Log:
     """Read the last lines of a service. log_file: of a program of supervisor, None for a unit."""
-    return supervisor(name, log_file, lines) if log_file else systemd(module, name, lines)
+    log = supervisor(name, log_file, lines) if log_file else systemd(module, name, lines)
+    # What a service writes reaches terminals and messages from here.
+    return log._replace(lines=[plain(line.rstrip("\x1b\r")) for line in log.lines])
 
 
 def systemd(module: AnsibleModule, name: str, lines: int) -> Log:

@@ -174,15 +174,26 @@ class Tree:
         self.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
 
     def account(self, wanted: Mapping[str, t.Any]) -> None:
-        """Make sure that the service's account exists: a system account without a shell."""
-        name = wanted["name"]
+        """Make sure that the service's account exists: a system account without a shell.
+
+        An account that an earlier version made has its home in O(account.former_parent), and gets the right one.
+        """
+        name, home = wanted["name"], wanted["home"]
         try:
-            pwd.getpwnam(name)
+            former = pwd.getpwnam(name).pw_dir
         except KeyError:
             self._note(f"account {name}", "absent\n", "present\n")
-            if not self.module.check_mode:
-                argv = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", wanted["home"]]
-                self.module.run_command([*argv, "--shell", "/usr/sbin/nologin", name], check_rc=True)
+            argv = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", home]
+            argv += ["--shell", "/usr/sbin/nologin", name]
+        else:
+            if former == home or os.path.dirname(former) != wanted.get("former_parent"):
+                return
+            self._note(f"account {name}", f"home {former}\n", f"home {home}\n")
+            # usermod refuses to change the home of an account that runs processes, which read it from their
+            # environment anyway. With a prefix it does not ask.
+            argv = ["usermod", "--prefix", "/.", "--home", home, name]
+        if not self.module.check_mode:
+            self.module.run_command(argv, check_rc=True)
 
     def _ids(self, entry: Mapping[str, t.Any]) -> tuple[int, int]:
         """Return the wanted (uid, gid), -1 where it does not matter or the account is still to be made."""

@@ -17,6 +17,12 @@ def parse_os_release(text: str) -> dict[str, str]:
     return {"id": values.get("ID", ""), "version": values.get("VERSION_ID", "")}
 
 
+def unit_user(text: str) -> str:
+    """Return the account that a unit's file names, root where it names none."""
+    names = [line.split("=", 1)[1].strip().strip('"') for line in text.splitlines() if line.startswith("User=")]
+    return next((name for name in reversed(names) if name), "root")
+
+
 def parse_memlock(text: str) -> int | None:
     """Return the bytes that a process may lock, from /proc/PID/limits: -1 = without a limit, None = not told."""
     for line in text.splitlines():

@@ -210,6 +210,17 @@ def read_state(read: Callable[[str], str | None], filters: Mapping[bool, str] | 
     )
 
 
+def why_open(state: State) -> str:
+    """Return why ufw closes no port, whatever its rules are; empty where it does."""
+    if not state.installed:
+        return "ufw is not installed"
+    if not state.enabled:
+        return "ufw is off"
+    return (
+        "ufw lets in whatever no rule is about (DEFAULT_INPUT_POLICY=ACCEPT)" if state.input_policy == "ACCEPT" else ""
+    )
+
+
 def severed(state: State) -> dict[bool, tuple[str, ...]]:
     """Return ufw's chains, by family, that are in the kernel but that no packet enters.
 

@@ -4,8 +4,8 @@
 """Many commands of ufw in one process. PRIVATE to the collection.
 
 A command of ufw costs a quarter of a second: it starts Python, and writes and loads all rules. ufw is itself a Python
-package, and its command does little more than what run() does. Nothing depends on this: whatever it did not do, the
-caller finds when it looks again, and does with commands.
+package, and its command does little more than what run() does. Its package is no public interface, so nothing depends
+on this: run() says what was in its way, and the caller does what is left with commands.
 """
 
 from __future__ import annotations
@@ -20,21 +20,29 @@ if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def run(commands: Sequence[Sequence[str]]) -> None:
-    """Run commands of ufw that add and delete rules, under its lock, and load the rules into the kernel once."""
-    # What ufw prints must not get into the module's own output; SystemExit is how it ends on an error.
-    with contextlib.suppress(Exception, SystemExit), contextlib.redirect_stdout(io.StringIO()):
-        gettext.install("ufw")
-        frontend, util = (importlib.import_module(f"ufw.{name}") for name in ("frontend", "util"))
-        lock = util.create_lock("/run/ufw.lock")
-        try:
-            _run(frontend, commands)
-        finally:
-            util.release_lock(lock)
+def run(commands: Sequence[Sequence[str]]) -> str:
+    """Run commands of ufw that add and delete rules, under its lock, and load the rules into the kernel once.
+
+    Return why it did not come to the end, empty where it did. The rules in the kernel may be old ones then.
+    """
+    try:
+        # What ufw prints must not get into the module's own output.
+        with contextlib.redirect_stdout(io.StringIO()):
+            gettext.install("ufw")
+            frontend, util = (importlib.import_module(f"ufw.{name}") for name in ("frontend", "util"))
+            lock = util.create_lock("/run/ufw.lock")
+            try:
+                _run(frontend, commands)
+            finally:
+                util.release_lock(lock)
+    except (Exception, SystemExit) as error:  # SystemExit is how ufw ends on an error
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _run(frontend: t.Any, commands: Sequence[Sequence[str]]) -> None:
     ufw = frontend.UFWFrontend(False)
+    # An AttributeError here, before anything is changed, where this ufw has another inside.
     load = ufw.backend._reload_user_rules
     ufw.backend._reload_user_rules = lambda: None
     try:
@@ -42,4 +50,5 @@ def _run(frontend: t.Any, commands: Sequence[Sequence[str]]) -> None:
             parsed = frontend.parse_command(["ufw", *words])
             ufw.do_action(parsed.action, parsed.data["rule"], parsed.data["iptype"], True)
     finally:
+        del ufw.backend._reload_user_rules
         load()

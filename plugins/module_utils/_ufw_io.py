@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import shlex
 import typing as t
 from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ufw, _ufw_batch_io, _ufw_plan
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import ssh_connection
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw_plan import Listener, Problem, Ssh
 
 if t.TYPE_CHECKING:
@@ -66,9 +67,16 @@ class Host:
     ) -> None:
         """Run commands of ufw; many of them in one process as far as that goes."""
         if len(commands) > BATCH_FROM and not self.module.check_mode:
-            _ufw_batch_io.run(commands)
+            why = _ufw_batch_io.run(commands)
             left = remaining()
             self.commands += [shlex.join(["ufw", *argv]) for argv in commands if argv not in left]
+            if why or left:
+                self.module.warn(
+                    plain(f"{len(left)} rules are set one by one, which is slower: {why or 'ufw took no note'}")
+                )
+            if why and self.state().enabled:
+                # What ufw's file has by now may not be in the kernel.
+                self.change("ufw", "reload")
             commands = left
         for argv in commands:
             self.change("ufw", *argv)
@@ -94,15 +102,8 @@ class Host:
         return [replace(x, cgroup=read_text(f"/proc/{x.pid}/cgroup") or "") if x.pid else x for x in found]
 
     def ssh(self, given: Sequence[int], listeners: Sequence[Listener], rules: Sequence[_ufw.Rule]) -> Ssh:
-        """Return how SSH comes in. sudo drops SSH_CONNECTION, so it is looked for in the processes above this one."""
-        text = os.environ.get("SSH_CONNECTION", "")
-        pid = os.getppid()
-        while not text and pid > 1:
-            pairs = (read_text(f"/proc/{pid}/environ") or "").split("\0")
-            text = next((pair.partition("=")[2] for pair in pairs if pair.startswith("SSH_CONNECTION=")), "")
-            stat = (read_text(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
-            pid = int(stat[1]) if len(stat) > 1 else 0
-        found = _ufw_plan.parse_ssh_connection(text)
+        """Return how SSH comes in."""
+        found = _ufw_plan.parse_ssh_connection(ssh_connection())
         client, server, port = found or ("", "", 0)
         ports = _ufw_plan.ssh_ports(port or None, given, listeners)
         return Ssh(ports, client, self.nic_of(server) if server and any(rule.nic_in for rule in rules) else "")
@@ -170,7 +171,7 @@ class Run:
         return {**base, **values}
 
     def fail(self, msg: str, **values: object) -> t.NoReturn:
-        self.module.fail_json(msg=msg, **self.result(**values))
+        self.module.fail_json(msg=plain(msg), **self.result(**values))
         raise AssertionError("fail_json returned")
 
     def check_input(self) -> None:
@@ -184,7 +185,7 @@ class Run:
     def __call__(self) -> dict[str, t.Any]:
         result = self.decide()
         for problem in self.problems:
-            self.module.warn(f"{problem.found}. Wanted: {problem.wanted}. To mend: {problem.fix}")
+            self.module.warn(plain(f"{problem.found}. Wanted: {problem.wanted}. To fix: {problem.fix}"))
         return result
 
     def decide(self) -> dict[str, t.Any]:
@@ -222,6 +223,7 @@ class Run:
         ssh = self.host.ssh(self.params["ssh_ports"], listeners, _ufw_plan.foreign_rules(self.want, state))
         plan = _ufw_plan.make_plan(self.want, state, ssh, listeners)
         enable = self.manages and not _ufw.in_force(state)
+        self.warn_of_open_ports(state, enable)
         closing = self.closing(state, plan, listeners)
         self.problems += plan.problems
         if enable:
@@ -243,6 +245,15 @@ class Run:
         values["changed"] = bool(self.host.commands) or not state.installed
         values["diff"] = self.diff(state, plan)
         return self.result(**values)
+
+    def warn_of_open_ports(self, state: _ufw.State, enable: bool) -> None:
+        """Warn where this call leaves all ports open. Before ufw is enabled, before_enabling() warns of its policy."""
+        why = "" if enable or not self.want.present else _ufw.why_open(state)
+        if why:
+            fix = "use firewall_mode=manage (vllm_ray_firewall=manage)"
+            if state.enabled:
+                fix = "ufw default deny incoming"
+            self.note("warning", f"{why}: every port is open to everybody", "what no rule allows is closed", fix)
 
     def closing(
         self, state: _ufw.State, plan: _ufw_plan.Plan, listeners: Sequence[Listener]

@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ufw
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw import ANY, BLOCKING, Rule, State
 
 if t.TYPE_CHECKING:
@@ -128,14 +129,14 @@ class Plan:
 def parse_ss(text: str) -> list[Listener]:
     """Parse ss -H -l -t -u -n -p."""
     found = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         words = line.split()
         if len(words) < 6 or words[0] not in ("tcp", "udp"):
             continue
         address, _colon, port = words[4].rpartition(":")
         owner = re.search(r'\(\("([^"]*)",pid=(\d+)', line)
         if port.isdigit():
-            process, pid = (owner.group(1), int(owner.group(2))) if owner else ("", 0)
+            process, pid = (plain(owner.group(1)), int(owner.group(2))) if owner else ("", 0)
             found.append(Listener(words[0], address.strip("[]") or "*", int(port), process, pid))
     return found
 
@@ -145,8 +146,12 @@ def parse_ssh_connection(text: str) -> tuple[str, str, int] | None:
     words = text.split()
     if len(words) != 4 or not words[3].isdigit():
         return None
-    plain = [str(_plain(ipaddress.ip_address(word.split("%")[0]))) for word in (words[0], words[2])]
-    return plain[0], plain[1], int(words[3])
+    try:
+        client, server = (str(_plain(ipaddress.ip_address(word.split("%")[0]))) for word in (words[0], words[2]))
+    except ValueError:
+        # sshd says UNKNOWN where its connection is no socket.
+        return None
+    return client, server, int(words[3])
 
 
 def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

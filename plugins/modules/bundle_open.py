@@ -31,6 +31,13 @@ options:
     description: The bundle, a file on the controller. A relative path is one of the current directory.
     type: path
     required: true
+  sha256:
+    description:
+      - SHA-256 of the bundle, as M(vllm_ray.cluster.bundle_write) returns it. Empty for any bundle.
+      - Another bundle is refused before anything is unpacked.
+      - It is that of the bundle's manifest, which has the SHA-256 of each file.
+    type: str
+    default: ""
 seealso:
   - module: vllm_ray.cluster.bundle_write
 author:

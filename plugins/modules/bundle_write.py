@@ -46,8 +46,8 @@ path:
   type: str
   sample: /home/ann/vllm-ray-cuda-py3.12-x86_64.tar
 digest:
-  description: By what the bundle is told from others.
+  description: SHA-256 of the bundle, that is of its manifest, for C(vllm_ray_bundle_sha256).
   returned: when it is not check mode
   type: str
-  sample: 0f3b6c1d2a4e5f60
+  sample: 0f3b6c1d2a4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8
 """

@@ -260,6 +260,22 @@ host:
       description: Name of the release, empty where there is none.
       returned: always
       type: str
+    accounts:
+      description: The account of the services, by the name of each cluster of this host that systemd runs.
+      returned: always
+      type: dict
+      sample: {"default": "vllm-ray"}
+    firewall:
+      description: Why ufw closes no port, empty where it does, and whether enabling it (C(firewall_mode=manage)) would
+        change that.
+      returned: always
+      type: dict
+      sample: {"why_open": "ufw is off", "manageable": true}
+    client:
+      description: Address of the SSH client as this host sees it, empty where Ansible does not come by SSH.
+      returned: always
+      type: str
+      sample: 192.0.2.5
     gpus:
       description: GPUs of NVIDIA. Processes on them are ours if they are of O(services).
       returned: always

@@ -187,6 +187,9 @@ peers:
     rtt_ms:
       description: Median round trip of a short TCP message in milliseconds.
       type: float
+    wrong_answer:
+      description: What the peer said instead of a size or a rate. Empty where all its answers were of the right form.
+      type: str
     gbit_s:
       description:
         - Rate of a transfer to the peer in Gbit/s, in its best 40 ms. V(0.0) if none got through.

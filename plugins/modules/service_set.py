@@ -46,6 +46,9 @@ options:
         description: Its home directory. It is not made.
         type: str
         required: true
+      former_parent:
+        description: An account that exists gets O(account.home) if its home lies directly in this directory.
+        type: path
   directories:
     description: Directories, parents first.
     type: list
@@ -234,7 +237,11 @@ ARGUMENTS = {
     "supervisor_bin": {"type": "path"},
     "account": {
         "type": "dict",
-        "options": {"name": {"type": "str", "required": True}, "home": {"type": "str", "required": True}},
+        "options": {
+            "name": {"type": "str", "required": True},
+            "home": {"type": "str", "required": True},
+            "former_parent": {"type": "path"},
+        },
     },
     "directories": {"type": "list", "elements": "dict", "default": [], "options": ENTRY},
     "files": {"type": "list", "elements": "dict", "default": [], "options": {**ENTRY, **CONTENT, **VALIDATE}},

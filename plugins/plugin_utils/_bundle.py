@@ -170,8 +170,15 @@ def dump_manifest(manifest: Manifest) -> bytes:
 
 
 def digest(manifest: bytes) -> str:
-    """Return by what a bundle is told from others."""
-    return hashlib.sha256(manifest).hexdigest()[:16]
+    """Return the SHA-256 of a bundle: that of its manifest, which has the SHA-256 of each file."""
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def check_digest(path: str, manifest: bytes, wanted: str) -> None:
+    """Raise BundleError where a bundle is another one than wanted. wanted: its SHA-256, empty for any bundle."""
+    if wanted and digest(manifest) != wanted.strip().lower():
+        fix = "compare vllm_ray_bundle_sha256 with what bundle.yml showed, and copy the bundle again from there"
+        raise BundleError(path, f"the SHA-256 {digest(manifest)}", wanted.strip().lower(), fix)
 
 
 def is_inside(path: str) -> bool:

@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
     Say = Callable[[str], None]
 
 BLOCK = 1 << 20
+LARGEST_MANIFEST = 64 << 20
 # What takes longer says how far it is.
 QUIET_SECONDS = 5
 
@@ -111,6 +112,8 @@ def members(path: str) -> tuple[list[tarfile.TarInfo], bytes]:
             strange = [entry.name for entry in found if not entry.isreg()]
             if strange:
                 raise BundleError(path, f"{strange[0]}, which is no file", "files", "make it again by bundle.yml")
+            if found[-1].size > LARGEST_MANIFEST:
+                raise BundleError(path, f"a manifest of {found[-1].size} bytes", f"at most {LARGEST_MANIFEST}", copy)
             data = t.cast("t.IO[bytes]", bundle.extractfile(found[-1])).read()
     except FileNotFoundError as error:
         fix = "set vllm_ray_bundle to the file that bundle.yml made"
@@ -148,18 +151,19 @@ def held(directory: str) -> Iterator[None]:
         yield
 
 
-def unpack(path: str, uv: str, home: str, say: Say) -> tuple[str, Manifest, bool]:
+def unpack(path: str, uv: str, home: str, say: Say, sha256: str = "") -> tuple[str, Manifest, bool]:
     """Unpack a bundle below a directory, unless it is there. Return its own directory, its manifest, and whether it
     was unpacked. Every file is checked against the manifest before the directory gets its name. Raises BundleError.
 
-    uv: the version that this collection builds releases with.
+    uv: the version that this collection builds releases with. sha256: of the bundle that is wanted, empty for any.
     """
     found, data = members(path)
+    _bundle.check_digest(path, data, sha256)
     manifest = _bundle.parse_manifest(data, path)
     _bundle.check_members(path, manifest, [entry.name for entry in found])
     _bundle.check_uv(path, manifest, uv)
     os.makedirs(home, exist_ok=True)
-    directory = os.path.join(home, _bundle.digest(data))
+    directory = os.path.join(home, _bundle.digest(data)[:16])
     with held(home):
         if is_whole(directory, data, manifest):
             return directory, manifest, False

@@ -129,10 +129,8 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     if settings["vllm_ray_scope"] == "system" and look["host"]["pid1"] != "systemd":
         found = f"PID 1 is {look['host']['pid1']}"
         add("systemd", "error", found, "systemd", "set vllm_ray_scope=user for hosts without systemd")
-    reason = no_firewall(settings)
-    if reason:
-        fix = "let a firewall of the host or of the network admit nobody but the peers and the API's clients"
-        add("firewall", "warning", f"no firewall rules are kept ({reason}); Ray binds all addresses", "rules", fix)
+    problems += open_ports(host)
+    problems += shared_account(host)
     distribution = look["host"]["os"]
     if not is_supported(distribution):
         found = f"{distribution['id']} {distribution['version']}"
@@ -150,6 +148,35 @@ def no_firewall(settings: Mapping[str, t.Any]) -> str:
     if settings["vllm_ray_scope"] == "user":
         return "vllm_ray_scope=user"
     return "vllm_ray_firewall=off" if settings["vllm_ray_firewall"] == "off" else ""
+
+
+def open_ports(host: Host) -> list[Problem]:
+    """Report a host whose ports are open to everybody. Ray binds all addresses."""
+    settings, seen = host.settings, (host.look or {})["host"].get("firewall") or {}
+    found, why = f"no firewall rules are kept ({no_firewall(settings)}); Ray binds all addresses", seen.get("why_open")
+    fix = "let a firewall of the host or of the network admit nobody but the peers and the API's clients"
+    if not no_firewall(settings):
+        if not why or (settings["vllm_ray_firewall"] == "manage" and seen["manageable"]):
+            return []
+        found = f"{why}, so rules close nothing; Ray binds all addresses"
+        fix = "set vllm_ray_firewall=manage" if seen["manageable"] else "ufw default deny incoming"
+        fix = "install ufw" if "not installed" in why and not seen["manageable"] else fix
+    return [Problem(host.name, "firewall", "warning", found, "rules", fix)]
+
+
+def shared_account(host: Host) -> list[Problem]:
+    """Report clusters of one host that run as one account, which can read the keys and tokens of all of them."""
+    settings, accounts = host.settings, (host.look or {})["host"].get("accounts") or {}
+    own, account = settings["vllm_ray_cluster"], settings["vllm_ray_user"]
+    others = [name for name, its in accounts.items() if its == account and name != own]
+    if settings["vllm_ray_scope"] == "user" or not others:
+        return []
+    found = (
+        f"the cluster {', '.join(others)} runs as {account}, too: code and operators of one can read the API key and "
+        "Ray's token of the other"
+    )
+    fix = f"set vllm_ray_user for one of them before its first deploy, such as vllm_ray_user=vllm-ray-{own}"
+    return [Problem(host.name, "account", "warning", found, "an account for each cluster", fix)]
 
 
 def is_of_ray(process: str) -> bool:

@@ -107,7 +107,7 @@ def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> E
     try:
         wishes = _wishes.read(serve_args(server), server["vllm_ray_env"])
     except _wishes.WishError as error:
-        problem = Problem("-", "option", "error", str(error), "a number", "correct vllm_ray_serve_args or vllm_ray_env")
+        problem = Problem("-", "option", "error", str(error), error.wanted, error.fix)
         return Engine(None, problems=[problem])
     ordered = {cluster.serve_host: offer[cluster.serve_host], **offer}
     unseen = [name for name in ordered if not by_name[name].look]

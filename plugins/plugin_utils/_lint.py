@@ -15,7 +15,9 @@ import typing as t
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
 
 # Options of `vllm serve` that web pages still name, and what does the same in vLLM 0.32. A scenario asks the release's
 # parser that it knows none of the former and all of the latter.
@@ -64,12 +66,75 @@ HARMFUL_ENVIRONMENT = (
         "overrides the cluster NIC of each host",
         "set vllm_ray_nic, for hosts where it differs",
     ),
+    ("VLLM_(RAY_)?DP_.*", "error", "spreads the engine over GPUs that are not planned", "remove it"),
+    ("(LOCAL_)?RANK|WORLD_SIZE|MASTER_(ADDR|PORT)", "warning", "is of one rank, and all would get it", "remove it"),
     ("(CUDA|HIP|ROCR)_VISIBLE_DEVICES", "error", "overrides what the plan gives a node", "set vllm_ray_gpus"),
     ("RAY_AUTH_TOKEN.*|VLLM_API_KEY", "error", "is a secret that the roles keep in a file", "remove it"),
     ("HF_TOKEN|HUGGING_FACE_HUB_TOKEN", "error", "would reach every rank and its logs", "set vllm_ray_hf_token"),
     ("NCCL_P2P_DISABLE", "info", "makes GPUs of a host talk through its memory", "remove it unless P2P hangs"),
     ("NCCL_IB_DISABLE", "info", "leaves InfiniBand unused", "remove it unless there is none"),
 )
+
+
+# Lists of network devices by name. Each host must have those that its value names.
+DEVICES = ("NCCL_IB_HCA", "UCX_NET_DEVICES", "NVSHMEM_HCA_LIST", "GLOO_IB_DEVICE")
+# The host's own address, which others connect to.
+OWN_ADDRESS = ("VLLM_NIXL_SIDE_CHANNEL_HOST", "VLLM_EC_SIDE_CHANNEL_HOST")
+
+
+def environments(hosts: Sequence[Host]) -> list[Problem]:
+    """Return what is wrong with variables of vllm_ray_env that must differ from host to host, and do not."""
+    seen = {host.name: host for host in hosts if host.look}
+    owners = {address: name for name, host in seen.items() for address in addresses_of(host)}
+    borrowed: dict[tuple[str, str, str], list[str]] = {}
+    problems = []
+    for name, host in seen.items():
+        for variable, value in host.settings["vllm_ray_env"].items():
+            owner = owners.get(str(value).strip().strip("[]").lower(), name)
+            if owner != name and not any(re.fullmatch(pattern, variable) for pattern, *_rest in HARMFUL_ENVIRONMENT):
+                borrowed.setdefault((variable, str(value), owner), []).append(name)
+            if variable in DEVICES:
+                problems += devices_of(host, variable, str(value))
+    for (variable, value, owner), names in borrowed.items():
+        severity = "error" if variable in OWN_ADDRESS else "warning"
+        found = f"vllm_ray_env: {variable} is {value} on {', '.join(names)}, which is an address of {owner}"
+        fix = f"set {variable} in vllm_ray_env of each host (host_vars), unless all hosts are to use that one"
+        problems.append(Problem("-", "env", severity, found, "an address of the host itself", fix))
+    return problems
+
+
+def addresses_of(host: Host) -> set[str]:
+    """Return the names and addresses by which a host is known, its loopback left out."""
+    look = host.look or {}
+    found = {str(entry["address"]).lower() for entry in look["network"]["addresses"]}
+    found |= {host.name.lower(), str(look["host"]["hostname"]).lower()}
+    return {text for text in found if text and not text.startswith(("127.", "localhost")) and text != "::1"}
+
+
+def devices_of(host: Host, variable: str, value: str) -> list[Problem]:
+    """Return the problem of a list of network devices of which the host does not have one."""
+    network = (host.look or {})["network"]
+    have = {nic["name"] for nic in network["nics"]} | {port["device"] for port in network["rdma"]}
+    # NCCL: ^ leaves out, = means the whole name, otherwise its beginning. UCX: all, and DEVICE:PORT.
+    names = [part.split(":")[0] for part in value.lstrip("^=").split(",") if part.strip()]
+    missing = [name for name in names if name != "all" and not any(it.startswith(name) for it in have)]
+    if not missing or value.startswith("^"):
+        return []
+    found = f"vllm_ray_env: {variable} names {', '.join(missing)}, and the host has {', '.join(sorted(have)) or 'none'}"
+    own = "vllm_ray_rdma_devices" if variable == "NCCL_IB_HCA" else f"{variable} in vllm_ray_env"
+    return [Problem(host.name, "env", "warning", found, "devices of this host", f"set {own} for each host (host_vars)")]
+
+
+def executor(given: Mapping[str, t.Any], planned: str, gpus: int) -> list[Problem]:
+    """Return the error of an executor that contradicts the layout. given: options; gpus: how many the engine uses.
+
+    Which GPUs a host offers to Ray depends on it.
+    """
+    wished = str(given.get("distributed-executor-backend") or planned)
+    if wished == planned or (wished == "uni" and planned == "mp" and gpus == 1):
+        return []
+    found = f"vllm_ray_serve_args: distributed-executor-backend is {wished}, and the layout needs {planned}"
+    return [Problem("-", "option", "error", found, planned, "remove it: the plan sets it")]
 
 
 def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:

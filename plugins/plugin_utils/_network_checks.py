@@ -169,7 +169,7 @@ def network_problems(answers: Answers, managed: bool) -> list[Problem]:
         for name, answer in answers.items()
         if name not in there
     ]
-    problems += _packet_sizes(there) + _untested(matrix, list(answers))
+    problems += _wrong_answers(there) + _packet_sizes(there) + _untested(matrix, list(answers))
     for kind, (sides, judge) in JUDGES.items():
         pairs = [pair for pair, way in matrix.items() if way.kind == kind and not _follows(pair, matrix)]
         problems += [judge(Fault(host, side, its, matrix, there)) for host, side, its in blame(pairs, sides)]
@@ -262,6 +262,26 @@ def _follows(pair: Pair, matrix: Mapping[Pair, Way]) -> bool:
 def _about_to_open(problem: Problem) -> Problem:
     fix = "nothing: the role firewall admits the peers, and they are tested again after it"
     return replace(problem, severity="info", fix=fix)
+
+
+def _wrong_answers(there: Mapping[str, Mapping[str, t.Any]]) -> list[Problem]:
+    """Report hosts that answered in another form than this version does."""
+    wrong: dict[str, list[tuple[str, str]]] = {}
+    for name, answer in there.items():
+        for peer, found in answer["peers"].items():
+            if found.get("wrong_answer"):
+                wrong.setdefault(peer, []).append((name, found["wrong_answer"]))
+    return [
+        Problem(
+            peer,
+            "reachability",
+            "error",
+            f"answered {told[0][1]} to {some([name for name, _answer in told])}",
+            "the answers of this version of the collection",
+            "run again; if it answers so again, something else than this collection runs there with the run's token",
+        )
+        for peer, told in wrong.items()
+    ]
 
 
 def _packet_sizes(there: Mapping[str, Mapping[str, t.Any]]) -> list[Problem]:

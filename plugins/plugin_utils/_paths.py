@@ -29,6 +29,7 @@ class Paths:
     ray: str
     units: str
     command: str
+    clusters: str
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
@@ -57,4 +58,6 @@ def paths(settings: Mapping[str, t.Any], home: str = "~") -> Paths:
         ray=f"{state}/{cluster}/ray",
         units="/etc/systemd/system" if system else f"{here}/programs",
         command="/usr/local/bin/vllm-ray" if system else f"{own}/bin/vllm-ray",
+        # The same for all configuration roots: here the command finds the clusters of a host.
+        clusters="/etc/vllm-ray/.clusters" if system else f"{own}/.clusters",
     )

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS, hub_of
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _members, _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _lint, _members, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
     check_accelerator,
@@ -52,6 +52,19 @@ def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> li
     if given is not None:
         return [str(client) for client in given]
     return [address for address in controllers if not ipaddress.ip_address(address).is_loopback]
+
+
+def controllers_of(cluster: Cluster, controllers: Sequence[str]) -> Sequence[str]:
+    """Return the addresses by which the controller comes to the serve host.
+
+    That host's own view counts: behind NAT, the controller's own address is another machine's there. controllers: what
+    the controller takes for its own, for a serve host that Ansible does not reach by SSH.
+    """
+    seen = str((cluster.by_name[cluster.serve_host].look or {}).get("host", {}).get("client") or "")
+    try:
+        return controllers if ipaddress.ip_address(seen).is_link_local else [seen]
+    except ValueError:
+        return controllers
 
 
 def model_plan(
@@ -143,6 +156,7 @@ def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collecti
             problems += check_state(host, serves, model_needs(host, model), host.name in starts)
         problems += check_paths(host)
     problems += check_states([host for host in cluster.hosts if host.look])
+    problems += _lint.environments(cluster.hosts)
     problems += check_accelerator(cluster.hosts, cluster.head)
     problems += check_addresses({name: nic["address"] for name, nic in cluster.addresses.items()})
     return problems
@@ -187,9 +201,12 @@ def make_plan(
         "serving": cluster.serving,
     }
     plan["ray"] = ray_of(cluster.head)
+    if engine.layout:
+        args = serve_args(cluster.by_name[cluster.serve_host].settings)
+        problems += _lint.executor(args, engine.layout.executor, sum(used.values()))
     if engine.layout and not gone:
         plan.update(complete(cluster, engine, engine.layout, model))
-        plan["api_clients"] = api_clients(cluster.head.settings, controllers)
+        plan["api_clients"] = api_clients(cluster.head.settings, controllers_of(cluster, controllers))
     return {**plan, "problems": [problem.as_dict() for problem in problems]}
 
 

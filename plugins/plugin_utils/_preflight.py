@@ -20,8 +20,8 @@ STAGES = {
     "host": (
         "ssh", "sudo", "python", "machine", "reach", "inventory", "variable", "option", "env", "path", "systemd", "os",
         "address", "route", "nic", "rdma", "memlock", "hostname", "clock", "mtu", "port", "firewall", "ray",
-        "bundle", "leftovers", "driver", "gpu", "gpu_memory", "shared_memory", "disk", "model", "layout", "parity",
-        "changes",
+        "account", "bundle", "leftovers", "driver", "gpu", "gpu_memory", "shared_memory", "disk", "model", "layout",
+        "parity", "changes",
     ),
     "network": ("reachability", "link", "bandwidth"),
     "release": ("release", "parser", "collective"),

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
+
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong on one host. severity: error, warning or info."""
+    """One thing that is wrong on one host. severity: error, warning or info. Its texts are printable."""
 
     host: str
     check: str
@@ -18,6 +20,10 @@ class Problem:
     found: str
     wanted: str
     fix: str
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, plain(value))
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)

@@ -9,6 +9,7 @@ import time
 import typing as t
 from collections import Counter
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report import problem_lines
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screen import table
@@ -101,9 +102,9 @@ def release_line(id_: str, hosts: Mapping[str, Mapping[str, t.Any]]) -> str:
     versions = [f"{name} {version}" for name, version in one["versions"].items()]
     manifests = {release["manifest"] for release in hosts.values()}
     equal = f"manifest {one['manifest'][:12]}" if len(manifests) == 1 else "manifests differ"
-    built = moment(min(release["since"] for release in hosts.values()))
+    arrived = moment(min(release["since"] for release in hosts.values()))
     size = f"{one['bytes'] / 1e9:.1f} GB"
-    return f"{id_}: {', '.join([*versions, 'Python ' + one['python']['version'], size, 'built ' + built, equal])}"
+    return f"{id_}: {', '.join([*versions, 'Python ' + one['python']['version'], size, 'since ' + arrived, equal])}"
 
 
 def screen(summary: Mapping[str, t.Any]) -> str:
@@ -111,7 +112,7 @@ def screen(summary: Mapping[str, t.Any]) -> str:
     listed = summary["hosts"]
     lines = ["", f"Releases of the hosts of the cluster {summary['cluster']}"]
     for id_, hosts in by_release(listed).items():
-        lines.append(f"  {release_line(id_, hosts)}")
+        lines.append(plain(f"  {release_line(id_, hosts)}"))
         rows = [
             (host, f"since {moment(hosts[host]['since'])}", uses(hosts[host]))
             if host in hosts

@@ -11,6 +11,8 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from dataclasses import asdict, dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
+
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -62,7 +64,8 @@ def count(problems: Problems) -> str:
 
 def problem_lines(problems: Problems, width: int = WIDTH) -> list[str]:
     """Return a table of problems, errors first: what was found, what is wanted, what mends it."""
-    ordered = sorted(problems, key=lambda problem: SEVERITIES.index(problem["severity"]))
+    printable = [{name: plain(text) for name, text in problem.items()} for problem in problems]
+    ordered = sorted(printable, key=lambda problem: SEVERITIES.index(problem["severity"]))
     columns = [[p["severity"].upper() for p in ordered], [p["host"] for p in ordered], [p["check"] for p in ordered]]
     widths = [max(map(len, column), default=0) for column in columns]
     lines = []
@@ -85,7 +88,7 @@ def check_lines(checks: Sequence[Check], width: int = WIDTH) -> list[str]:
     """Return which checks were made, which were left out and why."""
     groups: dict[str, list[str]] = {}
     for check in checks:
-        groups.setdefault("checked" if check.state == "done" else check.state, []).append(check.name)
+        groups.setdefault("checked" if check.state == "done" else plain(check.state), []).append(check.name)
     lines = []
     for state, names in groups.items():
         lines += textwrap.wrap(f"{state}: {', '.join(names)}", width - 2, initial_indent="  ", subsequent_indent="    ")
@@ -115,11 +118,11 @@ def junit(problems: Problems, checks: Sequence[Check], strict: bool) -> str:
             own = [problem for problem in problems if problem["check"] == check.name]
             stopping = fails(own, strict)
             if check.state != "done":
-                ET.SubElement(case, "skipped", message=check.state)
+                ET.SubElement(case, "skipped", message=plain(check.state))
             elif stopping:
                 failed += 1
                 text = "\n".join(
-                    f"{p['host']}: {p['found']}; wanted: {p['wanted']}; to mend: {p['fix']}" for p in stopping
+                    plain(f"{p['host']}: {p['found']}; wanted: {p['wanted']}; to mend: {p['fix']}") for p in stopping
                 )
                 ET.SubElement(case, "failure", message=f"{count(stopping)}").text = text
             rest = [problem for problem in own if problem not in stopping]

@@ -9,6 +9,7 @@ import json
 import shlex
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report import count, problem_lines
 
 if t.TYPE_CHECKING:
@@ -18,7 +19,8 @@ if t.TYPE_CHECKING:
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align columns of text; the last one is left as it is."""
+    """Align columns of text; the last one is left as it is. A cell is one line, whoever chose what is in it."""
+    rows = [[plain(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
     return [
         "  " + "  ".join([cell.ljust(width) for cell, width in zip(row, widths)] + [row[-1]]).rstrip() for row in rows
@@ -47,7 +49,12 @@ def render(plan: Mapping[str, t.Any]) -> str:
             held = memory(advice["hosts"][name]) if name in advice.get("hosts", {}) else ""
             rows.append((name, host["address"], host["nic"], ", ".join(roles or ["worker"]), uses, held))
         lines += table(rows)
-        labelled = [*advice_lines(advice), *artefact_lines(plan), *(("note", note) for note in engine["notes"])]
+        labelled = [
+            *advice_lines(advice),
+            *artefact_lines(plan),
+            *access_lines(plan),
+            *(("note", note) for note in engine["notes"]),
+        ]
         lines += table(labelled)
         if plan["serving"]:
             away = f" It takes about {engine['away']:.0f} s to start again." if engine.get("away") else ""
@@ -107,6 +114,15 @@ def artefact_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
         origin = {"host": model["source_host"], "controller": "the controller"}.get(model["source"], model["source"])
         lines.append(("model", f"{size}from {origin} to {', '.join(model['missing'])}"))
     return lines
+
+
+def access_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """Return who may reach the API, where a firewall is kept."""
+    settings = plan["hosts"].get(plan["serve_host"], {}).get("settings", {})
+    if settings.get("vllm_ray_scope") != "system" or settings.get("vllm_ray_firewall") == "off":
+        return []
+    clients = ", ".join(plan.get("api_clients", [])) or "nobody else"
+    return [("API", f"open to the hosts of the cluster and to {clients} (vllm_ray_api_clients)")]
 
 
 def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import table_lines
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report import problem_lines
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screen import table
@@ -157,12 +158,12 @@ def screen(summary: Mapping[str, t.Any]) -> str:
     hosts = summary["hosts"]
     releases = [release_text(host["release"]) for host in hosts.values() if host]
     usual = max(releases, key=releases.count, default="none")
-    lines = ["", f"The cluster {summary['cluster']} {summary['verdict']}"]
+    lines = ["", plain(f"The cluster {summary['cluster']} {summary['verdict']}")]
     top = [*engine_lines(summary), *([("release", usual)] if releases else [])]
-    lines += [f"  {label:<10} {text}" for label, text in top]
+    lines += [f"  {label:<10} {plain(text)}" for label, text in top]
     lines.append("")
     for row, host in zip(table([host_row(name, host) for name, host in hosts.items()]), hosts.values()):
         lines.append(row)
-        lines += [f"      {label:<9} {text}" for label, text in (host_lines(host, usual) if host else ())]
+        lines += [f"      {label:<9} {plain(text)}" for label, text in (host_lines(host, usual) if host else ())]
     lines += ["", *problem_lines(summary["problems"])] if summary["problems"] else []
     return "\n".join(lines)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact, _support
@@ -15,6 +16,16 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     Answers = Mapping[str, Mapping[str, t.Any] | None]
+
+
+# Names of logs of Ray and of units have no other characters.
+MEMBER_PART = re.compile(r"[A-Za-z0-9_@+=,:%~-][A-Za-z0-9._@+=,:%~-]{0,199}")
+
+
+def is_member_name(name: str) -> bool:
+    """Tell whether a file of a host's part may have a name: one that leads out of the bundle's folder may not."""
+    parts = name.split("/")
+    return len(parts) <= 8 and all(MEMBER_PART.fullmatch(part) for part in parts)
 
 
 def folder_name(cluster: str, when: str) -> str:

@@ -30,6 +30,31 @@ UNRECKONED = (
     "num-gpu-blocks-override",
     "offload-group-size",
 )
+# Options that change how many GPUs the engine needs, or where it takes them, and that are not planned: hosts would
+# offer other GPUs than the engine waits for. {option: (values that change nothing, what to do instead)}.
+ONE_ENGINE = "remove it. For a larger engine set tensor-parallel-size and pipeline-parallel-size; for several engines"
+ONE_ENGINE += " deploy several clusters (vllm_ray_cluster) on different hosts"
+BY_RAY = "remove it: the plan spreads the engine over the hosts, by Ray"
+UNPLANNED: dict[str, tuple[tuple[str, ...], str]] = {
+    "data-parallel-size": (("1",), ONE_ENGINE),
+    "data-parallel-size-local": (("1",), ONE_ENGINE),
+    "data-parallel-backend": (("mp",), ONE_ENGINE),
+    "data-parallel-address": ((), ONE_ENGINE),
+    "data-parallel-external-lb": ((), ONE_ENGINE),
+    "data-parallel-hybrid-lb": ((), ONE_ENGINE),
+    "data-parallel-multi-port-external-lb": ((), ONE_ENGINE),
+    "data-parallel-rank": ((), ONE_ENGINE),
+    "data-parallel-rpc-port": ((), ONE_ENGINE),
+    "data-parallel-start-rank": ((), ONE_ENGINE),
+    "device-ids": ((), "set vllm_ray_gpus"),
+    "enable-elastic-ep": ((), ONE_ENGINE),
+    "headless": ((), BY_RAY),
+    "nnodes": (("1",), BY_RAY),
+    "node-rank": (("0",), BY_RAY),
+    "prefill-context-parallel-size": (("1",), ONE_ENGINE),
+}
+# argparse takes the beginning of a name for the name.
+SHORTEST_BEGINNING = 4
 # vLLM's units (utils/argparse_utils.py, human_readable_int).
 UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -49,7 +74,11 @@ ONLINE: dict[str, tuple[float, float]] = {
 
 
 class WishError(ValueError):
-    """An option that can't be understood; the message names it."""
+    """An option that can't be understood or is not planned; the message names it."""
+
+    def __init__(self, message: str, wanted: str = "a number", fix: str = "") -> None:
+        super().__init__(message)
+        self.wanted, self.fix = wanted, fix or "correct vllm_ray_serve_args or vllm_ray_env"
 
 
 @dataclass(frozen=True)
@@ -119,9 +148,22 @@ def whole(name: str, value: object) -> int:
         raise WishError(f"{name} is {text!r}, not a number") from error
 
 
+def refuse_unplanned(given: Mapping[str, t.Any]) -> None:
+    """Raise WishError for the first option that changes which GPUs the engine needs, other than its sizes."""
+    for name, value in given.items():
+        exact = [name] if name in UNPLANNED else []
+        begun = [option for option in UNPLANNED if option.startswith(name) and len(name) >= SHORTEST_BEGINNING]
+        for option in exact or begun[:1]:
+            neutral, fix = UNPLANNED[option]
+            if str(value).strip().lower() not in (*neutral, "", "false", "none"):
+                shown = f"vllm_ray_serve_args: {name} is {value!r}, which changes the GPUs that the engine needs"
+                raise WishError(shown, f"{' or '.join(neutral)} or not set" if neutral else "not set", fix)
+
+
 def read(args: Mapping[str, t.Any], env: Mapping[str, t.Any]) -> Wishes:
     """Read options of `vllm serve` (keys as long flags without dashes in front) and its environment."""
     given = {str(name).replace("_", "-"): value for name, value in args.items() if value not in (None, "", False)}
+    refuse_unplanned({str(name).replace("_", "-"): value for name, value in args.items() if value is not None})
 
     def number(name: str) -> int | None:
         return whole(name, given[name]) if name in given else None

@@ -139,6 +139,23 @@ def test_module_utils_are_private_and_pure() -> None:
     assert not offences, "\n".join(offences)
 
 
+def test_action_plugins_show_and_fail_by_printable_text_alone() -> None:
+    """Display and AnsibleActionFail write what they get to the terminal, names of processes and log lines included."""
+    offences = []
+    for path in walk.plugins("action"):
+        shown = {"ansible.utils.display", "ansible.errors.AnsibleActionFail"}
+        offences += [f"{path.name}: imports {name}" for name in sorted(imports(path) & shown)]
+        for node in [node for node in ast.walk(parsed(path)) if isinstance(node, (ast.Dict, ast.Call, ast.Raise))]:
+            keys = [ast.unparse(key) for key in getattr(node, "keys", []) if key] if isinstance(node, ast.Dict) else []
+            if isinstance(node, ast.Call):
+                keys = [repr(keyword.arg) for keyword in node.keywords]
+            if isinstance(node, ast.Raise) and node.exc and ast.unparse(node.exc).startswith("AnsibleError"):
+                offences.append(f"{path.name}:{node.lineno}: an error that is not ActionFailed")
+            if "'failed'" in keys:
+                offences.append(f"{path.name}:{node.lineno}: a failed result that is not made by failure()")
+    assert not offences, "\n".join(offences)
+
+
 def test_every_pure_file_has_a_unit_test() -> None:
     offences = []
     for kind in ("module_utils", "plugin_utils", "filter"):

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
+import pytest
+
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 INCLUDES = ("include_tasks", "import_tasks")
@@ -179,3 +182,16 @@ def test_roles_know_no_groups_and_no_other_hosts() -> None:
                 if not line.lstrip().startswith("#") and forbidden.search(line):
                     offences.append(f"{path.relative_to(walk.ROOT)}:{number}: {line.strip()}")
     assert not offences, "\n".join(offences)
+
+
+@pytest.mark.parametrize(("owner", "wanted"), [("vllm-ray", "0640"), ("", "0600")], ids=["system", "user"])
+def test_the_environment_is_readable_for_the_service_account_alone(owner: str, wanted: str) -> None:
+    """Users put secrets into vllm_ray_env. Without an account of its own, the group would be that of the login."""
+    found = {}
+    for role in ("ray", "vllm"):
+        variables = walk.load_mapping(walk.ROOT / "roles" / role / "vars" / "main.yml")
+        entries = [entry for value in variables.values() if isinstance(value, list) for entry in value]
+        for entry in [entry for entry in entries if isinstance(entry, dict) and "mode" in entry]:
+            if f"__{role}_node | vllm_ray.cluster.ray_environment" in str(entry.get("content")):
+                found[entry["path"]] = jinja2.Template(entry["mode"]).render({f"__{role}_owner": owner})
+    assert len(found) == 2 and set(found.values()) == {wanted}, found

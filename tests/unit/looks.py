@@ -42,6 +42,9 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
             "present": ["/srv/demo"],
             "record": None,
             "release": "",
+            "accounts": {},
+            "firewall": {"why_open": "", "manageable": False},
+            "client": "",
         },
         "network": {
             "cluster_nic": {"nic": nic, "address": address, "mtu": 1500, "why": "holds the route"},

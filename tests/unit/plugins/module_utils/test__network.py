@@ -125,3 +125,28 @@ def test_the_largest_size_is_found_to_the_byte_in_few_steps(limit: int, full: in
 def test_a_lost_answer_does_not_turn_sizes_around() -> None:
     # 1000 was lost by chance, 1200 passed.
     assert _network.narrowed([1000, 1200, 1400], {1200}, 576, 1500) == (1200, 1400)
+
+
+@pytest.mark.parametrize(("line", "wanted"), [("", 0), ("0", 0), ("24.5", 24.5), ("1e2", 100)])
+def test_a_rate(line: str, wanted: float) -> None:
+    assert _network.read_rate(line) == wanted
+
+
+@pytest.mark.parametrize("line", ["fast", "nan", "inf", "-1", "1e999", "1e6", "1 2", "\x1b[2J", "9" * 5000])
+def test_what_is_no_rate_is_a_wrong_answer(line: str) -> None:
+    with pytest.raises(_network.WrongAnswer, match="instead of a rate") as error:
+        _network.read_rate(line)
+    assert str(error.value).isprintable() and len(str(error.value)) < 100
+
+
+def test_a_size() -> None:
+    assert _network.read_size(["size", "0", "1500"]) == 1500
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["size"], ["size", "0"], ["size", "0", "x"], ["size", "0", "-1"], ["size", "0", "²"], ["size", "0", "9" * 5000]],
+)
+def test_what_is_no_size_is_a_wrong_answer(words: list[str]) -> None:
+    with pytest.raises(_network.WrongAnswer, match="instead of the size"):
+        _network.read_size(words)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _system
 
 
@@ -32,3 +34,17 @@ def test_sockets_that_nobody_has_open(fixtures: Path) -> None:
     files = [f"/var/lib/vllm-ray/default/ray/session_x/sockets/{name}" for name in ("plasma_store", "raylet")]
     assert _system.stale_sockets(files, text(fixtures, "net_unix")) == files[:1]
     assert _system.stale_sockets([], text(fixtures, "net_unix")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("[Service]\nUser=vllm-ray\n", "vllm-ray"),
+        ('[Service]\nUser="a b"\n', "a b"),
+        ("[Service]\nUser=a\nUser=b\n", "b"),
+        ("[Service]\n#User=a\nUser=\n", "root"),
+        ("", "root"),
+    ],
+)
+def test_the_account_of_a_unit(text: str, wanted: str) -> None:
+    assert _system.unit_user(text) == wanted

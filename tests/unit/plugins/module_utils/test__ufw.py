@@ -187,3 +187,18 @@ def test_a_rule_for_anywhere_is_one_call_for_both_families() -> None:
         *["allow", "in", "proto", "tcp", "from", "any", "to", "any", "port", "22", "comment", "vllm-ray a"]
     ]
     assert _ufw.add_argv(rule, first=True)[0] == "prepend"
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted"),
+    [
+        (_ufw.State(), "ufw is not installed"),
+        (_ufw.State(installed=True), "ufw is off"),
+        (_ufw.State(installed=True, input_policy="ACCEPT"), "ufw is off"),
+        (_ufw.State(installed=True, enabled=True, input_policy="ACCEPT"), "ufw lets in whatever no rule is about"),
+        (_ufw.State(installed=True, enabled=True), ""),
+        (_ufw.State(installed=True, enabled=True, input_policy="REJECT"), ""),
+    ],
+)
+def test_why_every_port_is_open(state: _ufw.State, wanted: str) -> None:
+    assert _ufw.why_open(state).partition(" (")[0] == wanted

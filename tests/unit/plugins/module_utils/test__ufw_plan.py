@@ -203,6 +203,8 @@ def test_ports_of_ssh(connection: int | None, given: list[int], listeners: list[
         ("::ffff:192.0.2.9 50000 ::ffff:192.0.2.1 22", ("192.0.2.9", "192.0.2.1", 22)),
         ("fe80::1%eth0 50000 fe80::2%eth0 22", ("fe80::1", "fe80::2", 22)),
         ("", None),
+        ("UNKNOWN 65535 UNKNOWN 65535", None),
+        ("; rm -rf / 22", None),
     ],
 )
 def test_ssh_connection(text: str, wanted: object) -> None:

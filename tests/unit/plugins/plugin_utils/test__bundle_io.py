@@ -80,7 +80,7 @@ def test_what_somebody_removed_of_it_is_unpacked_again(tmp_path: Path) -> None:
 
 def test_what_a_killed_run_left_is_no_harm(tmp_path: Path) -> None:
     bundle = write(tmp_path)
-    digest = _bundle.digest(_bundle_io.members(str(bundle))[1])
+    digest = _bundle.digest(_bundle_io.members(str(bundle))[1])[:16]
     (tmp_path / "home" / f"{digest}.partial" / "wheels").mkdir(parents=True)
     (tmp_path / "home" / f"{digest}.partial" / "wheels" / "other.whl").touch()
     directory, _manifest, _fresh = unpack(bundle)
@@ -162,3 +162,25 @@ def test_another_uv_is_refused_before_anything_is_unpacked(tmp_path: Path) -> No
     with pytest.raises(BundleError, match="install the collection that is in the bundle"):
         unpack(write(tmp_path), "0.14.0")
     assert not (tmp_path / "home").exists()
+
+
+def test_another_bundle_than_the_wanted_one_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    bundle = write(tmp_path)
+    sha256 = hashlib.sha256(_bundle_io.members(str(bundle))[1]).hexdigest()
+    home = tmp_path / "home"
+    with pytest.raises(BundleError, match=f"found the SHA-256 {sha256}. Wanted: {'0' * 64}"):
+        _bundle_io.unpack(str(bundle), UV, str(home), print, "0" * 64)
+    assert not home.exists()
+    directory, _manifest, _fresh = _bundle_io.unpack(str(bundle), UV, str(home), print, f" {sha256.upper()}\n")
+    # Also where another run has unpacked it already.
+    with pytest.raises(BundleError, match="SHA-256"):
+        _bundle_io.unpack(str(bundle), UV, str(home), print, sha256[:16])
+    assert Path(directory).is_dir()
+
+
+def test_a_changed_file_changes_the_sha256(tmp_path: Path) -> None:
+    before = _bundle.digest(_bundle_io.members(str(write(tmp_path)))[1])
+    (tmp_path / "sources" / "0").write_bytes(b"another program")
+    sources = {name: str(tmp_path / "sources" / str(number)) for number, name in enumerate(CONTENTS)}
+    _bundle_io.write(str(tmp_path / "b.tar"), MADE, sources, print)
+    assert _bundle.digest(_bundle_io.members(str(tmp_path / "b.tar"))[1]) != before

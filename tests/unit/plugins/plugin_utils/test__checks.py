@@ -244,3 +244,54 @@ def test_distributions(name: str, version: str, supported: bool) -> None:
 @pytest.mark.parametrize(("process", "answer"), [("raylet", True), ("ray::IDLE", True), ("nc", False)])
 def test_processes_of_ray(process: str, answer: bool) -> None:
     assert _checks.is_of_ray(process) is answer
+
+
+OFF = {"why_open": "ufw is off", "manageable": True}
+ABSENT = {"why_open": "ufw is not installed", "manageable": True}
+NO_APT = {**ABSENT, "manageable": False}
+ACCEPTS = {"why_open": "ufw lets in whatever no rule is about (DEFAULT_INPUT_POLICY=ACCEPT)", "manageable": False}
+CLOSED = {"why_open": "", "manageable": False}
+
+
+@pytest.mark.parametrize(
+    ("mode", "firewall", "fix"),
+    [
+        ("manage", CLOSED, None),
+        ("manage", OFF, None),
+        ("manage", ABSENT, None),
+        ("manage", NO_APT, "install ufw"),
+        ("manage", ACCEPTS, "ufw default deny incoming"),
+        ("rules", CLOSED, None),
+        ("rules", OFF, "set vllm_ray_firewall=manage"),
+        ("rules", ABSENT, "set vllm_ray_firewall=manage"),
+        ("rules", NO_APT, "install ufw"),
+        ("rules", ACCEPTS, "ufw default deny incoming"),
+        ("off", CLOSED, GUARD),
+        ("off", OFF, GUARD),
+    ],
+)
+def test_a_host_whose_ports_stay_open_is_reported(mode: str, firewall: dict[str, Any], fix: str | None) -> None:
+    found = _checks.check_host(host("a", "head", look=look(host_firewall=firewall), firewall=mode), serves=True)
+    assert [(problem.check, problem.severity, problem.fix) for problem in found] == (
+        [("firewall", "warning", fix)] if fix else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("accounts", "given", "others"),
+    [
+        ({"default": "vllm-ray"}, {}, ""),
+        ({"default": "vllm-ray", "b": "vllm-ray-b"}, {}, ""),
+        ({"default": "vllm-ray", "b": "vllm-ray", "c": "vllm-ray"}, {}, "b, c"),
+        ({"b": "vllm-ray"}, {}, "b"),
+        ({"default": "vllm-ray", "b": "vllm-ray"}, {"user": "vllm-ray-default"}, ""),
+    ],
+)
+def test_clusters_that_share_an_account_are_reported(
+    accounts: dict[str, str], given: dict[str, str], others: str
+) -> None:
+    found = _checks.check_host(host("a", "head", look=look(host_accounts=accounts), **given), serves=True)
+    assert [(problem.check, problem.severity) for problem in found] == ([("account", "warning")] if others else [])
+    if others:
+        assert f"the cluster {others} runs as vllm-ray, too" in found[0].found
+        assert "vllm_ray_user=vllm-ray-default" in found[0].fix

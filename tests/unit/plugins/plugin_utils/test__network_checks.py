@@ -203,3 +203,12 @@ def test_nobody_and_one_host_alone() -> None:
 )
 def test_blame(pairs: list[tuple[str, str]], sides: tuple[str, ...], result: list[tuple[str, str]]) -> None:
     assert [(host, side) for host, side, _its in _network_checks.blame(pairs, sides)] == result
+
+
+def test_a_wrong_answer_is_that_hosts_fault(folder: Path) -> None:
+    answers = read(folder, "healthy")
+    for name in ("h1", "h3"):
+        answers[name]["peers"]["h2"]["wrong_answer"] = "'abc' instead of a rate in Gbit/s"
+    (problem,) = _network_checks.network_problems(answers, managed=False)
+    assert (problem.host, problem.check, problem.severity) == ("h2", "reachability", "error")
+    assert problem.found == "answered 'abc' instead of a rate in Gbit/s to h1, h3"

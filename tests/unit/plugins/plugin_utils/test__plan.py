@@ -878,3 +878,36 @@ def test_a_node_of_ours_is_no_engine_that_runs() -> None:
         record = {"engine": {"tp": 1, "pp": 1, "gpus": {"gpu01": 1}, "wish": "/srv/demo"}}
         seen = held(1, host_record=record, usage_services=services, engine_serving=state == "active")
         assert gpu_problems(make(host(1, seen))) == [("gpu_memory", severity)], state
+
+
+@pytest.mark.parametrize(
+    ("seen", "given", "wanted"),
+    [
+        # The controller takes itself for 192.0.2.1; behind NAT, that is another machine's address here.
+        ({"host_client": "203.0.113.7"}, {}, ["203.0.113.7"]),
+        ({"host_client": "2001:db8::7"}, {}, ["2001:db8::7"]),
+        ({"host_client": "203.0.113.7"}, {"api_clients": ["198.51.100.0/24"]}, ["198.51.100.0/24"]),
+        ({"host_client": "203.0.113.7"}, {"api_clients": []}, []),
+        ({"host_client": "127.0.0.1"}, {}, []),
+        ({"host_client": ""}, {}, ["192.0.2.1"]),
+        ({"host_client": "fe80::1"}, {}, ["192.0.2.1"]),
+        ({"host_client": "x; rm -rf /"}, {}, ["192.0.2.1"]),
+    ],
+)
+def test_the_default_client_is_the_address_that_the_serve_host_sees(
+    seen: dict[str, str], given: dict[str, Any], wanted: list[str]
+) -> None:
+    assert make(host(1, look(1, **seen), **given), host(2))["api_clients"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("args", "found_text"),
+    [
+        ({"data-parallel-size": 2}, "data-parallel-size is 2, which changes the GPUs"),
+        ({"distributed-executor-backend": "mp"}, "distributed-executor-backend is mp, and the layout needs ray"),
+    ],
+)
+def test_options_that_are_not_planned_end_the_run(args: dict[str, Any], found_text: str) -> None:
+    plan = make(host(1, serve_args=args), host(2))
+    (problem,) = [problem for problem in plan["problems"] if problem["check"] == "option"]
+    assert problem["severity"] == "error" and found_text in problem["found"]

@@ -47,11 +47,11 @@ def test_each_release_with_its_hosts() -> None:
     assert screen(listed()).splitlines() == [
         "",
         "Releases of the hosts of the cluster default",
-        f"  {NEW}: vllm 0.32.0, ray 2.60.0, Python 3.11.2, 3.9 GB, built 2026-11-21 22:26 UTC, manifest 5f2c3b0e1a2b",
+        f"  {NEW}: vllm 0.32.0, ray 2.60.0, Python 3.11.2, 3.9 GB, since 2026-11-21 22:26 UTC, manifest 5f2c3b0e1a2b",
         "      h1  since 2026-11-21 22:26 UTC  current of default",
         "      h2  since 2026-11-21 22:27 UTC  current of default",
         "      h3  since 2026-11-21 22:26 UTC  current of default",
-        f"  {OLD}: vllm 0.32.0, ray 2.60.0, Python 3.11.2, 3.9 GB, built 2026-11-20 18:40 UTC, manifest 5f2c3b0e1a2b",
+        f"  {OLD}: vllm 0.32.0, ray 2.60.0, Python 3.11.2, 3.9 GB, since 2026-11-20 18:40 UTC, manifest 5f2c3b0e1a2b",
         "      h1  since 2026-11-20 18:40 UTC  previous of default",
         "      h2  since 2026-11-20 18:40 UTC  previous of default",
         "      h3  lacks it",

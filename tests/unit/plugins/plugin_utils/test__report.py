@@ -93,3 +93,13 @@ def test_junit_has_a_case_per_check() -> None:
         failure.text == "gpu02: port 6379 is held by redis-server (pid 812, user redis); wanted: free; to mend: stop it"
     )
     assert "MTU 1400" in (suites["network"].findtext("testcase/system-out") or "")
+
+
+def test_what_others_named_is_printable_in_every_form() -> None:
+    bad = problem("gpu01", "port", "error", "port 1 is held by \x1b[2J\r\u202ex\n  ERROR  gpu02", "a\x07", "\x1bc")
+    check = [_report.Check("port", "host"), _report.Check("mtu", "host", "\x1bc")]
+    lines = [*_report.problem_lines([bad]), *_report.check_lines(check)]
+    assert all(line.isprintable() for line in lines)
+    assert [line.split()[0] for line in lines if line.split()[0] == "ERROR"] == ["ERROR"]
+    document = ET.fromstring(_report.junit([bad], check, strict=False))
+    assert len(document.findall(".//failure")) == 1

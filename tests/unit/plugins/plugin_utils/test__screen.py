@@ -262,3 +262,20 @@ def test_a_run_in_check_mode_on_fresh_hosts_claims_nothing() -> None:
 def test_a_release_that_is_held_is_not_built(present: dict[str, str], lines: list[tuple[str, str]]) -> None:
     plan = {**PLAN, "release": {**PLAN["release"], "id": "cuda-0", "present": present}}
     assert _screen.artefact_lines(plan) == lines
+
+
+@pytest.mark.parametrize(
+    ("settings", "clients", "wanted"),
+    [
+        ({"vllm_ray_scope": "system", "vllm_ray_firewall": "manage"}, ["203.0.113.7"], "and to 203.0.113.7"),
+        ({"vllm_ray_scope": "system", "vllm_ray_firewall": "rules"}, [], "and to nobody else"),
+        ({"vllm_ray_scope": "system", "vllm_ray_firewall": "off"}, ["203.0.113.7"], ""),
+        ({"vllm_ray_scope": "user", "vllm_ray_firewall": "manage"}, ["203.0.113.7"], ""),
+    ],
+)
+def test_who_may_reach_the_api(settings: dict[str, str], clients: list[str], wanted: str) -> None:
+    hosts = {**PLAN["hosts"], "gpu01": {**PLAN["hosts"]["gpu01"], "settings": settings}}
+    lines = [
+        line for line in _screen.render({**PLAN, "hosts": hosts, "api_clients": clients}).splitlines() if "API" in line
+    ]
+    assert [wanted in line and "vllm_ray_api_clients" in line for line in lines] == ([True] if wanted else [])

@@ -136,3 +136,34 @@ def test_where_an_engine_may_serve_out_of_sight() -> None:
     assert _status.summary(plan, ["gpu01"], {"gpu01": look(1)}, [])["serving"] is None
     # An engine that was seen is not unknown.
     assert _status.verdict(plan, {"gpu01": serving()}).startswith("serves demo")
+
+
+HOSTILE = "\x1b]0;title\x07\rours\u202e\nERROR"
+
+
+def with_hostile_texts(tree: Any) -> Any:
+    """Return a tree with something behind each of its texts that a terminal would obey."""
+    if isinstance(tree, dict):
+        return {key: with_hostile_texts(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [with_hostile_texts(value) for value in tree]
+    return tree + HOSTILE if isinstance(tree, str) else tree
+
+
+def test_whatever_a_host_answers_the_screen_is_printable() -> None:
+    head = serving()
+    head["host"]["gpus"][1]["processes"] = [HELD]
+    head["details"] = details(
+        kv_cache=CACHE,
+        model={"path": "/m", "revision": "abc", "digest": "5f2c"},
+        nodes={"exists": True, "nodes": [NODE], "why": ""},
+        services={"vllm-ray-serve@default-main": {"restarts": 1, "first_error": "OOM"}},
+    )
+    found = {"host": "gpu01", "check": "gpu", "found": "held by x", "wanted": "free", "fix": "stop it"}
+    problem = {**with_hostile_texts(found), "severity": "error"}
+    usual = shown(PLAN, {"gpu01": head}, [{**found, "severity": "error"}])
+    text = shown(PLAN, with_hostile_texts({"gpu01": head}), [problem])
+    assert all(line.isprintable() for line in text.split("\n"))
+    # No answer makes a line of its own.
+    starts = [line for line in text.split("\n") if line.startswith("  ERROR")]
+    assert len(starts) == len([line for line in usual.split("\n") if line.startswith("  ERROR")]) == 1

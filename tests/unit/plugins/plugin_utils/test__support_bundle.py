@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _settings, _support_bundle
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
@@ -101,3 +103,21 @@ def test_a_plan_that_could_not_be_made_is_named() -> None:
 
 def test_its_name() -> None:
     assert _support_bundle.folder_name("default", "20261121T180501") == "vllm-ray-support-default-20261121T180501"
+
+
+@pytest.mark.parametrize(
+    "name", ["MISSING", "log/node.log", "units/vllm-ray-serve@demo-main.service", "ray/logs/worker-0a-01000000-77.out"]
+)
+def test_names_of_files_of_a_part(name: str) -> None:
+    assert _support_bundle.is_member_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".", "a/.", ".bashrc", "a/.ssh/authorized_keys"),
+        *("a\nb", "a\x1bb", "a b", "a\\..\\b", "a" * 201, "/".join("a" * 9), "C:\\x", "a\x00b"),
+    ],
+)
+def test_other_names_lead_nowhere(name: str) -> None:
+    assert not _support_bundle.is_member_name(name)

@@ -95,3 +95,51 @@ def test_quantised_while_loading() -> None:
 @pytest.mark.parametrize(("dtype", "width"), [("auto", 2), ("fp8", 1), ("fp8_e4m3", 1), ("nvfp4", 9 / 16)])
 def test_width_of_the_kv_cache(dtype: str, width: float) -> None:
     assert Wishes(kv_dtype=dtype).kv_width(model("llama-3.1-8b")) == width
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("data-parallel-size", 8),
+        ("data_parallel_size", "2"),
+        ("data-parallel-size-local", 2),
+        # Any rank switches another mode on.
+        ("data-parallel-rank", 0),
+        ("data-parallel-start-rank", "0"),
+        ("data-parallel-address", "192.0.2.11"),
+        ("data-parallel-rpc-port", 29550),
+        ("data-parallel-backend", "ray"),
+        ("data-parallel-external-lb", True),
+        ("data-parallel-hybrid-lb", "true"),
+        ("data-parallel-multi-port-external-lb", True),
+        ("prefill-context-parallel-size", 2),
+        ("enable-elastic-ep", True),
+        ("nnodes", 2),
+        ("node-rank", 1),
+        ("headless", True),
+        ("device-ids", "0,1"),
+        # argparse takes it for data-parallel-size.
+        ("data-parallel-siz", 2),
+        ("nnod", 2),
+    ],
+)
+def test_options_that_change_the_gpus_are_refused(name: str, value: object) -> None:
+    with pytest.raises(WishError) as error:
+        _wishes.read({name: value}, {})
+    assert f"vllm_ray_serve_args: {name.replace('_', '-')} is {value!r}" in str(error.value)
+    assert "not set" in error.value.wanted
+    assert error.value.fix.startswith(("remove it", "set vllm_ray_gpus"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("data-parallel-size", 1), ("data-parallel-size", "1"), ("data-parallel-size", None)),
+        *(("data-parallel-backend", "mp"), ("data-parallel-external-lb", False), ("nnodes", 1), ("node-rank", 0)),
+        *(("headless", False), ("prefill-context-parallel-size", 1), ("enable-expert-parallel", True)),
+        # They change what fits, not the number of GPUs.
+        *(("decode-context-parallel-size", 2), ("api-server-count", 4), ("max-num-seqs", 8)),
+    ],
+)
+def test_what_changes_no_gpus_is_taken(name: str, value: object) -> None:
+    _wishes.read({name: value}, {})
