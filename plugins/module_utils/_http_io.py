@@ -10,6 +10,8 @@ import socket
 import typing as t
 from urllib.error import HTTPError, URLError
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
+
 
 class Refused(Exception):
     """No usable answer came; the message says why in one line. status: HTTP status, 0 where there was none."""
@@ -81,7 +83,6 @@ def download(
 def read_secret(path: str) -> str:
     """Return the secret in a file, empty where it can't be read."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read().strip()
+        return (_safe_io.read_text(path) or "").strip()
     except OSError:
         return ""

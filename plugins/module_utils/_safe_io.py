@@ -208,7 +208,7 @@ class Directory:
             if error.errno == errno.EACCES:
                 fd = os.open(name, _PASSED, dir_fd=self.fd)
             elif error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
-                raise self._not(name, "a directory") from None
+                raise self.unlike(name, "a directory") from None
             else:
                 raise
         below = Directory(fd, self.at(name), self)
@@ -233,7 +233,7 @@ class Directory:
             fd = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=self.fd)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
-                raise self._not(name, "a file") from None
+                raise self.unlike(name, "a file") from None
             raise
         try:
             now = os.fstat(fd)
@@ -300,7 +300,7 @@ class Directory:
         try:
             os.replace(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
         except IsADirectoryError:
-            raise self._not(name, "a file or a link") from None
+            raise self.unlike(name, "a file or a link") from None
 
     @_with_path
     def rename(self, name: str, to: Directory, new: str) -> None:
@@ -391,7 +391,8 @@ class Directory:
                 return False
         return True
 
-    def _not(self, name: str, wanted: str) -> Unsafe:
+    def unlike(self, name: str, wanted: str) -> Unsafe:
+        """Return the error that says what an entry is, and what was expected."""
         now = self.lstat(name)
         found = kind_of(now.st_mode) if now else "not there"
         target = self.readlink(name) if now and stat.S_ISLNK(now.st_mode) else None
@@ -436,18 +437,18 @@ def open_file(path: str, account: Account | None = None, inside: Collection[str]
     return os.fdopen(_open(path, account, inside), "rb")
 
 
-def read_bytes(path: str, limit: int = MIB, account: Account | None = None) -> bytes:
-    """Return the content of a regular file of at most `limit` bytes. account: as of open_file. Raises OSError."""
-    return _all_of(_open(path, account), path, limit)
+def read_bytes(path: str, limit: int = MIB, account: Account | None = None, inside: Collection[str] = ()) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes. The rest as of open_file. Raises OSError."""
+    return _all_of(_open(path, account, inside), path, limit)
 
 
-def read_text(path: str, limit: int = MIB, account: Account | None = None) -> str | None:
+def read_text(path: str, limit: int = MIB) -> str | None:
     """Return the text of a file, None where there is none. Raises Unsafe where it is no file of at most `limit` bytes.
 
-    Bytes that are no UTF-8 come as surrogate escapes. account: as of open_file.
+    Bytes that are no UTF-8 come as surrogate escapes.
     """
     try:
-        return read_bytes(path, limit, account).decode("utf-8", "surrogateescape")
+        return read_bytes(path, limit).decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return None
 
@@ -497,7 +498,7 @@ def read_kernel(path: str, limit: int = 16 * MIB) -> str | None:
         raise Unsafe(path, "a path elsewhere", "one below /proc or /sys")
     try:
         with open(path, "rb") as stream:
-            return stream.read(limit).decode("utf-8", "surrogateescape")
+            return stream.read(limit).decode("utf-8", "replace")
     except OSError:
         return None
 
@@ -619,7 +620,7 @@ def _open(path: str, account: Account | None = None, inside: Collection[str] = (
             if target is None:
                 break
             if directory.exposed and account is None:
-                raise directory._not(name, "a file")
+                raise directory.unlike(name, "a file")
             walk.cross(directory)
             folder, name = os.path.split(target)
             walk.go(folder)
@@ -685,7 +686,7 @@ class _Walk:
             if target is None:
                 self.stack.append(here.enter(name, make))
             elif here.exposed and self.account is None:
-                raise here._not(name, "a directory")
+                raise here.unlike(name, "a directory")
             else:
                 self.cross(here)
                 pending += self._turn(target)

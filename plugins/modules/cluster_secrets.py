@@ -56,25 +56,26 @@ import secrets
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import make_directories
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
+
+LARGEST = 64 * 1024
 
 
 def read_or_make(path: str, check_mode: bool) -> tuple[str, bool]:
-    """Return a secret and whether it is new."""
+    """Return a secret and whether it is new. Raises OSError, Unsafe where its file is not one of ours."""
     try:
-        with open(path, encoding="ascii") as stream:
-            return stream.read().strip(), False
+        with _safe_io.open_file(path) as stream:
+            if not _safe_io.trusted(os.fstat(stream.fileno()).st_uid):
+                raise _safe_io.Unsafe(path, "a file of another account, which knows the secret", "one of our own")
+            data = stream.read(LARGEST)
+        if not data.isascii():
+            raise _safe_io.Unsafe(path, "a file with other characters than ASCII", "a secret")
+        return data.decode().strip(), False
     except FileNotFoundError:
         if check_mode:
             return "0" * 64, True
     value = secrets.token_hex(32)
-    temporary = f"{path}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o400)
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(value)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
+    _safe_io.write_file(path, value.encode(), mode=0o400, sync=True)
     return value, True
 
 
@@ -86,12 +87,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    directory = module.params["directory"]
-    if not module.check_mode:
-        if not os.path.isdir(os.path.dirname(directory)):
-            make_directories(os.path.dirname(directory))
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-    found = {name: read_or_make(os.path.join(directory, name), module.check_mode) for name in module.params["names"]}
+    directory, check = module.params["directory"], module.check_mode
+    with _safe_io.reported(module):
+        if not check:
+            _safe_io.make_directories(os.path.dirname(directory))
+            _safe_io.make_directories(directory, mode=0o700)
+        found = {name: read_or_make(os.path.join(directory, name), check) for name in module.params["names"]}
     module.exit_json(
         changed=any(new for _value, new in found.values()),
         values_by_name={name: value for name, (value, _new) in found.items()},
