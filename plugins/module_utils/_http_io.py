@@ -12,6 +12,8 @@ from urllib.error import HTTPError, URLError
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
 
+CERTIFICATES_MAXIMUM = 16 * _safe_io.MIB
+
 
 class Refused(Exception):
     """No usable answer came; the message says why in one line. status: HTTP status, 0 where there was none."""
@@ -73,7 +75,9 @@ def download(
         if cookie:
             request.add_unredirected_header("Cookie", f"{cookie}={secret}")
     try:
-        context = ssl.create_default_context(cafile=ca_certificate or None)
+        # Read here, as the library would read a FIFO or an endless file for ever. Comments need not be ASCII.
+        certificates = _safe_io.read_bytes(ca_certificate, CERTIFICATES_MAXIMUM) if ca_certificate else b""
+        context = ssl.create_default_context(cadata=certificates.decode("ascii", "ignore") or None)
     except OSError as error:
         raise URLError(f"no certificates can be read from {ca_certificate}: {error}") from error
     proxies = [ProxyHandler({"http": proxy, "https": proxy})] if proxy else []
