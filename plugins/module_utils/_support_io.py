@@ -95,13 +95,13 @@ class Part:
         self.nccl_lines += _support.nccl_lines(name, text)
         self.add(name, text)
 
-    def text(self, name: str, path: str) -> str:
-        """Return the end of a file that is put in by this name; an empty text where it can't be read."""
+    def text(self, name: str, path: str) -> str | None:
+        """Return the end of a file that is put in by this name, None where it can't be read."""
         try:
             return read_end(path, self.limit)
         except OSError as error:
             self.lack(name, str(error.strerror) if isinstance(error, _safe_io.Unsafe) else f"{path}: {error.strerror}")
-            return ""
+            return None
 
     def run(self, argv: Sequence[str], seconds: int = SECONDS, **how: t.Any) -> tuple[str, str]:
         """Return what a command prints, at most so much of its end as of a file, and why it did not end well."""
@@ -140,6 +140,8 @@ class Part:
             self.lack("config", f"there is nothing in {self.params['config']}")
         for name, path in found.items():
             text = self.text(name, path)
+            if text is None:
+                continue
             # What services wrote is no environment of ours.
             ours = not (name.startswith("started/") and path.endswith(".env"))
             tree = self.redactor.tree(parsed(path, text)) if ours else None
@@ -159,8 +161,10 @@ class Part:
             paths = [directory.at(file) for directory, file in found]
             for path in paths:
                 log = f"log/{os.path.basename(path)}"
-                starts = _vllm.starts(self.text(log, path).splitlines(), name)[-2:]
-                self.log(log, "".join(f"{line}\n" for start in starts for line in start))
+                text = self.text(log, path)
+                if text is not None:
+                    starts = _vllm.starts(text.splitlines(), name)[-2:]
+                    self.log(log, "".join(f"{line}\n" for start in starts for line in start))
             if not paths and part == "node":
                 self.lack(f"log/{part}.log", f"there is none in {self.params['state']}/log")
 
@@ -236,7 +240,9 @@ class Part:
         found.sort(key=lambda path: _support.ray_order(os.path.relpath(path, logs)))
         for path in found[:FILES_MAXIMUM]:
             log = f"ray/{sessions[-1]}/{os.path.relpath(path, logs)}"
-            self.log(log, self.text(log, path))
+            text = self.text(log, path)
+            if text is not None:
+                self.log(log, text)
         if len(found) > FILES_MAXIMUM:
             self.lack("ray", f"{len(found) - FILES_MAXIMUM} logs more than {FILES_MAXIMUM}")
 

@@ -281,4 +281,14 @@ ON_THE_CONTROLLER: dict[tuple[str, str], str] = {
     ("wait_for_vllm", "log_file"): "handed to service_log_info, which is tried",
 }
 # Options that are not tried yet, as the code behind them is still to come from another branch. Empty it when it has.
-NOT_MERGED: set[tuple[str, str]] = set()
+NOT_MERGED: set[tuple[str, str]] = {
+    ("host_info", "model.model"),
+    ("host_info", "model.record_directory"),
+    ("host_info", "model.root"),
+    ("model_download", "record_directory"),
+    ("model_install", "path"),
+    ("model_manifest", "path"),
+    ("model_manifest", "record_directory"),
+    ("tree_progress", "record_directory"),
+    ("tree_sync", "record_directory"),
+}

@@ -11,13 +11,8 @@ import importlib
 import json
 import os
 import re
-import resource
 import shutil
-import signal
-import sys
 import threading
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,15 +21,12 @@ from typing import Any, NamedTuple
 import pytest
 from ansible.module_utils import basic
 
+from ansible_collections.vllm_ray.cluster.tests.integration import run_module
 from ansible_collections.vllm_ray.cluster.tests.integration.hostile_paths import NOBODY, NOT_MERGED, OWN, TABLE, Case, X
 
-MODULES = "ansible_collections.vllm_ray.cluster.plugins.modules"
 MARK = "CANARY-5f2c3b0e"
 # As JSON and as text, so that whoever reads it has something to tell.
 CANARY = json.dumps({"model": MARK, "models": [MARK], "host": MARK, MARK: MARK}) + f"\n{MARK}={MARK}\n"
-SECONDS = 5
-MIB = 1024**2
-MEMORY = 200 * MIB
 STRANGE = "x\n\x1b]0;a\x07"
 
 
@@ -49,67 +41,9 @@ class Canary(NamedTuple):
         found = []
         for path in [self.file, self.folder, *sorted(self.folder.rglob("*"))]:
             now = path.lstat()
-            text = path.read_text() if path.is_file() and now.st_size < MIB else ""
+            text = path.read_text() if path.is_file() and now.st_size < run_module.MIB else ""
             found.append((str(path), now.st_mode, now.st_uid, now.st_gid, now.st_mtime_ns, text))
         return found
-
-
-class Result(NamedTuple):
-    """How a run of a module ended. memory: bytes that it took more than its parent."""
-
-    status: int
-    output: str
-    seconds: float
-    memory: int
-
-    @property
-    def answer(self) -> dict[str, Any]:
-        lines = [line for line in self.output.splitlines() if line.startswith("{")]
-        return json.loads(lines[-1]) if lines else {}
-
-
-def run_child(module: str, args: dict[str, Any], output: int) -> None:
-    """Be the module: never returns."""
-    code = 70
-    try:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
-        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
-        signal.alarm(SECONDS)
-        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()
-        basic._ANSIBLE_PROFILE = "legacy"
-        # Programs of the system answer differently on each host, and take longer than all the rest; so do pauses.
-        time.sleep = lambda _seconds: None
-        basic.AnsibleModule.get_bin_path = lambda *_args, **_options: None
-        importlib.import_module(f"{MODULES}.{module}").main()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def run(module: str, args: dict[str, Any], folder: Path) -> Result:
-    """Run a module with arguments."""
-    importlib.import_module(f"{MODULES}.{module}")
-    private = {"_ansible_tmpdir": str(folder), "_ansible_no_log": True}
-    with (folder / "output").open("w+b") as output:
-        begin = time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            run_child(module, {**args, **private}, output.fileno())
-        _pid, status, usage = os.wait4(pid, 0)
-        seconds = time.monotonic() - begin
-        output.seek(0)
-        text = output.read().decode(errors="replace")
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Result(status, text, seconds, max(0, usage.ru_maxrss - own) * 1024)
 
 
 def filled(value: Any, path: str, own: Path) -> Any:
@@ -227,14 +161,14 @@ class Trial:
         """Run the module on a path, and note what it must not do."""
         before = canary.state()
         for _time in range(times):
-            result = run(self.module, filled(self.case.args, str(path), own), own)
+            result = run_module.run(self.module, filled(self.case.args, str(path), own), own)
             faults = [
-                (os.WIFSIGNALED(result.status), f"did not end within {SECONDS} s"),
+                (os.WIFSIGNALED(result.status), f"did not end within {run_module.SECONDS} s"),
                 (MARK in result.output, "tells the canary"),
                 (result.status not in (0, 1 << 8), "ends with a traceback"),
                 (not result.answer or (result.answer.get("failed") and not result.answer.get("msg")), "has no answer"),
                 (re.search(r"[\x00-\x09\x0b-\x1f\x7f]", result.output), "prints what a terminal obeys"),
-                (result.memory > MEMORY, f"takes {result.memory // MIB} MiB"),
+                (result.memory > run_module.MEMORY, f"takes {result.memory // run_module.MIB} MiB"),
                 (canary.state() != before, "changes the canary"),
             ]
             for wrong, sentence in faults:
@@ -314,8 +248,8 @@ def test_the_checks_see_what_a_module_must_not_do(tmp_path: Path, monkeypatch: p
         print(json.dumps({"text": text}))
         raise SystemExit
 
-    monkeypatch.setattr(importlib.import_module(f"{MODULES}.service_log_info"), "main", careless)
-    monkeypatch.setattr(sys.modules[__name__], "SECONDS", 1)
+    monkeypatch.setattr(importlib.import_module(f"{run_module.MODULES}.service_log_info"), "main", careless)
+    monkeypatch.setattr(run_module, "SECONDS", 1)
     trial = Trial(tmp_path, "service_log_info", Case({"log_file": X}))
     trial.at_the_path()
     found = [fault.partition(": ")[2].partition(":")[0] for fault in trial.faults]
