@@ -10,7 +10,7 @@ import os
 import shutil
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _bring, _manifest_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _bring, _safe_io
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,16 +18,21 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
-def hash_file(path: str) -> str:
-    """Return the SHA-256 of a file, empty where there is none."""
+def hash_stream(stream: t.BinaryIO) -> str:
+    """Return the SHA-256 of what is left of a file."""
     digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as stream:
-            for block in iter(lambda: stream.read(1 << 20), b""):
-                digest.update(block)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return ""
+    for block in iter(lambda: stream.read(1 << 20), b""):
+        digest.update(block)
     return digest.hexdigest()
+
+
+def hash_file(path: str, size: int) -> str:
+    """Return the SHA-256 of a file, empty where there is no regular one of this size."""
+    try:
+        with _safe_io.open_file(path) as stream:
+            return hash_stream(stream) if os.fstat(stream.fileno()).st_size == size else ""
+    except (FileNotFoundError, _safe_io.Unsafe):
+        return ""
 
 
 class Bring:
@@ -38,9 +43,11 @@ class Bring:
         self.path = module.params["path"]
         self.staging = os.path.join(self.path, _bring.STAGING)
         self.items = _bring.parse(module.params["files"])
+        # Only root can give a directory away.
+        self.account = module.params["account"] if os.geteuid() == 0 else os.geteuid()
 
     def __call__(self) -> dict[str, t.Any]:
-        found = {item.path: hash_file(os.path.join(self.path, item.path)) for item in self.items}
+        found = {item.path: hash_file(os.path.join(self.path, item.path), item.size) for item in self.items}
         missing = _bring.missing(self.items, found)
         if self.module.check_mode or not missing:
             return {"changed": bool(missing), "staging": self.staging, "send": [], "bad": []}
@@ -54,13 +61,11 @@ class Bring:
                 msg=f"{free / 1e9:.1f} GB free in {self.path}. Wanted: {needed / 1e9:.1f} GB. To mend: make room, or "
                 "set vllm_ray_root to a directory with room."
             )
-        _manifest_io.make_directories(self.path)
-        os.makedirs(self.staging, mode=0o700, exist_ok=True)
-        account = self.module.params["account"]
-        if os.geteuid() == 0 and account:
-            os.chown(self.staging, account, -1)
-        staged = {entry.name: entry.stat().st_size for entry in os.scandir(self.staging)}
-        send = [item.path for item in _bring.to_send(missing, staged)]
+        above = _safe_io.open_directory(self.path, make=0o755)
+        with above, above.enter(_bring.STAGING, make=0o700) as staging:
+            staging.own(self.account, mode=0o700)
+            sizes = {name: now.st_size for name in staging.names() if (now := staging.lstat(name))}
+        send = [item.path for item in _bring.to_send(missing, sizes)]
         return {"changed": True, "staging": self.staging, "send": send, "bad": []}
 
     def free(self) -> int:
@@ -71,18 +76,31 @@ class Bring:
 
     def install(self, missing: Sequence[_bring.Item]) -> dict[str, t.Any]:
         """Take staged files over, so that nobody else writes to them, and give those that are right their names."""
-        if os.geteuid() == 0:
-            os.chown(self.staging, 0, 0)
         bad = []
-        for item in missing:
-            staged, target = os.path.join(self.staging, item.key), os.path.join(self.path, item.path)
-            if os.path.isfile(staged) and os.geteuid() == 0:
-                os.chown(staged, 0, 0)
-            if hash_file(staged) != item.sha256:
-                bad.append(item.path)
-                continue
-            _manifest_io.make_directories(os.path.dirname(target))
-            os.chmod(staged, item.mode)
-            os.replace(staged, target)
-        shutil.rmtree(self.staging, ignore_errors=True)
+        with _safe_io.open_directory(self.path) as above:
+            with above.enter(_bring.STAGING) as staging:
+                staging.own(os.geteuid(), os.getegid(), 0o700)
+                for item in missing:
+                    if not self.place(staging, item):
+                        bad.append(item.path)
+            above.remove(_bring.STAGING)
         return {"changed": True, "staging": self.staging, "send": [], "bad": bad}
+
+    def place(self, staging: _safe_io.Directory, item: _bring.Item) -> bool:
+        """Give a staged file its name, if it is the right one; return whether it was."""
+        if ".." in item.path.split("/") or item.path.startswith("/"):
+            return False
+        try:
+            fd = staging.open(item.key)
+        except (FileNotFoundError, _safe_io.Unsafe):
+            return False
+        with os.fdopen(fd, "rb") as stream:
+            if os.fstat(fd).st_size != item.size:
+                return False
+            staging.own_file(item.key, os.geteuid(), os.getegid())
+            if hash_stream(stream) != item.sha256:
+                return False
+        staging.own_file(item.key, mode=item.mode)
+        with _safe_io.parent_of(os.path.join(self.path, item.path), make=0o755) as (folder, name):
+            staging.rename(item.key, folder, name)
+        return True

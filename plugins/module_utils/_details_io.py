@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import typing as t
 
@@ -20,7 +19,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _ufw_io,
     _vllm,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_json, read_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,14 +37,14 @@ def details(module: AnsibleModule, wanted: Mapping[str, t.Any]) -> dict[str, t.A
     services, config = module.params["services"], wanted["config"]
     logs = dict(zip(services, wanted["log_files"] or [None] * len(services)))
     redactor = _redact_io.redactor(config, wanted["state"])
-    engine, started = services[-1], read_text(module.params["engine_config"])
+    engine, started = services[-1], read_json(module.params["engine_config"], dict)
     script = os.path.basename(module.params["engine_config"]).replace(".yaml", ".sh")
     return {
         "services": {name: service(module, name, log_file, redactor) for name, log_file in logs.items()},
         "kv_cache": _vllm.kv_cache(_service_log_io.told_of_cache(module, engine, logs[engine])) if started else {},
         "firewall": firewall(module, wanted["cluster"]),
         "release": release(module, wanted["release"]),
-        "model": _details.model(json.loads(started), read_text(f"{config}/{script}") or "") if started else {},
+        "model": _details.model(started, read_text(f"{config}/{script}") or "") if started else {},
         "nodes": _ray_io.look(wanted["dashboard"], f"{config}/ray.token") if wanted["dashboard"] else {},
     }
 

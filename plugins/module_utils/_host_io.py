@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import glob
 import json
 import os
 import platform
@@ -24,7 +23,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _model_files_io,
     _nic_io,
     _port_io,
-    _safetensors_io,
+    _safe_io,
     _system,
     _ufw,
     _ufw_plan,
@@ -32,7 +31,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request_json
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import processes, ssh_connection, user_name
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import gcs_address
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import manager_for, read_text
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_kernel
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import manager_for
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import READY, start_seconds
 
 if t.TYPE_CHECKING:
@@ -82,8 +82,9 @@ def details(module: AnsibleModule) -> dict[str, t.Any]:
 
 def offered_gpus(pid: int) -> int | None:
     """Return how many GPUs the node of Ray with this process offers, None where it is no node."""
-    words = (read_text(f"/proc/{pid}/cmdline") or "").split("\0")
-    return next((int(word.split("=")[1]) for word in words if word.startswith("--num-gpus=")), None)
+    words = (read_kernel(f"/proc/{pid}/cmdline") or "").split("\0")
+    counts = (word.partition("=")[2] for word in words if word.startswith("--num-gpus="))
+    return next((int(count) for count in counts if count.isdecimal() and len(count) < 6), None)
 
 
 def usage(
@@ -105,9 +106,13 @@ def usage(
 
 def stale_sockets(ray_directory: str | None) -> list[str]:
     """Return the sockets below Ray's directory that nobody has open."""
-    files = glob.glob(f"{glob.escape(ray_directory)}/session_2*/sockets/*") if ray_directory else []
-    sockets = [path for path in files if stat.S_ISSOCK(os.lstat(path).st_mode)]
-    return _system.stale_sockets(sockets, read_text("/proc/net/unix") or "") if sockets else []
+    sockets = []
+    for directory, name in _safe_io.find(ray_directory, "session_2*", "sockets", "*") if ray_directory else ():
+        now = directory.lstat(name)
+        if now is not None and stat.S_ISSOCK(now.st_mode):
+            sockets.append(directory.at(name))
+    stale = _system.stale_sockets(sockets, read_kernel("/proc/net/unix") or "") if sockets else []
+    return [_safe_io.shown(path) for path in stale]
 
 
 def disk(path: str) -> dict[str, t.Any]:
@@ -138,7 +143,7 @@ def shared_memory() -> dict[str, int]:
 
 def memlock(own: Collection[int]) -> dict[str, int | None]:
     """Return how many bytes our services may lock (the least of them) and what a login may: -1 = without a limit."""
-    limits = [_system.parse_memlock(read_text(f"/proc/{pid}/limits") or "") for pid in own]
+    limits = [_system.parse_memlock(read_kernel(f"/proc/{pid}/limits") or "") for pid in own]
     told = [limit for limit in limits if limit is not None]
     login = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     least = min((limit for limit in told if limit >= 0), default=-1)
@@ -157,26 +162,26 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
     """Return what kind of machine this is."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     files = {name: module.params[name] for name in ("record", "worked")}
-    kept = {name: read_text(path) if path else None for name, path in files.items()}
+    checked = module.params["checked"]
     return {
         "hostname": socket.gethostname(),
         "machine": os.uname().machine,
         "kernel": os.uname().release,
-        "os": _system.parse_os_release(read_text("/etc/os-release") or ""),
+        "os": _system.parse_os_release(_safe_io.read_text("/etc/os-release") or ""),
         "python": platform.python_version(),
         "glibc": glibc(),
         "time": time.time(),
         "home": os.path.expanduser("~"),
         "user": user_name(os.getuid()),
-        "pid1": (read_text("/proc/1/comm") or "").strip(),
+        "pid1": (read_kernel("/proc/1/comm") or "").strip(),
         "cpus": os.cpu_count() or 1,
         "memory": memory,
         "memlock": memlock(own),
         "shared_memory": shared_memory(),
         "disks": [disk(path) for path in module.params["paths"]],
         "present": [path for path in module.params["paths"] if os.path.isdir(path)],
-        **{name: json.loads(text) if text else None for name, text in kept.items()},
-        "checked": ((read_text(module.params["checked"]) if module.params["checked"] else "") or "").strip(),
+        **{name: _safe_io.read_json(path, dict) if path else None for name, path in files.items()},
+        "checked": ((_safe_io.read_text(checked) if checked else "") or "").strip(),
         "release": release(module.params["release"]),
         "accounts": accounts(),
         "firewall": firewall(module),
@@ -202,7 +207,7 @@ def firewall(module: AnsibleModule) -> dict[str, t.Any]:
 def model(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return what a host has of the model, and the state of its files where it has one."""
     # A model may have hundreds of files on a slow share. Only a header that can't be read is read again.
-    read = functools.lru_cache(maxsize=None)(_safetensors_io.read_header)
+    read = functools.lru_cache(maxsize=None)(_model_config_io.reader(params))
     found = _model_config_io.look(params, read)
     place = found["directory"]
     return {**found, "files": _model_files_io.look(place, params, read) if place else None}
@@ -215,7 +220,7 @@ def release(link: str | None) -> str:
 
 def engine(module: AnsibleModule) -> dict[str, t.Any]:
     """Return whether an engine serves here: a completion of one token came, or would come from a busy engine."""
-    text = read_text(module.params["engine_config"]) if module.params["engine_config"] else None
+    text = _safe_io.read_text(module.params["engine_config"]) if module.params["engine_config"] else None
     if text is None:
         return {"serving": False, "why": "no engine here"}
     try:
@@ -229,7 +234,7 @@ def engine(module: AnsibleModule) -> dict[str, t.Any]:
             "executor": config["distributed-executor-backend"],
             "path": config.get("model", ""),
         }
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return {"serving": False, "why": f"{module.params['engine_config']}: {error!r}"}
     body = {"model": serves["model"], "prompt": "a", "max_tokens": 1}
     try:

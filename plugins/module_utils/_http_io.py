@@ -10,6 +10,10 @@ import socket
 import typing as t
 from urllib.error import HTTPError, URLError
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
+
+CERTIFICATES_MAXIMUM = 16 * _safe_io.MIB
+
 
 class Refused(Exception):
     """No usable answer came; the message says why in one line. status: HTTP status, 0 where there was none."""
@@ -71,7 +75,9 @@ def download(
         if cookie:
             request.add_unredirected_header("Cookie", f"{cookie}={secret}")
     try:
-        context = ssl.create_default_context(cafile=ca_certificate or None)
+        # Read here, as the library would read a FIFO or an endless file for ever. Comments need not be ASCII.
+        certificates = _safe_io.read_bytes(ca_certificate, CERTIFICATES_MAXIMUM) if ca_certificate else b""
+        context = ssl.create_default_context(cadata=certificates.decode("ascii", "ignore") or None)
     except OSError as error:
         raise URLError(f"no certificates can be read from {ca_certificate}: {error}") from error
     proxies = [ProxyHandler({"http": proxy, "https": proxy})] if proxy else []
@@ -81,7 +87,6 @@ def download(
 def read_secret(path: str) -> str:
     """Return the secret in a file, empty where it can't be read."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read().strip()
+        return (_safe_io.read_text(path) or "").strip()
     except OSError:
         return ""

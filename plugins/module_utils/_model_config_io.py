@@ -8,8 +8,8 @@ Of a directory only small files and the headers of safetensors files are read; o
 
 from __future__ import annotations
 
+import functools
 import glob
-import json
 import os
 import socket
 import typing as t
@@ -19,11 +19,18 @@ from urllib.error import HTTPError, URLError
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _http_io,
     _hub,
+    _json,
     _model_config,
+    _safe_io,
     _safetensors,
     _safetensors_io,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, read_text, unusable
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import (
+    Unusable,
+    read_text,
+    reader_of,
+    unusable,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +39,7 @@ CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 # Where ModelOpt before 0.31 keeps the quantisation.
 QUANTIZATION = "hf_quant_config.json"
-LARGEST = 64 * 1024**2
+LARGEST = 64 * _safe_io.MIB
 SHOWN = 3
 # Options of a module that reads a model.
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -57,15 +64,49 @@ class Source(t.NamedTuple):
     commit: str = ""
 
 
+class Access(t.NamedTuple):
+    """How a model's files are read: for whom, and where links may lead besides, as of open_file."""
+
+    account: _safe_io.Account
+    inside: tuple[str, ...] = ()
+
+
+def access(params: Mapping[str, t.Any], place: str) -> Access:
+    """Return how files of a directory are read. params: user, who must be able to read them, where that is known.
+
+    The directory holds the model that was asked for, so its links may lead to what is in it, and in the cache of
+    Hugging Face to the cache's blobs.
+    """
+    account = _safe_io.Account()
+    if params.get("user"):
+        reader = reader_of(params["user"])
+        account = _safe_io.Account(reader.uid, reader.gids)
+    elif os.geteuid():
+        account = _safe_io.Account(os.geteuid(), frozenset(os.getgroups()))
+    try:
+        with _safe_io.open_directory(place) as directory:
+            real = directory.path
+    except OSError:
+        return Access(account)
+    above, name = os.path.split(os.path.dirname(real))
+    return Access(account, (real, os.path.join(above, "blobs")) if name == "snapshots" else (real,))
+
+
+def reader(params: Mapping[str, t.Any]) -> _safetensors_io.ReadHeader:
+    """Return what reads the headers of a model's files."""
+    known = functools.lru_cache(maxsize=None)(functools.partial(access, params))
+    return lambda place: _safetensors_io.read_header(place, *known(os.path.dirname(place)))
+
+
 def info(
-    params: Mapping[str, t.Any], place: str = "", read: _safetensors_io.ReadHeader = _safetensors_io.read_header
+    params: Mapping[str, t.Any], place: str = "", read: _safetensors_io.ReadHeader | None = None
 ) -> dict[str, t.Any]:
     """Return what a model is, where that was read, and at which commit. Raises Unusable.
 
     place: a directory that holds it, where that is known.
     """
     place = place or (params["model"] if params["model"].startswith("/") else "")
-    source = read_directory(place, read) if place else fetch(wish_of(params), _hub.way_of(params))
+    source = read_directory(place, params, read) if place else fetch(wish_of(params), _hub.way_of(params))
     try:
         model = _model_config.parse(source.config, source.tensors, source.listing.total_size, source.listing.files)
     except ValueError as error:
@@ -78,9 +119,7 @@ def wish_of(params: Mapping[str, t.Any]) -> _hub.Wish:
     return _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
 
 
-def look(
-    params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader = _safetensors_io.read_header
-) -> dict[str, t.Any]:
+def look(params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader | None = None) -> dict[str, t.Any]:
     """Return where a host has a model (path of its directory, empty where it has not), whether it was downloaded there,
     what it is, and what is wrong.
 
@@ -118,7 +157,7 @@ def directory(params: Mapping[str, t.Any], pin: _hub.Pin | None) -> str:
         places = []
     else:
         copies = glob.glob(os.path.join(glob.escape(_hub.commits_of(wish_of(params), params["root"])), "*"))
-        places = [pin.directory] if pin else sorted(copies, key=os.path.getmtime, reverse=True)
+        places = [pin.directory] if pin else sorted(filter(os.path.isdir, copies), key=os.path.getmtime, reverse=True)
     return next((os.path.normpath(place) for place in places if os.path.isdir(place)), "")
 
 
@@ -132,28 +171,29 @@ def parse_config(place: str, text: bytes, quantization: bytes) -> dict[str, t.An
 
 def _mapping(name: str, text: bytes) -> dict[str, t.Any]:
     try:
-        content = json.loads(text)
-        if not isinstance(content, dict):
-            raise ValueError("it is no mapping")
+        return _json.parse(text, dict)
     except ValueError as error:
         raise unusable(f"{name} can't be read: {error}", "JSON", COPY) from error
-    return content
 
 
-def read_directory(path: str, read: _safetensors_io.ReadHeader = _safetensors_io.read_header) -> Source:
-    """Read a model's directory. Raises Unusable where it can't be one."""
+def read_directory(path: str, params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader | None = None) -> Source:
+    """Read a model's directory. params: as of access(). Raises Unusable where it can't be one."""
+    read = read or reader(params)
+    way = access(params, path)
     if not os.path.isdir(path):
         raise unusable(f"{path} is no directory", "a model's directory", "correct vllm_ray_model")
     if not os.path.isfile(os.path.join(path, CONFIG)):
         fix = "name a directory with a model in Hugging Face's format by vllm_ray_model"
         raise unusable(f"{path} has no {CONFIG}", CONFIG, fix)
     try:
-        config = parse_config(path, _content(path, CONFIG), _content(path, QUANTIZATION))
-        index = _content(path, INDEX)
+        config = parse_config(path, _content(path, CONFIG, way), _content(path, QUANTIZATION, way))
+        index = _content(path, INDEX, way)
         parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
         tensors: dict[str, _safetensors.Tensor] = {}
-        for name in weight_files(path, parsed):
+        for name in weight_files(path, parsed, way):
             tensors.update(read(os.path.join(path, name)).tensors)
+    except _safe_io.Unsafe as error:
+        raise unusable(f"{_safe_io.shown(error.path)} is {error.found}", error.wanted, error.fix) from error
     except OSError as error:
         raise unusable(f"{error.filename or path}: {error.strerror}", "a file that can be read", COPY) from error
     except ValueError as error:
@@ -161,18 +201,18 @@ def read_directory(path: str, read: _safetensors_io.ReadHeader = _safetensors_io
     return Source(path, config, tensors, parsed)
 
 
-def _content(path: str, name: str) -> bytes:
+def _content(path: str, name: str, way: Access) -> bytes:
     """Return a small file, empty where there is none."""
-    place = os.path.join(path, name)
-    if not os.path.isfile(place):
+    try:
+        return _safe_io.read_bytes(os.path.join(path, name), LARGEST, *way)
+    except FileNotFoundError:
         return b""
-    with open(place, "rb") as stream:
-        return stream.read(LARGEST)
 
 
-def weight_files(path: str, index: _safetensors.Index) -> list[str]:
+def weight_files(path: str, index: _safetensors.Index, way: Access) -> list[str]:
     """Return the names of the files that vLLM loads: those of the index, or all but Mistral's second copy."""
-    there = {name for name in os.listdir(path) if name.endswith(".safetensors")}
+    with _safe_io.open_directory(path, account=way.account) as directory:
+        there = {name for name in directory.names() if name.endswith(".safetensors")}
     if index.files:
         wanted = set(index.files.values())
         missing = sorted(wanted - there)

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import tempfile
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _packages
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _packages, _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import last_lines
 
 if t.TYPE_CHECKING:
@@ -27,8 +26,8 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
         if not os.path.isfile(f"{directory}/Packages"):
             module.fail_json(msg=f"{directory} has no file Packages, so it is no directory of packages.")
         with tempfile.TemporaryDirectory(prefix="vllm-ray-packages-") as work:
-            os.makedirs(f"{work}/lists/partial")
-            pathlib.Path(work, "sources.list").write_text(_packages.source(directory), encoding="utf-8")
+            _safe_io.make_directories(f"{work}/lists/partial")
+            _safe_io.write_file(f"{work}/sources.list", _packages.source(directory).encode())
             for words in (("update",), ("--no-install-recommends", "install", *missing)):
                 rc, out, err = module.run_command(
                     _packages.apt_argv(work, *words),

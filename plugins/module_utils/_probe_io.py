@@ -10,7 +10,7 @@ import pwd
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Process, known_as
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_kernel
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,14 +38,15 @@ def processes() -> dict[int, Process]:
         if not entry.isdigit():
             continue
         try:
-            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as stream:
-                head, _paren, rest = stream.read().rpartition(")")
             uid = os.stat(f"/proc/{entry}").st_uid
-            cgroup = (read_text(f"/proc/{entry}/cgroup") or "").strip().splitlines()
-        except (OSError, ValueError):
+        except OSError:
             continue
+        head, _paren, rest = (read_kernel(f"/proc/{entry}/stat") or "").rpartition(")")
+        if not rest:
+            continue
+        cgroup = (read_kernel(f"/proc/{entry}/cgroup") or "").strip().splitlines()
         name = head.split("(", 1)[1]
-        command = read_text(f"/proc/{entry}/cmdline") if name.startswith("python") else ""
+        command = read_kernel(f"/proc/{entry}/cmdline") if name.startswith("python") else ""
         units = [line.rsplit("/", 1)[-1] for line in cgroup]
         result[int(entry)] = Process(
             pid=int(entry),
@@ -100,8 +101,9 @@ def tree(paths: Iterable[str]) -> dict[str, str]:
             elif os.path.isdir(path):
                 result[path] = "\n".join(sorted(os.listdir(path)))
             else:
-                with open(path, encoding="utf-8", errors="replace") as stream:
-                    result[path] = stream.read().strip()
+                text = read_kernel(path)
+                if text is not None:
+                    result[path] = text.strip()
         except OSError:
             continue
     return result

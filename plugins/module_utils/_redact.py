@@ -15,7 +15,7 @@ import typing as t
 from urllib.parse import quote
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 MARK = "[redacted]"
 # A shorter value would take ordinary words out of every log; where it has a name, it goes by that.
@@ -28,7 +28,7 @@ VALUE = r"""(?!(?:None|null|True|False)\b|''|"")(?:\[[^\]]{0,2000}\]|\\?"(?:[^"\
 # A private key, as text or in JSON. An RSA key of 16384 bits has 12,700 characters.
 PRIVATE_KEY = r"-----{edge} [A-Z0-9 ]*PRIVATE KEY-----"
 KEY_LENGTH = 16384
-PATTERNS = (
+PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (
         re.compile(r"""\b(authorization["']?\s*[:=]\s*["']?)(?:(?:bearer|basic|token)\s+)?[^\s"',]+""", re.I),
         rf"\1{MARK}",
@@ -36,11 +36,20 @@ PATTERNS = (
     (re.compile(r"\b(bearer\s+)[\w.~+/=-]{6,}", re.I), rf"\1{MARK}"),
     # Tokens of Hugging Face: hf_ and 34 letters; names such as hf_overrides stay.
     (re.compile(r"\bhf_[A-Za-z0-9]{16,}"), MARK),
-    (re.compile(r"""(\w://)(?:[^/\s"']+|[^\s"'/:@]+:[^\s"']+)@"""), rf"\1{MARK}@"),
+    (re.compile(r"""\w://[^\s"']+"""), lambda found: url_without_account(found.group())),
     (re.compile(rf"""({WORDS}\\?["']?[ \t]*(?:=(?!=)|:)[ \t]*){VALUE}""", re.I), rf"\1{MARK}"),
     # Options of a command line, as words or as a list: --api-key x, ['--api-key', 'x'].
-    (re.compile(rf"""(--[\w-]{{0,60}}{WORDS}["']?(?:\s*,\s*|[ \t]+)){VALUE}""", re.I), rf"\1{MARK}"),
+    (re.compile(rf"""((?<![\w-])--[\w-]{{0,60}}{WORDS}["']?(?:\s*,\s*|[ \t]+)){VALUE}""", re.I), rf"\1{MARK}"),
 )
+
+
+def url_without_account(url: str) -> str:
+    """Return a URL, or several that are not parted, without names and passwords.
+
+    What is behind the last @ is put aside first: with it, the time would grow with the square of the length.
+    """
+    head, at, tail = url.rpartition("@")
+    return re.sub(r"(\w://)(?:[^/]+|[^/:@]+:.+)@", rf"\1{MARK}@", head + at) + tail if at else url
 
 
 def is_secret(name: str) -> bool:

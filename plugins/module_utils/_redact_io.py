@@ -5,39 +5,42 @@
 
 from __future__ import annotations
 
-import glob
-import json
-import os
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact, _support
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _json, _redact, _safe_io, _support
 
 # No file of our configuration is larger.
-LIMIT = 1024**2
+LIMIT = _safe_io.MIB
 
 
 def read_end(path: str, limit: int) -> str:
-    """Return the last bytes of a file, by whole lines."""
-    with open(path, "rb") as stream:
-        left_out = max(0, stream.seek(0, os.SEEK_END) - limit)
-        stream.seek(left_out)
-        return _support.whole_lines(stream.read(), left_out)
+    """Return the last bytes of a file, by whole lines. Raises OSError, Unsafe where it is no file."""
+    return _support.whole_lines(*_safe_io.read_end(path, limit))
 
 
 def parsed(path: str, text: str) -> t.Any:
     """Return what a file of our configuration holds, an environment or JSON; None where it is something else."""
     try:
-        return _redact.parse_environment(text) if path.endswith(".env") else json.loads(text)
+        return _redact.parse_environment(text) if path.endswith(".env") else _json.parse_any(text)
     except ValueError:
         return None
 
 
+def texts(root: str, *patterns: str) -> list[tuple[str, str]]:
+    """Return path and text of the files below a directory, a pattern for each level; without what can't be read."""
+    found = []
+    for path in [directory.at(name) for directory, name in _safe_io.find(root, *patterns)]:
+        try:
+            found.append((path, read_end(path, LIMIT)))
+        except OSError:
+            continue
+    return found
+
+
 def redactor(config: str, state: str) -> _redact.Redactor:
     """Return a redactor that knows the secrets in the directories of a cluster."""
-    here, values = glob.escape(config), []
-    keys = [f"{config}/ray.token", f"{config}/api.key", *glob.glob(f"{here}/secrets/*")]
-    patterns = [f"{here}/*.env", f"{here}/*.yaml", f"{here}/*.json", f"{glob.escape(state)}/started/*.yaml"]
-    for path in [*keys, *(path for pattern in patterns for path in glob.glob(pattern))]:
-        text = read_end(path, LIMIT) if os.access(path, os.R_OK) else ""
-        values += [text] if path in keys else _redact.secrets_of(parsed(path, text))
-    return _redact.Redactor(values)
+    keys = [*texts(config, "ray.token"), *texts(config, "api.key"), *texts(config, "secrets", "*")]
+    settings = [pair for pattern in ("*.env", "*.yaml", "*.json") for pair in texts(config, pattern)]
+    settings += texts(state, "started", "*.yaml")
+    named = [value for path, text in settings for value in _redact.secrets_of(parsed(path, text))]
+    return _redact.Redactor([*(text for _path, text in keys), *named])

@@ -18,7 +18,6 @@ import hashlib
 import io
 import json
 import os
-import pathlib
 import shutil
 import stat
 import tarfile
@@ -27,7 +26,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release, _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import Entry, Python
 
 if t.TYPE_CHECKING:
@@ -39,15 +38,28 @@ if t.TYPE_CHECKING:
 LIBRARY_PLACES = ("/lib*", "/usr/lib*", "/lib/*-linux-gnu", "/usr/lib/*-linux-gnu", "/usr/local/lib*")
 # What Debian calls the packages that releases need, by what is looked for.
 LIBRARY_PACKAGES = {"libnuma.so.1": "libnuma1"}
+# A manifest has a line for each of some 60,000 files.
+LARGEST = 64 * _safe_io.MIB
 NVIDIA = "/proc/driver/nvidia/version"
 
 
 def read(path: str) -> str:
     """Return the text of a file, or an empty text where there is none."""
+    return _safe_io.read_text(path, LARGEST) or ""
+
+
+def record_of(package: str) -> str:
+    """Return the RECORD of a package, an empty text where there is none. It may be a link into uv's cache."""
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8")
+        with _safe_io.open_plain(f"{package}/RECORD") as stream:
+            return stream.read(LARGEST).decode("utf-8", "surrogateescape")
     except (FileNotFoundError, NotADirectoryError):
         return ""
+
+
+def write(path: str, text: str) -> None:
+    """Write a file that everybody may read."""
+    _safe_io.write_file(path, text.encode("utf-8", "surrogateescape"))
 
 
 def free_bytes(path: str) -> int:
@@ -61,8 +73,8 @@ def free_bytes(path: str) -> int:
 @contextlib.contextmanager
 def held(directory: str) -> Iterator[None]:
     """Let only one run at a time change the releases of a host. The kernel lets go when the run dies."""
-    os.makedirs(directory, exist_ok=True)
-    with open(f"{directory}/.lock", "a", encoding="utf-8") as stream:
+    _safe_io.make_directories(directory)
+    with _safe_io.open_lock(f"{directory}/.lock") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
@@ -89,7 +101,7 @@ def find_python(module: AnsibleModule, wanted: str) -> Python | None:
 
 def site_packages(tree: str) -> str:
     """Return site-packages of an environment, below it, or an empty text."""
-    found = sorted(glob.glob(f"{glob.escape(tree)}/lib/python3*/site-packages"))
+    found = sorted(filter(os.path.isdir, glob.glob(f"{glob.escape(tree)}/lib/python3*/site-packages")))
     return os.path.relpath(found[-1], tree) if found else ""
 
 
@@ -107,7 +119,7 @@ def entry_of(tree: str, path: str) -> Entry:
     if stat.S_ISLNK(status.st_mode):
         return Entry(path, "link", 0, 0, os.readlink(full))
     digest = hashlib.sha256()
-    with open(full, "rb") as stream:
+    with _safe_io.open_plain(full) as stream:
         for block in iter(lambda: stream.read(1 << 20), b""):
             digest.update(block)
     return Entry(path, "file", stat.S_IMODE(status.st_mode), status.st_size, digest.hexdigest())
@@ -136,20 +148,19 @@ def open_modes(tree: str) -> None:
                 continue
             wanted = 0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644
             if stat.S_IMODE(mode) != wanted:
-                os.chmod(path, wanted)
+                _safe_io.set_mode(path, wanted)
 
 
 def read_record(path: str) -> dict[str, t.Any]:
     """Return release.json of a release, or an empty record where there is no release."""
-    text = read(f"{path}/{_release.RECORD}")
-    return dict(json.loads(text)) if text else {}
+    return _safe_io.read_json(f"{path}/{_release.RECORD}", dict) or {}
 
 
 def damage(path: str) -> list[str]:
     """Return how a release differs from its manifest; every file is read."""
     text = read(f"{path}/{_release.MANIFEST}")
     record = read_record(path)
-    if hashlib.sha256(text.encode()).hexdigest() != record.get("manifest", {}).get("sha256"):
+    if hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() != record.get("manifest", {}).get("sha256"):
         return [f"{_release.MANIFEST} is not the one that {_release.RECORD} names"]
     return _release.differences(_release.parse_manifest(text), entries(path))
 
@@ -158,9 +169,9 @@ def put_in_place(staging: str, path: str) -> None:
     """Give a whole tree the name of its release. What is there under that name goes."""
     aside = f"{staging}.old"
     if os.path.lexists(path):
-        os.rename(path, aside)
-    os.rename(staging, path)
-    shutil.rmtree(aside, ignore_errors=True)
+        _safe_io.rename(path, aside)
+    _safe_io.rename(staging, path)
+    _safe_io.remove(aside)
 
 
 # --- Looking ---------------------------------------------------------------------------------------------------------
@@ -236,7 +247,7 @@ class Look:
         if id_ and params["builder_id"] and id_ != params["builder_id"]:
             problems.append(_release.other_release_problem(id_, params["builder_id"]))
         if params["min_driver"] is not None:
-            driver = _release.parse_driver(read(NVIDIA))
+            driver = _release.parse_driver(_safe_io.read_kernel(NVIDIA) or "")
             table = {**_release.MIN_DRIVERS, params["lock"]: params["min_driver"]}
             found = _release.driver_problem(driver, params["lock"], table)
             problems += [found] if found else []
@@ -359,7 +370,7 @@ class Tools:
 
     def install(self, lock: str, environment: Mapping[str, str]) -> str:
         place = f"{self.directory}/uv-{self.version}"
-        os.makedirs(self.directory, exist_ok=True)
+        _safe_io.make_directories(self.directory)
         base = self.python.path or self.module.get_bin_path("python3", required=True)
         for argv in (_release.tool_venv_argv(base, place), _release.tool_install_argv(place, lock)):
             rc, out, err = self.module.run_command(argv, environ_update=dict(environment))
@@ -409,10 +420,9 @@ class Build:
             if record and not (self.params["replace"] and damage(path)):
                 return self.result(False, record, path, [])
             self.log = f"{self.releases}/.{id_}.log"
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.log)
+            _safe_io.remove(self.log)
             record, ignored = self.make(files, python, id_, path)
-            os.unlink(self.log)
+            _safe_io.remove(self.log)
             return self.result(True, record, path, ignored)
 
     def result(self, changed: bool, record: Mapping[str, t.Any], path: str, ignored: list[str]) -> dict[str, t.Any]:
@@ -443,9 +453,8 @@ class Build:
         rc, _out, _err = self.module.run_command(_release.logged(argv, self.log), environ_update=dict(environment))
         if rc == 0:
             return ""
-        with open(self.log, encoding="utf-8", errors="replace") as stream:
-            stream.seek(start)
-            return _release.last_lines(stream.read()) or f"exit status {rc}"
+        said = _safe_io.read_end(self.log, max(0, os.path.getsize(self.log) - start))[0]
+        return _release.last_lines(said.decode(errors="replace")) or f"exit status {rc}"
 
     def must(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         said = self.run(argv, environment)
@@ -458,7 +467,7 @@ class Build:
         environment = _release.uv_environment(sources, cache, self.params["python_mirror"] or "")
         staging = f"{self.releases}/.staging-{id_}"
         for leftover in (staging, f"{staging}.old"):
-            shutil.rmtree(leftover, ignore_errors=True)
+            _safe_io.remove(leftover)
         version = _release.pins(files[Tools.VERSION_FILE])["uv"]
         tools = Tools(self.module, python, f"{self.params['root']}/tools", version)
         with self.timed("uv"):
@@ -467,10 +476,10 @@ class Build:
         with self.timed("packages"):
             base = self.interpreter(uv, python, staging, environment)
             self.must(_release.venv_argv(uv, base, f"{staging}/tree"), environment)
-            pins = pathlib.Path(staging, f"{self.params['lock']}.lock")
-            text = _release.exact(files[pins.name])
-            pins.write_text(_release.unlinked(text) if self.params["no_index"] else text, encoding="utf-8")
-            sync = partial(self.sync, uv, f"{staging}/tree", str(pins), environment, sources.no_index)
+            pins = f"{self.params['lock']}.lock"
+            text = _release.exact(files[pins])
+            write(f"{staging}/{pins}", _release.unlinked(text) if self.params["no_index"] else text)
+            sync = partial(self.sync, uv, f"{staging}/tree", f"{staging}/{pins}", environment, sources.no_index)
             sync()
             if python.managed:
                 adopt(base, f"{staging}/tree", path)
@@ -487,7 +496,7 @@ class Build:
         with self.timed("manifest"):
             record = self.finish(f"{staging}/tree", files, python, id_, found)
         put_in_place(f"{staging}/tree", path)
-        shutil.rmtree(staging, ignore_errors=True)
+        _safe_io.remove(staging)
         return record, ignored
 
     def interpreter(self, uv: str, python: Python, staging: str, environment: Mapping[str, str]) -> str:
@@ -527,7 +536,7 @@ class Build:
         site = site_packages(tree)
         open_modes(tree)
         found = entries(tree)
-        records = {name: read(f"{tree}/{site}/{name}/RECORD") for name in os.listdir(f"{tree}/{site}")}
+        records = {name: record_of(f"{tree}/{site}/{name}") for name in os.listdir(f"{tree}/{site}")}
         self.renewed = _release.damaged(records, found, site)
         if self.renewed:
             renew(sorted(self.renewed))
@@ -541,14 +550,13 @@ class Build:
         """Add what the lock can't, and write the manifest and the record. found: what is known of the tree."""
         site = site_packages(tree)
         for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{tree}/{name}")
+            _safe_io.remove(f"{tree}/{name}")
         packed = _release.pins(files[f"{self.params['lock']}.lock"])
         plugin = {name: text for name, text in files.items() if name.endswith(".py")}
         for name, text in _release.additions(packed, plugin).items():
-            target = pathlib.Path(tree, site, name)
-            target.parent.mkdir(exist_ok=True)
-            target.write_text(text, encoding="utf-8")
+            place = os.path.join(tree, site, name)
+            _safe_io.make_directories(os.path.dirname(place))
+            write(place, text)
         open_modes(tree)
         tree_entries = entries(tree, found)
         manifest = _release.dump_manifest(tree_entries.values())
@@ -563,24 +571,20 @@ class Build:
                 "bytes": sum(entry.size for entry in tree_entries.values()),
             },
         }
-        pathlib.Path(tree, _release.MANIFEST).write_text(manifest, encoding="utf-8")
-        pathlib.Path(tree, _release.RECORD).write_text(
-            json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8"
-        )
+        write(f"{tree}/{_release.MANIFEST}", manifest)
+        write(f"{tree}/{_release.RECORD}", json.dumps(record, indent=1, sort_keys=True) + "\n")
         return record
 
 
 def adopt(base: str, tree: str, path: str) -> None:
     """Move the Python that uv brought into the environment, which then names the place where it will lie."""
     prefix = os.path.dirname(os.path.dirname(base))
-    os.rename(prefix, f"{tree}/python")
-    name = os.path.basename(base)
-    os.unlink(f"{tree}/bin/python")
-    os.symlink(f"../python/bin/{name}", f"{tree}/bin/python")
-    config = pathlib.Path(tree, "pyvenv.cfg")
-    lines = config.read_text(encoding="utf-8").splitlines()
+    _safe_io.rename(prefix, f"{tree}/python")
+    _safe_io.link(f"{tree}/bin/python", f"../python/bin/{os.path.basename(base)}")
+    config = f"{tree}/pyvenv.cfg"
+    lines = read(config).splitlines()
     lines = [f"home = {path}/python/bin" if line.startswith("home ") else line for line in lines]
-    config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write(config, "\n".join(lines) + "\n")
 
 
 # --- Moving ----------------------------------------------------------------------------------------------------------
@@ -617,7 +621,7 @@ def pack(parent: str, name: str, archive: str, cores: int) -> None:
 
     gzip's lowest level leaves a third of the size and does 40 MB/s on a core: on two cores, writing is faster.
     """
-    with open(archive, "wb") as target, ThreadPoolExecutor(max_workers=cores) as pool:
+    with _safe_io.create(archive) as target, ThreadPoolExecutor(max_workers=cores) as pool:
         squeeze = Squeeze(target, pool, 2 * cores)
         sink: t.Any = squeeze if cores >= 4 else target
         with tarfile.open(fileobj=sink, mode="w|", bufsize=1 << 22, format=tarfile.GNU_FORMAT) as tar:
@@ -668,16 +672,16 @@ class Archive:
                 return {"changed": False, "path": path}
             staging = f"{self.releases}/.staging-{id_}"
             for leftover in (staging, f"{staging}.old"):
-                shutil.rmtree(leftover, ignore_errors=True)
+                _safe_io.remove(leftover)
             self.must_have_room(self.releases, self.params["size"], "release_root (vllm_ray_root)")
-            os.makedirs(staging)
+            _safe_io.make_directories(staging)
             tar = self.module.get_bin_path("tar", required=True)
             self.must(_release.untar_argv(tar, self.params["archive"], staging))
             wrong = damage(staging)
             if not wrong and read_record(staging)["manifest"]["sha256"] != self.params["manifest"]:
                 wrong = ["it is not the release that the builder has"]
             if wrong:
-                shutil.rmtree(staging, ignore_errors=True)
+                _safe_io.remove(staging)
                 self.module.fail_json(
                     msg=f"{id_} did not arrive whole: {len(wrong)} differences, first: {wrong[0]}. Run again."
                 )

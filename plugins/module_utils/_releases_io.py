@@ -9,11 +9,17 @@ import contextlib
 import fcntl
 import glob
 import os
-import shutil
 import time
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release, _release_io, _releases, _tree, _tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _release,
+    _release_io,
+    _releases,
+    _safe_io,
+    _tree,
+    _tree_io,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,10 +81,10 @@ def led_to(link: str) -> set[str]:
 def named_by(directory: str) -> set[str]:
     """Return the ids of releases that files of a cluster's configuration name: services stand on them, or will."""
     names: set[str] = set()
-    for path in glob.glob(f"{glob.escape(directory)}*"):
-        if os.path.isfile(path) and not os.path.islink(path) and os.path.getsize(path) <= LARGEST_FILE:
-            with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
-                names |= _releases.named(stream.read())
+    for folder, name in _safe_io.find(directory, "*"):
+        # What is no file, larger, or not for us, is none of ours.
+        with contextlib.suppress(OSError):
+            names |= _releases.named(folder.read(name, LARGEST_FILE).decode(errors="replace"))
     return names
 
 
@@ -86,9 +92,8 @@ def processes() -> dict[str, list[int]]:
     """Return the processes whose command lines name a release, by its id."""
     found: dict[str, list[int]] = {}
     for name in glob.glob("/proc/[0-9]*/cmdline"):
-        with contextlib.suppress(OSError), open(name, encoding="utf-8", errors="replace") as stream:
-            for id_ in _releases.named(stream.read()):
-                found.setdefault(id_, []).append(int(name.split("/")[2]))
+        for id_ in _releases.named(_safe_io.read_kernel(name) or ""):
+            found.setdefault(id_, []).append(int(name.split("/")[2]))
     return found
 
 
@@ -98,8 +103,8 @@ def processes() -> dict[str, list[int]]:
 @contextlib.contextmanager
 def free_to_change(directory: str) -> Iterator[bool]:
     """Tell whether nobody builds or unpacks a release now, and keep it so."""
-    os.makedirs(directory, exist_ok=True)
-    with open(f"{directory}/.lock", "a", encoding="utf-8") as stream:
+    _safe_io.make_directories(directory)
+    with _safe_io.open_lock(f"{directory}/.lock") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -129,17 +134,15 @@ def prune(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
             remove(release["directory"], f"{directory}/.pruned-{release['id']}", records)
         for name in os.listdir(directory):
             if _releases.LEFTOVER.fullmatch(name) and time.time() - os.lstat(f"{directory}/{name}").st_mtime > DAY:
-                shutil.rmtree(f"{directory}/{name}", ignore_errors=True)
                 with contextlib.suppress(OSError):
-                    os.unlink(f"{directory}/{name}")
+                    _safe_io.remove(f"{directory}/{name}")
     return result
 
 
 def remove(path: str, aside: str, records: str) -> None:
     """Remove a release so that it is there whole or not at all, unless another run is passing it on."""
     with contextlib.suppress(_tree_io.Failed), _tree_io.held(records, path, 0):
-        shutil.rmtree(aside, ignore_errors=True)
-        os.rename(path, aside)
-        shutil.rmtree(aside, ignore_errors=True)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(records, _tree.record_name(path)))
+        _safe_io.remove(aside)
+        _safe_io.rename(path, aside)
+        _safe_io.remove(aside)
+        _safe_io.remove(os.path.join(records, _tree.record_name(path)))

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import pathlib
-import shutil
 import tempfile
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release, _release_io, _requirements
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release, _release_io, _requirements, _safe_io
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -38,11 +36,8 @@ class Resolve:
             )
         if self.module.check_mode:
             return {"changed": True, "text": "", "ignored_sources": []}
-        directory = tempfile.mkdtemp(prefix="vllm-ray-resolve-", dir=self.module.tmpdir)
-        try:
+        with tempfile.TemporaryDirectory(prefix="vllm-ray-resolve-", dir=self.module.tmpdir) as directory:
             text, ignored = self.resolved(python, directory)
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
         return {"changed": True, "text": f"{self.params['header']}\n{text}", "ignored_sources": ignored}
 
     def resolved(self, python: _release.Python, directory: str) -> tuple[str, list[str]]:
@@ -54,7 +49,7 @@ class Resolve:
             "lock": self.params["preferred"],
         }
         for name, text in files.items():
-            pathlib.Path(directory, name).write_text(text, encoding="utf-8")
+            _safe_io.write_file(f"{directory}/{name}", text.encode())
         tools = _release_io.Tools(
             self.module, python, f"{self.params['root']}/tools", _release.pins(files["uv.lock"])["uv"]
         )

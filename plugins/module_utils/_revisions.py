@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _json
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -28,7 +30,7 @@ def uses_name(cluster: str) -> str:
 def parse_uses(text: str) -> list[str]:
     """Return the models of such a file; none where it is of no use."""
     try:
-        return [str(path) for path in json.loads(text)["models"]]
+        return [str(path) for path in _json.parse(text, dict)["models"]]
     except (ValueError, KeyError, TypeError):
         return []
 
@@ -40,7 +42,7 @@ def render_uses(models: Iterable[str]) -> str:
 def served(config: str) -> list[str]:
     """Return the model of a file with options of `vllm serve`, which is JSON where the collection wrote it."""
     try:
-        return [str(json.loads(config)["model"])]
+        return [str(_json.parse(config, dict)["model"])]
     except (ValueError, KeyError, TypeError):
         return []
 

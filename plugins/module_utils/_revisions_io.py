@@ -8,11 +8,9 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import shutil
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _revisions, _tree, _tree_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import make_directories, read_text
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _revisions, _safe_io, _tree, _tree_io
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +19,10 @@ GOING = ".vllm-ray-going"
 
 
 def prune(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
-    """Note what a cluster uses, remove what nobody uses, and return what the module returns."""
+    """Note what a cluster uses, remove what nobody uses, and return what the module returns.
+
+    Raises OSError, also where a file can't be read that says what is used: then nothing goes.
+    """
     records, above = params["record_directory"], os.path.dirname(os.path.realpath(params["path"]))
     note = os.path.join(records, _revisions.uses_name(params["cluster"]))
     mine = {params["path"], *params["in_use"], *(_revisions.parse_uses(read_text(note)) if params["keep"] < 0 else ())}
@@ -30,13 +31,16 @@ def prune(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     text = _revisions.render_uses(mine)
     changed = bool(going) or read_text(note) != text
     if changed and not dry:
-        make_directories(records)
-        with open(note + ".new", "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(note + ".new", note)
+        _safe_io.make_directories(records)
+        _safe_io.write_file(note, text.encode())
         for path in going:
             remove(path, records)
     return {"changed": bool(going), "removed": going}
+
+
+def read_text(path: str) -> str:
+    """Return the text of a file, an empty one where there is none. Raises OSError."""
+    return _safe_io.read_text(path) or ""
 
 
 def others(params: Mapping[str, t.Any], own: str) -> list[str]:
@@ -62,10 +66,10 @@ def revisions(above: str, records: str) -> list[_revisions.Revision]:
 
 def remove(path: str, records: str) -> None:
     """Remove a revision: first its name, so that nobody sees a part of it. On a shared file system one host does it."""
-    going = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{GOING}")
-    shutil.rmtree(going, ignore_errors=True)
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(path, going)
-    shutil.rmtree(going, ignore_errors=True)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(records, _tree.record_name(path)))
+    with _safe_io.parent_of(path) as (above, name):
+        going = f".{name}{GOING}"
+        above.remove(going)
+        with contextlib.suppress(FileNotFoundError):
+            above.rename(name, above, going)
+        above.remove(going)
+    _safe_io.remove(os.path.join(records, _tree.record_name(path)))

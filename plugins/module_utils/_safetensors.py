@@ -9,12 +9,15 @@ name to its dtype, shape and place (https://github.com/huggingface/safetensors#f
 
 from __future__ import annotations
 
-import json
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _json
+
 LENGTH_BYTES = 8
-# What the library itself accepts.
-LONGEST_HEADER = 100_000_000
+# The library itself accepts 100 MB. A hundred thousand tensors, more than any model has in a file, are 15 MB.
+LONGEST_HEADER = 32 * 1024**2
+# What torch accepts.
+MOST_DIMENSIONS = 64
 # Bits of one element. Types of sub-bytes are packed, so their shapes count elements.
 BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
@@ -56,9 +59,9 @@ class Index(t.NamedTuple):
 
 
 def header_length(start: bytes) -> int:
-    """Return the length of a header from the first 8 bytes of its file. Raises ValueError where it can't be one."""
+    """Return the length of a header from the first 9 bytes of its file. Raises ValueError where it can't be one."""
     length = int.from_bytes(start[:LENGTH_BYTES], "little")
-    if len(start) < LENGTH_BYTES or not 2 <= length <= LONGEST_HEADER:
+    if start[LENGTH_BYTES:] != b"{" or not 2 <= length <= LONGEST_HEADER:
         raise ValueError("it does not begin like a safetensors file")
     return length
 
@@ -66,16 +69,20 @@ def header_length(start: bytes) -> int:
 def parse_header(text: bytes) -> Header:
     """Return what a header tells. Raises ValueError where it is not whole or names an unknown dtype."""
     tensors, end, name = {}, 0, ""
+    entries = _mapping(text, "the header")
     try:
-        for name, entry in _mapping(text, "the header").items():
+        for name, entry in entries.items():
             if name != "__metadata__":
-                tensors[name] = Tensor(str(entry["dtype"]), tuple(int(length) for length in entry["shape"]))
+                shape = entry["shape"][: MOST_DIMENSIONS + 1]
+                tensors[name] = Tensor(str(entry["dtype"])[:20], tuple(int(length) for length in shape))
                 end = max(end, int(entry["data_offsets"][1]))
-    except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"the header's entry {name} has no dtype, shape or place") from error
+    except (KeyError, TypeError, IndexError, ValueError, OverflowError) as error:
+        raise ValueError(f"the header's entry {name[:200]} has no dtype, shape or place") from error
+    if any(len(tensor.shape) > MOST_DIMENSIONS for tensor in tensors.values()):
+        raise ValueError(f"the header has tensors of more than {MOST_DIMENSIONS} dimensions")
     unknown = sorted({tensor.dtype for tensor in tensors.values()} - set(BITS))
     if unknown:
-        raise ValueError(f"the header has unknown dtypes: {', '.join(unknown)}")
+        raise ValueError(f"the header has unknown dtypes: {', '.join(unknown[:5])}")
     return Header(tensors, end)
 
 
@@ -85,15 +92,13 @@ def parse_index(text: str | bytes) -> Index:
     files = index.get("weight_map")
     if not isinstance(files, dict) or not all(isinstance(file, str) for file in files.values()):
         raise ValueError("the index has no weight_map")
-    total = (index.get("metadata") or {}).get("total_size") or 0
-    return Index(int(total), dict(files))
+    metadata = index.get("metadata")
+    total = metadata.get("total_size") if isinstance(metadata, dict) else None
+    return Index(int(total) if isinstance(total, (int, float)) and abs(total) < 1 << 63 else 0, dict(files))
 
 
 def _mapping(text: str | bytes, what: str) -> dict[str, t.Any]:
     try:
-        content = json.loads(text)
+        return _json.parse(text, dict)
     except ValueError as error:
-        raise ValueError(f"{what} is no JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{what} is no mapping")
-    return content
+        raise ValueError(f"{what} can't be used: {error}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_tail
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import lines_with, read_tail
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_error, starts, this_start
 
 if t.TYPE_CHECKING:
@@ -55,7 +55,7 @@ def supervisor(name: str, log_file: str, lines: int) -> Log:
 def told_of_cache(module: AnsibleModule, name: str, log_file: str | None) -> list[str]:
     """Return the lines in which an engine told of its KV cache when it started, which may be far back."""
     if log_file:
-        return [line for line in read_tail(log_file, 100000) if "KV cache" in line]
+        return lines_with(log_file, "KV cache")
     unit = f"--unit={name}.service"
     # Of every start the same few lines: the last ones count.
     argv = ["journalctl", "--no-pager", "--output=cat", "--grep=KV cache size|Maximum concurrency", "--lines=4", unit]

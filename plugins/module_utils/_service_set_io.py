@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import collections
+import functools
 import grp
 import os
 import pwd
 import stat
-import tempfile
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import SYSTEM_PATH
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set import (
     Running,
@@ -22,22 +24,16 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set impo
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ansible.module_utils.basic import AnsibleModule
 
 # Ansible shows a diff only where its two sides differ.
 SECRET = ("another secret, not shown\n", "the wanted secret, not shown\n")
 SHOWN = "Id,LoadState,ActiveState,SubState,MainPID,UnitFileState,NeedDaemonReload"
-
-
-def read_text(path: str) -> str | None:
-    """Return the text of a file, or None where there is none."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+# Services write their logs themselves: longer lines are cut, and no more than this is searched.
+LONGEST_LINE = 4096
+SEARCHED = 100 * _safe_io.MIB
 
 
 class Systemd:
@@ -151,15 +147,6 @@ def attributes_line(uid: int, gid: int, mode: int) -> str:
     return f"owner {uid} group {gid} mode {mode:04o}\n"
 
 
-def make_directories(path: str) -> None:
-    """Make a directory and its missing parents, open to read for everybody whatever the umask is."""
-    parent = os.path.dirname(path)
-    if parent and not os.path.isdir(parent):
-        make_directories(parent)
-    os.mkdir(path)
-    os.chmod(path, 0o755)
-
-
 class Tree:
     """Makes accounts, directories, files and links be as wanted; collects what changed and the diff."""
 
@@ -206,73 +193,107 @@ class Tree:
             self.module.fail_json(msg=f"{entry['path']}: {error.args[0]}. Name an account that exists.")
         return uid, gid
 
-    def _attributes(self, entry: Mapping[str, t.Any]) -> None:
-        """Mend owner, group and mode of what stands at a path."""
-        path = entry["path"]
-        status = os.stat(path)
+    def _attributes(
+        self, entry: Mapping[str, t.Any], now: os.stat_result, own: Callable[[int, int, int], None]
+    ) -> None:
+        """Correct owner, group and mode of what is at a path. own: sets them."""
         uid, gid = self._ids(entry)
-        mode = int(entry["mode"], 8) if entry.get("mode") else stat.S_IMODE(status.st_mode)
-        before = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+        before = (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode))
+        mode = int(entry["mode"], 8) if entry.get("mode") else before[2]
         after = (before[0] if uid < 0 else uid, before[1] if gid < 0 else gid, mode)
         if before == after:
             return
-        if path not in self.changed:
-            self._note(path, attributes_line(*before), attributes_line(*after))
+        if entry["path"] not in self.changed:
+            self._note(entry["path"], attributes_line(*before), attributes_line(*after))
         if not self.module.check_mode:
-            os.chown(path, after[0], after[1])
-            os.chmod(path, mode)
+            own(*after)
 
     def directory(self, entry: Mapping[str, t.Any]) -> None:
+        """Make a directory and its missing parents. Raises OSError, Unsafe where something else is there."""
         path = entry["path"]
-        if not os.path.isdir(path):
+        try:
+            directory = _safe_io.open_directory(path)
+        except FileNotFoundError:
             self._note(path, "absent\n", "directory\n")
             if self.module.check_mode:
                 return
-            make_directories(path)
-        self._attributes(entry)
+            directory = _safe_io.open_directory(path, make=0o755)
+        with directory:
+            self._attributes(entry, directory.status(), directory.own)
 
     def file(self, entry: Mapping[str, t.Any], secret: bool = False) -> None:
-        path, content = entry["path"], entry["content"]
-        if path in self.held:
+        """Give a file its content and attributes; what else has its name goes, but a directory. Raises OSError."""
+        if entry["path"] in self.held:
             return
-        before = read_text(path)
-        if before != content:
-            shown = SECRET if secret else (before or "", content)
-            self._note(path, *shown)
-            if self.module.check_mode:
-                return
-            descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".vllm-ray-")
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(content)
+        try:
+            with _safe_io.parent_of(entry["path"]) as (folder, name):
+                self._file(folder, name, entry, secret)
+        except FileNotFoundError:
+            # The directory is one that this call would make.
+            if not self.module.check_mode:
+                raise
+            self._note(entry["path"], *(SECRET if secret else ("", entry["content"])))
+
+    def _file(self, folder: _safe_io.Directory, name: str, entry: Mapping[str, t.Any], secret: bool) -> None:
+        wanted = entry["content"].encode("utf-8", "surrogateescape")
+        found, shown = None, ""
+        now = folder.lstat(name)
+        if now is not None and stat.S_ISDIR(now.st_mode):
+            raise folder.unlike(name, "a file")
+        try:
+            if now is not None:
+                found = folder.read(name, max(_safe_io.MIB, len(wanted)))
+                shown = found.decode("utf-8", "replace")
+        except _safe_io.Unsafe as error:
+            shown = f"{error.found}\n"
+        if now is not None and found == wanted:
+            self._attributes(entry, now, functools.partial(folder.own_file, name))
+            return
+        self._note(entry["path"], *(SECRET if secret else (shown, entry["content"])))
+        if not self.module.check_mode:
             uid, gid = self._ids(entry)
-            os.chown(temporary, uid, gid)
-            os.chmod(temporary, int(entry.get("mode") or "0644", 8))
-            # Not atomic_move: it opens a new file to everybody for a moment, and this may be a secret.
-            os.replace(temporary, path)
-        self._attributes(entry)
+            folder.write(name, wanted, int(entry.get("mode") or "0644", 8), uid, gid)
 
     def link(self, entry: Mapping[str, t.Any]) -> None:
+        """Let a link lead to its target; what else has its name goes, but a directory. Raises OSError."""
         path, target = entry["path"], entry["target"]
         if path in self.held:
             return
-        before = os.readlink(path) if os.path.islink(path) else None
+        before = None
+        try:
+            with _safe_io.parent_of(path) as (folder, name):
+                now = folder.lstat(name)
+                if now is not None and stat.S_ISDIR(now.st_mode):
+                    raise folder.unlike(name, "a link")
+                before = folder.readlink(name)
+        except FileNotFoundError:
+            if not self.module.check_mode:
+                raise
         if before == target:
             return
         if before and entry.get("former") and os.path.dirname(before) == os.path.dirname(target):
             self.link({"path": entry["former"], "target": before})
-        self._note(path, f"{before or 'absent'}\n", f"{target}\n")
+        self._note(path, f"{_safe_io.shown(before or 'absent')}\n", f"{target}\n")
         if not self.module.check_mode:
-            temporary = f"{path}.vllm-ray-new"
-            if os.path.lexists(temporary):
-                os.unlink(temporary)
-            os.symlink(target, temporary)
-            os.replace(temporary, path)
+            with _safe_io.parent_of(path) as (folder, name):
+                folder.link(name, target)
 
     def absent(self, path: str) -> None:
-        if os.path.lexists(path) and path not in self.held:
-            self._note(path, "present\n", "absent\n")
-            if not self.module.check_mode:
-                os.unlink(path)
+        """Remove a file or link. Raises OSError, Unsafe where a directory is there."""
+        if path in self.held:
+            return
+        try:
+            with _safe_io.parent_of(path) as (folder, name):
+                now = folder.lstat(name)
+                if now is None:
+                    return
+                if stat.S_ISDIR(now.st_mode):
+                    raise folder.unlike(name, "a file or a link")
+                self._note(path, "present\n", "absent\n")
+                if not self.module.check_mode:
+                    folder.unlink(name)
+        except FileNotFoundError:
+            return
 
 
 def act(
@@ -313,11 +334,33 @@ def act(
 
 
 def read_tail(path: str, lines: int) -> list[str]:
-    """Return the last lines of a log file, reading at most 1 KiB a line from its end."""
+    """Return the last lines of a log file, reading at most 1 KiB a line from its end; none where it can't be read.
+
+    Raises Unsafe where it is no file.
+    """
     try:
-        with open(path, "rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - lines * 1024))
-            return stream.read().decode(errors="replace").splitlines()[-lines:]
+        data, _left_out = _safe_io.read_end(path, lines * 1024)
+    except _safe_io.Unsafe:
+        raise
     except OSError:
         return []
+    return [line[:LONGEST_LINE] for line in data.decode(errors="replace").splitlines()[-lines:]]
+
+
+def lines_with(path: str, word: str, most: int = 20) -> list[str]:
+    """Return the last lines of a log file that have a word, at most so many; none where it can't be read.
+
+    Raises Unsafe where it is no file.
+    """
+    found: collections.deque[bytes] = collections.deque(maxlen=most)
+    try:
+        with _safe_io.open_file(path) as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - SEARCHED))
+            for line in iter(lambda: stream.readline(LONGEST_LINE), b""):
+                if word.encode() in line:
+                    found.append(line)
+    except _safe_io.Unsafe:
+        raise
+    except OSError:
+        return []
+    return [line.decode(errors="replace").rstrip("\r\n") for line in found]

@@ -37,6 +37,13 @@ KERNEL = re.compile(r"NVRM|\bXid\b|nvidia|oom-killer|[Oo]ut of memory|Killed pro
 # What NCCL says of its transports, and what it complains of.
 NCCL = re.compile(r"NCCL (?:INFO .*(?: via |NET/|Using network|GDRDMA|NVLS)|INFO NCCL version|WARN)")
 NCCL_LINES = 300
+# Names of files in a bundle: services make files, too, and no name may lead out of where the bundle is unpacked.
+MEMBER = re.compile(r"(?![.])[\w@.+:=,-]{1,200}(?:/(?![.])[\w@.+:=,-]{1,200}){0,8}", re.ASCII)
+# Prints the end of what a command prints, so many bytes (the first argument), and of its errors; ends as the command.
+BOUNDED = """n=$1; shift; exec 3>&1 5>&2
+rc=$({ { { { "$@" 3>&- 4>&- 5>&- 6>&-; echo $? >&4; } 2>&1 >&6 | tail -c 4096 >&5; } 6>&1 | tail -c "$n" >&3; } 4>&1)
+exit "$rc"
+"""
 # Names of Ray's logs, those first that tell most of nodes and ranks that fail.
 RAY_ORDER = ("raylet.", "gcs_server.", "worker-", "python-core-worker-", "monitor.", "dashboard", "runtime_env", "")
 
@@ -75,10 +82,9 @@ def kernel_lines(text: str) -> str:
     return "".join(f"{line}\n" for line in text.splitlines() if KERNEL.search(line))
 
 
-def nccl_lines(logs: Mapping[str, str]) -> str:
-    """Return the last lines about NCCL's transports in logs, by their names."""
-    found = [f"{name}: {line}" for name, text in logs.items() for line in text.splitlines() if NCCL.search(line)]
-    return "".join(f"{line}\n" for line in found[-NCCL_LINES:])
+def nccl_lines(name: str, text: str) -> list[str]:
+    """Return the last lines about NCCL's transports in a log, each with its name."""
+    return [f"{name}: {line}" for line in text.splitlines() if NCCL.search(line)][-NCCL_LINES:]
 
 
 def environment(variables: Mapping[str, str]) -> str:

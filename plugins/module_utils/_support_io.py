@@ -6,26 +6,29 @@
 from __future__ import annotations
 
 import base64
-import glob
+import collections
 import io
 import json
 import os
+import stat
 import tarfile
 import time
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact, _release_io, _support, _vllm
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact_io import parsed, read_end, redactor
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact, _release_io, _safe_io, _support, _vllm
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact_io import parsed, read_end, redactor, texts
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ansible.module_utils.basic import AnsibleModule
 
-MIB = 1024**2
 JOURNAL_LINES = 20000
 # A command that hangs, as nvidia-smi may, must not make us hang.
 SECONDS = 30
+# Ray has some hundred logs. Each file costs time, also an empty one.
+FILES_MAXIMUM = 5000
+LACKS_MAXIMUM = 200
 
 
 class Part:
@@ -34,10 +37,11 @@ class Part:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params = module.params
-        self.limit = self.params["file_mib"] * MIB
-        self.left = self.params["total_mib"] * MIB
+        self.limit = self.params["file_mib"] * _safe_io.MIB
+        self.left = self.params["total_mib"] * _safe_io.MIB
         self.missing: list[str] = []
-        self.logs: dict[str, str] = {}
+        self.unsaid = 0
+        self.nccl_lines: collections.deque[str] = collections.deque(maxlen=_support.NCCL_LINES)
         self.redactor = redactor(self.params["config"], self.params["state"])
 
     def __call__(self) -> dict[str, t.Any]:
@@ -45,6 +49,8 @@ class Part:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as self.tar:
             self.gather()
+            if self.unsaid:
+                self.missing.append(f"{self.unsaid} more that are not named here")
             self.put("MISSING", _support.missing_text(self.missing))
         return {"archive": base64.b64encode(buffer.getvalue()).decode(), "missing": self.missing}
 
@@ -54,12 +60,15 @@ class Part:
             try:
                 step()
             except (OSError, ValueError) as error:
-                self.lack(step.__name__, repr(error))
+                self.lack(step.__name__, str(error))
 
     # --- What is put in ----------------------------------------------------------------------------------------------
 
     def add(self, name: str, text: str) -> None:
         """Put a text in, without its secrets, where there is room."""
+        if not _support.MEMBER.fullmatch(name):
+            self.lack(name, "its name is not one of letters, digits and - _ . @ + : = ,")
+            return
         text = self.redactor.text(text)
         if len(text) > self.left:
             self.lack(name, f"this host's part would be larger than {self.params['total_mib']} MiB")
@@ -76,28 +85,32 @@ class Part:
 
     def lack(self, name: str, why: str) -> None:
         """Say what is missing, and why."""
-        self.missing.append(f"{name}: {' '.join(self.redactor.text(why).split())[:400]}")
+        if len(self.missing) < LACKS_MAXIMUM:
+            self.missing.append(f"{_safe_io.shown(name)}: {_safe_io.shown(' '.join(self.redactor.text(why).split()))}")
+        else:
+            self.unsaid += 1
 
     def log(self, name: str, text: str) -> None:
         """Put a log in."""
-        self.logs[name] = text
+        self.nccl_lines += _support.nccl_lines(name, text)
         self.add(name, text)
 
-    def text(self, name: str, path: str) -> str:
-        """Return the end of a file that is put in by this name; an empty text where it can't be read."""
+    def text(self, name: str, path: str) -> str | None:
+        """Return the end of a file that is put in by this name, None where it can't be read."""
         try:
             return read_end(path, self.limit)
         except OSError as error:
-            self.lack(name, f"{path}: {error.strerror}")
-            return ""
+            self.lack(name, str(error.strerror) if isinstance(error, _safe_io.Unsafe) else f"{path}: {error.strerror}")
+            return None
 
     def run(self, argv: Sequence[str], seconds: int = SECONDS, **how: t.Any) -> tuple[str, str]:
-        """Return what a command prints, and why it did not end well."""
+        """Return what a command prints, at most so much of its end as of a file, and why it did not end well."""
         # Also where only root has it in the PATH.
         program = self.module.get_bin_path(argv[0])
         if not program:
             return "", f"{argv[0]} is not installed"
-        limited = ["timeout", "-k", "5", str(seconds), program, *argv[1:]]
+        limited = ["sh", "-c", _support.BOUNDED, "sh", str(self.limit), "timeout", "-k", "5", str(seconds)]
+        limited += [program, *argv[1:]]
         rc, out, err = self.module.run_command(limited, errors="replace", **how)
         last = ((err or out).strip().splitlines() or [""])[-1]
         why = {0: "", 124: f"did not end within {seconds} s", 137: f"did not end within {seconds} s"}
@@ -107,19 +120,17 @@ class Part:
 
     def files(self) -> dict[str, str]:
         """Return {name: path} of files of our configuration; keys and tokens are in files of none of these names."""
-        config, state, units = (glob.escape(self.params[name]) for name in ("config", "state", "units"))
-        services = [f"{units}/{glob.escape(name)}" for name in self.params["services"]]
-        patterns = {
-            "config": [f"{config}/*.{end}" for end in ("env", "sh", "yaml", "json", "conf")],
-            "config/vllm": [f"{config}/vllm/*.json"],
-            "started": [f"{state}/started/*"],
-            "units": [f"{service}.{end}" for service in services for end in ("service", "conf")],
-        }
+        config, state, units = (self.params[name] for name in ("config", "state", "units"))
+        patterns = [
+            *(("config", config, f"*.{end}") for end in ("env", "sh", "yaml", "json", "conf")),
+            ("config/vllm", config, "vllm", "*.json"),
+            ("started", state, "started", "*"),
+            *(("units", units, f"{name}.{end}") for name in self.params["services"] for end in ("service", "conf")),
+        ]
         return {
-            f"{folder}/{os.path.basename(path)}": path
-            for folder, listed in patterns.items()
-            for pattern in listed
-            for path in sorted(glob.glob(pattern))
+            f"{folder}/{name}": directory.at(name)
+            for folder, root, *pattern in patterns
+            for directory, name in _safe_io.find(root, *pattern)
         }
 
     def configuration(self) -> None:
@@ -129,7 +140,11 @@ class Part:
             self.lack("config", f"there is nothing in {self.params['config']}")
         for name, path in found.items():
             text = self.text(name, path)
-            tree = self.redactor.tree(parsed(path, text))
+            if text is None:
+                continue
+            # What services wrote is no environment of ours.
+            ours = not (name.startswith("started/") and path.endswith(".env"))
+            tree = self.redactor.tree(parsed(path, text)) if ours else None
             if tree is None:
                 self.add(name, text)
             else:
@@ -142,11 +157,14 @@ class Part:
             if self.params["manager"] == "systemd":
                 self.journal(f"log/{part}.log", name, must=part == "node")
                 continue
-            paths = sorted(glob.glob(f"{glob.escape(self.params['state'])}/log/{part}*.log"))
+            found = _safe_io.find(self.params["state"], "log", f"{part}*.log")
+            paths = [directory.at(file) for directory, file in found]
             for path in paths:
                 log = f"log/{os.path.basename(path)}"
-                starts = _vllm.starts(self.text(log, path).splitlines(), name)[-2:]
-                self.log(log, "".join(f"{line}\n" for start in starts for line in start))
+                text = self.text(log, path)
+                if text is not None:
+                    starts = _vllm.starts(text.splitlines(), name)[-2:]
+                    self.log(log, "".join(f"{line}\n" for start in starts for line in start))
             if not paths and part == "node":
                 self.lack(f"log/{part}.log", f"there is none in {self.params['state']}/log")
 
@@ -178,7 +196,7 @@ class Part:
         """Ask vLLM as the user of the services, in the environment of the node, without its secrets."""
         user, seconds = self.params["user"], self.params["seconds"]
         node = f"{self.params['config']}/node.env"
-        variables = parsed(node, read_end(node, self.limit) if os.access(node, os.R_OK) else "") or {}
+        variables = next((parsed(node, text) for _path, text in texts(self.params["config"], "node.env")), None) or {}
         environment = {name: value for name, value in variables.items() if not _redact.is_secret(name)}
         argv = ["nice", "-n", "10", f"{path}/bin/python", "-c", _support.COLLECT_ENV]
         if user:
@@ -212,23 +230,35 @@ class Part:
     def ray(self) -> None:
         """Put in the logs of Ray's newest session."""
         root = f"{self.params['state']}/ray"
-        sessions = sorted(glob.glob(f"{glob.escape(root)}/session_2*"))
+        sessions = [name for directory, name in _safe_io.find(root, "session_2*") if is_directory(directory, name)]
         if not sessions:
             self.lack("ray", f"there is no session in {root}")
             return
-        logs = f"{sessions[-1]}/logs"
-        found = [
-            os.path.relpath(os.path.join(folder, name), logs)
-            for folder, _folders, names in os.walk(logs)
-            for name in names
-        ]
-        for name in sorted(found, key=_support.ray_order):
-            path = os.path.join(logs, name)
-            # Most of some hundred logs are empty.
-            if os.path.isfile(path) and not os.path.islink(path) and os.path.getsize(path):
-                log = f"ray/{os.path.basename(sessions[-1])}/{name}"
-                self.log(log, self.text(log, path))
+        logs = f"{root}/{sessions[-1]}/logs"
+        # Most of some hundred logs are empty.
+        found = [directory.at(name) for directory, name in _safe_io.walk(logs) if has_content(directory, name)]
+        found.sort(key=lambda path: _support.ray_order(os.path.relpath(path, logs)))
+        for path in found[:FILES_MAXIMUM]:
+            log = f"ray/{sessions[-1]}/{os.path.relpath(path, logs)}"
+            text = self.text(log, path)
+            if text is not None:
+                self.log(log, text)
+        if len(found) > FILES_MAXIMUM:
+            self.lack("ray", f"{len(found) - FILES_MAXIMUM} logs more than {FILES_MAXIMUM}")
 
     def nccl(self) -> None:
         """Put in what the logs tell of NCCL's transports."""
-        self.add("nccl.txt", _support.nccl_lines(self.logs) or "no log here tells of NCCL's transports\n")
+        lines = "".join(f"{line}\n" for line in self.nccl_lines)
+        self.add("nccl.txt", lines or "no log here tells of NCCL's transports\n")
+
+
+def is_directory(directory: _safe_io.Directory, name: str) -> bool:
+    """Tell whether an entry is a directory, not a link to one."""
+    now = directory.lstat(name)
+    return now is not None and stat.S_ISDIR(now.st_mode)
+
+
+def has_content(directory: _safe_io.Directory, name: str) -> bool:
+    """Tell whether an entry is a file that is not empty."""
+    now = directory.lstat(name)
+    return now is not None and stat.S_ISREG(now.st_mode) and now.st_size > 0

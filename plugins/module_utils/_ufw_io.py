@@ -9,9 +9,8 @@ import ipaddress
 import shlex
 import typing as t
 from dataclasses import replace
-from pathlib import Path
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ufw, _ufw_batch_io, _ufw_plan
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io, _ufw, _ufw_batch_io, _ufw_plan
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import ssh_connection
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw_plan import Listener, Problem, Ssh
@@ -27,8 +26,10 @@ BATCH_FROM = 4
 
 def read_text(path: str) -> str | None:
     """Return the text of a file, or None where there is none or it may not be read."""
+    if path.startswith("/proc/"):
+        return _safe_io.read_kernel(path)
     try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
+        return _safe_io.read_text(path)
     except OSError:
         return None
 
@@ -176,7 +177,7 @@ class Run:
 
     def check_input(self) -> None:
         faults = _ufw_plan.bad_input(self.want)
-        nics = sorted(path.name for path in Path("/sys/class/net").iterdir())
+        nics = sorted(os.listdir("/sys/class/net"))
         if self.want.nic and self.want.nic not in nics:
             faults.append(f"interface {self.want.nic!r} is not on this host; there are {', '.join(nics)}")
         if faults:

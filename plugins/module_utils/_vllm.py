@@ -30,7 +30,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 _RANK = re.compile(r"^\((?:RayWorkerProc|Worker\w*)[^)]*\)")
 _DEATH = re.compile(r"A worker died or was killed|rank=\S+ died unexpectedly")
 # Ray colours the names of its processes, also where nobody looks, and counts what several ranks say alike.
-_NOISE = re.compile(r"\x1b\[[0-9;]*m|\s*\[repeated \d+x across cluster\]|\s*\x1b?\r$")
+_NOISE = re.compile(r"\x1b\[[0-9;]*m|(?<!\s)\s*\[repeated \d+x across cluster\]|(?<!\s)\s*\x1b?\r$")
 _LOGGER = re.compile(r"(?:ERROR|CRITICAL|FATAL|INFO|WARNING|DEBUG) \d\S* \d\S* (?:\[[^\]]*\]\s*)?")
 
 

@@ -98,6 +98,7 @@ bad:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._bring_io import Bring
 
 FILE = {
@@ -116,7 +117,8 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    module.exit_json(**Bring(module)())
+    with _safe_io.reported(module):
+        module.exit_json(**Bring(module)())
 
 
 if __name__ == "__main__":

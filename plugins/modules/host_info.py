@@ -461,7 +461,7 @@ details:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _host_io, _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _host_io, _model_config_io, _safe_io
 
 DETAILS = {
     "cluster": {"type": "str", "required": True},
@@ -505,7 +505,8 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    module.exit_json(changed=False, **_host_io.look(module))
+    with _safe_io.reported(module):
+        module.exit_json(changed=False, **_host_io.look(module))
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import known_as
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_kernel
 
 SECONDS = 10
 PROCESS = {
@@ -77,8 +77,8 @@ PROCESS = {
 
 def is_alive(pid: int, name: str) -> bool:
     """Tell whether a process still runs, is no zombie, and is the one that was seen."""
-    own, _paren, state = (read_text(f"/proc/{pid}/stat") or "").partition("(")[2].rpartition(") ")
-    command = (read_text(f"/proc/{pid}/cmdline") or "").replace("\0", " ")
+    own, _paren, state = (read_kernel(f"/proc/{pid}/stat") or "").partition("(")[2].rpartition(") ")
+    command = (read_kernel(f"/proc/{pid}/cmdline") or "").replace("\0", " ")
     return known_as(own, command) == name and not state.startswith("Z")
 
 

@@ -80,6 +80,7 @@ path:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release_io import Archive
 
 ARGUMENTS = {
@@ -96,7 +97,8 @@ REQUIRED = [("state", "unpacked", ["manifest"])]
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, required_if=REQUIRED, supports_check_mode=True)
-    module.exit_json(**Archive(module)())
+    with _safe_io.reported(module):
+        module.exit_json(**Archive(module)())
 
 
 if __name__ == "__main__":

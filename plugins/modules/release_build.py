@@ -115,6 +115,7 @@ ignored_sources:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release_io import SOURCES, Build
 
 ARGUMENTS = {
@@ -132,7 +133,8 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    module.exit_json(**Build(module)())
+    with _safe_io.reported(module):
+        module.exit_json(**Build(module)())
 
 
 if __name__ == "__main__":

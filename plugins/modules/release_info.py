@@ -169,6 +169,7 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release_io import Look
 
 PYTHON = {
@@ -200,7 +201,8 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    module.exit_json(changed=False, **Look(module)())
+    with _safe_io.reported(module):
+        module.exit_json(changed=False, **Look(module)())
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ bytes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _releases_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _releases_io, _safe_io
 
 ARGUMENTS = {
     "root": {"type": "path", "default": "/opt/vllm-ray"},
@@ -86,7 +86,8 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    module.exit_json(**_releases_io.prune(module.params, dry=module.check_mode))
+    with _safe_io.reported(module):
+        module.exit_json(**_releases_io.prune(module.params, dry=module.check_mode))
 
 
 if __name__ == "__main__":

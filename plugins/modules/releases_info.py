@@ -120,7 +120,7 @@ releases:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _releases_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _releases_io, _safe_io
 
 ARGUMENTS = {
     "root": {"type": "path", "default": "/opt/vllm-ray"},
@@ -132,7 +132,8 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     params = module.params
-    found = _releases_io.look(params["root"], params["config_root"], params["verify"])
+    with _safe_io.reported(module):
+        found = _releases_io.look(params["root"], params["config_root"], params["verify"])
     module.exit_json(changed=False, releases=found)
 
 

@@ -82,13 +82,18 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import (
+    make_directories,
+    read_text,
+    reported,
+    write_file,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import (
     SCRIPT,
     digest,
     refusals,
     sentences,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
 
 ARGUMENTS = {
     "release": {"type": "path", "required": True},
@@ -105,8 +110,7 @@ def parse(module: AnsibleModule) -> dict[str, str]:
     # torch leaves directories in the home and in that for temporary files.
     with tempfile.TemporaryDirectory() as folder:
         config = os.path.join(folder, "serve.yaml")
-        with open(config, "w", encoding="utf-8") as stream:
-            json.dump(module.params["config"], stream)
+        write_file(config, json.dumps(module.params["config"]).encode())
         argv = [f"{release}/bin/python", "-c", SCRIPT, config]
         environment = {"VLLM_LOGGING_LEVEL": "ERROR", "HOME": folder, "TMPDIR": folder}
         rc, out, err = module.run_command(argv, environ_update=environment)
@@ -117,7 +121,9 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     wanted = digest(*(module.params[name] for name in ("release", "config", "environment")))
     passed_file = module.params["passed_file"]
-    if (read_text(passed_file) or "").strip() == wanted:
+    with reported(module):
+        passed = (read_text(passed_file) or "").strip()
+    if passed == wanted:
         module.exit_json(changed=False, checked=False, refused={})
     if module.check_mode and not os.path.exists(os.path.join(module.params["release"], "bin", "python")):
         module.exit_json(changed=False, checked=False, refused={})
@@ -126,9 +132,9 @@ def main() -> None:
         module.fail_json(msg=sentences(refused, module.params["release"]), refused=refused)
     if not module.check_mode:
         # Before the first deploy there is no such directory, and the next run need not parse again.
-        os.makedirs(os.path.dirname(passed_file), mode=0o755, exist_ok=True)
-        with open(passed_file, "w", encoding="utf-8") as stream:
-            stream.write(f"{wanted}\n")
+        with reported(module):
+            make_directories(os.path.dirname(passed_file))
+            write_file(passed_file, f"{wanted}\n".encode())
     module.exit_json(changed=False, checked=True, refused={})
 
 

@@ -72,6 +72,7 @@ tail:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_log_io import read, told_of_cache
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_error, kv_cache, plain, progress
 
@@ -86,13 +87,15 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     name, log_file = module.params["name"], module.params["log_file"]
-    log = read(module, name, log_file, module.params["lines"])
+    with _safe_io.reported(module):
+        log = read(module, name, log_file, module.params["lines"])
+        cache = kv_cache(told_of_cache(module, name, log_file)) if module.params["cache"] else {}
     module.exit_json(
         changed=False,
         state=log.state,
         restarts=log.restarts,
         first_error=first_error(log.lines),
-        kv_cache=kv_cache(told_of_cache(module, name, log_file)) if module.params["cache"] else {},
+        kv_cache=cache,
         progress=progress(log.lines),
         tail=plain(log.lines[-20:]),
     )

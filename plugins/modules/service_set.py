@@ -198,6 +198,7 @@ held:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set import (
     Service,
     Verdict,
@@ -212,7 +213,6 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io i
     act,
     check_sudoers,
     manager_for,
-    read_text,
 )
 
 ENTRY = {
@@ -274,10 +274,9 @@ def judge(module: AnsibleModule, services: list[Service], running: dict) -> dict
     params = module.params
     wanted = {entry["path"]: sha256(entry["content"]) for entry in params["files"] + params["secret_files"]}
     wanted.update((service.unit_path, sha256(service.unit)) for service in services)
+    started = {service.name: parse_sums(_safe_io.read_text(service.record) or "") for service in services}
     return {
-        service.name: decide(
-            service, running[service.name], parse_sums(read_text(service.record) or ""), wanted, params["may_stop"]
-        )
+        service.name: decide(service, running[service.name], started[service.name], wanted, params["may_stop"])
         for service in services
     }
 
@@ -322,10 +321,11 @@ def main() -> None:
         Service(**{**entry, "depends": (entry["unit_path"], *entry["depends"])}) for entry in module.params["services"]
     ]
     running = manager.look([service.name for service in services]) if services else {}
-    verdicts = judge(module, services, running)
     links = [entry["path"] for entry in module.params["links"]]
-    tree = write(module, services, held_paths(services, verdicts, links))
-    done = act(manager, tree, services, running, verdicts)
+    with _safe_io.reported(module):
+        verdicts = judge(module, services, running)
+        tree = write(module, services, held_paths(services, verdicts, links))
+        done = act(manager, tree, services, running, verdicts)
     module.exit_json(
         changed=bool(tree.changed or done),
         diff=tree.diff,

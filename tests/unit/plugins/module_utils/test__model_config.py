@@ -150,7 +150,7 @@ def test_the_index_of_deepseek_counts_a_layer_that_is_not_loaded() -> None:
 def test_the_demo_model_to_the_byte() -> None:
     folder = models.ROOT / "demo-model" / "model"
     content = (folder / "model.safetensors").read_bytes()
-    length = _safetensors.header_length(content[:8])
+    length = _safetensors.header_length(content[:9])
     header = _safetensors.parse_header(content[8 : 8 + length])
     config = json.loads((folder / "config.json").read_text())
     found = parse(config, header.tensors)

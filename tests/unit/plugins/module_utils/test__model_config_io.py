@@ -96,7 +96,7 @@ def test_the_quantisation_in_a_file_of_its_own(folder: Path) -> None:
     ("name", "text", "message"),
     [
         ("config.json", "{", "/config.json can't be read"),
-        ("config.json", "[]", "config.json can't be read: it is no mapping"),
+        ("config.json", "[]", "config.json can't be read: it is not a JSON object"),
         ("config.json", "{}", "no number num_hidden_layers"),
         ("hf_quant_config.json", "{", "/hf_quant_config.json can't be read"),
         ("model.safetensors.index.json", "{}", "the index has no weight_map"),

@@ -15,7 +15,7 @@ ENTRY = '{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}'
 
 def test_the_header_of_a_real_file_tells_its_length_to_the_byte() -> None:
     content = DEMO.read_bytes()
-    length = _safetensors.header_length(content[:8])
+    length = _safetensors.header_length(content[:9])
     header = _safetensors.parse_header(content[8 : 8 + length])
     assert 8 + length + header.data_bytes == len(content)
     assert sum(tensor.bytes for tensor in header.tensors.values()) == header.data_bytes
@@ -24,8 +24,15 @@ def test_the_header_of_a_real_file_tells_its_length_to_the_byte() -> None:
 
 @pytest.mark.parametrize(
     "start",
-    [b"", b"\0" * 7, b"\1" + b"\0" * 7, (10**8 + 1).to_bytes(8, "little"), b"version "],
-    ids=["empty", "short", "no header", "too long", "a Git LFS pointer"],
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\0" * 7, id="short"),
+        pytest.param(b"\2" + b"\0" * 7, id="nothing-after-the-length"),
+        pytest.param(b"\1" + b"\0" * 7 + b"{", id="no-header"),
+        pytest.param((32 * 1024**2 + 1).to_bytes(8, "little") + b"{", id="too-long"),
+        pytest.param((1000).to_bytes(8, "little") + b"\0", id="no-object"),
+        pytest.param(b"version h", id="a-pointer-of-git-lfs"),
+    ],
 )
 def test_what_is_no_safetensors_file(start: bytes) -> None:
     with pytest.raises(ValueError, match="does not begin like a safetensors file"):
@@ -36,7 +43,7 @@ def test_what_is_no_safetensors_file(start: bytes) -> None:
     ("text", "message"),
     [
         ('{"a":' + ENTRY[:-1], "no JSON"),
-        ("[]", "no mapping"),
+        ("[]", "not a JSON object"),
         ('{"a":{"dtype":"BF16","shape":[2]}}', "entry a has no dtype, shape or place"),
         ('{"a":{"dtype":"BF16","shape":2,"data_offsets":[0,4]}}', "entry a has no"),
         ('{"a":' + ENTRY.replace("BF16", "Q4_K") + "}", "unknown dtypes: Q4_K"),
@@ -69,7 +76,12 @@ def test_a_real_index() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "no JSON"), ("{}", "no weight_map"), ('{"weight_map": {"a": 1}}', "no weight_map"), ("[]", "no mapping")],
+    [
+        ("", "no JSON"),
+        ("{}", "no weight_map"),
+        ('{"weight_map": {"a": 1}}', "no weight_map"),
+        ("[]", "not a JSON object"),
+    ],
 )
 def test_what_is_no_index(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):

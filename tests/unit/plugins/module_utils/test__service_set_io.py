@@ -97,10 +97,10 @@ def test_a_secret_is_in_no_diff_and_never_open(tmp_path: Path, monkeypatch: pyte
     path, modes = tmp_path / "key", []
     replace = os.replace
 
-    def watched(source: str, target: str) -> None:
-        modes.append(mode(Path(source)))
-        replace(source, target)
-        modes.append(mode(Path(target)))
+    def watched(source: str, target: str, **places: int) -> None:
+        modes.append(mode(tmp_path / source))
+        replace(source, target, **places)
+        modes.append(mode(tmp_path / target))
 
     monkeypatch.setattr(os, "replace", watched)
     it = tree()

@@ -82,17 +82,29 @@ def test_what_the_kernel_says_of_gpus_and_links(fixtures: Path, name: str, count
 )
 def test_what_nccl_says_of_its_transports(fixtures: Path, name: str, words: str) -> None:
     text = (fixtures / "collective" / name).read_text(encoding="utf-8")
-    found = _support.nccl_lines({"serve.log": text})
-    assert words in found
-    assert "COLLECTIVE" not in found
-    assert all(line.startswith("serve.log: ") for line in found.splitlines())
+    found = _support.nccl_lines("serve.log", text)
+    assert words in "\n".join(found)
+    assert "COLLECTIVE" not in "\n".join(found)
+    assert all(line.startswith("serve.log: ") for line in found)
 
 
 def test_only_the_last_lines_of_nccl() -> None:
     text = "".join(f"NCCL INFO Channel {number} via NET/Socket\n" for number in range(1000))
-    found = _support.nccl_lines({"serve.log": text}).splitlines()
+    found = _support.nccl_lines("serve.log", text)
     assert len(found) == _support.NCCL_LINES
     assert "Channel 999 " in found[-1]
+
+
+@pytest.mark.parametrize("name", ["config/node.env", "ray/session_2026-01-01_1/a/worker-0f:1.out", "units/a@b.service"])
+def test_plain_names_may_be_in_a_bundle(name: str) -> None:
+    assert _support.MEMBER.fullmatch(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["../a", "a/../b", "/a", "a//b", ".a", "a\n", "a\x1b[2J", "a b", "", "a/" * 20 + "a", "x" * 201, "\xe9"]
+)
+def test_no_other_name_may(name: str) -> None:
+    assert not _support.MEMBER.fullmatch(name)
 
 
 def test_texts() -> None:
