@@ -191,15 +191,23 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
 
 def accounts() -> dict[str, str]:
     """Return {cluster: account of its services} for all clusters of this host whose services systemd runs."""
-    paths = glob.glob(f"{UNITS}/vllm-ray-node@*.service")
-    clusters = {os.path.basename(path)[len("vllm-ray-node@") : -len(".service")]: path for path in paths}
-    return {name: _system.unit_user(read_text(path) or "") for name, path in sorted(clusters.items()) if name}
+    units = [name for _directory, name in _safe_io.find(UNITS, "vllm-ray-node@?*.service")]
+    clusters = {name[len("vllm-ray-node@") : -len(".service")]: f"{UNITS}/{name}" for name in units}
+    return {name: _system.unit_user(readable(path) or "") for name, path in clusters.items()}
+
+
+def readable(path: str) -> str | None:
+    """Return the text of a file of the system, None where there is none or only root may read it."""
+    try:
+        return _safe_io.read_text(path)
+    except OSError:
+        return None
 
 
 def firewall(module: AnsibleModule) -> dict[str, t.Any]:
     """Return why ufw closes no port, empty where it does, and whether firewall_mode=manage would change that."""
     installed = bool(module.get_bin_path("ufw"))
-    state = _ufw.read_state(read_text) if installed else _ufw.State()
+    state = _ufw.read_state(readable) if installed else _ufw.State()
     manageable = not state.enabled and (installed or bool(module.get_bin_path("apt-get")))
     return {"why_open": _ufw.why_open(state), "manageable": manageable}
 

@@ -65,9 +65,9 @@ def ssh_connection() -> str:
     """
     text, pid = os.environ.get("SSH_CONNECTION", ""), os.getppid()
     while not text and pid > 1:
-        pairs = (read_text(f"/proc/{pid}/environ") or "").split("\0")
+        pairs = (read_kernel(f"/proc/{pid}/environ") or "").split("\0")
         text = next((pair.partition("=")[2] for pair in pairs if pair.startswith("SSH_CONNECTION=")), "")
-        stat = (read_text(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
+        stat = (read_kernel(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
         pid = int(stat[1]) if len(stat) > 1 else 0
     return text
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import shlex
 import typing as t
 from dataclasses import replace
