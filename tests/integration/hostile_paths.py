@@ -266,6 +266,7 @@ ONLY_ROOT: dict[tuple[str, str], str] = {
     ("release_resolve", "wheels"): _UV,
     ("releases_info", "root"): _RELEASES,
     ("serve_config_check", "release"): _RUN,
+    ("service_set", "account.former_parent"): "compared with the home of an account; nothing at this path is touched",
     ("service_set", "supervisor_bin"): _RUN,
 }
 _OPERATOR = "read on the controller, by the account that runs the playbook and chose the path"
