@@ -62,7 +62,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
             **usage(module, table, own, address),
         },
         "engine": engine(module),
-        "model": model(params["model"]) if params["model"] else None,
+        "model": model(with_hub(params)) if params["model"] else None,
     }
 
 
@@ -176,6 +176,11 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         "checked": ((read_text(module.params["checked"]) if module.params["checked"] else "") or "").strip(),
         "release": release(module.params["release"]),
     }
+
+
+def with_hub(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the option `model` with how the hub is reached, which are options of their own as they may be secret."""
+    return {**params["model"], "token": params["hub_token"], "proxy": params["hub_proxy"]}
 
 
 def model(params: Mapping[str, t.Any]) -> dict[str, t.Any]:

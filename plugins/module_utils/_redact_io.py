@@ -39,5 +39,10 @@ def redactor(config: str, state: str) -> _redact.Redactor:
     patterns = [f"{here}/*.env", f"{here}/*.yaml", f"{here}/*.json", f"{glob.escape(state)}/started/*.yaml"]
     for path in [*keys, *(path for pattern in patterns for path in glob.glob(pattern))]:
         text = read_end(path, LIMIT) if os.access(path, os.R_OK) else ""
-        values += [text] if path in keys else _redact.secrets_of(parsed(path, text))
+        if path in keys:
+            values.append(text)
+            continue
+        tree = parsed(path, text)
+        is_environment = path.endswith(".env") and isinstance(tree, dict)
+        values += _redact.secrets_of_environment(tree) if is_environment else _redact.secrets_of(tree)
     return _redact.Redactor(values)

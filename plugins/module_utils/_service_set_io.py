@@ -19,6 +19,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set impo
     Verdict,
     parse_supervisorctl_status,
     parse_systemctl_show,
+    secret_sides,
 )
 
 if t.TYPE_CHECKING:
@@ -26,8 +27,6 @@ if t.TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
-# Ansible shows a diff only where its two sides differ.
-SECRET = ("another secret, not shown\n", "the wanted secret, not shown\n")
 SHOWN = "Id,LoadState,ActiveState,SubState,MainPID,UnitFileState,NeedDaemonReload"
 
 
@@ -216,7 +215,7 @@ class Tree:
             return
         before = read_text(path)
         if before != content:
-            shown = SECRET if secret else (before or "", content)
+            shown = secret_sides(entry, before or "", content) if secret else (before or "", content)
             self._note(path, *shown)
             if self.module.check_mode:
                 return

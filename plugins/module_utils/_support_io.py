@@ -129,11 +129,13 @@ class Part:
             self.lack("config", f"there is nothing in {self.params['config']}")
         for name, path in found.items():
             text = self.text(name, path)
-            tree = self.redactor.tree(parsed(path, text))
+            tree = parsed(path, text)
             if tree is None:
                 self.add(name, text)
+            elif path.endswith(".env"):
+                self.add(name, _support.environment(self.redactor.environment(tree)))
             else:
-                self.add(name, _support.environment(tree) if path.endswith(".env") else json.dumps(tree, indent=2))
+                self.add(name, json.dumps(self.redactor.tree(tree), indent=2))
 
     def services(self) -> None:
         """Put in the logs of our services since the start before the last one."""
@@ -179,7 +181,7 @@ class Part:
         user, seconds = self.params["user"], self.params["seconds"]
         node = f"{self.params['config']}/node.env"
         variables = parsed(node, read_end(node, self.limit) if os.access(node, os.R_OK) else "") or {}
-        environment = {name: value for name, value in variables.items() if not _redact.is_secret(name)}
+        environment = {name: value for name, value in variables.items() if not _redact.is_secret_variable(name)}
         argv = ["nice", "-n", "10", f"{path}/bin/python", "-c", _support.COLLECT_ENV]
         if user:
             # Inside, as what it ends is the whole group of processes.

@@ -22,4 +22,11 @@ def known(settings: Mapping[str, t.Any]) -> list[str]:
             key = stream.read().strip()
     except (OSError, ValueError):
         key = ""
-    return [*_redact.secrets_of(dict(settings)), key]
+    listed = [settings.get(f"vllm_ray_{name}") or [] for name in ("extra_index_urls", "find_links")]
+    urls = [url for several in listed for url in several] + [
+        settings.get(f"vllm_ray_{name}") or "" for name in ("index_url", "proxy")
+    ]
+    # As a whole: not only passwords and queries are secret, a path may be.
+    urls = [url for url in urls if "://" in url]
+    variables = _redact.secrets_of_environment(settings.get("vllm_ray_env") or {})
+    return [*_redact.secrets_of(dict(settings)), *variables, *urls, key]
