@@ -68,13 +68,19 @@ def private_keys(text: str) -> str:
     return MARK + text[last.end() :] if last else text
 
 
+def forms_of(value: str) -> tuple[str, ...]:
+    """Return how a text may be written inside of another: as it is, as in a URL, as in JSON, and as Python does."""
+    return (value, quote(value, safe=""), json.dumps(value)[1:-1], repr(value)[1:-1])
+
+
 class Redactor:
     """Takes out these values, wherever they stand, and whatever looks like a secret."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        long = {value.strip() for value in values if len(value.strip()) >= SHORTEST}
-        # As they are, as in a URL, and as in JSON.
-        forms = {form for value in long for form in (value, quote(value, safe=""), json.dumps(value)[1:-1])}
+        # Also each line of a text of several lines, as messages are often cut into lines.
+        texts_and_lines = {part.strip() for value in values for part in (value, *value.splitlines())}
+        long = {part for part in texts_and_lines if len(part) >= SHORTEST}
+        forms = {form for value in long for form in forms_of(value)}
         self.values = sorted(forms, key=len, reverse=True)
 
     def known(self, text: str) -> str:
