@@ -70,7 +70,9 @@ def without_secrets(refused: Mapping[str, str], config: Mapping[str, t.Any]) -> 
     kv-transfer-config. The option itself is still named.
     """
     nested = [text for value in map(parsed, config.values()) if isinstance(value, dict) for text in texts(value)]
-    redactor = Redactor([*secrets_of(config), *nested])
+    # As text, a mapping may be no JSON, and is hidden as a whole.
+    written = [value for value in config.values() if isinstance(value, str) and value.lstrip()[:1] in ("{", "[")]
+    redactor = Redactor([*secrets_of(config), *nested, *written])
     return {what: redactor.text(why) for what, why in refused.items()}
 
 

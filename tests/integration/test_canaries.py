@@ -212,18 +212,21 @@ def test_hosts_of_a_run_share_a_token_that_no_result_has(modules: Run, place: Pa
     assert modules.result("transfer")["run"] in modules.shown
 
 
-def test_a_plan_of_variables_with_secrets(tmp_path: Path) -> None:
-    """Every variable that may hold one has a canary; the engine's environment and options have them, and no result."""
+def test_checks_and_a_plan_of_variables_with_secrets(tmp_path: Path) -> None:
+    """Every variable that may hold one has a canary."""
+    report = tmp_path / "report"
     variables = {
         **canaries.variables(),
         "vllm_ray_scope": "user",
         "vllm_ray_model": str(ROOT / "demo-model" / "model"),
         "vllm_ray_api_port": 18000,
         "vllm_ray_plan_file": str(tmp_path / "plan.json"),
+        "vllm_ray_report": str(report),
         # A place whose path is short enough for Ray's sockets. Nothing is made there.
         "vllm_ray_state_root": "/nowhere",
     }
-    run = play(tmp_path, "playbooks/plan.yml", variables, "localhost")
+    run = play(tmp_path, "playbooks/preflight.yml", variables, "localhost")
     assert (run.status, run.canaries()) == (0, {})
-    assert run.result("Plan")["plan"]["engine"]["tp"] == 1
-    assert canaries.PATTERN.findall((tmp_path / "plan.json").read_bytes()) == []
+    assert run.result("Plan, to know what is wanted")["plan"]["engine"]["tp"] == 1
+    for path in (tmp_path / "plan.json", report / "preflight.json", report / "preflight.xml"):
+        assert canaries.PATTERN.findall(path.read_bytes()) == []

@@ -92,14 +92,16 @@ def test_refusals_repeat_no_secret_and_name_the_option() -> None:
         "kv-transfer-config": {"kv_connector": "s3cret-connector"},
         "additional-config": '{"note": "s3cret-note"}',
         "store-password": "s3cret-password",
+        "hf-overrides": '{"note": no json s3cret-text}',
     }
     why = (
         "argument --max-model-len: invalid value 'many'; argument --kv-transfer-config: Value {'kv_connector': "
-        "'s3cret-connector'} cannot be converted; unrecognized: --store-password s3cret-password s3cret-note"
+        "'s3cret-connector'} cannot be converted; unrecognized: --store-password s3cret-password s3cret-note; "
+        'argument --hf-overrides: Value {"note": no json s3cret-text} cannot be converted'
     )
     said = _serve_config.without_secrets({"options": why}, config)["options"]
     assert "s3cret" not in said
-    for word in ("--max-model-len: invalid value 'many'", "--kv-transfer-config", "--store-password"):
+    for word in ("--max-model-len: invalid value 'many'", "--kv-transfer-config", "--store-password", "--hf-overrides"):
         assert word in said
 
 
