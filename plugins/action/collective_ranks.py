@@ -7,7 +7,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _run_io, _stages
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
 
 ARGUMENTS = {
@@ -39,6 +39,6 @@ class ActionModule(ActionBase):
         answered = [host["name"] for host in told["reached"] if host["name"] in present]
         why = _stages.why_no_collective(plan, answered, releases, networks, off)
         forks = int(variables["ansible_forks"])
-        port = _stages.meeting_port(told["run"], told["reached"])
+        port = _stages.meeting_port(_run_io.token(told["run"]), told["reached"])
         hosts = {} if why else _stages.collective_arguments(plan, releases, port, forks)
         return {**result, "changed": False, "why": why, "hosts": hosts, "background": len(hosts) > forks}

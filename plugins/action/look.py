@@ -23,23 +23,20 @@ ARGUMENTS = {
 }
 
 
-def way_to_hub(settings: Mapping[str, t.Any], builder: str | None) -> dict[str, t.Any]:
-    """Return how the host that downloads reaches the hub. builder: of the release."""
-    return {
-        "token": settings.get("vllm_ray_hf_token"),
-        "proxy": settings.get("vllm_ray_proxy"),
-        # The builder's own file.
-        "ca_certificate": None if builder == "controller" else settings.get("vllm_ray_ca_certificate"),
-    }
+def way_to_hub(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return how the host that downloads reaches the hub, as options that Ansible hides."""
+    return {"hub_token": settings.get("vllm_ray_hf_token"), "hub_proxy": settings.get("vllm_ray_proxy")}
 
 
 def model_query(
-    settings: Mapping[str, t.Any], place: Paths, way: Mapping[str, t.Any] | None, verify: bool
+    settings: Mapping[str, t.Any], place: Paths, asks: bool, builder: str | None, verify: bool
 ) -> dict[str, t.Any]:
     """Return what host_info is to find out about the model.
 
-    way: how the hub is reached, None where the host does not ask it. verify: whether it may hash files.
+    asks: whether the host asks the hub. builder: of the release. verify: whether it may hash files.
     """
+    # The builder's own file.
+    own = asks and builder != "controller"
     source = settings["vllm_ray_model_source"]
     return {
         "model": settings["vllm_ray_model"],
@@ -48,10 +45,10 @@ def model_query(
         "endpoint": settings.get("vllm_ray_hf_endpoint") or "",
         "root": place.models,
         "record_directory": place.manifests,
-        "fetch": way is not None,
+        "ca_certificate": settings.get("vllm_ray_ca_certificate") if own else None,
+        "fetch": asks,
         "user": settings["vllm_ray_user"] if settings["vllm_ray_scope"] == "system" else "",
         "verify": settings["vllm_ray_model_verify"] if verify else "none",
-        **(way or {}),
     }
 
 
@@ -83,7 +80,7 @@ class ActionModule(ActionBase):
         hosts = _members.members(variables["hostvars"], variables["groups"])
         is_head = "head" in hosts.get(host, ())
         builder = variables["hostvars"][next(iter(hosts))].get("vllm_ray_release_builder")
-        way = way_to_hub(settings, builder) if host == _members.downloader(list(hosts), builder) else None
+        asks = host == _members.downloader(list(hosts), builder)
         wish = str(settings.get("vllm_ray_model") or "")
         arguments = {
             "peers": [_members.address_of(peer, variables["hostvars"]) for peer in hosts if peer != host],
@@ -100,7 +97,8 @@ class ActionModule(ActionBase):
             "worked": f"{place.config}/worked.json",
             "release": f"{place.config}/current",
             "checked": f"{place.config}/serve-{_host.ENGINE}.checked",
-            "model": model_query(settings, place, way, options["may_verify"]) if wish else None,
+            "model": model_query(settings, place, asks, builder, options["may_verify"]) if wish else None,
+            **(way_to_hub(settings) if asks else {}),
             # What the engine was started with, whatever its options on the disk are by now.
             "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",

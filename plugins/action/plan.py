@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import secrets
 import socket
 import typing as t
 
@@ -16,6 +15,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _members,
     _plan,
     _report,
+    _run_io,
     _screen,
     _settings,
 )
@@ -116,7 +116,7 @@ class ActionModule(ActionBase):
             if host.look and host.look["network"]["cluster_nic"]
         ]
         releases = {host.name: _host.release_path(host) for host in hosts}
-        told = {"reached": reached, "releases": releases, "run": secrets.token_hex(8), "problems": plan["problems"]}
+        told = {"reached": reached, "releases": releases, "run": _run_io.new_name(), "problems": plan["problems"]}
         told["paths"] = {host.name: host.paths.as_dict() for host in hosts}
         told["worked"] = next((host.look["host"].get("worked") for host in hosts if host.is_head and host.look), None)
         return {**result, "changed": False, "plan": plan, **told}

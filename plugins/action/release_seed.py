@@ -3,12 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import secrets
 import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts, _seed
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts, _run_io, _seed
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed
 
@@ -45,6 +44,6 @@ class ActionModule(ActionBase):
             "path": (looks.get(seed.host) or arguments["built"])["path"],
             "outside": outside,
             "hosts": _parts.parts(together, arguments["hosts"], hostvars, "release_hosts"),
-            "token": secrets.token_hex(16),
+            "run": _run_io.new_name(),
             "window": 10 + 2 * len(looks) / int(variables["ansible_forks"]),
         }

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible.plugins.action import ActionBase
@@ -18,7 +19,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         given = self._task.args
-        wanted = _serve_config.digest(given["release"], given["config"], given.get("environment") or [])
+        wanted = _serve_config.digest(given["release"], json.loads(given["config"]), given.get("environment") or [])
         if given.get("known") == wanted:
             return {**result, "changed": False, "checked": False, "refused": {}}
         return self._execute_module(module_name="vllm_ray.cluster.serve_config_check", task_vars=task_vars)

@@ -3,13 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import secrets
 import typing as t
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import sentence
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts, _transfer
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts, _run_io, _transfer
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure
 
@@ -47,7 +46,7 @@ class ActionModule(ActionBase):
             "waiting": transfer.waiting,
             "outside": next((name for name in transfer.parts if name not in compared), ""),
             "window": 10 + 2 * len(parts) / int(variables["ansible_forks"]),
-            "token": secrets.token_hex(16),
+            "run": _run_io.new_name(),
         }
 
     def host(self, name: str, found: t.Any, source: t.Any) -> _transfer.Host:

@@ -65,7 +65,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
             **usage(module, table, own, address),
         },
         "engine": engine(module),
-        "model": model(params["model"]) if params["model"] else None,
+        "model": model(with_hub(params)) if params["model"] else None,
     }
 
 
@@ -210,6 +210,11 @@ def firewall(module: AnsibleModule) -> dict[str, t.Any]:
     state = _ufw.read_state(readable) if installed else _ufw.State()
     manageable = not state.enabled and (installed or bool(module.get_bin_path("apt-get")))
     return {"why_open": _ufw.why_open(state), "manageable": manageable}
+
+
+def with_hub(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the option `model` with how the hub is reached, which are options of their own as they may be secret."""
+    return {**params["model"], "token": params["hub_token"], "proxy": params["hub_proxy"]}
 
 
 def model(params: Mapping[str, t.Any]) -> dict[str, t.Any]:

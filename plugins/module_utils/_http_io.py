@@ -23,6 +23,16 @@ class Refused(Exception):
         self.status = status
 
 
+def bearer(secret: str) -> str:
+    """Return the header that shows a secret. Raises ValueError, without the secret, where it can't be in a header.
+
+    Python's own error would repeat it.
+    """
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise ValueError("the token or key has a space, a line break or another character that no header can have")
+    return f"Bearer {secret}"
+
+
 def request_json(url: str, secret: str = "", body: t.Any = None, seconds: float = 10) -> t.Any:
     """Return the JSON that a URL answers with. secret: a bearer token. body: sent as JSON by POST."""
     # Loaded only here: it costs a host more than looking at it does, and most hosts have nobody to ask.
@@ -30,7 +40,10 @@ def request_json(url: str, secret: str = "", body: t.Any = None, seconds: float 
 
     headers = {"Accept": "application/json"}
     if secret:
-        headers["Authorization"] = f"Bearer {secret}"
+        try:
+            headers["Authorization"] = bearer(secret)
+        except ValueError as error:
+            raise Refused(str(error)) from error
     data = None
     if body is not None:
         headers["Content-Type"] = "application/json"
@@ -71,7 +84,10 @@ def download(
         request.add_header("Range", span)
     if secret:
         # A redirect leads to another server, which must not see it.
-        request.add_unredirected_header("Authorization", f"Bearer {secret}")
+        try:
+            request.add_unredirected_header("Authorization", bearer(secret))
+        except ValueError as error:
+            raise URLError(str(error)) from error
         if cookie:
             request.add_unredirected_header("Cookie", f"{cookie}={secret}")
     try:

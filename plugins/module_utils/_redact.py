@@ -15,7 +15,7 @@ import typing as t
 from urllib.parse import quote
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 MARK = "[redacted]"
 # A shorter value would take ordinary words out of every log; where it has a name, it goes by that.
@@ -23,6 +23,12 @@ SHORTEST = 6
 # Bytes per token are none.
 WORDS = r"(?:(?<=[a-z0-9_-])key|(?<!per_)token|secrets?|password|passwd|passphrase|credentials?)"
 NAME = re.compile(rf"(?:^key|{WORDS})$", re.IGNORECASE)
+# Variables of Ray, vLLM and what they are built on, which our files have: their values help others. Any other variable
+# is somebody's own, and may hold a secret under any name.
+KNOWN_VARIABLE = re.compile(
+    r"(?:VLLM|RAY|NCCL|GLOO|TP|UCX|UCC|FI|IBV|CUDA|NVIDIA|HIP|TORCH|TORCHDYNAMO|TORCHINDUCTOR|PYTORCH|TRITON|OMP|MKL|KMP|HF"
+    r"|XDG|LC|LD|AUTOSCALER|DASHBOARD|PYTHON)_\w+|PATH|HOME|LANG|TZ|TMPDIR|PYTHONPATH"
+)
 # A list, a quoted text (also quoted twice), or what goes on to the next space; not what says that there is none.
 VALUE = r"""(?!(?:None|null|True|False)\b|''|"")(?:\[[^\]]{0,2000}\]|\\?"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|["']?[^\s"']+)"""
 # A private key, as text or in JSON. An RSA key of 16384 bits has 12,700 characters.
@@ -57,6 +63,11 @@ def is_secret(name: str) -> bool:
     return bool(NAME.search(name))
 
 
+def is_secret_variable(name: str) -> bool:
+    """Tell whether the value of an environment variable is to be taken out."""
+    return is_secret(name) or not KNOWN_VARIABLE.fullmatch(name)
+
+
 def private_keys(text: str) -> str:
     """Take private keys out, and the rest of one whose beginning or end was cut off."""
     begin, end = (PRIVATE_KEY.format(edge=edge) for edge in ("BEGIN", "END"))
@@ -66,13 +77,19 @@ def private_keys(text: str) -> str:
     return MARK + text[last.end() :] if last else text
 
 
+def forms_of(value: str) -> tuple[str, ...]:
+    """Return how a text may be written inside of another: as it is, as in a URL, as in JSON, and as Python does."""
+    return (value, quote(value, safe=""), json.dumps(value)[1:-1], repr(value)[1:-1])
+
+
 class Redactor:
     """Takes out these values, wherever they stand, and whatever looks like a secret."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        long = {value.strip() for value in values if len(value.strip()) >= SHORTEST}
-        # As they are, as in a URL, and as in JSON.
-        forms = {form for value in long for form in (value, quote(value, safe=""), json.dumps(value)[1:-1])}
+        # Also each line of a text of several lines, as messages are often cut into lines.
+        texts_and_lines = {part.strip() for value in values for part in (value, *value.splitlines())}
+        long = {part for part in texts_and_lines if len(part) >= SHORTEST}
+        forms = {form for value in long for form in forms_of(value)}
         self.values = sorted(forms, key=len, reverse=True)
 
     def known(self, text: str) -> str:
@@ -89,6 +106,13 @@ class Redactor:
         for pattern, replacement in PATTERNS:
             text = pattern.sub(replacement, text)
         return text
+
+    def environment(self, variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Return an environment without secrets: variables that are nobody's we know keep only their names."""
+        return {
+            name: MARK if is_secret_variable(name) and hides(value) else self.tree(value)
+            for name, value in variables.items()
+        }
 
     def tree(self, value: t.Any) -> t.Any:
         """Return data as of JSON without secrets."""
@@ -112,8 +136,19 @@ def parse_environment(text: str) -> dict[str, str]:
     return {name: value for name, equals, value in words if equals}
 
 
+def parsed(value: t.Any) -> t.Any:
+    """Return what a text in JSON holds, as options of vLLM may be written, and anything else as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
 def secrets_of(tree: t.Any) -> list[str]:
     """Return the values of data as of JSON, or of an environment, that go by the name of a secret."""
+    tree = parsed(tree)
     if isinstance(tree, dict):
         named = [value for key, value in tree.items() if is_secret(str(key)) and hides(value)]
         nested = [value for key, value in tree.items() if not is_secret(str(key))]
@@ -121,6 +156,11 @@ def secrets_of(tree: t.Any) -> list[str]:
     if isinstance(tree, (list, tuple)):
         return [text for value in tree for text in secrets_of(value)]
     return []
+
+
+def secrets_of_environment(variables: Mapping[str, t.Any]) -> list[str]:
+    """Return the values of environment variables that are to be taken out."""
+    return [str(value) for name, value in variables.items() if is_secret_variable(name) and hides(value)]
 
 
 def texts(value: t.Any) -> list[str]:

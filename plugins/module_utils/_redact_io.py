@@ -42,5 +42,11 @@ def redactor(config: str, state: str) -> _redact.Redactor:
     keys = [*texts(config, "ray.token"), *texts(config, "api.key"), *texts(config, "secrets", "*")]
     settings = [pair for pattern in ("*.env", "*.yaml", "*.json") for pair in texts(config, pattern)]
     settings += texts(state, "started", "*.yaml")
-    named = [value for path, text in settings for value in _redact.secrets_of(parsed(path, text))]
+    named = [value for path, text in settings for value in secrets_in(path, parsed(path, text))]
     return _redact.Redactor([*(text for _path, text in keys), *named])
+
+
+def secrets_in(path: str, tree: t.Any) -> list[str]:
+    """Return the secrets in what a file of ours holds, by the names that its values have there."""
+    is_environment = path.endswith(".env") and isinstance(tree, dict)
+    return list(_redact.secrets_of_environment(tree) if is_environment else _redact.secrets_of(tree))

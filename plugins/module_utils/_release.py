@@ -347,8 +347,9 @@ def pip_environment(sources: Sources) -> dict[str, str]:
 
 
 def redact(text: str) -> str:
-    """Return a text without the user and password of the URLs in it."""
-    return re.sub(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/@]+@", r"\1***@", text)
+    """Return a text without the user, password and values of the query of the URLs in it."""
+    text = re.sub(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/@]+@", r"\1***@", text)
+    return re.sub(r"""(://[^\s?#"']*\?)[^\s#"']+""", r"\1***", text)
 
 
 def last_lines(text: str, count: int = 15) -> str:

@@ -326,7 +326,7 @@ class Look:
 SOURCES: dict[str, dict[str, t.Any]] = {
     "index_url": {"type": "str", "no_log": True},
     "extra_index_urls": {"type": "list", "elements": "str", "no_log": True},
-    "find_links": {"type": "list", "elements": "str"},
+    "find_links": {"type": "list", "elements": "str", "no_log": True},
     "proxy": {"type": "str", "no_log": True},
     "ca_certificate": {"type": "path"},
     "cache_dir": {"type": "path"},
@@ -344,6 +344,11 @@ def sources_of(params: Mapping[str, t.Any]) -> tuple[_release.Sources, list[str]
     if params["wheels"]:
         sources.find_links.append(params["wheels"])
     return sources, missing
+
+
+def show_directories(module: AnsibleModule) -> None:
+    """Let errors and results name directories with wheels: they are no secret, as URLs may be."""
+    module.no_log_values.difference_update(filter(_release.local_path, module.params["find_links"] or []))
 
 
 class Tools:
@@ -389,6 +394,7 @@ class Build:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params = module.params
+        show_directories(module)
         self.releases = f"{self.params['root']}/releases"
         self.seconds: dict[str, float] = {}
         self.renewed: dict[str, list[str]] = {}
@@ -421,6 +427,8 @@ class Build:
                 return self.result(False, record, path, [])
             self.log = f"{self.releases}/.{id_}.log"
             _safe_io.remove(self.log)
+            # What uv says may name sources with their passwords.
+            _safe_io.create(self.log, 0o600).close()
             record, ignored = self.make(files, python, id_, path)
             _safe_io.remove(self.log)
             return self.result(True, record, path, ignored)

@@ -20,6 +20,7 @@ class Resolve:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params = module.params
+        _release_io.show_directories(module)
 
     def __call__(self) -> dict[str, t.Any]:
         python = _release_io.find_python(self.module, self.params["python"])

@@ -11,6 +11,8 @@ import json
 import re
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact import Redactor, parsed, secrets_of, texts
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -59,6 +61,19 @@ def refusals(rc: int, stdout: str, stderr: str, names: Iterable[str]) -> dict[st
         **({OPTIONS: explain(stdout, stderr)} if rc else {}),
         **({ENVIRONMENT: unknown} if unknown else {}),
     }
+
+
+def without_secrets(refused: Mapping[str, str], config: Mapping[str, t.Any]) -> dict[str, str]:
+    """Return refusals without what may be secret in the options: the parser repeats values.
+
+    That is what goes by the name of a secret, and every text inside an option that is a mapping, such as
+    kv-transfer-config. The option itself is still named.
+    """
+    nested = [text for value in map(parsed, config.values()) if isinstance(value, dict) for text in texts(value)]
+    # As text, a mapping may be no JSON, and is hidden as a whole.
+    written = [value for value in config.values() if isinstance(value, str) and value.lstrip()[:1] in ("{", "[")]
+    redactor = Redactor([*secrets_of(config), *nested, *written])
+    return {what: redactor.text(why) for what, why in refused.items()}
 
 
 def sentences(refused: Mapping[str, str], release: str) -> str:

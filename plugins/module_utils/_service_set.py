@@ -12,13 +12,19 @@ runs on other content than wanted needs a restart, which may need consent.
 from __future__ import annotations
 
 import hashlib
+import json
 import typing as t
 from dataclasses import dataclass, field
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact import is_secret, parse_environment
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ABSENT = "absent"
+# What a diff shows of a secret. Ansible shows a diff only where its two sides differ.
+HIDDEN = ("present value, not shown", "expected value, not shown")
+SECRET = ("present secret, not shown\n", "expected secret, not shown\n")
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,37 @@ def held_paths(services: Iterable[Service], verdicts: Mapping[str, Verdict], lin
     """
     held = [service for service in services if verdicts[service.name].action == "hold"]
     return {path for service in held for path in (service.unit_path, *service.depends, *links)}
+
+
+def parse_secret(kind: str, text: str) -> dict[str, t.Any]:
+    """Return the names and values of a secret file, nothing where it has none. kind: text, environment or json."""
+    if kind == "text":
+        return {}
+    try:
+        content: t.Any = parse_environment(text) if kind == "environment" else json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def secret_sides(entry: Mapping[str, t.Any], before: str, after: str) -> tuple[str, str]:
+    """Return the two sides of the diff of a secret file: names that are added, removed or changed, and no secrets.
+
+    entry: of the option secret_files; its `format` and `public` are read.
+    """
+    contents = [parse_secret(entry["format"], text) for text in (before, after)]
+
+    def line(name: str, side: int) -> str:
+        value = contents[side][name]
+        is_text = not isinstance(value, (bool, int, float, type(None)))
+        if entry["format"] == "json" and not is_secret(name) and (name in entry["public"] or not is_text):
+            return f"{name}: {json.dumps(value)}\n"
+        same = contents[0].get(name) == contents[1].get(name) or not all(name in content for content in contents)
+        return f"{name}\n" if same else f"{name}: {HIDDEN[side]}\n"
+
+    shown = ["".join(line(name, side) for name in sorted(contents[side])) for side in (0, 1)]
+    # Only comments, quotes or the order differ, or it can't be read.
+    return SECRET if shown[0] == shown[1] else (shown[0], shown[1])
 
 
 def parse_systemctl_show(text: str) -> dict[str, Running]:

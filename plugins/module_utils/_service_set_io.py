@@ -21,6 +21,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set impo
     Verdict,
     parse_supervisorctl_status,
     parse_systemctl_show,
+    secret_sides,
 )
 
 if t.TYPE_CHECKING:
@@ -28,8 +29,6 @@ if t.TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
-# Ansible shows a diff only where its two sides differ.
-SECRET = ("another secret, not shown\n", "the wanted secret, not shown\n")
 SHOWN = "Id,LoadState,ActiveState,SubState,MainPID,UnitFileState,NeedDaemonReload"
 # Services write their logs themselves: longer lines are cut, and no more than this is searched.
 LONGEST_LINE = 4096
@@ -232,7 +231,9 @@ class Tree:
             # The directory is one that this call would make.
             if not self.module.check_mode:
                 raise
-            self._note(entry["path"], *(SECRET if secret else ("", entry["content"])))
+            self._note(
+                entry["path"], *(secret_sides(entry, "", entry["content"]) if secret else ("", entry["content"]))
+            )
 
     def _file(self, folder: _safe_io.Directory, name: str, entry: Mapping[str, t.Any], secret: bool) -> None:
         wanted = entry["content"].encode("utf-8", "surrogateescape")
@@ -249,7 +250,9 @@ class Tree:
         if now is not None and found == wanted:
             self._attributes(entry, now, functools.partial(folder.own_file, name))
             return
-        self._note(entry["path"], *(SECRET if secret else (shown, entry["content"])))
+        self._note(
+            entry["path"], *(secret_sides(entry, shown, entry["content"]) if secret else (shown, entry["content"]))
+        )
         if not self.module.check_mode:
             uid, gid = self._ids(entry)
             folder.write(name, wanted, int(entry.get("mode") or "0644", 8), uid, gid)

@@ -144,11 +144,13 @@ class Part:
                 continue
             # What services wrote is no environment of ours.
             ours = not (name.startswith("started/") and path.endswith(".env"))
-            tree = self.redactor.tree(parsed(path, text)) if ours else None
+            tree = parsed(path, text) if ours else None
             if tree is None:
                 self.add(name, text)
+            elif path.endswith(".env"):
+                self.add(name, _support.environment(self.redactor.environment(tree)))
             else:
-                self.add(name, _support.environment(tree) if path.endswith(".env") else json.dumps(tree, indent=2))
+                self.add(name, json.dumps(self.redactor.tree(tree), indent=2))
 
     def services(self) -> None:
         """Put in the logs of our services since the start before the last one."""
@@ -197,7 +199,7 @@ class Part:
         user, seconds = self.params["user"], self.params["seconds"]
         node = f"{self.params['config']}/node.env"
         variables = next((parsed(node, text) for _path, text in texts(self.params["config"], "node.env")), None) or {}
-        environment = {name: value for name, value in variables.items() if not _redact.is_secret(name)}
+        environment = {name: value for name, value in variables.items() if not _redact.is_secret_variable(name)}
         argv = ["nice", "-n", "10", f"{path}/bin/python", "-c", _support.COLLECT_ENV]
         if user:
             # Inside, as what it ends is the whole group of processes.

@@ -88,12 +88,6 @@ options:
         description: URL of the hub or of a mirror.
         type: str
         default: ''
-      token:
-        description: Token of the hub. It is sent in a header, and to no other server.
-        type: str
-      proxy:
-        description: URL of the proxy to the hub. Default is what the environment says.
-        type: str
       ca_certificate:
         description: File with the certificates to trust. Default is the system's.
         type: path
@@ -120,6 +114,12 @@ options:
         type: str
         choices: [none, quick, full]
         default: none
+  hub_token:
+    description: Token of the hub of O(model). It is sent in a header, and to no other server.
+    type: str
+  hub_proxy:
+    description: URL of the proxy to the hub of O(model). Default is what the environment says.
+    type: str
   engine_config:
     description: File with the options of C(vllm serve), where an engine may serve on this host.
     type: path
@@ -489,7 +489,7 @@ ARGUMENTS = {
     "model": {
         "type": "dict",
         "options": {
-            **_model_config_io.ARGUMENTS,
+            **{name: how for name, how in _model_config_io.ARGUMENTS.items() if not how.get("no_log")},
             "root": {"type": "path", "default": "/var/lib/vllm-ray/models"},
             "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
             "fetch": {"type": "bool", "default": False},
@@ -497,6 +497,9 @@ ARGUMENTS = {
             "verify": {"type": "str", "choices": ["none", "quick", "full"], "default": "none"},
         },
     },
+    # AnsibleModule hides only whole options in the journal, whatever their text is.
+    "hub_token": {"type": "str", "no_log": True},
+    "hub_proxy": {"type": "str", "no_log": True},
     "engine_config": {"type": "path"},
     "engine_key_file": {"type": "path", "no_log": False},
     "details": {"type": "dict", "options": DETAILS},

@@ -209,8 +209,7 @@ HOST = {
 ARGUMENTS = {
     "hosts": {"type": "list", "elements": "dict", "required": True, "options": HOST},
     "name": {"type": "str", "required": True},
-    # It lives as long as the call and opens nothing, so it may be seen.
-    "token": {"type": "str", "required": True, "no_log": False},
+    "token": {"type": "str", "required": True, "no_log": True},
     "window": {"type": "float", "default": 10},
     "measure": {"type": "bool", "default": True},
     "seconds": {"type": "float", "default": 0.25},

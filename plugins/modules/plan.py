@@ -114,7 +114,9 @@ paths:
   returned: success
   type: dict
 run:
-  description: A text that is new in each run, by which hosts that test the network know one another.
+  description:
+    - Name of this run's test of the network, another one each time. The lookup P(vllm_ray.cluster.run_token#lookup)
+      makes the option O(vllm_ray.cluster.network_check#module:token) of it.
   returned: success
   type: str
 worked:

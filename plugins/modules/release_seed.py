@@ -100,8 +100,10 @@ hosts:
   type: list
   elements: dict
   sample: [{"name": "gpu01", "address": "192.0.2.11"}, {"name": "gpu02", "address": "192.0.2.12"}]
-token:
-  description: Option O(vllm_ray.cluster.tree_sync#module:token). It is another one each time.
+run:
+  description:
+    - Name of this transfer, another one each time. The lookup P(vllm_ray.cluster.run_token#lookup) makes the option
+      O(vllm_ray.cluster.tree_sync#module:token) of it.
   returned: success
   type: str
 window:

@@ -27,8 +27,11 @@ options:
     type: path
     required: true
   config:
-    description: The options, named as vLLM's long flags without the dashes.
-    type: dict
+    description:
+      - The options, named as vLLM's long flags without the dashes.
+      - Give them as one text (filter P(ansible.builtin.to_json#filter)), which Ansible hides as a whole. Of a mapping
+        it hides each value by itself, also where a result says the same for another reason.
+    type: json
     required: true
   environment:
     description:
@@ -56,9 +59,7 @@ EXAMPLES = r"""
 - name: Check the options before anything is stopped
   vllm_ray.cluster.serve_config_check:
     release: /opt/vllm-ray/releases/cuda-0.32.0-2.60.0-0123456789ab
-    config:
-      model: /var/lib/vllm-ray/models/demo
-      tensor-parallel-size: 2
+    config: "{{ {'model': '/var/lib/vllm-ray/models/demo', 'tensor-parallel-size': 2} | to_json }}"
     passed_file: /etc/vllm-ray/default/serve-main.checked
 """
 
@@ -93,11 +94,12 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config imp
     digest,
     refusals,
     sentences,
+    without_secrets,
 )
 
 ARGUMENTS = {
     "release": {"type": "path", "required": True},
-    "config": {"type": "dict", "required": True},
+    "config": {"type": "json", "required": True, "no_log": True},
     "environment": {"type": "list", "elements": "str", "default": []},
     "passed_file": {"type": "path", "required": True},
     "known": {"type": "str", "default": ""},
@@ -110,16 +112,17 @@ def parse(module: AnsibleModule) -> dict[str, str]:
     # torch leaves directories in the home and in that for temporary files.
     with tempfile.TemporaryDirectory() as folder:
         config = os.path.join(folder, "serve.yaml")
-        write_file(config, json.dumps(module.params["config"]).encode())
+        write_file(config, module.params["config"].encode())
         argv = [f"{release}/bin/python", "-c", SCRIPT, config]
         environment = {"VLLM_LOGGING_LEVEL": "ERROR", "HOME": folder, "TMPDIR": folder}
         rc, out, err = module.run_command(argv, environ_update=environment)
-    return refusals(rc, out, err, module.params["environment"])
+    refused = refusals(rc, out, err, module.params["environment"])
+    return without_secrets(refused, json.loads(module.params["config"]))
 
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    wanted = digest(*(module.params[name] for name in ("release", "config", "environment")))
+    wanted = digest(module.params["release"], json.loads(module.params["config"]), module.params["environment"])
     passed_file = module.params["passed_file"]
     with reported(module):
         passed = (read_text(passed_file) or "").strip()

@@ -19,7 +19,7 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: The content of O(secret_files) is never shown.
+    details: Of O(secret_files), at most names and the values of numbers and switches are shown.
   idempotent:
     support: full
 options:
@@ -84,16 +84,32 @@ options:
         type: str
         choices: [sudoers]
   secret_files:
-    description: Text files whose content is never shown.
+    description: Text files whose content is never shown. O(secrets) has the content.
     type: list
     elements: dict
     default: []
     suboptions:
       <<: *entry
-      content:
-        description: The whole text.
+      format:
+        description:
+          - What a diff can show of the content.
+          - V(text) = nothing. V(environment) = the names of variables, one C(NAME=value) a line, as a shell reads it.
+          - V(json) = the names of a mapping, and values that are numbers, V(true), V(false) or V(null).
         type: str
-        required: true
+        choices: [text, environment, json]
+        default: text
+      public:
+        description: Names in V(json) whose values are no secret, so that a diff shows them.
+        type: list
+        elements: str
+        default: []
+  secrets:
+    description:
+      - The whole texts of O(secret_files), in the same order.
+      - An option of its own because Ansible hides only whole options in the journal of the host.
+    type: list
+    elements: str
+    default: []
   links:
     description: Symbolic links. Where a service is held, they are, too.
     type: list
@@ -245,13 +261,20 @@ ARGUMENTS = {
     },
     "directories": {"type": "list", "elements": "dict", "default": [], "options": ENTRY},
     "files": {"type": "list", "elements": "dict", "default": [], "options": {**ENTRY, **CONTENT, **VALIDATE}},
+    # AnsibleModule logs its arguments as Python writes them, and so does not find a text of several lines in a list.
+    # An option that is no_log as a whole is left out.
     "secret_files": {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "options": {**ENTRY, "content": {"type": "str", "required": True, "no_log": True}},
+        "options": {
+            **ENTRY,
+            "format": {"type": "str", "choices": ["text", "environment", "json"], "default": "text"},
+            "public": {"type": "list", "elements": "str", "default": []},
+        },
         "no_log": False,
     },
+    "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "links": {
         "type": "list",
         "elements": "dict",
@@ -269,10 +292,20 @@ ARGUMENTS = {
 RULES = [("manager", "supervisor", ["supervisor_directory", "supervisor_bin"])]
 
 
+def with_secrets(module: AnsibleModule) -> list[dict]:
+    """Return the secret files, each with its content."""
+    entries, texts = module.params["secret_files"], module.params["secrets"]
+    if len(entries) != len(texts):
+        module.fail_json(
+            msg=f"secret_files has {len(entries)} entries and secrets {len(texts)}. Give each file its text."
+        )
+    return [{**entry, "content": text} for entry, text in zip(entries, texts)]
+
+
 def judge(module: AnsibleModule, services: list[Service], running: dict) -> dict[str, Verdict]:
     """Return the verdict on each service."""
     params = module.params
-    wanted = {entry["path"]: sha256(entry["content"]) for entry in params["files"] + params["secret_files"]}
+    wanted = {entry["path"]: sha256(entry["content"]) for entry in params["files"] + with_secrets(module)}
     wanted.update((service.unit_path, sha256(service.unit)) for service in services)
     started = {service.name: parse_sums(_safe_io.read_text(service.record) or "") for service in services}
     return {
@@ -301,7 +334,7 @@ def write(module: AnsibleModule, services: list[Service], held: set[str]) -> Tre
         tree.directory(entry)
     for entry in params["files"]:
         tree.file(entry)
-    for entry in params["secret_files"]:
+    for entry in with_secrets(module):
         tree.file(entry, secret=True)
     for entry in params["links"]:
         tree.link(entry)

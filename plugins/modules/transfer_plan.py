@@ -87,8 +87,10 @@ window:
   description: How many seconds later than the first host the last one may start.
   returned: success
   type: float
-token:
-  description: A token for this run.
+run:
+  description:
+    - Name of this transfer, another one each time. The lookup P(vllm_ray.cluster.run_token#lookup) makes the option
+      O(vllm_ray.cluster.tree_sync#module:token) of it.
   returned: success
   type: str
 """

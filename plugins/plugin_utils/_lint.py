@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact import parsed
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
@@ -50,6 +51,10 @@ SECRET_OPTIONS = {
     "api-key": "remove it: clients use the key in vllm_ray_key_file on the controller",
     "hf-token": "remove it, and set vllm_ray_hf_token: one host downloads, and engines work without the hub",
 }
+# Names of what is secret by any measure. `eos_token` is not.
+SECRET_NAME = re.compile(
+    r"passw|passphrase|secret|credential|(?:api|access|auth|private)[-_]?(?:key|token)", re.IGNORECASE
+)
 # (pattern of names, severity, what is wrong with it, what mends it)
 HARMFUL_ENVIRONMENT = (
     ("RAY_EXPERIMENTAL_NOSET_.*", "warning", "hides the GPUs from Ray's own bookkeeping", "leave it to vLLM"),
@@ -138,7 +143,7 @@ def executor(given: Mapping[str, t.Any], planned: str, gpus: int) -> list[Proble
 
 
 def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
-    """Return a warning for each option that is gone, an error for each secret. given: options by name, without dashes.
+    """Return warnings of options that are gone or hold secrets, errors of those that are one. given: without dashes.
 
     The former are warnings because a release of the user's own may be old enough; its parser has the last word.
     """
@@ -152,7 +157,23 @@ def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
         for name, fix in SECRET_OPTIONS.items()
         if name in given
     ]
-    return gone + secret
+    fix = "give it by a file or by vllm_ray_env, which vLLM does not log"
+    logged = [
+        Problem(
+            host, "option", "warning", f"vllm_ray_serve_args: {name} has a secret", "none: vLLM logs its options", fix
+        )
+        for name, value in given.items()
+        if name not in SECRET_OPTIONS and (SECRET_NAME.search(name) or any(map(SECRET_NAME.search, names_in(value))))
+    ]
+    return gone + secret + logged
+
+
+def names_in(value: t.Any) -> list[str]:
+    """Return the names in the value of an option, at any depth, also where it is text in JSON."""
+    value = parsed(value)
+    if isinstance(value, dict):
+        return [str(name) for name in value] + [name for entry in value.values() for name in names_in(entry)]
+    return [name for entry in value for name in names_in(entry)] if isinstance(value, list) else []
 
 
 def refused(host: str, release: str, reasons: Mapping[str, str]) -> list[Problem]:

@@ -10,7 +10,14 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS, hub_of
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _engine, _layout, _lint, _members, _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _engine,
+    _layout,
+    _lint,
+    _members,
+    _private,
+    _stages,
+)
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
     check_accelerator,
@@ -39,11 +46,6 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import P
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-
-# On CPU hosts there is seldom a compiler (some layers call torch.compile in spite of eager mode), and vLLM takes half
-# of the memory for its cache unless told otherwise.
-CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
-CPU_SERVE_ARGS = {"enforce-eager": True}
 
 
 def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> list[str]:
@@ -233,9 +235,6 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str,
     # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
     # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
     offered = engine_gpus if layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
-    environment = {**(CPU_ENVIRONMENT if cluster.kind == "cpu" else {}), **host.settings["vllm_ray_env"]}
-    if host.settings.get("vllm_ray_nccl_debug"):
-        environment["NCCL_DEBUG"] = host.settings["vllm_ray_nccl_debug"]
     foreign = (host.look or {}).get("usage", {}).get("foreign_ray", [])
     return {
         "address": nic["address"],
@@ -246,11 +245,11 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str,
         "metrics_ports": metrics_ports(host.settings, host.is_head, host.name == cluster.serve_host),
         "ray_gpus": offered,
         "engine_gpus": engine_gpus,
-        "env": {name: str(value) for name, value in environment.items()},
+        "env": _private.public_environment(host.settings, cluster.kind),
         "foreign_ray": foreign if host.settings["vllm_ray_take_over"] else [],
         "may_stop": cluster.may_stop(host.name),
         "paths": host.paths.as_dict(),
-        "settings": {name: value for name, value in host.settings.items() if "token" not in name},
+        "settings": _private.public(host.settings),
     }
 
 
@@ -288,7 +287,6 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
     news = _stages.news(cluster.known, addresses, sum(layout.gpus.values()), cluster.serving)
     endpoint = endpoint_of(cluster, model)
     sizes = {"tp": layout.tp, "pp": layout.pp, "gpus": layout.gpus}
-    args = serve_args(by_name[cluster.serve_host].settings)
     return {
         "serve_host": cluster.serve_host,
         "news": news,
@@ -297,7 +295,6 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
             **sizes,
             "executor": layout.executor,
             "layers": {everyone[name]["address"]: list(counts) for name, counts in layout.layers.items()},
-            "args": {**(CPU_SERVE_ARGS if cluster.kind == "cpu" else {}), **args},
             "endpoint": endpoint,
             "needs_free": cluster.is_down,
             "wanted": {

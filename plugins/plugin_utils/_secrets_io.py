@@ -22,7 +22,15 @@ def known(settings: Mapping[str, t.Any]) -> list[str]:
     cluster = glob.escape(settings["vllm_ray_cluster"])
     patterns = [glob.escape(own)] if own else [f"~/.config/vllm-ray/{cluster}{end}.key" for end in ("", "@*")]
     files = [path for pattern in patterns for path in sorted(glob.glob(os.path.expanduser(pattern)))]
-    return [*_redact.secrets_of(dict(settings)), *map(_text, files)]
+    variables = _redact.secrets_of_environment(settings.get("vllm_ray_env") or {})
+    return [*_redact.secrets_of(dict(settings)), *variables, *_urls(settings), *map(_text, files)]
+
+
+def _urls(settings: Mapping[str, t.Any]) -> list[str]:
+    """Return the sources of packages, each as a whole: not only passwords and queries are secret, a path may be."""
+    several = [settings.get(f"vllm_ray_{name}") or [] for name in ("extra_index_urls", "find_links")]
+    single = [settings.get(f"vllm_ray_{name}") or "" for name in ("index_url", "proxy")]
+    return [url for url in [*single, *(url for urls in several for url in urls)] if "://" in url]
 
 
 def _text(path: str) -> str:

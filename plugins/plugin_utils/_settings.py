@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import pathlib
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -23,6 +24,8 @@ if t.TYPE_CHECKING:
 PREFIX = "vllm_ray_"
 # Options of `vllm serve` that the plan reckons with.
 NUMBERS = ("tensor-parallel-size", "pipeline-parallel-size", "port")
+# User name and password of a URL.
+LOGIN = re.compile(r"(?<=://)[^/\s]*@")
 SPEC_FILE = pathlib.Path(__file__).parents[2] / "meta" / "argument_specs.yml"
 
 
@@ -61,6 +64,13 @@ def check(host: str, variables: Mapping[str, t.Any], bundle: Mapping[str, t.Any]
     given = _bundle.laid_over(own, bundle)
     problems = [unknown_variable(host, name) for name in sorted(given) if name not in spec]
     known = {name: value for name, value in given.items() if name in spec}
+    public = {name: value for name, value in known.items() if not spec[name].get("no_log")}
+    problems += [login_in_public(host, name) for name, value in public.items() if without_login(value) != value]
+    known.update({name: without_login(value) for name, value in public.items()})
+    # A file or a vault often ends in a newline, which is no part of a token or a URL.
+    known.update(
+        {name: value.strip() for name, value in known.items() if name not in public and isinstance(value, str)}
+    )
     result = ArgumentSpecValidator(spec).validate(known)
     problems += [
         Problem(host, "variable", "error", message, "a value as in the documentation", "correct it in the inventory")
@@ -83,6 +93,19 @@ def check(host: str, variables: Mapping[str, t.Any], bundle: Mapping[str, t.Any]
     if unfit:
         values["vllm_ray_serve_args"] = {name: options[name] for name in options if name not in unfit}
     return Settings(values, problems)
+
+
+def without_login(value: t.Any) -> t.Any:
+    """Return a text, or a list of texts, without user names and passwords of URLs; anything else as it is."""
+    if isinstance(value, str):
+        return LOGIN.sub("", value)
+    return [without_login(entry) for entry in value] if isinstance(value, list) else value
+
+
+def login_in_public(host: str, name: str) -> Problem:
+    """Return the problem of a password in a variable that results and logs show."""
+    found, fix = f"{name} has a URL with a user name or password", "remove it; vllm_ray_hf_token is for tokens of a hub"
+    return Problem(host, "variable", "error", found, "a URL without them: results and logs show this variable", fix)
 
 
 def is_right(name: str, value: t.Any) -> bool:

@@ -139,12 +139,12 @@ def collective_arguments(
     return result
 
 
-def meeting_port(run: str, reached: Sequence[Mapping[str, t.Any]]) -> int:
+def meeting_port(token: str, reached: Sequence[Mapping[str, t.Any]]) -> int:
     """Return the port on which ranks meet: the random one of the network's check, which has just tested it.
 
-    run, reached: of the action plan.
+    token: of the network's check; reached: of the action plan.
     """
-    return _network.random_port(run, [port for host in reached for port in host["ports"]])
+    return _network.random_port(token, [port for host in reached for port in host["ports"]])
 
 
 def network(tested: Answers, closed_yet: bool) -> Stage:
@@ -200,5 +200,5 @@ def with_rdma(plan: Mapping[str, t.Any], looks: Answers) -> list[str]:
         host
         for host, part in plan.get("hosts", {}).items()
         if any(port["state"] == "ACTIVE" for port in ((looks.get(host) or {}).get("network") or {}).get("rdma", []))
-        and not rdma_is_off(part["settings"])
+        and not rdma_is_off({"vllm_ray_env": part["env"]})
     ]

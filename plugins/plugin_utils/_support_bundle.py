@@ -88,7 +88,10 @@ def documents(
         "status.json": summary,
         "plan.json": plan,
         "looks.json": looks,
-        "settings.json": settings,
+        "settings.json": {
+            host: {**own, "vllm_ray_env": redactor.environment(own.get("vllm_ray_env") or {})}
+            for host, own in settings.items()
+        },
         "controller.json": versions,
     }
     texts = {

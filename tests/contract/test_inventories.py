@@ -19,7 +19,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _plan, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _plan, _private, _settings
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 from ansible_collections.vllm_ray.cluster.tests.unit import looks
 
@@ -94,6 +94,7 @@ def test_it_is_planned(name: str) -> None:
 def test_roles_get_what_they_specify(name: str) -> None:
     """site.yml leaves out that roles check their arguments on every host and run: all of them come from the plan."""
     plan = planned(name)
+    settings = {host: _settings.check(host, given).values for host, given in read(walk.ROOT / name)[0].items()}
     done = {
         "__vllm_ray_plan": {"plan": plan},
         "__vllm_ray_secrets": {"values_by_name": {"ray.token": "t", "api.key": "k"}},
@@ -105,7 +106,9 @@ def test_roles_get_what_they_specify(name: str) -> None:
     offences = []
     for host in plan["hosts"]:
         hostvars = {other: {"inventory_hostname": other} for other in plan["hosts"]}
-        variables = {**mapping, **done, "inventory_hostname": host, "hostvars": hostvars}
+        # The lookup of this name reads them where a play runs.
+        private = _private.private(settings[host], plan["accelerator"])
+        variables = {**mapping, **done, "__private": private, "inventory_hostname": host, "hostvars": hostvars}
         templar = Templar(loader=DataLoader(), variables=variables)
         for role in walk.roles():
             options = {option: spec for entry in walk.specs(role).values() for option, spec in entry.items()}

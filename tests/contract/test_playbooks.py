@@ -143,17 +143,6 @@ def test_a_bundle_is_made_for_the_head_of_its_inventory(tmp_path: Path) -> None:
     assert "release cpu for Python 3.12 on manylinux_2_39_aarch64" in done.stdout
 
 
-def test_no_token_of_a_hub_lies_in_a_file_of_the_host() -> None:
-    """Without pipelining, what a module is given lies in a file for as long as the module runs."""
-    giving = [
-        task
-        for task in walk.tasks()
-        if "hf_token" in str(task.argument("token")) or task.action == "vllm_ray.cluster.look"
-    ]
-    assert len(giving) == 5
-    assert [task.place for task in giving if task.keywords.get("vars") != {"ansible_pipelining": True}] == []
-
-
 def test_every_plan_knows_the_hosts_that_were_probed_apart() -> None:
     """Without the serve host of the last run, a run with --limit would not know whether its engine serves."""
     using = [task for task in walk.tasks() if walk.last(task.action) in ("plan", "status", "support_bundle")]

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
-CODE = ("action", "callback", "filter", "module_utils", "modules", "plugin_utils", "doc_fragments")
+CODE = ("action", "callback", "filter", "lookup", "module_utils", "modules", "plugin_utils", "doc_fragments")
 # What reaches out of the process; a file that does it says so in its name.
 OUTSIDE = ("subprocess", "socket", "ssl", "http", "urllib.request", "ansible.module_utils.urls")
 
@@ -51,7 +51,7 @@ def documented() -> dict[str, dict[str, Any]]:
     """Return what ansible-doc knows: {type: {name: documentation}}."""
     found = {}
     env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(walk.ROOT)}
-    for kind, folder in (("module", "modules"), ("filter", "filter"), ("callback", "callback")):
+    for kind, folder in (("module", "modules"), ("filter", "filter"), ("lookup", "lookup"), ("callback", "callback")):
         names = [f"vllm_ray.cluster.{path.stem}" for path in walk.plugins(folder)]
         if names:
             command = ["ansible-doc", "--type", kind, "--json", *names]
@@ -87,12 +87,10 @@ def test_every_plugin_is_documented() -> None:
     offences = []
     for kind, entries in documented().items():
         for name, entry in entries.items():
-            wanted = {"module": ("doc", "examples", "return"), "filter": ("doc", "examples", "return")}.get(
-                kind, ("doc",)
-            )
+            wanted = ("doc",) if kind == "callback" else ("doc", "examples", "return")
             offences += [f"{kind} {name}: no {part}" for part in wanted if not entry.get(part)]
     assert not offences, "\n".join(offences)
-    for kind, folder in (("module", "modules"), ("filter", "filter"), ("callback", "callback")):
+    for kind, folder in (("module", "modules"), ("filter", "filter"), ("lookup", "lookup"), ("callback", "callback")):
         assert len(documented().get(kind, {})) == len(walk.plugins(folder)), kind
 
 

@@ -92,7 +92,7 @@ def test_a_bundle_has_the_same_whatever_lies_in_the_checkout(
 
 
 def test_its_plugins_are_found_and_documented(bare: dict[str, str], tmp_path: Path) -> None:
-    for kind, folder in (("module", "modules"), ("filter", "filter"), ("callback", "callback")):
+    for kind, folder in (("module", "modules"), ("filter", "filter"), ("lookup", "lookup"), ("callback", "callback")):
         names = [f"vllm_ray.cluster.{path.stem}" for path in walk.plugins(folder)]
         if names:
             command = ["ansible-doc", "--type", kind, *names]

@@ -21,7 +21,12 @@ CONFIG = {"model": "/srv/demo", "port": 8000, "gpu-memory-utilization": 0.9, "en
 def run(monkeypatch: pytest.MonkeyPatch, known: str, environment: Any) -> tuple[dict[str, Any], list[str]]:
     """Return what the action returns, and which modules it ran. Its arguments are as Ansible renders them."""
     variables = {"config": trust_as_template("{{ base | combine({'port': 8000}) }}"), "base": {**CONFIG, "port": "x"}}
-    given = {"release": "/r", "config": trust_as_template("{{ config }}"), "known": known, "passed_file": "/f"}
+    given = {
+        "release": "/r",
+        "config": trust_as_template("{{ config | to_json }}"),
+        "known": known,
+        "passed_file": "/f",
+    }
     if environment is not None:
         given["environment"] = environment
     arguments = Templar(loader=DataLoader(), variables=variables).template(given)

@@ -108,6 +108,21 @@ def test_two_keys_leave_what_is_between_them() -> None:
     assert plain(f"{key}\nbetween\n{key}") == f"{_redact.MARK}\nbetween\n{_redact.MARK}"
 
 
+def test_of_an_environment_only_what_is_known_stays() -> None:
+    variables = {"VLLM_HOST_IP": "192.0.2.1", "MY_SETTING": SECRET, "HF_TOKEN": SECRET, "EMPTY": "", "PATH": "/bin"}
+    assert _redact.Redactor([]).environment(variables) == {
+        **variables,
+        "MY_SETTING": _redact.MARK,
+        "HF_TOKEN": _redact.MARK,
+    }
+    assert _redact.secrets_of_environment(variables) == [SECRET, SECRET]
+
+
+def test_secrets_in_options_that_are_text_in_json() -> None:
+    assert _redact.secrets_of({"kv-transfer-config": json.dumps({"extra": {"auth_token": SECRET}})}) == [SECRET]
+    assert _redact.secrets_of({"a": "{not json", "b": "[" * 100_000}) == []
+
+
 def test_data_keeps_its_form() -> None:
     tree: dict[str, Any] = {
         "api-key": [SECRET],

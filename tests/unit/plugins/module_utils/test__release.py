@@ -317,6 +317,8 @@ def test_uv_gets_urls_by_its_environment_only() -> None:
     [
         ("see https://user:pa%20ss@host/simple now", "see https://***@host/simple now"),
         ("https://token@host", "https://***@host"),
+        ("not found: https://host/simple?token=secret&a=b.", "not found: https://host/simple?***"),
+        ("https://host/a.whl?secret#sha256=0f", "https://host/a.whl?***#sha256=0f"),
         ("https://host/a@b", "https://host/a@b"),
         ("no url", "no url"),
     ],

@@ -86,5 +86,24 @@ def test_a_check_is_known_by_release_and_options_in_any_order() -> None:
     assert first != _serve_config.digest("/r", {"a": 1, "b": 2}, ["VLLM_X"])
 
 
+def test_refusals_repeat_no_secret_and_name_the_option() -> None:
+    config = {
+        "max-model-len": "many",
+        "kv-transfer-config": {"kv_connector": "s3cret-connector"},
+        "additional-config": '{"note": "s3cret-note"}',
+        "store-password": "s3cret-password",
+        "hf-overrides": '{"note": no json s3cret-text}',
+    }
+    why = (
+        "argument --max-model-len: invalid value 'many'; argument --kv-transfer-config: Value {'kv_connector': "
+        "'s3cret-connector'} cannot be converted; unrecognized: --store-password s3cret-password s3cret-note; "
+        'argument --hf-overrides: Value {"note": no json s3cret-text} cannot be converted'
+    )
+    said = _serve_config.without_secrets({"options": why}, config)["options"]
+    assert "s3cret" not in said
+    for word in ("--max-model-len: invalid value 'many'", "--kv-transfer-config", "--store-password", "--hf-overrides"):
+        assert word in said
+
+
 def test_the_script_is_python() -> None:
     ast.parse(_serve_config.SCRIPT)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,45 @@ def test_files_of_a_held_service_stay_and_what_tells_of_its_release(action: str,
     assert _service_set.held_paths([SERVICE], {NODE: Verdict(action)}, ["/current"]) == held.union(
         ["/current"] if held else []
     )
+
+
+def sides(kind: str, before: str, after: str, public: tuple[str, ...] = ()) -> tuple[str, str]:
+    return _service_set.secret_sides({"format": kind, "public": public}, before, after)
+
+
+def test_the_diff_of_an_environment_has_names_alone() -> None:
+    before = "GONE='s3cret'\nCHANGED='s3cret-old'\nSAME='s3cret'\n"
+    after = "ADDED='s3cret'\nCHANGED='s3cret-new'\nSAME='s3cret'\n"
+    assert sides("environment", before, after) == (
+        "CHANGED: present value, not shown\nGONE\nSAME\n",
+        "ADDED\nCHANGED: expected value, not shown\nSAME\n",
+    )
+
+
+def test_the_diff_of_options_has_names_numbers_and_what_is_public() -> None:
+    before = json.dumps({"model": "/a", "max-num-seqs": 3, "config": {"a": "s3cret"}, "pass": "s3cret", "password": 7})
+    after = json.dumps({"model": "/b", "max-num-seqs": 4, "config": {"a": "other"}, "eager": True, "password": 8})
+    shown = [side.splitlines() for side in sides("json", before, after, ("model",))]
+    was, now = (f"{side} value, not shown" for side in ("present", "expected"))
+    assert shown == [
+        [f"config: {was}", "max-num-seqs: 3", 'model: "/a"', "pass", f"password: {was}"],
+        [f"config: {now}", "eager: true", "max-num-seqs: 4", 'model: "/b"', f"password: {now}"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        pytest.param("text", "s3cret-old", "s3cret", id="text"),
+        pytest.param("text", "", "s3cret", id="new-text"),
+        pytest.param("environment", "A='s3cret'\n", "A=s3cret\n", id="quotes"),
+        pytest.param("environment", "A='s3cret", "s3cret'", id="no-environment"),
+        pytest.param("json", "[" * 100_000, '["s3cret"]', id="no-mapping"),
+        pytest.param("json", '{"a": "s3cret"}', '{ "a": "s3cret"}', id="spaces"),
+    ],
+)
+def test_a_change_that_has_no_names_is_shown_as_one(kind: str, before: str, after: str) -> None:
+    assert sides(kind, before, after) == _service_set.SECRET
 
 
 def test_sums() -> None:

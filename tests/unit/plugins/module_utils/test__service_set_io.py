@@ -51,7 +51,8 @@ def mode(path: Path) -> str:
 
 
 def entry(path: Path, content: str = "new\n", wanted: str | None = "0640") -> dict[str, Any]:
-    return {"path": str(path), "content": content, "owner": None, "group": None, "mode": wanted}
+    attributes: dict[str, Any] = {"owner": None, "group": None, "mode": wanted, "format": "text", "public": []}
+    return {"path": str(path), "content": content, **attributes}
 
 
 def test_a_file_is_made_and_then_left_alone(tmp_path: Path) -> None:

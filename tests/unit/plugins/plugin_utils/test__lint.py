@@ -35,6 +35,24 @@ def test_a_secret_among_the_options_is_refused_and_not_shown() -> None:
     assert "planted" not in str(problems)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"kv_connector_extra_config": {"access_key": "s3cret"}},
+        '{"store_password": "s3cret"}',
+        [{"client-secret": "s3cret"}],
+    ],
+)
+def test_a_secret_inside_of_an_option_is_warned_of_as_vllm_logs_it(value: object) -> None:
+    (problem,) = _lint.options("gpu01", {"kv-transfer-config": value})
+    assert (problem.severity, problem.found) == ("warning", "vllm_ray_serve_args: kv-transfer-config has a secret")
+    assert "s3cret" not in str(problem)
+
+
+def test_names_that_only_sound_secret() -> None:
+    assert _lint.options("gpu01", {"hf-overrides": {"eos_token": "a", "key": 1}, "max-num-batched-tokens": 8192}) == []
+
+
 def test_what_a_release_refuses_has_its_mend() -> None:
     reasons = {
         "options": "unrecognized arguments: --swap-space --max-model-length 512 (did you mean max-model-len?)",

@@ -80,6 +80,24 @@ def test_a_number_may_be_a_text_or_not_set(value: Any) -> None:
     assert _settings.check("gpu01", {**GOOD, "vllm_ray_serve_args": {"port": value}}).problems == []
 
 
+@pytest.mark.parametrize("login", ["ann:s3cret@", "s3cret@"])
+@pytest.mark.parametrize("name", ["vllm_ray_hf_endpoint", "vllm_ray_model", "vllm_ray_checks_off"])
+def test_a_variable_that_results_show_has_no_password(name: str, login: str) -> None:
+    url = f"https://{login}mirror.example/demo"
+    settings = _settings.check("gpu01", {**GOOD, name: [url] if name.endswith("off") else url})
+    (problem,) = settings.problems
+    assert problem.found == f"{name} has a URL with a user name or password"
+    assert "s3cret" not in str(settings)
+    assert "https://mirror.example/demo" in settings.values[name]
+
+
+def test_where_secrets_may_be_passwords_stay_and_newlines_go() -> None:
+    given = {"vllm_ray_proxy": "http://ann:s3cret@proxy.example:3128\n", "vllm_ray_hf_token": "hf_token\n"}
+    settings = _settings.check("gpu01", {**GOOD, **given})
+    assert settings.problems == []
+    assert {name: settings.values[name] for name in given} == {name: value.strip() for name, value in given.items()}
+
+
 def test_the_model_is_required() -> None:
     (problem,) = _settings.check("gpu01", {}).problems
     assert "vllm_ray_model" in problem.found

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _settings, _support_bundle
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _secrets_io, _settings, _support_bundle
+from ansible_collections.vllm_ray.cluster.tests import canaries
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
 SECRETS = ["planted-token-of-a-hub", "planted-key-of-a-store", "planted-api-key", "planted-proxy-password"]
@@ -72,6 +73,14 @@ def test_hosts_that_differ_are_problems() -> None:
     assert "2 errors" in text
     assert "to mend: free it" in text
     assert "3.11.2*" in text
+
+
+def test_no_canary_is_in_it() -> None:
+    values = _settings.check("gpu01", {"vllm_ray_model": "/srv/demo", **canaries.variables()}).values
+    texts = documents(settings={"gpu01": values}, secrets=_secrets_io.known(values))
+    assert "SOMEBODYS_SETTING" in texts["settings.json"]
+    assert canaries.PATTERN.findall(repr(texts).encode()) == []
+    assert f'"store_password": "{_redact.MARK}"' in texts["settings.json"]
 
 
 def test_what_is_missing_is_named_with_its_reason() -> None:

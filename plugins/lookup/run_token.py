@@ -1,0 +1,52 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: run_token
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+short_description: The token of a transfer or a check between hosts
+description:
+  - Returns the token by which the hosts of a transfer or of a check know one another. It follows from the name and
+    from a secret of the present run, so no task has to return it.
+  - Give it only to options with C(no_log).
+options:
+  _terms:
+    description: Names of transfers or checks, such as RV(vllm_ray.cluster.transfer_plan#module:run).
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Fetch what is missing
+  vllm_ray.cluster.tree_sync:
+    path: /var/lib/vllm-ray/models/demo
+    name: "{{ inventory_hostname }}"
+    hosts: "{{ transfer.hosts }}"
+    digest: "{{ source.digest }}"
+    token: "{{ lookup('vllm_ray.cluster.run_token', transfer.run) }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: A token for each name.
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _run_io
+
+
+class LookupModule(LookupBase):
+    """Derives tokens from the secret of the run."""
+
+    def run(self, terms: list[str], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
+        self.set_options(var_options=variables, direct=kwargs)
+        return [_run_io.token(term) for term in terms]
