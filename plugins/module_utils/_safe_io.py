@@ -22,7 +22,6 @@ import fnmatch
 import functools
 import itertools
 import os
-import secrets
 import shlex
 import stat
 import typing as t
@@ -262,7 +261,7 @@ class Directory:
 
         sync: have it on the disk before it gets its name.
         """
-        temporary = f"{OURS}{secrets.token_hex(8)}"
+        temporary = f"{OURS}{os.urandom(8).hex()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             fd = os.open(temporary, flags, 0o600, dir_fd=self.fd)
@@ -287,7 +286,7 @@ class Directory:
 
     def link(self, name: str, target: str) -> None:
         """Put a symbolic link in place at once, whatever had its name but a directory."""
-        temporary = f"{OURS}{secrets.token_hex(8)}"
+        temporary = f"{OURS}{os.urandom(8).hex()}"
         os.symlink(target, temporary, dir_fd=self.fd)
         try:
             self._replace(temporary, name)
@@ -371,7 +370,7 @@ class Directory:
                     with contextlib.suppress(FileNotFoundError), self.enter(name) as inside:
                         for inner in inside._some(NAMES_MAXIMUM):
                             if not inside._drop(inner):
-                                inside.rename(inner, self, f"{OURS}{secrets.token_hex(8)}")
+                                inside.rename(inner, self, f"{OURS}{os.urandom(8).hex()}")
         raise Unsafe(self.path, "a directory in which entries keep appearing", "one that nobody else fills")
 
     def _drop(self, name: str) -> bool:

@@ -41,7 +41,7 @@ NCCL_LINES = 300
 MEMBER = re.compile(r"(?![.])[\w@.+:=,-]{1,200}(?:/(?![.])[\w@.+:=,-]{1,200}){0,8}", re.ASCII)
 # Prints the end of what a command prints, so many bytes (the first argument), and of its errors; ends as the command.
 BOUNDED = """n=$1; shift; exec 3>&1 5>&2
-rc=$({ { { { "$@" 3>&- 4>&- 5>&- 6>&-; echo $? >&4; } 2>&1 >&6 | tail -c 4096 >&5; } 6>&1 | tail -c "$n" >&3; } 4>&1)
+rc=$({ { { "$@" 3>&- 4>&- 5>&- 6>&-; echo $? >&4; } 2>&1 >&6 | tail -c 4096 >&5; } 6>&1 | tail -c "$n" >&3; } 4>&1)
 exit "$rc"
 """
 # Names of Ray's logs, those first that tell most of nodes and ranks that fail.

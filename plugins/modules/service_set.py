@@ -12,6 +12,8 @@ description:
   - Makes an account, directories, files, links and services be as wanted.
   - A service is restarted only where it was started with other files than the wanted ones, and only where that is
     allowed. Where it is not, its files stay as they are and the service is returned in RV(held).
+  - In directories that another account may write, no link is followed. A link, FIFO or device in the way of a directory
+    is an error; in the place of a file it is replaced.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:

@@ -10,12 +10,14 @@ import io
 import json
 import os
 import stat
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _support
 from ansible_collections.vllm_ray.cluster.tests.integration import run_module
 
 NOBODY = 65534
@@ -151,3 +153,21 @@ def test_a_support_bundle_is_bounded(state: Path, monkeypatch: pytest.MonkeyPatc
     assert "this host's part would be larger than 8 MiB" in found["MISSING"]
     assert "more that are not named here" in found["MISSING"]
     assert sum(map(len, found.values())) < 9 * run_module.MIB
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "output", "errors"),
+    [
+        pytest.param("echo a; echo b >&2", 0, "a\n", "b\n", id="ends-well"),
+        pytest.param("echo a; echo b >&2; exit 7", 7, "a\n", "b\n", id="fails"),
+        pytest.param("seq 100000", 0, "99999\n100000\n", "", id="long"),
+        pytest.param("seq 100000 >&2; exit 3", 3, "", "100000\n", id="long-errors"),
+        pytest.param("cat", 0, "given\n", "", id="what-it-is-given"),
+    ],
+)
+def test_what_commands_print_is_bounded(command: str, status: int, output: str, errors: str) -> None:
+    argv = ["sh", "-c", _support.BOUNDED, "sh", "13", "sh", "-c", command]
+    done = subprocess.run(argv, input="given\n", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, output)
+    assert done.stderr.endswith(errors)
+    assert len(done.stderr) <= 4096

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _service_set_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io, _service_set_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set import Running, Service, Verdict
 
 
@@ -303,3 +303,37 @@ def test_the_tail_of_a_log(tmp_path: Path) -> None:
     path.write_text("".join(f"line {number}\n" for number in range(1000)))
     assert _service_set_io.read_tail(str(path), 2) == ["line 998", "line 999"]
     assert _service_set_io.read_tail(str(tmp_path / "none"), 2) == []
+
+
+def test_lines_of_a_log_are_found_however_long_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    path.write_text("".join(f"KV cache {number}\nother\n" for number in range(100)) + "x" * 9000 + "KV cache y")
+    monkeypatch.setattr(_service_set_io, "SEARCHED", 9500)
+    found = _service_set_io.lines_with(str(path), "KV cache", 3)
+    assert found[:2] == ["KV cache 98", "KV cache 99"]
+    assert len(found[2]) <= _service_set_io.LONGEST_LINE
+    assert _service_set_io.lines_with(str(tmp_path / "none"), "KV cache") == []
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(_safe_io.Unsafe, match="fifo is a FIFO"):
+        _service_set_io.lines_with(str(tmp_path / "fifo"), "KV cache")
+    with pytest.raises(_safe_io.Unsafe, match="fifo is a FIFO"):
+        _service_set_io.read_tail(str(tmp_path / "fifo"), 1)
+
+
+def test_a_directory_at_the_place_of_a_file_is_an_error_in_check_mode_too(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for check in (False, True):
+        for change in (
+            lambda it: it.file(entry(tmp_path / "a")),
+            lambda it: it.link({"path": str(tmp_path / "a"), "target": "b"}),
+            lambda it: it.absent(str(tmp_path / "a")),
+        ):
+            with pytest.raises(_safe_io.Unsafe, match="a is a directory; expected a"):
+                change(tree(check_mode=check))
+
+
+def test_what_is_no_directory_is_an_error_in_check_mode_too(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    for check in (False, True):
+        with pytest.raises(_safe_io.Unsafe, match="a is a file; expected a directory"):
+            tree(check_mode=check).directory({"path": str(tmp_path / "a" / "b"), "mode": "0755"})
