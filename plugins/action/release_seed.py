@@ -7,7 +7,12 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts, _run_io, _seed
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _peer_addresses,
+    _peer_addresses_io,
+    _run_io,
+    _seed,
+)
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed
 
@@ -43,7 +48,9 @@ class ActionModule(ActionBase):
             # Where it is or will be, as hosts may have other roots.
             "path": (looks.get(seed.host) or arguments["built"])["path"],
             "outside": outside,
-            "hosts": _parts.parts(together, arguments["hosts"], hostvars, "release_hosts"),
+            "hosts": _peer_addresses.peers(
+                together, arguments["hosts"], hostvars, "release_hosts", _peer_addresses_io.resolve
+            ),
             "run": _run_io.new_name(),
             "window": 10 + 2 * len(looks) / int(variables["ansible_forks"]),
         }

@@ -8,7 +8,12 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import sentence
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts, _run_io, _transfer
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _peer_addresses,
+    _peer_addresses_io,
+    _run_io,
+    _transfer,
+)
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure
 
@@ -34,7 +39,8 @@ class ActionModule(ActionBase):
         transfer = _transfer.decide(hosts, source)
         if transfer.problem:
             return failure(result, f"{sentence(transfer.problem)}")
-        parts = _parts.parts(transfer.parts, arguments["addresses"], hostvars, "model_hosts")
+        resolve = _peer_addresses_io.resolve
+        parts = _peer_addresses.peers(transfer.parts, arguments["addresses"], hostvars, "model_hosts", resolve)
         return {
             **result,
             "changed": False,

@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import difflib
-import functools
-import pathlib
 import re
 import typing as t
 from dataclasses import dataclass, field
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle, _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._specification_io import specification
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +24,6 @@ PREFIX = "vllm_ray_"
 NUMBERS = ("tensor-parallel-size", "pipeline-parallel-size", "port")
 # User name and password of a URL.
 LOGIN = re.compile(r"(?<=://)[^/\s]*@")
-SPEC_FILE = pathlib.Path(__file__).parents[2] / "meta" / "argument_specs.yml"
 
 
 @dataclass(frozen=True)
@@ -35,14 +32,6 @@ class Settings:
 
     values: dict[str, t.Any]
     problems: list[Problem] = field(default_factory=list)
-
-
-@functools.cache
-def specification() -> dict[str, dict[str, t.Any]]:
-    """Return {variable: option} as in an argument_specs.yml."""
-    with SPEC_FILE.open(encoding="utf-8") as stream:
-        options: dict[str, dict[str, t.Any]] = yaml.safe_load(stream)["argument_specs"]["main"]["options"]
-    return options
 
 
 def of_host(host: str, task_vars: Mapping[str, t.Any]) -> Settings:

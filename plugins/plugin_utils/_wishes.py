@@ -46,6 +46,7 @@ UNPLANNED: dict[str, tuple[tuple[str, ...], str]] = {
     "data-parallel-rank": ((), ONE_ENGINE),
     "data-parallel-rpc-port": ((), ONE_ENGINE),
     "data-parallel-start-rank": ((), ONE_ENGINE),
+    "data-parallel-supervisor-port": ((), ONE_ENGINE),
     "device-ids": ((), "set vllm_ray_gpus"),
     "enable-elastic-ep": ((), ONE_ENGINE),
     "headless": ((), BY_RAY),

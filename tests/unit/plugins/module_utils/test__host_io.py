@@ -50,3 +50,12 @@ def test_each_header_is_read_once(tmp_path: Path, reads: Counter[str], end: str)
     # The next look sees what is there by then.
     os.truncate(folder / "model.safetensors", 100)
     assert look(tmp_path, str(folder))["files"]["broken"].keys() == {"model.safetensors"}
+
+
+def test_the_accounts_of_the_clusters_of_a_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_host_io, "UNITS", str(tmp_path))
+    (tmp_path / "vllm-ray-node@a.service").write_text("[Service]\nUser=vllm-ray\n")
+    (tmp_path / "vllm-ray-node@a-b.service").write_text("[Service]\nUser=vllm-ray-b\n")
+    (tmp_path / "vllm-ray-serve@a-main.service").write_text("[Service]\nUser=other\n")
+    (tmp_path / "vllm-ray-node@.service").touch()
+    assert _host_io.accounts() == {"a": "vllm-ray", "a-b": "vllm-ray-b"}

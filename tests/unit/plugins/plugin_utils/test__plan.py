@@ -893,7 +893,7 @@ def test_a_node_of_ours_is_no_engine_that_runs() -> None:
     ],
 )
 def test_the_default_client_is_the_address_that_the_serve_host_sees(
-    seen: dict[str, str], given: dict[str, Any], wanted: list[str]
+    seen: dict[str, Any], given: dict[str, Any], wanted: list[str]
 ) -> None:
     assert make(host(1, look(1, **seen), **given), host(2))["api_clients"] == wanted
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parts
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _peer_addresses
 
 HOSTVARS = {
     "a": {"ansible_host": "192.0.2.1", "vllm_ray_address": "198.51.100.1"},
@@ -15,25 +15,25 @@ HOSTVARS = {
 }
 
 
+def unknown(_place: str) -> str:
+    raise OSError("Name or service not known")
+
+
 def test_what_is_given_comes_first_then_the_cluster_address_then_ansibles() -> None:
     given = [{"name": "b", "address": "203.0.113.2"}]
-    assert _parts.parts(["a", "b"], given, HOSTVARS, "model_hosts") == [
+    assert _peer_addresses.peers(["a", "b"], given, HOSTVARS, "model_hosts", unknown) == [
         {"name": "a", "address": "198.51.100.1"},
         {"name": "b", "address": "203.0.113.2"},
     ]
-    assert _parts.address("b", HOSTVARS, "model_hosts") == "192.0.2.2"
+    assert _peer_addresses.address("b", HOSTVARS, "model_hosts", unknown) == "192.0.2.2"
 
 
 def test_a_name_is_resolved() -> None:
-    assert (
-        _parts.address("c", HOSTVARS, "model_hosts", {"no-such-name.invalid": "192.0.2.3"}.__getitem__) == "192.0.2.3"
-    )
+    book = {"no-such-name.invalid": "192.0.2.3"}
+    assert _peer_addresses.address("c", HOSTVARS, "model_hosts", book.__getitem__) == "192.0.2.3"
 
 
 def test_a_name_without_an_address_names_the_host_and_the_mend() -> None:
-    def unknown(_place: str) -> str:
-        raise OSError("Name or service not known")
-
     wanted = r"^c: no-such-name\.invalid has no address: Name or service not known\. .* Give it in model_hosts"
     with pytest.raises(AnsibleActionFail, match=wanted):
-        _parts.address("c", HOSTVARS, "model_hosts", unknown)
+        _peer_addresses.address("c", HOSTVARS, "model_hosts", unknown)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -17,20 +16,22 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 
-def parts(
-    names: Iterable[str], given: Iterable[Mapping[str, str]], hostvars: t.Any, option: str
+def peers(
+    names: Iterable[str],
+    given: Iterable[Mapping[str, str]],
+    hostvars: t.Any,
+    option: str,
+    resolve: Callable[[str], str],
 ) -> list[dict[str, str]]:
-    """Return names and addresses of hosts, as tree_sync wants them. given: what the user says; option: where."""
+    """Return names and addresses of hosts, as tree_sync expects them. given: what the user says; option: where.
+
+    resolve: returns the first address of a name.
+    """
     known = {host["name"]: host["address"] for host in given}
-    return [{"name": name, "address": known.get(name) or address(name, hostvars, option)} for name in names]
+    return [{"name": name, "address": known.get(name) or address(name, hostvars, option, resolve)} for name in names]
 
 
-def resolve(place: str) -> str:
-    """Return the first address of a name."""
-    return str(socket.getaddrinfo(place, None, type=socket.SOCK_STREAM)[0][4][0])
-
-
-def address(name: str, hostvars: t.Any, option: str, resolve: Callable[[str], str] = resolve) -> str:
+def address(name: str, hostvars: t.Any, option: str, resolve: Callable[[str], str]) -> str:
     """Return the address of a host of which nobody told the cluster address: that by which Ansible reaches it."""
     place = _members.address_of(name, hostvars)
     try:

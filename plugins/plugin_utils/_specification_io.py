@@ -1,0 +1,22 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the one specification of the users' variables. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+import typing as t
+
+import yaml
+
+SPEC_FILE = pathlib.Path(__file__).parents[2] / "meta" / "argument_specs.yml"
+
+
+@functools.cache
+def specification() -> dict[str, dict[str, t.Any]]:
+    """Return {variable: option} as in an argument_specs.yml."""
+    with SPEC_FILE.open(encoding="utf-8") as stream:
+        options: dict[str, dict[str, t.Any]] = yaml.safe_load(stream)["argument_specs"]["main"]["options"]
+    return options
