@@ -8,6 +8,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _engine_state
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _status
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, answers
 
@@ -16,6 +17,7 @@ ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "look": {"type": "str", "default": "__vllm_ray_look"},
     "head_look": {"type": "dict", "default": {}},
+    "fail": {"type": "bool", "default": True},
 }
 
 
@@ -36,4 +38,7 @@ class ActionModule(ActionBase):
         plan, problems = arguments["plan"]["plan"], arguments["plan"]["problems"]
         summary = _status.summary(plan, names, looks, problems)
         display.display(_status.screen(summary))
-        return {**result, "changed": False, "serving": summary["serving"], "status": summary}
+        serving, state = summary["serving"], summary["state"]
+        if arguments["fail"] and not serving and state != _engine_state.NONE:
+            result = {**result, "failed": True, "msg": f"The cluster {summary['cluster']} {summary['verdict']}"}
+        return {**result, "changed": False, "serving": serving, "state": state, "status": summary}

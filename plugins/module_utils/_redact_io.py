@@ -32,11 +32,14 @@ def parsed(path: str, text: str) -> t.Any:
         return None
 
 
-def redactor(config: str, state: str) -> _redact.Redactor:
-    """Return a redactor that knows the secrets in the directories of a cluster."""
+def redactor(config: str, started: str) -> _redact.Redactor:
+    """Return a redactor that knows the secrets in the directories of a cluster.
+
+    config: of its configuration. started: of what its services were started with.
+    """
     here, values = glob.escape(config), []
     keys = [f"{config}/ray.token", f"{config}/api.key", *glob.glob(f"{here}/secrets/*")]
-    patterns = [f"{here}/*.env", f"{here}/*.yaml", f"{here}/*.json", f"{glob.escape(state)}/started/*.yaml"]
+    patterns = [f"{here}/*.env", f"{here}/*.yaml", f"{here}/*.json", f"{glob.escape(started)}/*.yaml"]
     for path in [*keys, *(path for pattern in patterns for path in glob.glob(pattern))]:
         text = read_end(path, LIMIT) if os.access(path, os.R_OK) else ""
         values += [text] if path in keys else _redact.secrets_of(parsed(path, text))

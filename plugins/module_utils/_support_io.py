@@ -38,7 +38,7 @@ class Part:
         self.left = self.params["total_mib"] * MIB
         self.missing: list[str] = []
         self.logs: dict[str, str] = {}
-        self.redactor = redactor(self.params["config"], self.params["state"])
+        self.redactor = redactor(self.params["config"], self.params["started"])
 
     def __call__(self) -> dict[str, t.Any]:
         """Return the archive, and what is missing in it."""
@@ -107,12 +107,12 @@ class Part:
 
     def files(self) -> dict[str, str]:
         """Return {name: path} of files of our configuration; keys and tokens are in files of none of these names."""
-        config, state, units = (glob.escape(self.params[name]) for name in ("config", "state", "units"))
+        config, started, units = (glob.escape(self.params[name]) for name in ("config", "started", "units"))
         services = [f"{units}/{glob.escape(name)}" for name in self.params["services"]]
         patterns = {
             "config": [f"{config}/*.{end}" for end in ("env", "sh", "yaml", "json", "conf")],
             "config/vllm": [f"{config}/vllm/*.json"],
-            "started": [f"{state}/started/*"],
+            "started": [f"{started}/*"],
             "units": [f"{service}.{end}" for service in services for end in ("service", "conf")],
         }
         return {

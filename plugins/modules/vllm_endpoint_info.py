@@ -87,8 +87,18 @@ why:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request_json
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import Answer, completion_request, judge
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import (
+    Refused,
+    Secret,
+    read_secret,
+    request_json,
+)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import (
+    Answer,
+    completion_request,
+    judge,
+    model_names,
+)
 
 ARGUMENTS = {
     "url": {"type": "str", "required": True},
@@ -107,21 +117,20 @@ ARGUMENTS = {
 }
 
 
-def ask(url: str, key: str, model: str, proof: dict) -> Answer:
+def ask(url: str, key: Secret, model: str, proof: dict) -> Answer:
     """Ask for one completion and judge it."""
     body = completion_request(proof["request"], model)
     try:
-        answer = request_json(f"{url}/v1/chat/completions", key, body, proof["seconds"])
+        return judge(request_json(f"{url}/v1/chat/completions", key, body, proof["seconds"]), proof["expect"])
     except Refused as error:
         return Answer(False, "", str(error), final=400 <= error.status < 500)
-    return judge(answer, proof["expect"])
 
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     url, key, model = module.params["url"], read_secret(module.params["key_file"]), module.params["model"]
     try:
-        models = [entry["id"] for entry in request_json(f"{url}/v1/models", key)["data"]]
+        models = model_names(request_json(f"{url}/v1/models", key))
     except Refused as error:
         module.exit_json(changed=False, ready=False, models=[], answers=[], final=False, why=f"{url}: {error}")
     answers = [ask(url, key, model, proof) for proof in module.params["proof"]]

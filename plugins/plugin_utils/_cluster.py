@@ -82,7 +82,8 @@ def cluster_of(hosts: Sequence[Host], head: Host) -> Cluster:
 
 def with_engine(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> Mapping[str, t.Any]:
     """Return the record; where it was lost while an engine serves, with the engine as it runs."""
-    server = next((host for host in hosts if (host.look or {}).get("engine", {}).get("serving")), None)
+    engines = {host.name: (host.look or {}).get("engine", {}) for host in hosts}
+    server = next((host for host in hosts if engines[host.name].get("serving") and "url" in engines[host.name]), None)
     if record.get("engine") or server is None or server.look is None:
         return record
     engine = server.look["engine"]

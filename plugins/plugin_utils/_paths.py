@@ -18,11 +18,15 @@ RAY_DIRECTORY_MAXIMUM = 107 - 64
 
 @dataclass(frozen=True)
 class Paths:
-    """The directories of one cluster on one host; all absolute unless they start with ~."""
+    """The directories of one cluster on one host; all absolute unless they start with ~.
+
+    started: what its services were started with. Root writes there, where the service user can't.
+    """
 
     root: str
     config: str
     state: str
+    started: str
     models: str
     manifests: str
     ray: str
@@ -46,6 +50,7 @@ def paths(settings: Mapping[str, t.Any], home: str = "~") -> Paths:
         root=root,
         config=here,
         state=f"{state}/{cluster}",
+        started=f"/run/vllm-ray/{cluster}" if system else f"{state}/{cluster}/started",
         models=settings.get("vllm_ray_model_root") or f"{state}/models",
         manifests=f"{state}/manifests",
         ray=f"{state}/{cluster}/ray",
