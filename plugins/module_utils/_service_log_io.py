@@ -9,7 +9,12 @@ import os
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_tail
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_error, starts, this_start
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import (
+    first_error,
+    restarts,
+    starts,
+    this_start,
+)
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -49,11 +54,11 @@ def systemd(module: AnsibleModule, name: str, lines: int) -> Log:
     argv = ["systemctl", "show", "--property=ActiveState,NRestarts", unit]
     _rc, out, _err = module.run_command(argv, check_rc=True)
     shown = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
-    restarts = int(shown.get("NRestarts") or 0)
-    count = max(lines, RESTARTED_LINES) if restarts else lines
-    argv = ["journalctl", "--no-pager", "--output=cat", f"--lines={count}", f"--unit={unit}"]
+    count = int(shown.get("NRestarts") or 0)
+    lines = max(lines, RESTARTED_LINES) if count else lines
+    argv = ["journalctl", "--no-pager", "--output=cat", f"--lines={lines}", f"--unit={unit}"]
     _rc, log, _err = module.run_command(argv)
-    return Log(shown.get("ActiveState", "unknown"), restarts, starts(this_start(log.splitlines(), unit), name))
+    return Log(shown.get("ActiveState", "unknown"), count, restarts(this_start(log.splitlines(), unit), unit))
 
 
 def supervisor(name: str, log_file: str, lines: int) -> Log:

@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 DEFAULT_PROOF = {
     "request": {
@@ -99,10 +99,20 @@ def this_start(lines: Sequence[str], unit: str) -> list[str]:
 
 
 def starts(lines: Sequence[str], name: str) -> list[list[str]]:
-    """Cut the log of a service by its starts, which its script marks. There is always one part."""
+    """Cut the log of a program of supervisor by its starts, which its script marks. There is always one part."""
+    return _cut(lines, lambda line: line == f"Start of {name}")
+
+
+def restarts(lines: Sequence[str], unit: str) -> list[list[str]]:
+    """Cut the journal of a unit where systemd counts a restart. There is always one part."""
+    return _cut(lines, lambda line: line.startswith(f"{unit}: Scheduled restart job"))
+
+
+def _cut(lines: Sequence[str], begins: Callable[[str], bool]) -> list[list[str]]:
+    """Cut lines into parts, each of which begins with such a line; the first one may have none."""
     parts: list[list[str]] = [[]]
     for line in lines:
-        if line == f"Start of {name}":
+        if begins(line):
             parts.append([])
         parts[-1].append(line)
     return parts

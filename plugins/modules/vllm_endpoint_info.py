@@ -19,7 +19,12 @@ options:
     type: str
     required: true
   key_file:
-    description: File with the API key.
+    description:
+      - File with the API key.
+      - Where O(url) leads to the host where this runs, the key is sent only to a process of the account that owns
+        this file. Otherwise RV(why) says who holds the port, and nothing is sent.
+      - Where O(url) leads to another host, it goes to whoever answers there, and in plain text if the URL is no HTTPS.
+      - Redirects are not followed.
     type: path
     required: true
   model:
@@ -40,7 +45,7 @@ options:
         description: The exact text that must come. Without it any text or reasoning counts.
         type: str
       seconds:
-        description: Seconds that the answer may take.
+        description: Seconds until all of the answer must be here.
         type: int
         default: 60
 author:
