@@ -122,9 +122,9 @@ def test_an_engine_that_gave_no_completion(
 
 def test_counters_of_a_real_engine(fixtures: Path) -> None:
     text = (fixtures / "vllm" / "metrics.txt").read_text(encoding="utf-8")
-    assert _engine_state.tokens(text) == Tokens(done=33, running=1)
+    assert _engine_state.tokens(text) == Tokens(done=474, running=8)
     # Those of several engines behind one API add up.
-    assert _engine_state.tokens(text + text) == Tokens(done=66, running=2)
+    assert _engine_state.tokens(text + text) == Tokens(done=948, running=16)
 
 
 @pytest.mark.parametrize(
