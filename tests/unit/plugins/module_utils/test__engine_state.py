@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ CONFIG: dict[str, Any] = {
     "distributed-executor-backend": "ray",
     "model": "/srv/demo",
 }
+
+# No option of an engine is of these types.
+WRONG: list[Any] = [[], {}, None, 1.5, True]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,7 @@ def test_what_an_engine_was_started_with(host: str, address: str | None, url: st
         "{}",
         "[" * 100_000,
         '{"a":' * 100_000,
-        *(json.dumps({**CONFIG, key: value}) for key in CONFIG for value in ([], {}, None, 1.5, True)),
+        *(json.dumps({**CONFIG, key: value}) for key, value in itertools.product(CONFIG, WRONG)),
         *(json.dumps({**CONFIG, key: "8000"}) for key in ("port", "tensor-parallel-size")),
         *(json.dumps({**CONFIG, "port": port}) for port in (0, -1, 65536, 10**30)),
     ],
