@@ -43,7 +43,7 @@ def ends(connection: socket.socket) -> tuple[t.Any, t.Any]:
 
 
 def is_local(connection: socket.socket) -> bool:
-    """Return whether a connection leads to an address of this host."""
+    """Return whether a connection leads to an address of this host. With ip_nonlocal_bind, all count as such."""
     with socket.socket(connection.family, socket.SOCK_STREAM) as probe:
         name = connection.getpeername()
         try:
