@@ -60,7 +60,7 @@ def details(settings: Mapping[str, t.Any], place: Paths, is_head: bool) -> dict[
         "release": settings.get("vllm_ray_release_path") or f"{place.config}/current",
         "log_files": [] if settings["vllm_ray_scope"] == "system" else logs,
         "config": place.config,
-        "state": place.state,
+        "started": place.started,
         "dashboard": _host.dashboard_url(settings) if is_head else None,
     }
 
@@ -100,7 +100,8 @@ class ActionModule(ActionBase):
             "model": model_query(settings, place, asks, builder, options["may_verify"]) if wish else None,
             **(way_to_hub(settings) if asks else {}),
             # What the engine was started with, whatever its options on the disk are by now.
-            "engine_config": f"{place.state}/started/serve-{_host.ENGINE}.yaml",
+            "engine_config": f"{place.started}/serve-{_host.ENGINE}.yaml",
+            "engine_next_config": f"{place.config}/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",
         }
         if options["details"]:

@@ -7,15 +7,17 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _engine_state
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _status
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, probes
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "look": {"type": "str", "default": "__vllm_ray_look"},
     "head_look": {"type": "dict", "default": {}},
     "serve_look": {"type": "dict", "default": {}},
+    "fail": {"type": "bool", "default": True},
 }
 
 
@@ -35,4 +37,7 @@ class ActionModule(ActionBase):
         plan, problems = arguments["plan"]["plan"], arguments["plan"]["problems"]
         summary = _status.summary(plan, names, looks, problems)
         show(_status.screen(summary))
-        return {**result, "changed": False, "serving": summary["serving"], "status": summary}
+        serving, state = summary["serving"], summary["state"]
+        if arguments["fail"] and not serving and state != _engine_state.NONE:
+            result = failure(result, f"The cluster {summary['cluster']} {summary['verdict']}")
+        return {**result, "changed": False, "serving": serving, "state": state, "status": summary}

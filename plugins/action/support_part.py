@@ -52,6 +52,7 @@ def arguments(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
         "manager": "systemd" if system else "supervisor",
         "config": place.config,
         "state": place.state,
+        "started": place.started,
         "units": place.units,
         "release": settings.get("vllm_ray_release_path") or f"{place.config}/current",
         "user": settings["vllm_ray_user"] if system else "",

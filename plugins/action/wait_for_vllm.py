@@ -26,6 +26,11 @@ ARGUMENTS = {
 PROGRESS = 10
 
 
+def failed(answer: dict[str, t.Any]) -> bool:
+    """Return whether a module failed or its host can't be reached."""
+    return bool(answer.get("failed") or answer.get("unreachable"))
+
+
 class ActionModule(ActionBase):
     """Asks for completions until they come, shows what the log says meanwhile, and gives up on a crash."""
 
@@ -41,7 +46,7 @@ class ActionModule(ActionBase):
         restarts = None
         while True:
             answer = self._ask("vllm_endpoint_info", question, task_vars)
-            if answer.get("failed") or answer.get("unreachable"):
+            if failed(answer):
                 return {**result, **answer}
             waited = time.monotonic() - start
             if answer["ready"] or self._task.check_mode:
@@ -52,7 +57,11 @@ class ActionModule(ActionBase):
             if time.monotonic() - said >= PROGRESS or restarts is None:
                 said = time.monotonic()
                 log = self._ask("service_log_info", log_query, task_vars)
+                if failed(log):
+                    return {**result, **log}
                 restarts = log["restarts"] if restarts is None else restarts
+                # The first start of this wait that fails tells more than the ones after it.
+                log_query["since"] = restarts
                 show(f"vllm | {waited:.0f} s: {log['progress'] or answer['why']}")
             if log.get("restarts", 0) > (restarts or 0):
                 return self._give_up(result, "it ended while it started", answer, log)
@@ -60,6 +69,8 @@ class ActionModule(ActionBase):
                 if not arguments["fail"]:
                     return {**result, "changed": False, "seconds": round(waited, 1), **answer}
                 log = self._ask("service_log_info", log_query, task_vars)
+                if failed(log):
+                    return {**result, **log}
                 return self._give_up(result, f"no completion in {waited:.0f} s", answer, log)
             time.sleep(arguments["interval"])
 

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _details,
+    _engine_state,
     _ray_io,
     _redact_io,
     _release,
@@ -19,7 +20,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _ufw_io,
     _vllm,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_json, read_text
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,30 +37,38 @@ def details(module: AnsibleModule, wanted: Mapping[str, t.Any]) -> dict[str, t.A
     """Return what there is of a cluster. wanted: the option details of host_info."""
     services, config = module.params["services"], wanted["config"]
     logs = dict(zip(services, wanted["log_files"] or [None] * len(services)))
-    redactor = _redact_io.redactor(config, wanted["state"])
-    engine, started = services[-1], read_json(module.params["engine_config"], dict)
+    redactor = _redact_io.redactor(config, wanted["started"])
+    engine, started = services[-1], text_of(module.params["engine_config"])
     script = os.path.basename(module.params["engine_config"]).replace(".yaml", ".sh")
     return {
         "services": {name: service(module, name, log_file, redactor) for name, log_file in logs.items()},
         "kv_cache": _vllm.kv_cache(_service_log_io.told_of_cache(module, engine, logs[engine])) if started else {},
         "firewall": firewall(module, wanted["cluster"]),
         "release": release(module, wanted["release"]),
-        "model": _details.model(started, read_text(f"{config}/{script}") or "") if started else {},
+        "model": _details.model(_engine_state.mapping(started), text_of(f"{config}/{script}")) if started else {},
         "nodes": _ray_io.look(wanted["dashboard"], f"{config}/ray.token") if wanted["dashboard"] else {},
     }
+
+
+def text_of(path: str) -> str:
+    """Return the text of a file, an empty one where there is none or it can't be read."""
+    try:
+        return read_text(path) or ""
+    except OSError:
+        return ""
 
 
 def service(module: AnsibleModule, name: str, log_file: str | None, redactor: Redactor) -> dict[str, t.Any]:
     """Return what the log of a service says, without secrets. One that was never here has an empty log."""
     log = _service_log_io.read(module, name, log_file, LINES)
     # Before anything is cut: half a secret is not known any more.
-    lines = redactor.text("\n".join(log.lines)).split("\n")
+    parts = [redactor.text("\n".join(lines)).split("\n") for lines in log.parts]
     return {
         "state": log.state,
         # Supervisor's log does not tell restarts by itself from starts by somebody.
         "restarts": 0 if log_file else log.restarts,
-        "first_error": _vllm.first_error(lines),
-        "progress": _vllm.progress(lines),
+        "first_error": _vllm.first_failure(parts),
+        "progress": _vllm.progress(parts[-1]),
     }
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import platform
 import resource
@@ -17,6 +16,7 @@ import time
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _engine_state_io,
     _gpu_io,
     _listeners,
     _model_config_io,
@@ -28,12 +28,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _ufw,
     _ufw_plan,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request_json
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import processes, ssh_connection, user_name
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import gcs_address
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_kernel
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import manager_for
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import READY, start_seconds
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -42,8 +39,6 @@ if t.TYPE_CHECKING:
 
 SHARED_MEMORY = "/dev/shm"
 UNITS = "/etc/systemd/system"
-# Seconds after a start in which its end is looked for.
-LONGEST_START = 3600
 
 
 def look(module: AnsibleModule) -> dict[str, t.Any]:
@@ -64,7 +59,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
             "ray_gpus": next((offer for offer in map(offered_gpus, own) if offer is not None), 0),
             **usage(module, table, own, address),
         },
-        "engine": engine(module),
+        "engine": _engine_state_io.look(module, states),
         "model": model(with_hub(params)) if params["model"] else None,
     }
 
@@ -229,43 +224,3 @@ def model(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
 def release(link: str | None) -> str:
     """Return the name of the release that a link leads to, empty where there is none."""
     return os.path.basename(os.path.realpath(link)) if link and os.path.isdir(link) else ""
-
-
-def engine(module: AnsibleModule) -> dict[str, t.Any]:
-    """Return whether an engine serves here: a completion of one token came, or would come from a busy engine."""
-    text = _safe_io.read_text(module.params["engine_config"]) if module.params["engine_config"] else None
-    if text is None:
-        return {"serving": False, "why": "no engine here"}
-    try:
-        config = json.loads(text)
-        address = {"0.0.0.0": module.params["address"] or "127.0.0.1", "::": "::1"}.get(config["host"], config["host"])
-        serves = {
-            "url": f"http://{gcs_address(address, config['port'])}",
-            "model": config["served-model-name"],
-            "tp": config["tensor-parallel-size"],
-            "pp": config["pipeline-parallel-size"],
-            "executor": config["distributed-executor-backend"],
-            "path": config.get("model", ""),
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        return {"serving": False, "why": f"{module.params['engine_config']}: {error!r}"}
-    body = {"model": serves["model"], "prompt": "a", "max_tokens": 1}
-    try:
-        request_json(f"{serves['url']}/v1/completions", read_secret(module.params["engine_key_file"]), body, seconds=10)
-    except Refused as error:
-        # A busy engine answers late, and one that refuses our key or request answers, too.
-        alive = "timed out" in str(error) or 400 <= error.status < 500
-        return {"serving": alive, "why": str(error), **serves}
-    return {"serving": True, "why": "", "start_seconds": last_start(module), **serves}
-
-
-def last_start(module: AnsibleModule) -> float | None:
-    """Return how many seconds the engine took to start, where the journal still tells."""
-    units = [name for name in module.params["services"] if "serve@" in name]
-    if module.params["manager"] != "systemd" or not units:
-        return None
-    started = os.stat(module.params["engine_config"]).st_mtime
-    window = [f"--since=@{started:.0f}", f"--until=@{started + LONGEST_START:.0f}"]
-    argv = ["journalctl", "--no-pager", "--output=short-unix", f"--grep={READY}", f"--unit={units[0]}.service"]
-    _rc, out, _err = module.run_command([*argv, *window])
-    return start_seconds(out.splitlines(), started)

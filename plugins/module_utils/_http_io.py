@@ -5,22 +5,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import socket
+import threading
 import typing as t
-from urllib.error import HTTPError, URLError
+from urllib.error import URLError
+from urllib.parse import urlsplit
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _listeners, _port_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import user_name
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_kernel
 
-CERTIFICATES_MAXIMUM = 16 * _safe_io.MIB
+MIB = 1024**2
+LARGEST_ANSWER = 8 * MIB
+LARGEST_ERROR = 64 * 1024
+LARGEST_SECRET = 64 * 1024
+# Seconds between two looks whether a server has accepted a connection.
+ACCEPTED = 0.01
+CERTIFICATES_MAXIMUM = 16 * MIB
 
 
 class Refused(Exception):
-    """No usable answer came; the message says why in one line. status: HTTP status, 0 where there was none."""
+    """No usable answer came; the message says why in one line.
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    status: HTTP status, 0 where there was none. kind: timeout, closed (nobody listens), stranger (an account listens
+    that may not get the secret; pid: of its process, 0 where it can't be seen), unseen (who listens can't be found
+    out); empty for everything else.
+    """
+
+    def __init__(self, message: str, status: int = 0, kind: str = "", pid: int = 0) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.kind, self.pid = status, kind, pid
 
 
 def bearer(secret: str) -> str:
@@ -33,32 +50,147 @@ def bearer(secret: str) -> str:
     return f"Bearer {secret}"
 
 
-def request_json(url: str, secret: str = "", body: t.Any = None, seconds: float = 10) -> t.Any:
-    """Return the JSON that a URL answers with. secret: a bearer token. body: sent as JSON by POST."""
-    # Loaded only here: it costs a host more than looking at it does, and most hosts have nobody to ask.
-    from ansible.module_utils.urls import open_url
+class Secret(t.NamedTuple):
+    """A bearer token. path: of its file. owner: uid of the file's owner: whose services know the secret."""
 
-    headers = {"Accept": "application/json"}
-    if secret:
-        try:
-            headers["Authorization"] = bearer(secret)
-        except ValueError as error:
-            raise Refused(str(error)) from error
-    data = None
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-        data = json.dumps(body)
+    value: str = ""
+    path: str = ""
+    owner: int = -1
+
+
+NO_SECRET = Secret()
+
+
+class Limit:
+    """Ends a connection when its time is up: a server that sends a byte now and then never lets a single read time
+    out.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.over = threading.Event()
+        self.connection: socket.socket | None = None
+        self.timer = threading.Timer(seconds, self._end)
+        self.timer.daemon = True
+
+    def __enter__(self) -> Limit:
+        self.timer.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.timer.cancel()
+
+    def _end(self) -> None:
+        self.over.set()
+        if self.connection:
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+    def refused(self) -> Refused:
+        return Refused(f"timed out after {self.seconds:g} s", kind="timeout")
+
+
+def request_json(url: str, secret: Secret = NO_SECRET, body: t.Any = None, seconds: float = 10) -> t.Any:
+    """Return the JSON that a service of ours answers with; the rest as of request()."""
     try:
-        # Proxies of the environment are for downloads, never for the cluster itself.
-        answer = open_url(url, data=data, headers=headers, timeout=seconds, use_proxy=False)
-        return json.loads(answer.read())
-    except HTTPError as error:
-        text = error.read().decode(errors="replace").strip()
-        raise Refused(f"HTTP {error.code} {error.reason}: {text[:400]}", error.code) from error
-    except (URLError, socket.timeout, OSError) as error:
-        raise Refused(str(getattr(error, "reason", error))) from error
-    except ValueError as error:
+        return json.loads(request(url, secret, body, seconds))
+    except (ValueError, RecursionError) as error:
         raise Refused(f"no JSON: {error}") from error
+
+
+def request(url: str, secret: Secret = NO_SECRET, body: t.Any = None, seconds: float = 10) -> bytes:
+    """Return what a service of ours answers. body: sent as JSON by POST. seconds: until all of the answer is here.
+
+    On this host, the secret is sent only after the other end of this very connection proved to be a socket of the
+    account that owns the secret's file. On another host nothing can be proven: it goes to whoever answers there. No
+    redirect is followed, no proxy is used, and no more than LARGEST_ANSWER bytes are read. Raises Refused.
+    """
+    # Loaded only here: it costs a host more than looking at it does, and most hosts have nobody to ask.
+    import http.client
+
+    try:
+        header = bearer(secret.value)
+    except ValueError as error:
+        raise Refused(f"{secret.path}: {error}") from error
+    try:
+        parts = urlsplit(url)
+        secure = parts.scheme == "https"
+        way = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = way(parts.hostname or "", parts.port, timeout=seconds)
+    except (ValueError, http.client.HTTPException) as error:
+        raise Refused(f"{url} is no URL: {error}") from error
+    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    headers = {"Accept": "application/json"}
+    with Limit(seconds) as limit, contextlib.closing(connection):
+        try:
+            connection.connect()
+            limit.connection = connection.sock
+            if secret.value:
+                check_peer(connection.sock, secret, limit)
+                headers["Authorization"] = header
+            if body is None:
+                connection.request("GET", target, headers=headers)
+            else:
+                headers["Content-Type"] = "application/json"
+                connection.request("POST", target, json.dumps(body), headers)
+            with connection.getresponse() as answer:
+                return content_of(answer, limit)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            if limit.over.is_set() or isinstance(error, (TimeoutError, socket.timeout)):
+                raise limit.refused() from error
+            kind = "closed" if isinstance(error, ConnectionRefusedError) else ""
+            raise Refused(getattr(error, "strerror", None) or str(error) or type(error).__name__, kind=kind) from error
+
+
+def content_of(answer: t.Any, limit: Limit) -> bytes:
+    """Return the content of a good answer. answer: the response of http.client. Raises Refused for all others."""
+    good = 200 <= answer.status < 300
+    largest = LARGEST_ANSWER if good else LARGEST_ERROR
+    content: bytes = answer.read(largest + 1)
+    if limit.over.is_set():
+        raise limit.refused()
+    if good and len(content) > largest:
+        raise Refused(f"an answer of more than {largest // MIB} MiB")
+    if good:
+        return content
+    text = content.decode(errors="replace").strip()[:400]
+    if 300 <= answer.status < 400:
+        text = f"redirects are not followed (to {(answer.headers.get('Location') or '?')[:200]})"
+    raise Refused(f"HTTP {answer.status} {answer.reason}: {text}", answer.status)
+
+
+def check_peer(connection: socket.socket, secret: Secret, limit: Limit) -> None:
+    """Raise Refused where the other end of a connection is a socket of this host that may not get a secret.
+
+    The other end of an open connection can't be swapped, so nobody can get in between the check and the use.
+    """
+    peer = _port_io.peer_of(connection)
+    # A connection belongs to nobody until the server's process has accepted it.
+    while peer and not peer.inode and peer.state == _listeners.ESTABLISHED and not limit.over.wait(ACCEPTED):
+        peer = _port_io.peer_of(connection)
+    if peer is None and not _port_io.is_local(connection):
+        return
+    address, port = connection.getpeername()[:2]
+    if peer is None:
+        raise Refused(f"who holds port {port} can't be found out: {secret.path} was not sent", kind="unseen")
+    if not peer.inode:
+        # Nobody has accepted it: the listener tells who should have.
+        listener = _listeners.listener_of(_port_io.sockets(port), _listeners.plain_address(address))
+        if listener is None or (peer.state != _listeners.ESTABLISHED and not limit.over.is_set()):
+            raise Refused("the connection was closed")
+        if listener.uid == secret.owner:
+            raise limit.refused()
+        peer = listener
+    if peer.uid != secret.owner:
+        pid = _port_io.process_with(peer.inode)
+        raise Refused(stranger_text(port, peer.uid, pid, secret), kind="stranger", pid=pid)
+
+
+def stranger_text(port: int, uid: int, pid: int, secret: Secret) -> str:
+    """Say who holds a port instead of our service. pid: 0 where the process can't be seen."""
+    name = (read_kernel(f"/proc/{pid}/comm") or "").strip() if pid else ""
+    who = f"{name} (pid {pid}, user {user_name(uid)})" if name else f"a process of the user {user_name(uid)}"
+    return f"port {port} is held by {who}, not by {user_name(secret.owner)}: {secret.path} was not sent"
 
 
 def download(
@@ -100,9 +232,11 @@ def download(
     return build_opener(HTTPSHandler(context=context), *proxies).open(request, timeout=seconds)
 
 
-def read_secret(path: str) -> str:
-    """Return the secret in a file, empty where it can't be read."""
+def read_secret(path: str | None) -> Secret:
+    """Return the secret in a file, none where it can't be read."""
     try:
-        return (_safe_io.read_text(path) or "").strip()
-    except OSError:
-        return ""
+        with _safe_io.open_file(path or "") as stream:
+            text = stream.read(LARGEST_SECRET).decode()
+            return Secret(text.strip(), str(path), os.fstat(stream.fileno()).st_uid)
+    except (OSError, ValueError):
+        return NO_SECRET

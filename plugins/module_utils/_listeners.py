@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import sys
 import typing as t
 from dataclasses import dataclass
 
@@ -15,6 +17,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 ARGV = ["ss", "-H", "-l", "-t", "-n", "-p"]
+# States of sockets in /proc/net/tcp.
+ESTABLISHED, LISTENS = "01", "0A"
 RAY_PROGRAMS = ("raylet", "gcs_server")
 # What of a Ray runs as `python`, by a part of its command line, and what we call it.
 RAY_PARTS = {
@@ -50,6 +54,21 @@ class Listener:
     process: str
 
 
+@dataclass(frozen=True)
+class Socket:
+    """A TCP socket as /proc/net/tcp and tcp6 show it. local and remote: (address, port).
+
+    inode is 0 where no process holds it: the connection waits in the queue of a listener, or has been closed. Only
+    with an inode is uid the account of the process that holds it.
+    """
+
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    state: str
+    uid: int
+    inode: int
+
+
 def known_as(name: str, command: str) -> str:
     """Return what we call a process: its own name, but for parts of a Ray that run as `python`."""
     if not name.startswith("python"):
@@ -75,6 +94,42 @@ def parse_ss(text: str) -> list[Listener]:
             )
         )
     return listeners
+
+
+def plain_address(address: str) -> str:
+    """Return an address in its usual form, without a zone; an IPv4 address that IPv6 carries as IPv4."""
+    parsed = ipaddress.ip_address(address.split("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return str(mapped or parsed)
+
+
+def _end(text: str) -> tuple[str, int]:
+    """Return address and port of one end of a socket: the kernel prints words of 4 bytes in its own byte order."""
+    words, _colon, port = text.partition(":")
+    packed = b"".join(int(words[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(words), 8))
+    return plain_address(str(ipaddress.ip_address(packed))), int(port, 16)
+
+
+def parse_proc_net(text: str, port: int) -> list[Socket]:
+    """Return the sockets with a local port. text: of /proc/net/tcp or tcp6."""
+    sockets = []
+    for line in text.splitlines():
+        columns = line.split()
+        if len(columns) < 10 or not columns[1].endswith(f":{port:04X}"):
+            continue
+        local, remote = _end(columns[1]), _end(columns[2])
+        sockets.append(Socket(local, remote, columns[3], int(columns[7]), int(columns[9])))
+    return sockets
+
+
+def listener_of(sockets: Collection[Socket], address: str) -> Socket | None:
+    """Return the socket that takes connections to an address: one bound to it, else one bound to all addresses."""
+    listening = [socket for socket in sockets if socket.state == LISTENS]
+    for local in (address, "0.0.0.0", "::"):
+        found = next((socket for socket in listening if socket.local[0] == local), None)
+        if found:
+            return found
+    return None
 
 
 def is_descendant(pid: int, ancestors: Collection[int], processes: Mapping[int, Process]) -> bool:

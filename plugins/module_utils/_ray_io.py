@@ -14,9 +14,13 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import node_
 def look(url: str, token_file: str, seconds: float = 10) -> dict[str, t.Any]:
     """Return the node table and how many placement groups wait, or why there is no answer. url: of the dashboard."""
     token = read_secret(token_file)
+    none = {"exists": False, "nodes": [], "waiting": 0}
     try:
         nodes = request_json(f"{url}/api/v0/nodes?detail=1", token, seconds=seconds)
         status = request_json(f"{url}/api/cluster_status", token, seconds=seconds)
+        table, waiting = node_table(nodes, status), waiting_placements(status)
     except Refused as error:
-        return {"exists": False, "nodes": [], "waiting": 0, "why": f"{url}: {error}"}
-    return {"exists": True, "nodes": node_table(nodes, status), "waiting": waiting_placements(status), "why": ""}
+        return {**none, "why": f"{url}: {error}"}
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        return {**none, "why": f"{url}: an answer of another form: {error!r}"}
+    return {"exists": True, "nodes": table, "waiting": waiting, "why": ""}

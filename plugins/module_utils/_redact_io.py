@@ -37,11 +37,14 @@ def texts(root: str, *patterns: str) -> list[tuple[str, str]]:
     return found
 
 
-def redactor(config: str, state: str) -> _redact.Redactor:
-    """Return a redactor that knows the secrets in the directories of a cluster."""
+def redactor(config: str, started: str) -> _redact.Redactor:
+    """Return a redactor that knows the secrets in the directories of a cluster.
+
+    config: of its configuration. started: of what its services were started with.
+    """
     keys = [*texts(config, "ray.token"), *texts(config, "api.key"), *texts(config, "secrets", "*")]
     settings = [pair for pattern in ("*.env", "*.yaml", "*.json") for pair in texts(config, pattern)]
-    settings += texts(state, "started", "*.yaml")
+    settings += texts(started, "*.yaml")
     named = [value for path, text in settings for value in secrets_in(path, parsed(path, text))]
     return _redact.Redactor([*(text for _path, text in keys), *named])
 

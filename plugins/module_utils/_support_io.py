@@ -42,7 +42,7 @@ class Part:
         self.missing: list[str] = []
         self.unsaid = 0
         self.nccl_lines: collections.deque[str] = collections.deque(maxlen=_support.NCCL_LINES)
-        self.redactor = redactor(self.params["config"], self.params["state"])
+        self.redactor = redactor(self.params["config"], self.params["started"])
 
     def __call__(self) -> dict[str, t.Any]:
         """Return the archive, and what is missing in it."""
@@ -120,11 +120,11 @@ class Part:
 
     def files(self) -> dict[str, str]:
         """Return {name: path} of files of our configuration; keys and tokens are in files of none of these names."""
-        config, state, units = (self.params[name] for name in ("config", "state", "units"))
+        config, started, units = (self.params[name] for name in ("config", "started", "units"))
         patterns = [
             *(("config", config, f"*.{end}") for end in ("env", "sh", "yaml", "json", "conf")),
             ("config/vllm", config, "vllm", "*.json"),
-            ("started", state, "started", "*"),
+            ("started", started, "*"),
             *(("units", units, f"{name}.{end}") for name in self.params["services"] for end in ("service", "conf")),
         ]
         return {

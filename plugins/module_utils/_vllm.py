@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 DEFAULT_PROOF = {
     "request": {
@@ -56,12 +56,22 @@ def completion_request(request: Mapping[str, t.Any], model: str) -> dict[str, t.
     return {"model": model, **request}
 
 
-def judge(answer: Mapping[str, t.Any], expect: str | None) -> Answer:
+def model_names(answer: t.Any) -> list[str]:
+    """Return the names of the models in an answer of /v1/models, none where it has another form."""
+    try:
+        return [entry["id"] for entry in answer["data"]]
+    except (KeyError, TypeError):
+        return []
+
+
+def judge(answer: t.Any, expect: str | None) -> Answer:
     """Judge the answer to a chat completion: text or reasoning must be there, and be what is expected."""
-    choices = answer.get("choices") or [{}]
-    message = choices[0].get("message") or {}
-    text = message.get("content") or ""
-    reasoning = message.get("reasoning") or message.get("reasoning_content") or ""
+    try:
+        message = (answer.get("choices") or [{}])[0].get("message") or {}
+        text = message.get("content") or ""
+        reasoning = message.get("reasoning") or message.get("reasoning_content") or ""
+    except (AttributeError, KeyError, TypeError):
+        return Answer(False, "", "the answer has not the form of a chat completion")
     if expect is not None and text != expect:
         return Answer(False, text, f"the answer is {text!r} and {expect!r} is expected")
     if not text and not reasoning:
@@ -90,12 +100,30 @@ def this_start(lines: Sequence[str], unit: str) -> list[str]:
 
 def starts(lines: Sequence[str], name: str) -> list[list[str]]:
     """Cut the log of a program of supervisor by its starts, which its script marks. There is always one part."""
+    return _cut(lines, lambda line: line == f"Start of {name}")
+
+
+def restarts(lines: Sequence[str], unit: str) -> list[list[str]]:
+    """Cut the journal of a unit where systemd counts a restart. There is always one part."""
+    return _cut(lines, lambda line: line.startswith(f"{unit}: Scheduled restart job"))
+
+
+def _cut(lines: Sequence[str], begins: Callable[[str], bool]) -> list[list[str]]:
+    """Cut lines into parts, each of which begins with such a line; the first one may have none."""
     parts: list[list[str]] = [[]]
     for line in lines:
-        if line == f"Start of {name}":
+        if begins(line):
             parts.append([])
         parts[-1].append(line)
     return parts
+
+
+def first_failure(parts: Iterable[Sequence[str]]) -> str:
+    """Return the first error of the first start that had one: later starts may fail of what it left behind.
+
+    parts: the log of each start.
+    """
+    return next(filter(None, map(first_error, parts)), "")
 
 
 def first_error(lines: Sequence[str]) -> str:

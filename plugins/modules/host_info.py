@@ -121,10 +121,18 @@ options:
     description: URL of the proxy to the hub of O(model). Default is what the environment says.
     type: str
   engine_config:
-    description: File with the options of C(vllm serve), where an engine may serve on this host.
+    description:
+      - File with the options that C(vllm serve) was started with, where an engine may serve on this host.
+      - It decides where a request with the API key goes, so only root or the user of this module may write it.
+    type: path
+  engine_next_config:
+    description: File with the options of the next start. It is read where O(engine_config) does not exist.
     type: path
   engine_key_file:
-    description: File with the API key.
+    description:
+      - File with the API key.
+      - The key is sent only to a process of the account that owns this file, as with
+        O(vllm_ray.cluster.vllm_endpoint_info#module:key_file).
     type: path
   details:
     description: What to read besides, for people who want to know how a cluster is. Default is nothing.
@@ -147,12 +155,15 @@ options:
         description: Directory of the cluster's configuration. Secrets in it are taken out of what logs say.
         type: path
         required: true
-      state:
-        description: Directory of the cluster's data.
+      started:
+        description: Directory of what its services were started with.
         type: path
         required: true
       dashboard:
-        description: URL of Ray's dashboard, on the head.
+        description:
+          - URL of Ray's dashboard, on the head.
+          - The cluster's token is sent only to a process of the account that owns the token's file, as with
+            O(vllm_ray.cluster.ray_cluster_info#module:token_file).
         type: str
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
@@ -305,11 +316,39 @@ network:
       type: dict
       sample: {"nic": "eno1", "address": "192.0.2.11", "mtu": 1500, "why": "holds the route to the other hosts"}
 engine:
-  description: Whether an engine serves on this host, judged by a completion of one token, why not, how many seconds it
-    took to start, and with which model it was started.
+  description: The engine of this host, judged by a completion of one token.
   returned: always
   type: dict
-  sample: {"serving": true, "why": "", "start_seconds": 94.2, "path": "/srv/demo"}
+  sample: {"state": "serves", "serving": true, "why": "", "start_seconds": 94.2, "path": "/srv/demo"}
+  contains:
+    state:
+      description:
+        - V(serves) = a completion came. V(busy) = none came within 10 s, but tokens of other requests did.
+        - V(refuses) = it answers with an HTTP status 4xx, so it is alive. V(no_answer) = no completion came, and no
+          token of other requests either.
+        - V(loading) = its service runs and does not listen yet. V(fails) = it answers with another error.
+        - V(down) = its service does not run, or somebody else holds its port. V(none) = there is no engine here.
+        - V(unknown) = its service runs and can't be judged, for example because it left no record of its options.
+      returned: always
+      type: str
+    serving:
+      description:
+        - Whether the engine must be taken for one that serves. It is V(false) only where it is known that it does not.
+        - It is V(true) for the states V(serves), V(busy), V(refuses), V(no_answer) and V(unknown).
+      returned: always
+      type: bool
+    why:
+      description: The reason for the state, empty for V(serves).
+      returned: always
+      type: str
+    start_seconds:
+      description: Seconds that it took to start. V(none) where the journal does not tell.
+      returned: it serves
+      type: float
+    url:
+      description: URL of its API. Also C(model), C(tp), C(pp), C(executor) and C(path), its options.
+      returned: its options are known
+      type: str
 model:
   description: The model of O(model). V(none) where none is named.
   returned: always
@@ -468,7 +507,7 @@ DETAILS = {
     "release": {"type": "path", "required": True},
     "log_files": {"type": "list", "elements": "path", "default": []},
     "config": {"type": "path", "required": True},
-    "state": {"type": "path", "required": True},
+    "started": {"type": "path", "required": True},
     "dashboard": {"type": "str"},
 }
 ARGUMENTS = {
@@ -501,6 +540,7 @@ ARGUMENTS = {
     "hub_token": {"type": "str", "no_log": True},
     "hub_proxy": {"type": "str", "no_log": True},
     "engine_config": {"type": "path"},
+    "engine_next_config": {"type": "path"},
     "engine_key_file": {"type": "path", "no_log": False},
     "details": {"type": "dict", "options": DETAILS},
 }

@@ -19,11 +19,16 @@ options:
     type: str
     default: http://127.0.0.1:8265
   token_file:
-    description: File with the cluster's token.
+    description:
+      - File with the cluster's token.
+      - Where O(url) leads to the host where this runs, the token is sent only to a process of the account that owns
+        this file. Otherwise RV(why) says who holds the port, and nothing is sent.
+      - Where O(url) leads to another host, it goes to whoever answers there, and in plain text if the URL is no HTTPS.
+      - Redirects are not followed.
     type: path
     required: true
   seconds:
-    description: Seconds that each answer may take.
+    description: Seconds until all of each answer must be here.
     type: int
     default: 10
 author:

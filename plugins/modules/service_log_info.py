@@ -25,6 +25,12 @@ options:
     description: How many lines to read from the end.
     type: int
     default: 400
+  since:
+    description:
+      - What RV(restarts) was when somebody began to wait for the service. Starts before that one are left out.
+      - By default, all starts count since somebody started the unit. Of a program of supervisor it is the last start,
+        and the one before where the last one has no error.
+    type: int
   cache:
     description: Whether to read what the engine told of its KV cache when it started, however long ago.
     type: bool
@@ -47,11 +53,12 @@ state:
 restarts:
   description:
     - How often the service was restarted by itself since it was started.
-    - For a program of supervisor, how often its log tells of a start.
+    - For a program of supervisor, how often it was started, by itself or by somebody.
   returned: always
   type: int
 first_error:
-  description: The first error of the first failing rank since the last start, empty where there is none.
+  description: The first error of the first failing rank, in the log of the first start that has an error. Empty where
+    there is none.
   returned: always
   type: str
 kv_cache:
@@ -74,12 +81,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_log_io import read, told_of_cache
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_error, kv_cache, plain, progress
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_failure, kv_cache, plain, progress
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "log_file": {"type": "path"},
     "lines": {"type": "int", "default": 400},
+    "since": {"type": "int"},
     "cache": {"type": "bool", "default": False},
 }
 
@@ -88,16 +96,17 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     name, log_file = module.params["name"], module.params["log_file"]
     with _safe_io.reported(module):
-        log = read(module, name, log_file, module.params["lines"])
+        log = read(module, name, log_file, module.params["lines"], module.params["since"])
         cache = kv_cache(told_of_cache(module, name, log_file)) if module.params["cache"] else {}
+    lines = [line for part in log.parts for line in part]
     module.exit_json(
         changed=False,
         state=log.state,
         restarts=log.restarts,
-        first_error=first_error(log.lines),
+        first_error=first_failure(log.parts),
         kv_cache=cache,
-        progress=progress(log.lines),
-        tail=plain(log.lines[-20:]),
+        progress=progress(lines),
+        tail=plain(lines[-20:]),
     )
 
 

@@ -14,6 +14,8 @@ description:
     nodes of Ray.
   - Shows of every host its services, their errors and restarts, its GPUs and who holds them, the firewall rules of the
     cluster, its release, and what is wrong with it.
+  - Fails after it has shown everything where there is an engine that does not serve, or that can't be judged. So
+    C(status.yml) ends with a status other than 0 then.
   - Changes nothing. One call shows the whole cluster, so a task sets C(run_once).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
@@ -37,6 +39,10 @@ options:
       - The same of the serve host of the head's record, which is probed apart where C(--limit) leaves it out, too.
     type: dict
     default: {}
+  fail:
+    description: Whether to fail where there is an engine and RV(serving) is V(false).
+    type: bool
+    default: true
 seealso:
   - module: vllm_ray.cluster.look
   - module: vllm_ray.cluster.preflight
@@ -59,9 +65,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 serving:
-  description: Whether the engine serves. Will be V(none) where that is not known.
+  description:
+    - Whether the engine serves, which is so for the states V(serves), V(busy) and V(refuses).
+    - Will be V(none) where that is not known.
   returned: always
   type: bool
+state:
+  description: State of the engine, as RV(vllm_ray.cluster.host_info#module:engine.state).
+  returned: always
+  type: str
+  sample: serves
 status:
   description: All that is shown, for programs.
   returned: always
@@ -72,7 +85,11 @@ status:
       returned: always
       type: str
     verdict:
-      description: Whether it serves, and why not.
+      description: Whether it serves, why not, and how a busy or silent engine was judged.
+      returned: always
+      type: str
+    state:
+      description: State of the engine.
       returned: always
       type: str
     serving:

@@ -45,6 +45,10 @@ options:
     description: Directory of the cluster's data.
     type: path
     default: /var/lib/vllm-ray/default
+  started:
+    description: Directory of what the services were started with.
+    type: path
+    default: /run/vllm-ray/default
   units:
     description: Directory of the units, or of the programs of supervisor.
     type: path
@@ -106,6 +110,7 @@ ARGUMENTS = {
     "manager": {"type": "str", "choices": ["systemd", "supervisor"], "default": "systemd"},
     "config": {"type": "path", "default": "/etc/vllm-ray/default"},
     "state": {"type": "path", "default": "/var/lib/vllm-ray/default"},
+    "started": {"type": "path", "default": "/run/vllm-ray/default"},
     "units": {"type": "path", "default": "/etc/systemd/system"},
     "release": {"type": "path", "default": "/etc/vllm-ray/default/current"},
     "user": {"type": "str", "default": ""},

@@ -19,7 +19,12 @@ options:
     type: str
     required: true
   key_file:
-    description: File with the API key.
+    description:
+      - File with the API key.
+      - Where O(url) leads to the host where this runs, the key is sent only to a process of the account that owns
+        this file. Otherwise RV(why) says who holds the port, and nothing is sent.
+      - Where O(url) leads to another host, it goes to whoever answers there, and in plain text if the URL is no HTTPS.
+      - Redirects are not followed.
     type: path
     required: true
   model:
@@ -40,7 +45,7 @@ options:
         description: The exact text that must come. Without it any text or reasoning counts.
         type: str
       seconds:
-        description: Seconds that the answer may take.
+        description: Seconds until all of the answer must be here.
         type: int
         default: 60
 author:
@@ -87,8 +92,18 @@ why:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request_json
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import Answer, completion_request, judge
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import (
+    Refused,
+    Secret,
+    read_secret,
+    request_json,
+)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import (
+    Answer,
+    completion_request,
+    judge,
+    model_names,
+)
 
 ARGUMENTS = {
     "url": {"type": "str", "required": True},
@@ -107,21 +122,20 @@ ARGUMENTS = {
 }
 
 
-def ask(url: str, key: str, model: str, proof: dict) -> Answer:
+def ask(url: str, key: Secret, model: str, proof: dict) -> Answer:
     """Ask for one completion and judge it."""
     body = completion_request(proof["request"], model)
     try:
-        answer = request_json(f"{url}/v1/chat/completions", key, body, proof["seconds"])
+        return judge(request_json(f"{url}/v1/chat/completions", key, body, proof["seconds"]), proof["expect"])
     except Refused as error:
         return Answer(False, "", str(error), final=400 <= error.status < 500)
-    return judge(answer, proof["expect"])
 
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     url, key, model = module.params["url"], read_secret(module.params["key_file"]), module.params["model"]
     try:
-        models = [entry["id"] for entry in request_json(f"{url}/v1/models", key)["data"]]
+        models = model_names(request_json(f"{url}/v1/models", key))
     except Refused as error:
         module.exit_json(changed=False, ready=False, models=[], answers=[], final=False, why=f"{url}: {error}")
     answers = [ask(url, key, model, proof) for proof in module.params["proof"]]

@@ -27,7 +27,7 @@ options:
     type: str
     default: http://127.0.0.1:8265
   token_file:
-    description: File with the cluster's token.
+    description: File with the cluster's token, as O(vllm_ray.cluster.ray_cluster_info#module:token_file).
     type: path
     required: true
   wanted:

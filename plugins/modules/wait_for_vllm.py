@@ -12,8 +12,8 @@ short_description: Wait until an engine answers with completions
 description:
   - Asks by M(vllm_ray.cluster.vllm_endpoint_info) until all completions come as wanted, and shows what the log says
     meanwhile.
-  - Fails as soon as the service was restarted by itself, with the first error of the first failing rank, as soon as an
-    answer comes that is not the wanted one, and when the time is up.
+  - Fails as soon as the service was restarted by itself, with the first error of the first failing rank of the first
+    start that failed. Fails also as soon as an answer comes that is not the expected one, and when the time is up.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.wait_module
@@ -28,7 +28,7 @@ options:
     type: str
     required: true
   key_file:
-    description: File with the API key.
+    description: File with the API key, as O(vllm_ray.cluster.vllm_endpoint_info#module:key_file).
     type: path
     required: true
   model:

@@ -19,11 +19,15 @@ RAY_DIRECTORY_MAXIMUM = 107 - len(RAY_SOCKET)
 
 @dataclass(frozen=True)
 class Paths:
-    """The directories of one cluster on one host; all absolute unless they start with ~."""
+    """The directories of one cluster on one host; all absolute unless they start with ~.
+
+    started: what its services were started with. Root writes there, where the service user can't.
+    """
 
     root: str
     config: str
     state: str
+    started: str
     models: str
     manifests: str
     ray: str
@@ -54,6 +58,7 @@ def paths(settings: Mapping[str, t.Any], home: str = "~") -> Paths:
         config=here,
         state=f"{state}/{cluster}",
         models=given("vllm_ray_model_root") or f"{state}/models",
+        started=f"/run/vllm-ray/{cluster}" if system else f"{state}/{cluster}/started",
         manifests=f"{state}/manifests",
         ray=f"{state}/{cluster}/ray",
         units="/etc/systemd/system" if system else f"{here}/programs",

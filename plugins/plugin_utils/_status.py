@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _engine_state
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import table_lines
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report import problem_lines
@@ -18,16 +19,57 @@ if t.TYPE_CHECKING:
     Answers = Mapping[str, Mapping[str, t.Any] | None]
 
 
+# What is said of an engine in a state of _engine_state, with what it is and why.
+VERDICTS = {
+    _engine_state.SERVES: "serves {what}",
+    _engine_state.BUSY: "serves {what} and is busy: {why}",
+    _engine_state.REFUSES: "serves {what} and refused the probe: {why}",
+    _engine_state.NO_ANSWER: "does not answer, {what}: {why}",
+    _engine_state.LOADING: "is loading {what}: {why}",
+    _engine_state.UNKNOWN: "can't be judged, {what}: {why}",
+}
+# The best one first; status.yml ends well with these and where there is no engine.
+GOOD = (_engine_state.SERVES, _engine_state.BUSY, _engine_state.REFUSES)
+ORDER = (*GOOD, _engine_state.NO_ANSWER, _engine_state.LOADING, _engine_state.UNKNOWN, _engine_state.FAILS)
+
+
+def state_of(engine: Mapping[str, t.Any]) -> str:
+    """Return the state of the engine of one host."""
+    usual = _engine_state.SERVES if engine["serving"] else _engine_state.DOWN
+    return str(engine.get("state") or (usual if engine.get("url") else _engine_state.NONE))
+
+
+def engine_of(looks: Answers) -> tuple[str, Mapping[str, t.Any]] | None:
+    """Return host and look of the engine of the cluster, the best one where hosts have several; None: there is none."""
+    engines = [(name, look["engine"]) for name, look in looks.items() if look]
+    found = [(name, engine) for name, engine in engines if state_of(engine) != _engine_state.NONE]
+
+    def rank(entry: tuple[str, Mapping[str, t.Any]]) -> int:
+        state = state_of(entry[1])
+        return ORDER.index(state) if state in ORDER else len(ORDER)
+
+    return min(found, key=rank, default=None)
+
+
+def unseen(plan: Mapping[str, t.Any], looks: Answers) -> bool:
+    """Return whether the host that should serve could not be probed."""
+    return bool(plan.get("serve_host")) and looks.get(plan["serve_host"]) is None
+
+
 def verdict(plan: Mapping[str, t.Any], looks: Answers) -> str:
     """Return whether the engine serves, judged by a completion of one token."""
-    engines = {name: look["engine"] for name, look in looks.items() if look and look["engine"].get("url")}
-    serving = {name: engine for name, engine in engines.items() if engine["serving"]}
-    for name, engine in (serving or engines).items():
-        what = f"{engine['model']} with TP={engine['tp']} PP={engine['pp']} at {engine['url']} on {name}"
-        return f"serves {what}" if serving else f"does not serve {what}: {engine['why']}"
-    if plan.get("serving", False) is None:
+    found = engine_of(looks)
+    if found is None and unseen(plan, looks):
+        return f"can't be judged: {plan['serve_host']}, which should serve, could not be probed"
+    if found is None and plan.get("serving", False) is None:
         return "may have an engine that serves: a host where it may run could not be probed, see the problems"
-    return f"has no engine{'' if 'engine' in plan else ', and no plan: preflight.yml tells why'}"
+    if found is None:
+        return f"has no engine{'' if 'engine' in plan else ', and no plan: preflight.yml tells why'}"
+    name, engine = found
+    what = f"an engine of unknown options on {name}"
+    if engine.get("url"):
+        what = f"{engine['model']} with TP={engine['tp']} PP={engine['pp']} at {engine['url']} on {name}"
+    return VERDICTS.get(state_of(engine), "does not serve {what}: {why}").format(what=what, why=engine["why"])
 
 
 def summary(
@@ -37,10 +79,15 @@ def summary(
     there = {name: look for name, look in looks.items() if look}
     details = [look.get("details") or {} for look in there.values()]
     engine = plan.get("engine") or {}
+    found = engine_of(looks)
+    unknown = unseen(plan, looks) or plan.get("serving", False) is None
+    none = _engine_state.UNKNOWN if unknown else _engine_state.NONE
+    state = state_of(found[1]) if found else none
     return {
         "cluster": plan.get("cluster", ""),
         "verdict": verdict(plan, looks),
-        "serving": any(look["engine"]["serving"] for look in there.values()) or plan.get("serving", False),
+        "state": state,
+        "serving": None if state == _engine_state.UNKNOWN else state in GOOD,
         "kv_cache": next((detail["kv_cache"] for detail in details if detail.get("kv_cache")), {}),
         "planned": engine.get("advice") or {},
         "model": next((detail["model"] for detail in details if detail.get("model")), {}),

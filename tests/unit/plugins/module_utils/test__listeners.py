@@ -166,3 +166,48 @@ def test_ours_and_those_of_sister_clusters_are_no_strays(own: tuple[int, ...]) -
 def test_ours_below_a_supervisor_are_no_strays() -> None:
     processes = tree((20, 1, "vllm", ""), (21, 20, "VLLM::EngineCor", ""))
     assert _listeners.strays(processes, {20}) == []
+
+
+def sockets(fixtures: Path, port: int) -> list[_listeners.Socket]:
+    texts = [(fixtures / "proc" / name).read_text(encoding="utf-8") for name in ("net_tcp", "net_tcp6")]
+    return [found for text in texts for found in _listeners.parse_proc_net(text, port)]
+
+
+def test_whose_the_ends_of_connections_are(fixtures: Path) -> None:
+    found = {(one.local[0], one.remote): (one.state, one.uid, bool(one.inode)) for one in sockets(fixtures, 18000)}
+    assert found == {
+        ("127.0.0.1", ("0.0.0.0", 0)): (_listeners.LISTENS, 65534, True),
+        # Accepted, and not yet.
+        ("127.0.0.1", ("127.0.0.1", 0x8812)): (_listeners.ESTABLISHED, 65534, True),
+        ("127.0.0.1", ("127.0.0.1", 0x8820)): (_listeners.ESTABLISHED, 65534, False),
+    }
+    # A connection by IPv4 to a socket of IPv6 has the addresses that its other end sees.
+    assert {(one.local, one.remote, one.uid) for one in sockets(fixtures, 18001)} == {
+        (("::", 18001), ("::", 0), 33),
+        (("127.0.0.1", 18001), ("127.0.0.1", 0x8A18), 33),
+        (("::1", 18001), ("::1", 0xE04A), 33),
+    }
+    assert sockets(fixtures, 18002) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "bound"),
+    [("192.0.2.11", "192.0.2.11"), ("192.0.2.12", "0.0.0.0"), ("2001:db8::1", "0.0.0.0")],
+)
+def test_who_takes_a_connection(address: str, bound: str) -> None:
+    listening = [
+        _listeners.Socket((local, 80), ("0.0.0.0", 0), _listeners.LISTENS, number, number)
+        for number, local in enumerate(("::", "0.0.0.0", "192.0.2.11"), 1)
+    ]
+    found = _listeners.listener_of(listening, address)
+    assert found is not None
+    assert found.local[0] == bound
+    assert _listeners.listener_of([listening[2]], "192.0.2.12") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "plain"),
+    [("127.0.0.1", "127.0.0.1"), ("::ffff:192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::1"), ("0:0::1", "::1")],
+)
+def test_addresses_in_their_usual_form(address: str, plain: str) -> None:
+    assert _listeners.plain_address(address) == plain

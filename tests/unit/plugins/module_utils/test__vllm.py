@@ -163,3 +163,37 @@ def test_the_size_of_the_cache_is_that_of_the_last_start(fixtures: Path) -> None
 )
 def test_how_long_a_start_took(fixtures: Path, started: float, seconds: float | None) -> None:
     assert _vllm.start_seconds(log(fixtures, "journal_short_unix.txt"), started) == seconds
+
+
+def test_the_journal_of_a_unit_is_cut_where_systemd_counts_a_restart(fixtures: Path) -> None:
+    lines = (fixtures / "systemctl" / "journal").read_text(encoding="utf-8").splitlines()
+    parts = _vllm.restarts(lines, UNIT)
+    assert [line for part in parts for line in part] == lines
+    counts = [part[0].rpartition(" ")[2] for part in parts[1:]]
+    assert counts == [f"{number}." for number in range(1, len(parts))]
+    assert _vllm.restarts([], UNIT) == [[]]
+
+
+def test_the_first_start_that_failed_counts() -> None:
+    good, first, later = ["INFO ok"], ["x", "ValueError: no memory"], ["(Worker_PP0 pid=2) OSError: port in use"]
+    assert _vllm.first_failure([good, first, later, good]) == "ValueError: no memory"
+    # Together, the error of a rank would be taken first.
+    assert _vllm.first_error([*first, *later]).startswith("(Worker_PP0 pid=2)")
+    assert _vllm.first_failure([good, []]) == ""
+    assert _vllm.first_failure([]) == ""
+
+
+@pytest.mark.parametrize(
+    "answer", [[], "x", None, {"choices": 1}, {"choices": {}}, {"choices": [[]]}, {"choices": [{"message": [1]}]}]
+)
+def test_an_answer_of_another_form_is_none(answer: Any) -> None:
+    judged = _vllm.judge(answer, None)
+    assert not judged.ok
+
+
+@pytest.mark.parametrize(
+    ("answer", "names"),
+    [({"data": [{"id": "a"}, {"id": "b"}]}, ["a", "b"]), ({"data": [1]}, []), ({}, []), ([], []), (None, [])],
+)
+def test_names_of_models(answer: Any, names: list[str]) -> None:
+    assert _vllm.model_names(answer) == names

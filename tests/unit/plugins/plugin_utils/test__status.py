@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _status
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
@@ -167,3 +169,45 @@ def test_whatever_a_host_answers_the_screen_is_printable() -> None:
     # No answer makes a line of its own.
     starts = [line for line in text.split("\n") if line.startswith("  ERROR")]
     assert len(starts) == len([line for line in usual.split("\n") if line.startswith("  ERROR")]) == 1
+
+
+WHAT = "demo with TP=2 PP=1 at http://192.0.2.11:8000 on gpu01"
+
+
+@pytest.mark.parametrize(
+    ("state", "alive", "said", "good"),
+    [
+        ("serves", True, f"serves {WHAT}", True),
+        ("busy", True, f"serves {WHAT} and is busy: why", True),
+        ("refuses", True, f"serves {WHAT} and refused the probe: why", True),
+        ("no_answer", True, f"does not answer, {WHAT}: why", False),
+        ("loading", False, f"is loading {WHAT}: why", False),
+        ("unknown", True, f"can't be judged, {WHAT}: why", None),
+        ("fails", False, f"does not serve {WHAT}: why", False),
+        ("down", False, f"does not serve {WHAT}: why", False),
+    ],
+)
+def test_states_of_the_engine(state: str, alive: bool, said: str, good: bool | None) -> None:
+    looks = {"gpu01": serving(state=state, serving=alive, why="why"), "gpu02": look(2)}
+    found = _status.summary(PLAN, list(looks), looks, [])
+    assert (found["verdict"], found["state"], found["serving"]) == (said, state, good)
+
+
+def test_an_engine_that_serves_hides_one_that_was_left_behind() -> None:
+    looks = {"gpu01": serving(state="down", serving=False, why="inactive"), "gpu02": serving(state="serves")}
+    assert _status.summary(PLAN, list(looks), looks, [])["state"] == "serves"
+    assert _status.verdict(PLAN, looks).endswith(" on gpu02")
+
+
+def test_an_engine_of_unknown_options() -> None:
+    nothing = {"state": "unknown", "serving": True, "why": "it runs"}
+    looks = {"gpu01": {**look(1), "engine": nothing}}
+    assert _status.verdict(PLAN, looks) == "can't be judged, an engine of unknown options on gpu01: it runs"
+
+
+def test_a_serve_host_that_was_not_probed_never_counts_as_no_engine() -> None:
+    plan = {**PLAN, "serve_host": "gpu01"}
+    found = _status.summary(plan, ["gpu01", "gpu02"], {"gpu01": None, "gpu02": look(2)}, [])
+    assert found["verdict"] == "can't be judged: gpu01, which should serve, could not be probed"
+    assert (found["state"], found["serving"]) == ("unknown", None)
+    assert _status.summary(plan, ["gpu01"], {"gpu01": look(1)}, [])["state"] == "none"
