@@ -131,6 +131,16 @@ def manager_for(module: AnsibleModule) -> Manager:
     return Supervisor(module, module.params["supervisor_directory"], module.params["supervisor_bin"])
 
 
+def check_account(module: AnsibleModule, name: str) -> None:
+    """End the module where the account of a service is one of root's, whatever its name is."""
+    try:
+        uid = pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return
+    if uid == 0:
+        module.fail_json(msg=f"the account {name} has the uid 0, so services would run as root. Name another account.")
+
+
 def check_sudoers(module: AnsibleModule, entry: Mapping[str, t.Any]) -> None:
     """End the module where sudo would not read the content of a file; one such file makes it refuse everybody."""
     visudo = module.get_bin_path("visudo", opt_dirs=["/usr/sbin"])

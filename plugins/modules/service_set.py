@@ -229,6 +229,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set impo
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import (
     Tree,
     act,
+    check_account,
     check_sudoers,
     manager_for,
 )
@@ -321,6 +322,8 @@ def check(module: AnsibleModule) -> None:
     unfit = unfit_names(module.params)
     if unfit:
         module.fail_json(msg=f"{'; '.join(unfit)}. Correct the variables of the role that these are made of.")
+    if module.params["account"]:
+        check_account(module, module.params["account"]["name"])
     for entry in module.params["files"]:
         if entry["validate"]:
             check_sudoers(module, entry)

@@ -258,7 +258,7 @@ def check_paths(host: Host) -> list[Problem]:
         add(f"{_value_types.show(unfit[0])}, which is below the user's home", expected, fix)
     length = len(place.ray.encode())
     if length > RAY_DIRECTORY_MAXIMUM:
-        fix = f"set vllm_ray_state_root or vllm_ray_cluster to something {length - RAY_DIRECTORY_MAXIMUM} bytes shorter"
+        fix = f"shorten vllm_ray_state_root or vllm_ray_cluster: {length - RAY_DIRECTORY_MAXIMUM} bytes too many"
         add(f"{place.ray} has {length} bytes", f"at most {RAY_DIRECTORY_MAXIMUM} bytes, for Ray's sockets in it", fix)
     for name in ("root", "config", "models"):
         path = getattr(place, name)

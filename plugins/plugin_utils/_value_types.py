@@ -131,7 +131,9 @@ def is_url(value: t.Any) -> bool:
 def is_model(value: t.Any) -> bool:
     """Tell whether a value may name a model. What is wrong with an id or a URL is said by those who ask the hub."""
     text = str(value)
-    return is_printable(text) and not text.startswith("-") and not has_parent_parts(text) and text.strip("/~") != ""
+    # The last part becomes the name of a directory.
+    last = text.rstrip("/").rpartition("/")[2]
+    return is_printable(text) and not text.startswith("-") and last not in ("", ".", "..", "~")
 
 
 def is_revision(value: t.Any) -> bool:
@@ -243,7 +245,9 @@ TYPES = {
     "kept port": ValueType("a port such as 9100/tcp, a range such as 60000:61000/udp, or all", is_kept_port),
     "limit": ValueType("a number from 0", at_least(0)),
     "lock": ValueType("the name of a lock or its absolute path on the controller", is_lock),
-    "model": ValueType("a path, the id of a model or a URL, without '..' and control characters", is_model),
+    "model": ValueType(
+        "a path, the id of a model or a URL, without control characters and with a name at its end", is_model
+    ),
     "network": ValueType("an IP address, a network such as 192.0.2.0/24, or any", is_network),
     "number or -1": ValueType("a whole number from 0, or -1", at_least(-1)),
     "options": ValueType("names of options, such as max-model-len", is_options, shown=False),

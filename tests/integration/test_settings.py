@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import shlex
 import shutil
@@ -360,6 +361,14 @@ def test_service_set_refuses_names_before_it_changes_anything(tmp_path: Path, ar
     result = run_module("service_set", {**given, "manager": "systemd"}, tmp_path)
     assert result.get("failed") is True
     assert "Correct the variables of the role" in result["msg"]
+    assert not (tmp_path / "t").exists()
+
+
+def test_no_service_runs_as_root(tmp_path: Path) -> None:
+    """Also where root's account has another name: then it is the uid that counts."""
+    account = {"name": pwd.getpwuid(0).pw_name, "home": "/x"}
+    result = run_module("service_set", {"account": account, "directories": [{"path": str(tmp_path / "t")}]}, tmp_path)
+    assert (result["failed"], "has the uid 0" in result["msg"]) == (True, True)
     assert not (tmp_path / "t").exists()
 
 

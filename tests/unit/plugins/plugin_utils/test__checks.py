@@ -166,8 +166,8 @@ def test_absent_hosts(given: dict[str, Any], used: dict[str, int], known: list[s
     ("bytes_", "problems"),
     [
         (39, []),
-        (40, ["set vllm_ray_state_root or vllm_ray_cluster to something 1 bytes shorter"]),
-        (43, ["set vllm_ray_state_root or vllm_ray_cluster to something 4 bytes shorter"]),
+        (40, ["shorten vllm_ray_state_root or vllm_ray_cluster: 1 bytes too many"]),
+        (43, ["shorten vllm_ray_state_root or vllm_ray_cluster: 4 bytes too many"]),
     ],
 )
 @pytest.mark.parametrize("letter", ["x", "\u00fc"], ids=["ascii", "two bytes a letter"])

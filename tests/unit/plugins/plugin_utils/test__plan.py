@@ -145,7 +145,7 @@ UNSEEN = {"port": 6380, "address": "*", "pid": 0, "process": "", "user": ""}
             {},
             {"state_root": "/a/very/long/path/for/the/state/of/rays"},
             ("path", "/a/very/long/path/for/the/state/of/rays/default/ray has 51 bytes"),
-            "set vllm_ray_state_root or vllm_ray_cluster to something 12 bytes shorter",
+            "shorten vllm_ray_state_root or vllm_ray_cluster: 12 bytes too many",
             id="sockets-too-long",
         ),
         pytest.param(
