@@ -25,6 +25,7 @@ SHOWN_PACKAGES = ("vllm", "ray", "torch", "transformers")
 RECORD = "release.json"
 MANIFEST = "release.manifest"
 OWN_FILES = (RECORD, MANIFEST)
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 # The smallest NVIDIA driver of each lock. None: the lock needs no driver.
 MIN_DRIVERS: dict[str, int | None] = {"cuda": 580, "cpu": None}
 # pip's own order: a later file wins. ~ is the home of the user that builds.
@@ -163,6 +164,18 @@ def same_python_problem(found: Python | None, wanted: Python) -> dict[str, str] 
         f"{wanted.path} is {wanted.version} on {wanted.machine}, as on the builder (Ray wants the same on all nodes)",
         "install that Python on this host, or set release_python (vllm_ray_python) to a path that is the same Python "
         "on all hosts, or to a version that uv installs",
+    )
+
+
+def exposed_problem(path: str, place: str) -> dict[str, str]:
+    """Return that a release can't be built as root on a Python that another account may change. place: what it may."""
+    return problem(
+        "python",
+        "error",
+        f"{place} may be changed by another account than root, and root would run {path}",
+        "a Python that only root may change",
+        f"run 'chown root {place} && chmod go-w {place}' on the builder, or set release_python (vllm_ray_python) to "
+        "another Python",
     )
 
 
@@ -387,7 +400,8 @@ def compile_argv(tree: str, site: str) -> list[str]:
     So trees that were built in different places are equal; Python puts the true name in when it imports.
     """
     options = ["-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", tree]
-    return [f"{tree}/bin/python", "-B", "-I", "-m", "compileall", *options, f"{tree}/{site}"]
+    # Without site, which runs what packages bring as .pth files.
+    return [f"{tree}/bin/python", "-B", "-I", "-S", "-m", "compileall", *options, f"{tree}/{site}"]
 
 
 def python_install_argv(uv: str, version: str, directory: str) -> list[str]:

@@ -24,10 +24,7 @@ class Resolve:
         self.params = module.params
 
     def __call__(self) -> dict[str, t.Any]:
-        python = _release_io.find_python(self.module, self.params["python"])
-        error = _release.python_problem(self.params["python"], python)
-        if error or python is None:
-            return self.module.fail_json(msg=_release.sentence(error or {}))
+        python = _release_io.builder_python(self.module, self.params["python"])
         lines = _requirements.refused(self.params["requirements"])
         if lines:
             self.module.fail_json(

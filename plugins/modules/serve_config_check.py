@@ -41,6 +41,12 @@ options:
     description: File that notes the last check that passed.
     type: path
     required: true
+  user:
+    description:
+      - Account of the services. Where the module is root, the parser runs as this account, or as C(nobody) as long as
+        there is no such account. Empty = as who runs the module.
+    type: str
+    default: ''
   known:
     description:
       - What O(passed_file) holds, where the caller knows it. A check that passed then costs no call of the host.
@@ -76,18 +82,12 @@ refused:
   sample: {"options": "unrecognized arguments: --max-model-length 512"}
 """
 
-import json
 import os
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import (
-    SCRIPT,
-    digest,
-    refusals,
-    sentences,
-)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import digest, sentences
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config_io import parse
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import read_text
 
 ARGUMENTS = {
@@ -95,22 +95,9 @@ ARGUMENTS = {
     "config": {"type": "dict", "required": True},
     "environment": {"type": "list", "elements": "str", "default": []},
     "passed_file": {"type": "path", "required": True},
+    "user": {"type": "str", "default": ""},
     "known": {"type": "str", "default": ""},
 }
-
-
-def parse(module: AnsibleModule) -> dict[str, str]:
-    """Run the release's parser on the options, and return what it refuses."""
-    release = module.params["release"]
-    # torch leaves directories in the home and in that for temporary files.
-    with tempfile.TemporaryDirectory() as folder:
-        config = os.path.join(folder, "serve.yaml")
-        with open(config, "w", encoding="utf-8") as stream:
-            json.dump(module.params["config"], stream)
-        argv = [f"{release}/bin/python", "-c", SCRIPT, config]
-        environment = {"VLLM_LOGGING_LEVEL": "ERROR", "HOME": folder, "TMPDIR": folder}
-        rc, out, err = module.run_command(argv, environ_update=environment)
-    return refusals(rc, out, err, module.params["environment"])
 
 
 def main() -> None:
