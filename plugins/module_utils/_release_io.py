@@ -542,8 +542,7 @@ class Build:
         if said:
             self.module.fail_json(
                 msg=f"The packages of {os.path.basename(lock)} could not be installed; all that uv said: {self.log} : "
-                f"{said}\nPackages come from release_index_url, release_extra_index_urls and release_find_links, by "
-                "default those that pip is configured with on this host."
+                f"{said}\n{_release.hash_advice(said) or _release.SOURCES_ADVICE}"
             )
 
     def compared(self, tree: str, renew: t.Callable[[list[str]], None]) -> dict[str, Entry]:

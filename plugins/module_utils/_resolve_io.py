@@ -56,7 +56,7 @@ class Resolve:
             self.module, python, f"{self.params['root']}/tools", _release.pins(files["uv.lock"])["uv"]
         )
         uv = tools.present() or tools.install(f"{directory}/uv.lock", _release.pip_environment(sources))
-        environment = _release.uv_environment(sources, self.params["cache_dir"] or "")
+        environment = _release.uv_environment(sources, self.params["cache_dir"] or "", resolves=True)
         base = python.path or self.module.get_bin_path("python3", required=True)
         excludes = "excludes" if files["excludes"] else ""
 
