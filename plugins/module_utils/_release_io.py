@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import fcntl
 import glob
 import gzip
 import hashlib
@@ -27,7 +26,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _account_io, _release
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _account_io, _lock_io, _release
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import Entry, Python
 
 if t.TYPE_CHECKING:
@@ -59,12 +58,13 @@ def free_bytes(path: str) -> int:
 
 
 @contextlib.contextmanager
-def held(directory: str) -> Iterator[None]:
-    """Let only one run at a time change the releases of a host. The kernel lets go when the run dies."""
-    os.makedirs(directory, exist_ok=True)
-    with open(f"{directory}/.lock", "a", encoding="utf-8") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+def held_for(module: AnsibleModule, directory: str, what: str) -> Iterator[None]:
+    """Hold the releases of a host for a module, which fails where it waited for longer than its option patience."""
+    try:
+        with _lock_io.held(directory, what, module.params["patience"]):
+            yield
+    except _lock_io.Busy as error:
+        module.fail_json(msg=f"{error} To wait longer, set release_patience.")
 
 
 # --- Python ----------------------------------------------------------------------------------------------------------
@@ -432,7 +432,7 @@ class Build:
                 "Remove that directory and run again."
             )
         os.umask(0o022)
-        with held(self.releases):
+        with held_for(self.module, self.releases, f"builds {id_}"):
             record = read_record(path)
             if record and not (self.params["replace"] and damage(path)):
                 return self.result(False, record, path, [])
@@ -687,7 +687,7 @@ class Archive:
         if self.module.check_mode:
             return {"changed": True, "path": path}
         os.umask(0o022)
-        with held(self.releases):
+        with held_for(self.module, self.releases, f"unpacks {id_}"):
             record = read_record(path)
             if record.get("manifest", {}).get("sha256") == self.params["manifest"] and not (
                 self.params["replace"] and damage(path)

@@ -370,8 +370,10 @@ def test_every_package_of_our_locks_has_a_hash(name: str) -> None:
         ),
         (
             _release.sync_argv("/uv", "/t", "/l", again=["a", "b"]),
-            "/uv pip sync --no-build --require-hashes --reinstall-package=a --reinstall-package=b "
-            "--python /t/bin/python /l",
+            (
+                "/uv pip sync --no-build --require-hashes --reinstall-package=a --reinstall-package=b "
+                "--python /t/bin/python /l"
+            ),
         ),
         (
             _release.compile_argv("/t", "lib/site"),
