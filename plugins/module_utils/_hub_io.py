@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _http_io,
     _hub,
     _hub_ask_io,
     _hub_client_io,
@@ -179,6 +180,8 @@ def filler_of(module: AnsibleModule, target: Target) -> _hub_filler_io.Filler:
     """Return what downloads the model, once it is asked to."""
     params, files = module.params, ask(target, module.params)
     if target.wish.hub == "mirror":
+        if not _http_io.may_have_secret(target.wish.url):
+            module.warn(_hub.PLAIN_MIRROR.format(url=target.wish.url))
         return _hub_mirror_io.Mirror(target.wish, files, target.part, _hub.way_of(params))
     call = _hub_client_io.Call(module.run_command, params["python"] or "", _hub.way_of(params), params["exclude"])
     return _hub_client_io.Client(target.pinned, files, target.part, call)
