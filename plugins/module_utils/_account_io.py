@@ -15,6 +15,8 @@ import shlex
 import stat
 import typing as t
 
+from ansible.module_utils.common.process import get_bin_path
+
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
 
 if t.TYPE_CHECKING:
@@ -53,11 +55,11 @@ def exports(environment: Mapping[str, str]) -> str:
     )
 
 
-def argv_as(module: AnsibleModule, who: pwd.struct_passwd, argv: Sequence[str]) -> list[str]:
+def argv_as(who: pwd.struct_passwd, argv: Sequence[str]) -> list[str]:
     """Return the command that runs another one as an account, without root's environment, capabilities and terminal."""
     groups = "--clear-groups" if who.pw_name == NOBODY else "--init-groups"
     to = [f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", groups, "--no-new-privs", "--reset-env"]
-    setsid, setpriv = (module.get_bin_path(name, required=True) for name in ("setsid", "setpriv"))
+    setsid, setpriv = map(get_bin_path, ("setsid", "setpriv"))
     return [setsid, "--wait", setpriv, *to, "/bin/sh", "-c", SCRIPT, "sh", *argv]
 
 
@@ -78,7 +80,7 @@ def run_as(
     options = {"cwd": "/", **how}
     if who is None:
         return t.cast("tuple[int, str, str]", module.run_command([*argv], environ_update=variables, **options))
-    command = [*before, *argv_as(module, who, argv)]
+    command = [*before, *argv_as(who, argv)]
     return t.cast("tuple[int, str, str]", module.run_command(command, data=exports(variables), **options))
 
 

@@ -192,7 +192,7 @@ class Part:
         who = _account_io.account(user)
         how: dict[str, t.Any] = {"environ_update": environment}
         if who:
-            argv, how = _account_io.argv_as(self.module, who, argv), {"data": _account_io.exports(environment)}
+            argv, how = _account_io.argv_as(who, argv), {"data": _account_io.exports(environment)}
         out, why = self.run(argv, seconds + 10, cwd="/", **how)
         if out:
             self.add("collect-env.txt", out)

@@ -131,9 +131,6 @@ def test_a_rank_gets_its_environment(release: Release, tmp_path: Path) -> None:
 class Runner:
     """The part of AnsibleModule that runs commands."""
 
-    def get_bin_path(self, name: str, required: bool = False) -> str:
-        return shutil.which(name) or ""
-
     def run_command(self, argv: list[str], data: str = "", cwd: str = "/") -> tuple[int, str, str]:
         done = subprocess.run(argv, input=data, capture_output=True, text=True, cwd=cwd, check=False)
         return done.returncode, done.stdout, done.stderr
