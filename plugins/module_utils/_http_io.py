@@ -70,13 +70,11 @@ def download(
     class Redirects(HTTPRedirectHandler):
         """Follows redirects, but never to where others can read and change what is sent."""
 
-        def redirect_request(
-            self, request: t.Any, answer: t.Any, code: int, message: str, headers: t.Any, target: str
-        ) -> t.Any:
-            if request.full_url.startswith("https:") and not target.lower().startswith("https:"):
-                asked = request.full_url.split("?")[0]
-                raise URLError(f"{asked} redirects to {target.split('?')[0]}, which is not encrypted")
-            return super().redirect_request(request, answer, code, message, headers, target)
+        def redirect_request(self, req: t.Any, fp: t.Any, code: int, msg: str, headers: t.Any, newurl: str) -> t.Any:
+            if req.full_url.startswith("https:") and not newurl.lower().startswith("https:"):
+                asked = req.full_url.split("?")[0]
+                raise URLError(f"{asked} redirects to {newurl.split('?')[0]}, which is not encrypted")
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
 
     if secret and not may_have_secret(url):
         raise URLError(f"{url.split('?')[0]} is not encrypted, so no token is sent there")

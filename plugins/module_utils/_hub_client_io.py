@@ -26,6 +26,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub_filler_io im
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, make_directories
 
 if t.TYPE_CHECKING:
+    import pwd
     from collections.abc import Callable, Iterator, Sequence
 
 HOME = ".home"
@@ -118,14 +119,14 @@ class Client(Filler):
 
     def lend(self) -> None:
         """Give the client's account a directory with the files that are here already."""
-        assert self.who
+        who = t.cast("pwd.struct_passwd", self.who)
         with _safe_io.open_directory(self.part) as part:
             now = part.lstat(LENT)
-            if now and (not stat.S_ISDIR(now.st_mode) or now.st_uid != self.who.pw_uid):
+            if now and (not stat.S_ISDIR(now.st_mode) or now.st_uid != who.pw_uid):
                 # Of an account that was not there yet, or of nobody who could write there now.
                 part.remove(LENT)
             with part.enter(LENT, make=0o700) as lent:
-                lent.own(self.who.pw_uid, self.who.pw_gid, 0o700)
+                lent.own(who.pw_uid, who.pw_gid, 0o700)
         for folder, name in _safe_io.walk(self.place):
             found = folder.lstat(name)
             if found and not stat.S_ISREG(found.st_mode):
@@ -138,7 +139,7 @@ class Client(Filler):
     @contextlib.contextmanager
     def folder_of(self, path: str, lent: bool) -> Iterator[tuple[_safe_io.Directory, str]]:
         """Open the directory of a file, through no link; make it if need be. lent: where the client has it."""
-        assert self.who
+        who = t.cast("pwd.struct_passwd", self.who)
         *folders, name = path.split("/")
         with contextlib.ExitStack() as stack:
             here = stack.enter_context(_safe_io.open_directory(self.place if lent else self.part))
@@ -146,7 +147,7 @@ class Client(Filler):
                 is_new = here.lstat(folder) is None
                 here = stack.enter_context(here.enter(folder, make=0o755))
                 if is_new and lent:
-                    here.own(self.who.pw_uid, self.who.pw_gid)
+                    here.own(who.pw_uid, who.pw_gid)
             yield here, name
 
     def give_back(self, path: str) -> None:

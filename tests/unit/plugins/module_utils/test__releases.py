@@ -154,9 +154,9 @@ def test_what_goes_is_decided_when_nobody_else_changes_releases(host: Path, monk
 
 def test_who_holds_the_lock_is_named(host: Path) -> None:
     directory = str(host / "root" / "releases")
-    first, second = (_lock_io.held(directory, f"builds cpu-{number}", 0) for number in (1, 2))
-    with first, pytest.raises(_lock_io.Busy) as raised, second:
-        pass
+    second = _lock_io.held(directory, "builds cpu-2", 0)
+    with _lock_io.held(directory, "builds cpu-1", 0), pytest.raises(_lock_io.Busy) as raised:
+        second.__enter__()
     said = str(raised.value)
     assert f"{directory}/.lock held by process {os.getpid()}, which builds cpu-1 for 0 minutes after 0 s" in said
     assert "end that process" in said
