@@ -23,6 +23,14 @@ def parse(text: str | bytes, kind: type[T]) -> T:
 
     The message says why, and has nothing of the text.
     """
+    value = parse_any(text)
+    if not isinstance(value, kind):
+        raise ValueError(f"it is not {KINDS[kind]}")
+    return value
+
+
+def parse_any(text: str | bytes) -> t.Any:
+    """Return what a text in JSON holds, of any kind. Raises ValueError as parse()."""
     try:
         value = json.loads(text, parse_int=_integer)
     except RecursionError:
@@ -33,8 +41,6 @@ def parse(text: str | bytes, kind: type[T]) -> T:
         raise ValueError(f"it is no JSON: {error}") from None
     if _deeper_than(value, DEEPEST):
         raise ValueError("it is nested too deeply")
-    if not isinstance(value, kind):
-        raise ValueError(f"it is not {KINDS[kind]}")
     return value
 
 

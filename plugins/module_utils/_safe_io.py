@@ -22,7 +22,6 @@ import fnmatch
 import functools
 import itertools
 import os
-import secrets
 import shlex
 import stat
 import typing as t
@@ -208,7 +207,7 @@ class Directory:
             if error.errno == errno.EACCES:
                 fd = os.open(name, _PASSED, dir_fd=self.fd)
             elif error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
-                raise self._not(name, "a directory") from None
+                raise self.unlike(name, "a directory") from None
             else:
                 raise
         below = Directory(fd, self.at(name), self)
@@ -233,7 +232,7 @@ class Directory:
             fd = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=self.fd)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
-                raise self._not(name, "a file") from None
+                raise self.unlike(name, "a file") from None
             raise
         try:
             now = os.fstat(fd)
@@ -262,7 +261,7 @@ class Directory:
 
         sync: have it on the disk before it gets its name.
         """
-        temporary = f"{OURS}{secrets.token_hex(8)}"
+        temporary = f"{OURS}{os.urandom(8).hex()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             fd = os.open(temporary, flags, 0o600, dir_fd=self.fd)
@@ -287,7 +286,7 @@ class Directory:
 
     def link(self, name: str, target: str) -> None:
         """Put a symbolic link in place at once, whatever had its name but a directory."""
-        temporary = f"{OURS}{secrets.token_hex(8)}"
+        temporary = f"{OURS}{os.urandom(8).hex()}"
         os.symlink(target, temporary, dir_fd=self.fd)
         try:
             self._replace(temporary, name)
@@ -300,7 +299,7 @@ class Directory:
         try:
             os.replace(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
         except IsADirectoryError:
-            raise self._not(name, "a file or a link") from None
+            raise self.unlike(name, "a file or a link") from None
 
     @_with_path
     def rename(self, name: str, to: Directory, new: str) -> None:
@@ -371,7 +370,7 @@ class Directory:
                     with contextlib.suppress(FileNotFoundError), self.enter(name) as inside:
                         for inner in inside._some(NAMES_MAXIMUM):
                             if not inside._drop(inner):
-                                inside.rename(inner, self, f"{OURS}{secrets.token_hex(8)}")
+                                inside.rename(inner, self, f"{OURS}{os.urandom(8).hex()}")
         raise Unsafe(self.path, "a directory in which entries keep appearing", "one that nobody else fills")
 
     def _drop(self, name: str) -> bool:
@@ -391,7 +390,8 @@ class Directory:
                 return False
         return True
 
-    def _not(self, name: str, wanted: str) -> Unsafe:
+    def unlike(self, name: str, wanted: str) -> Unsafe:
+        """Return the error that says what an entry is, and what was expected."""
         now = self.lstat(name)
         found = kind_of(now.st_mode) if now else "not there"
         target = self.readlink(name) if now and stat.S_ISLNK(now.st_mode) else None
@@ -436,18 +436,18 @@ def open_file(path: str, account: Account | None = None, inside: Collection[str]
     return os.fdopen(_open(path, account, inside), "rb")
 
 
-def read_bytes(path: str, limit: int = MIB, account: Account | None = None) -> bytes:
-    """Return the content of a regular file of at most `limit` bytes. account: as of open_file. Raises OSError."""
-    return _all_of(_open(path, account), path, limit)
+def read_bytes(path: str, limit: int = MIB, account: Account | None = None, inside: Collection[str] = ()) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes. The rest as of open_file. Raises OSError."""
+    return _all_of(_open(path, account, inside), path, limit)
 
 
-def read_text(path: str, limit: int = MIB, account: Account | None = None) -> str | None:
+def read_text(path: str, limit: int = MIB) -> str | None:
     """Return the text of a file, None where there is none. Raises Unsafe where it is no file of at most `limit` bytes.
 
-    Bytes that are no UTF-8 come as surrogate escapes. account: as of open_file.
+    Bytes that are no UTF-8 come as surrogate escapes.
     """
     try:
-        return read_bytes(path, limit, account).decode("utf-8", "surrogateescape")
+        return read_bytes(path, limit).decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return None
 
@@ -497,7 +497,7 @@ def read_kernel(path: str, limit: int = 16 * MIB) -> str | None:
         raise Unsafe(path, "a path elsewhere", "one below /proc or /sys")
     try:
         with open(path, "rb") as stream:
-            return stream.read(limit).decode("utf-8", "surrogateescape")
+            return stream.read(limit).decode("utf-8", "replace")
     except OSError:
         return None
 
@@ -508,6 +508,49 @@ def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: in
         directory.write(name, data, mode, uid, gid, sync)
 
 
+def open_plain(path: str) -> t.BinaryIO:
+    """Open a regular file to read, without a look at the directories above it: for trees of many thousand files that
+    only root may change, and where what is read gets nowhere. A link or FIFO is refused. Raises OSError.
+    """
+    fd = _plain(path)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        found = kind_of(os.fstat(fd).st_mode)
+        os.close(fd)
+        raise Unsafe(path, found, "a file")
+    return os.fdopen(fd, "rb")
+
+
+def set_mode(path: str, mode: int) -> None:
+    """Set the mode of a file or directory, no link, in a tree that only root may change, as of open_plain."""
+    fd = _plain(path)
+    try:
+        os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
+
+
+def _plain(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise Unsafe(path, "a symbolic link", "a file or a directory") from None
+        raise
+
+
+def create(path: str, mode: int = 0o600) -> t.BinaryIO:
+    """Make a new file to write; what had its name goes. Its directory must be there."""
+    with parent_of(path) as (directory, name):
+        directory.unlink(name)
+        return os.fdopen(directory.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+
+
+def open_lock(path: str) -> t.BinaryIO:
+    """Open a file to lock, made where it is missing. Its directory must be there."""
+    with parent_of(path) as (directory, name):
+        return os.fdopen(directory.open(name, os.O_RDWR | os.O_CREAT), "r+b")
+
+
 def remove(path: str) -> bool:
     """Remove whatever is at a path, of a directory all that is in it; return whether there was something."""
     try:
@@ -515,6 +558,12 @@ def remove(path: str) -> bool:
             return directory.remove(name)
     except FileNotFoundError:
         return False
+
+
+def link(path: str, target: str) -> None:
+    """Put a symbolic link in place at once, whatever had its name but a directory."""
+    with parent_of(path) as (directory, name):
+        directory.link(name, target)
 
 
 def rename(path: str, new: str) -> None:
@@ -619,7 +668,7 @@ def _open(path: str, account: Account | None = None, inside: Collection[str] = (
             if target is None:
                 break
             if directory.exposed and account is None:
-                raise directory._not(name, "a file")
+                raise directory.unlike(name, "a file")
             walk.cross(directory)
             folder, name = os.path.split(target)
             walk.go(folder)
@@ -685,7 +734,7 @@ class _Walk:
             if target is None:
                 self.stack.append(here.enter(name, make))
             elif here.exposed and self.account is None:
-                raise here._not(name, "a directory")
+                raise here.unlike(name, "a directory")
             else:
                 self.cross(here)
                 pending += self._turn(target)

@@ -422,3 +422,33 @@ def test_a_module_ends_with_one_sentence(tmp_path: Path) -> None:
     with _safe_io.reported(module):
         _safe_io.read_bytes(str(tmp_path / "none"))
     assert module.msg == f"{tmp_path}/none: No such file or directory"
+
+
+def test_trees_that_only_root_may_change_are_read_without_a_look_above(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("text")
+    os.link(tmp_path / "a", tmp_path / "b")
+    with _safe_io.open_plain(str(tmp_path / "b")) as stream:
+        assert stream.read() == b"text"
+    _safe_io.set_mode(str(tmp_path / "b"), 0o640)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+    (tmp_path / "link").symlink_to("a")
+    os.mkfifo(tmp_path / "fifo")
+    for name, found in (("link", "a symbolic link"), ("fifo", "a FIFO")):
+        with pytest.raises(Unsafe, match=found):
+            _safe_io.open_plain(str(tmp_path / name))
+    with pytest.raises(Unsafe, match="a symbolic link"):
+        _safe_io.set_mode(str(tmp_path / "link"), 0o600)
+
+
+def test_a_new_file_takes_the_place_of_a_link(shared: Path, canary: Path) -> None:
+    (shared / "a").symlink_to(canary)
+    with _safe_io.create(str(shared / "a")) as stream:
+        stream.write(b"ours")
+    assert (canary.read_text(), (shared / "a").read_text(), (shared / "a").is_symlink()) == ("canary", "ours", False)
+    _safe_io.link(str(shared / "a"), "b")
+    assert os.readlink(shared / "a") == "b"
+    (shared / "lock").symlink_to(canary)
+    with pytest.raises(Unsafe, match="a symbolic link"):
+        _safe_io.open_lock(str(shared / "lock"))
+    with _safe_io.open_lock(str(shared / "other")) as stream:
+        assert stat.S_IMODE((shared / "other").stat().st_mode) == 0o600
