@@ -58,6 +58,7 @@ def details(settings: Mapping[str, t.Any], place: Paths, is_head: bool) -> dict[
     return {
         "cluster": settings["vllm_ray_cluster"],
         "release": settings.get("vllm_ray_release_path") or f"{place.config}/current",
+        "user": settings["vllm_ray_user"] if settings["vllm_ray_scope"] == "system" else "",
         "log_files": [] if settings["vllm_ray_scope"] == "system" else logs,
         "config": place.config,
         "started": place.started,

@@ -17,15 +17,17 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import a
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed
 
 ARGUMENTS = {
+    "id": {"type": "str", "required": True},
     "builder": {"type": "str", "default": ""},
     "built": {"type": "dict", "default": {}},
+    "trusted": {"type": "str", "default": ""},
     "hosts": {"type": "list", "elements": "dict", "default": []},
     "look": {"type": "str", "default": "__release_look"},
 }
 
 
 class ActionModule(ActionBase):
-    """Decides which host gives a release to the others."""
+    """Decides which build of a release all hosts get, and which host gives it to the others."""
 
     TRANSFERS_FILES = False
 
@@ -33,11 +35,17 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        builder, built, release = arguments["builder"], arguments["built"], arguments["id"]
         hostvars, present = variables["hostvars"], variables["ansible_play_batch"]
         looks = {name: look for name, look in answers(hostvars, present, [arguments["look"]]).items() if look}
-        seed = _seed.choose(looks, arguments["builder"], arguments["built"])
+        known: dict[str, t.Any] = {}
+        if arguments["trusted"] and not _seed.agree(looks, built):
+            known = self.read(arguments["trusted"], release, variables)
+            if known.get("failed") or known.get("unreachable"):
+                return known
+        seed = _seed.choose(looks, builder, built, known.get("manifest", ""))
         if not seed.host or not (seed.builds or seed.copies or seed.wanted):
-            raise ActionFailed(_seed.nobody(next(iter(looks.values()))["id"], looks))
+            raise ActionFailed(_seed.nobody(release, looks))
         # Hosts whose look failed take no part.
         outside = seed.host not in looks
         together = [*looks, *([seed.host] if outside else [])] if seed.lacking else []
@@ -45,8 +53,11 @@ class ActionModule(ActionBase):
             **result,
             "changed": False,
             **seed.as_dict(),
+            "digest": known.get("tree", "") if seed.wanted and seed.wanted == known.get("manifest") else "",
+            "warnings": _seed.notes(looks, seed, builder, release),
             # Where it is or will be, as hosts may have other roots.
-            "path": (looks.get(seed.host) or arguments["built"])["path"],
+            "path": (looks.get(seed.host) or built)["path"],
+            "bytes": (looks.get(seed.host) or built).get("tree_bytes", 0),
             "outside": outside,
             "hosts": _peer_addresses.peers(
                 together, arguments["hosts"], hostvars, "release_hosts", _peer_addresses_io.resolve
@@ -54,3 +65,11 @@ class ActionModule(ActionBase):
             "run": _run_io.new_name(),
             "window": 10 + 2 * len(looks) / int(variables["ansible_forks"]),
         }
+
+    def read(self, path: str, release: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return what trusted_digest returns about a release, on the host to which the task is delegated."""
+        return self._execute_module(
+            module_name="vllm_ray.cluster.trusted_digest",
+            module_args={"path": path, "name": f"release {release}"},
+            task_vars=variables,
+        )

@@ -44,8 +44,8 @@ def details(module: AnsibleModule, wanted: Mapping[str, t.Any]) -> dict[str, t.A
         "services": {name: service(module, name, log_file, redactor) for name, log_file in logs.items()},
         "kv_cache": _vllm.kv_cache(_service_log_io.told_of_cache(module, engine, logs[engine])) if started else {},
         "firewall": firewall(module, wanted["cluster"]),
-        "release": release(module, wanted["release"]),
         "model": _details.model(_engine_state.mapping(started), text_of(f"{config}/{script}")) if started else {},
+        "release": release(module, wanted["release"], wanted["user"]),
         "nodes": _ray_io.look(wanted["dashboard"], f"{config}/ray.token") if wanted["dashboard"] else {},
     }
 
@@ -81,11 +81,14 @@ def firewall(module: AnsibleModule, cluster: str) -> dict[str, t.Any]:
     return _details.firewall(state, host.other_firewall(state), _ufw.comment_of(cluster), may_read=True)
 
 
-def release(module: AnsibleModule, path: str) -> dict[str, t.Any]:
-    """Return path, Python and versions of a release, by links and names of directories, and one start of its Python."""
+def release(module: AnsibleModule, path: str, user: str) -> dict[str, t.Any]:
+    """Return path, Python and versions of a release, by links and names of directories, and one start of its Python.
+
+    user: the service user, which starts it in place of root.
+    """
     if not os.path.isdir(path):
         return {}
-    python = _release_io.find_python(module, f"{path}/bin/python")
+    python = _release_io.find_python(module, f"{path}/bin/python", user)
     return {
         "path": os.path.realpath(path),
         "python": python.as_dict() if python else None,

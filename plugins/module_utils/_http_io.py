@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import threading
 import typing as t
@@ -25,6 +26,7 @@ LARGEST_SECRET = 64 * 1024
 # Seconds between two looks whether a server has accepted a connection.
 ACCEPTED = 0.01
 CERTIFICATES_MAXIMUM = 16 * MIB
+LOOPBACK = re.compile(r"127(\.\d{1,3}){3}")
 
 
 class Refused(Exception):
@@ -206,11 +208,23 @@ def download(
     """Return the answer of a server in the internet, to read from. secret: a bearer token, for this server alone.
 
     proxy: its URL; ca_certificate: file with the certificates to trust; empty: as the host has them. span: the range to
-    ask for; cookie: the name of one that shows the secret, too. Raises OSError.
+    ask for; cookie: the name of one that shows the secret, too. A redirect from https to anything else is refused, and
+    a secret for a server that is reached without encryption. Raises OSError.
     """
     import ssl
-    from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+    from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
+    class Redirects(HTTPRedirectHandler):
+        """Follows redirects, but never to where others can read and change what is sent."""
+
+        def redirect_request(self, req: t.Any, fp: t.Any, code: int, msg: str, headers: t.Any, newurl: str) -> t.Any:
+            if req.full_url.startswith("https:") and not newurl.lower().startswith("https:"):
+                asked = req.full_url.split("?")[0]
+                raise URLError(f"{asked} redirects to {newurl.split('?')[0]}, which is not encrypted")
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    if secret and not may_have_secret(url):
+        raise URLError(f"{url.split('?')[0]} is not encrypted, so no token is sent there")
     request = Request(url, headers={"User-Agent": "vllm_ray.cluster"}, method=method)
     if span:
         request.add_header("Range", span)
@@ -229,7 +243,14 @@ def download(
     except OSError as error:
         raise URLError(f"no certificates can be read from {ca_certificate}: {error}") from error
     proxies = [ProxyHandler({"http": proxy, "https": proxy})] if proxy else []
-    return build_opener(HTTPSHandler(context=context), *proxies).open(request, timeout=seconds)
+    return build_opener(HTTPSHandler(context=context), Redirects, *proxies).open(request, timeout=seconds)
+
+
+def may_have_secret(url: str) -> bool:
+    """Return whether a secret may be sent to a URL: it is encrypted, or nobody is on the way, as it is this host."""
+    place = urlsplit(url)
+    host = place.hostname or ""
+    return place.scheme == "https" or host in ("localhost", "::1") or bool(LOOPBACK.fullmatch(host))
 
 
 def read_secret(path: str | None) -> Secret:

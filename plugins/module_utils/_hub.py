@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import problem
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA1, SHA256 = COMMIT, re.compile(r"[0-9a-f]{64}")
@@ -29,6 +29,10 @@ MIRROR_URL = re.compile(r"https?://[^/\s?#@]+(/[^/\s?#]+)*/[^/\s?#]+/*")
 SUMS = "SHA256SUMS"
 # Names of files have at most 255 bytes; what is on its way to a directory has its name and some more.
 LONGEST_NAME = 200
+PLAIN_MIRROR = (
+    "{url} is not encrypted: whoever is between it and this host can change the model and its SHA256SUMS. Use an https "
+    "URL."
+)
 LINES_SHOWN = 3
 NAMES_SHOWN = 3
 # Files that a client fetches at the same time. More of them end later, and others wait for the first one that ends.
@@ -437,6 +441,18 @@ def wish_problems(wish: Wish) -> list[dict[str, str]]:
         fix = "correct model_revision (vllm_ray_model_revision)"
         problems.append(problem("model", f"{wish.revision} is no revision", "a branch, tag or commit", fix))
     return problems
+
+
+def way_problems(wish: Wish, way: Way, may_have_secret: Callable[[str], bool]) -> list[dict[str, str]]:
+    """Return why a token must not be sent to a hub. may_have_secret: of _http_io."""
+    if not way.token or may_have_secret(wish.url):
+        return []
+    found = f"{wish.url} is not encrypted, and the token would be sent there"
+    fix = (
+        "set model_hf_endpoint (vllm_ray_hf_endpoint) to an https URL, or remove model_hf_token (vllm_ray_hf_token) if "
+        "that server asks for none"
+    )
+    return [problem("model", found, "an https URL where a token is given", fix)]
 
 
 def refusal(wish: Wish, status: int, reason: str, has_token: bool) -> dict[str, str]:

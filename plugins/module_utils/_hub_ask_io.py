@@ -25,6 +25,8 @@ LARGEST = 64 * 1024**2
 
 def get(wish: _hub.Wish, url: str, way: _hub.Way, method: str = "GET") -> t.Any:
     """Return the answer to a request; asked again where the hub has an error of its own. Raises Unusable."""
+    for problem in _hub.way_problems(wish, way, _http_io.may_have_secret):
+        raise Unusable(problem)
     for pause in itertools.chain(PAUSES, [0]):
         try:
             return _http_io.download(url, *way, method=method, cookie=wish.particulars.cookie)

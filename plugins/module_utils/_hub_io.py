@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _http_io,
     _hub,
     _hub_ask_io,
     _hub_client_io,
@@ -179,8 +180,11 @@ def filler_of(module: AnsibleModule, target: Target) -> _hub_filler_io.Filler:
     """Return what downloads the model, once it is asked to."""
     params, files = module.params, ask(target, module.params)
     if target.wish.hub == "mirror":
+        if not _http_io.may_have_secret(target.wish.url):
+            module.warn(_hub.PLAIN_MIRROR.format(url=target.wish.url))
         return _hub_mirror_io.Mirror(target.wish, files, target.part, _hub.way_of(params))
-    call = _hub_client_io.Call(module.run_command, params["python"] or "", _hub.way_of(params), params["exclude"])
+    way, python = _hub.way_of(params), params["python"] or ""
+    call = _hub_client_io.Call(module.run_command, python, way, params["exclude"], params["user"])
     return _hub_client_io.Client(target.pinned, files, target.part, call)
 
 
@@ -225,6 +229,8 @@ def ask(target: Target, params: Mapping[str, t.Any]) -> list[_hub.File]:
     if target.wish.hub == "mirror":
         files = _hub_ask_io.sized(target.wish, files, _hub.way_of(params))
     size = max(0, sum(file.size for file in files) - _hub_filler_io.bytes_in(target.part))
+    if target.wish.hub != "mirror":
+        size += _hub_client_io.copied_bytes(files, params["user"])
     free, reserve = _manifest_io.free_bytes(target.directory), int(params["reserve_gib"] * _manifest.GIB)
     for problem in _manifest.disk_problems(_manifest_io.existing(target.directory), free, size, reserve):
         raise _manifest_io.Unusable(problem)

@@ -25,8 +25,13 @@ SHOWN_PACKAGES = ("vllm", "ray", "torch", "transformers")
 RECORD = "release.json"
 MANIFEST = "release.manifest"
 OWN_FILES = (RECORD, MANIFEST)
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 # The smallest NVIDIA driver of each lock. None: the lock needs no driver.
 MIN_DRIVERS: dict[str, int | None] = {"cuda": 580, "cpu": None}
+SOURCES_ADVICE = (
+    "Packages come from release_index_url, release_extra_index_urls and release_find_links, by default those that pip "
+    "is configured with on this host."
+)
 # pip's own order: a later file wins. ~ is the home of the user that builds.
 PIP_FILES = ("/etc/xdg/pip/pip.conf", "/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
 # What the probe of a Python prints: its version and the interpreter that a virtual environment of it stands on.
@@ -163,6 +168,18 @@ def same_python_problem(found: Python | None, wanted: Python) -> dict[str, str] 
         f"{wanted.path} is {wanted.version} on {wanted.machine}, as on the builder (Ray wants the same on all nodes)",
         "install that Python on this host, or set release_python (vllm_ray_python) to a path that is the same Python "
         "on all hosts, or to a version that uv installs",
+    )
+
+
+def exposed_problem(path: str, place: str) -> dict[str, str]:
+    """Return that a release can't be built as root on a Python that another account may change. place: what it may."""
+    return problem(
+        "python",
+        "error",
+        f"{place} may be changed by another account than root, and root would run {path}",
+        "a Python that only root may change",
+        f"run 'chown root {place} && chmod go-w {place}' on the builder, or set release_python (vllm_ray_python) to "
+        "another Python",
     )
 
 
@@ -308,16 +325,21 @@ def drop_missing(sources: Sources, exists: t.Callable[[str], bool]) -> tuple[Sou
     return kept, missing
 
 
-def uv_environment(sources: Sources, cache: str = "", python_mirror: str = "") -> dict[str, str]:
-    """Return the variables by which uv is told where packages come from: URLs may hold passwords, argv is public."""
+def uv_environment(
+    sources: Sources, cache: str = "", python_mirror: str = "", resolves: bool = False
+) -> dict[str, str]:
+    """Return the variables that tell uv where packages come from: URLs may hold passwords, argv is public.
+
+    resolves: whether it chooses versions. Then a package comes from the first index that has it, so that nobody can
+    publish a higher version of a private package elsewhere. Otherwise the lock's hashes say what it must be.
+    """
     values = {
         "UV_NO_CONFIG": "1",
         "UV_NO_PROGRESS": "1",
         "UV_LINK_MODE": "hardlink",
         "UV_DEFAULT_INDEX": sources.index_url,
         "UV_INDEX": " ".join(sources.extra_index_urls),
-        # As pip: the best version wins, wherever it is. The lock's hashes say what it must be.
-        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_INDEX_STRATEGY": "first-index" if resolves else "unsafe-best-match",
         "UV_FIND_LINKS": ",".join(sources.find_links),
         "UV_HTTP_TIMEOUT": sources.timeout,
         "UV_INSECURE_HOST": " ".join(sources.trusted_hosts),
@@ -379,7 +401,7 @@ def sync_argv(
     options = ["--torch-backend", torch_backend] if torch_backend else []
     options += ["--no-index"] if no_index else []
     options += [f"--reinstall-package={name}" for name in again]
-    return [uv, "pip", "sync", "--no-build", *options, "--python", f"{tree}/bin/python", lock]
+    return [uv, "pip", "sync", "--no-build", "--require-hashes", *options, "--python", f"{tree}/bin/python", lock]
 
 
 def compile_argv(tree: str, site: str) -> list[str]:
@@ -388,7 +410,8 @@ def compile_argv(tree: str, site: str) -> list[str]:
     So trees that were built in different places are equal; Python puts the true name in when it imports.
     """
     options = ["-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", tree]
-    return [f"{tree}/bin/python", "-B", "-I", "-m", "compileall", *options, f"{tree}/{site}"]
+    # Without site, which runs what packages bring as .pth files.
+    return [f"{tree}/bin/python", "-B", "-I", "-S", "-m", "compileall", *options, f"{tree}/{site}"]
 
 
 def python_install_argv(uv: str, version: str, directory: str) -> list[str]:
@@ -410,6 +433,16 @@ def cache_clean_argv(uv: str, packages: Sequence[str]) -> list[str]:
 def lacks_cpu_torch(said: str) -> bool:
     """Return whether uv found no build of torch for the CPU in the sources that it was given."""
     return bool(re.search(r"torch==\S*\+cpu|torch \(v\S*\+cpu\)", said)) and "satisf" in said
+
+
+def hash_advice(said: str) -> str:
+    """Return what to do where uv refused packages without hashes, empty where it did not."""
+    if "--require-hashes" not in said:
+        return ""
+    return (
+        "Every package of a lock needs a hash. Make the lock with 'uv pip compile --generate-hashes requirements.in -o "
+        "NAME.lock', or set release_requirements (vllm_ray_requirements), so that the builder makes it."
+    )
 
 
 def untar_argv(tar: str, archive: str, directory: str) -> list[str]:

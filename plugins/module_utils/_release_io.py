@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import fcntl
 import glob
 import gzip
 import hashlib
@@ -26,7 +25,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _account_io, _lock_io, _release, _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import Entry, Python
 
 if t.TYPE_CHECKING:
@@ -71,29 +70,53 @@ def free_bytes(path: str) -> int:
 
 
 @contextlib.contextmanager
-def held(directory: str) -> Iterator[None]:
-    """Let only one run at a time change the releases of a host. The kernel lets go when the run dies."""
-    _safe_io.make_directories(directory)
-    with _safe_io.open_lock(f"{directory}/.lock") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+def held_for(module: AnsibleModule, directory: str, what: str) -> Iterator[None]:
+    """Hold the releases of a host for a module, which fails where it waited for longer than its option patience."""
+    try:
+        with _lock_io.held(directory, what, module.params["patience"]):
+            yield
+    except _lock_io.Busy as error:
+        module.fail_json(msg=f"{error} To wait longer, set release_patience.")
 
 
 # --- Python ----------------------------------------------------------------------------------------------------------
 
 
-def find_python(module: AnsibleModule, wanted: str) -> Python | None:
-    """Return the interpreter that a path, a version or nothing (python3) stands for, or None where it does not run."""
+def find_python(module: AnsibleModule, wanted: str, user: str = "") -> Python | None:
+    """Return the interpreter that a path, a version or nothing (python3) stands for, or None where it does not run.
+
+    user: the service user, which runs it in place of root.
+    """
     if _release.wants_managed_python(wanted):
         return Python(wanted, "", os.uname().machine, managed=True)
     path = wanted or module.get_bin_path("python3") or ""
     if not os.access(path, os.X_OK):
         return None
-    rc, out, _err = module.run_command([path, "-I", "-c", _release.PYTHON_PROBE])
+    rc, out, _err = _account_io.run_as(module, user, [path, "-I", "-c", _release.PYTHON_PROBE])
     if rc:
         return None
     version, base, machine = _release.parse_python_probe(out)
     return Python(version, os.path.realpath(base), machine)
+
+
+def builder_python(module: AnsibleModule, wanted: str) -> Python:
+    """Return the interpreter that a release is to be built on. Fails where it does not do, or root may not run it."""
+    given = "" if _release.wants_managed_python(wanted) else wanted or module.get_bin_path("python3") or ""
+    error = root_python_problem(given)
+    python = None if error else find_python(module, wanted)
+    error = error or _release.python_problem(wanted, python) or root_python_problem(python.path if python else "")
+    if error or python is None:
+        module.fail_json(msg=_release.sentence(error or {}))
+        raise AssertionError("unreachable")
+    return python
+
+
+def root_python_problem(path: str) -> dict[str, str] | None:
+    """Return that root would run a Python that another account may change, if it is so."""
+    if os.geteuid() != 0 or not os.path.exists(path):
+        return None
+    place = _account_io.exposed(path)
+    return _release.exposed_problem(path, place) if place else None
 
 
 # --- Trees -----------------------------------------------------------------------------------------------------------
@@ -218,17 +241,20 @@ class Look:
         return result
 
     def own(self) -> dict[str, t.Any]:
-        params = self.params
+        params, user = self.params, self.params["user"]
+        if params["id"] and not _release.ID.fullmatch(params["id"]):
+            self.module.fail_json(msg=f"{params['id']!r} is no id of a release. Expected: one that releases.yml lists.")
         if params["id"]:
             id_, record = params["id"], read_record(f"{params['root']}/releases/{params['id']}")
             # What its Python is, is known where it is.
             wanted = Python(**record["python"]) if record else None
-            python = find_python(self.module, wanted.path) if wanted and not wanted.managed else wanted
+            python = find_python(self.module, wanted.path, user) if wanted and not wanted.managed else wanted
             python_error = _release.same_python_problem(python, wanted) if wanted else None
             python = wanted
         else:
             builder = Python(**params["builder_python"]) if params["builder_python"] else None
-            python = find_python(self.module, builder.path if builder and not builder.managed else params["python"])
+            path = builder.path if builder and not builder.managed else params["python"]
+            python = find_python(self.module, path, user)
             python_error = (
                 _release.same_python_problem(python, builder)
                 if builder
@@ -280,16 +306,18 @@ class Look:
         """Return the package without which this Python makes no environment for uv, unless uv is there already."""
         if Tools(self.module, python, f"{self.params['root']}/tools").present():
             return []
-        base = python if python.path else find_python(self.module, "")
+        user = self.params["user"]
+        base = python if python.path else find_python(self.module, "", user)
         if base is None:
             return ["python3-venv"]
-        rc, _out, _err = self.module.run_command([base.path, "-I", "-c", "import ensurepip, venv"])
+        rc, _out, _err = _account_io.run_as(self.module, user, [base.path, "-I", "-c", "import ensurepip, venv"])
         return [f"python{'.'.join(map(str, _release.minor(base.version)))}-venv"] if rc else []
 
     def existing(self) -> dict[str, t.Any]:
         """Look at an environment that somebody else made."""
         path = self.params["path"]
-        python = find_python(self.module, f"{path}/bin/python")
+        user = self.params["user"]
+        python = find_python(self.module, f"{path}/bin/python", user)
         found = packages(path)
         record = read_record(path)
         damaged = damage(path) if record and self.params["verify"] else []
@@ -301,7 +329,10 @@ class Look:
                 problems.append(_release.problem("release", "error", f"no {path}/bin/{name}", "vLLM and Ray", fix))
         if python is None:
             fix = "set release_path (vllm_ray_release_path) to an environment whose Python runs on this host"
-            problems.append(_release.problem("python", "error", f"{path}/bin/python does not run", "a Python", fix))
+            who = _account_io.account(user)
+            as_whom = f" as {who.pw_name}" if who else ""
+            text = f"{path}/bin/python does not run{as_whom}"
+            problems.append(_release.problem("python", "error", text, "a Python", fix))
         if damaged:
             text = f"{len(damaged)} files differ, first: {damaged[0]}"
             problems.append(_release.problem("release", "error", text, "the files of its manifest", "copy it again"))
@@ -363,7 +394,7 @@ class Tools:
         self.version = version or module.params["uv_version"]
 
     def runs(self, uv: str) -> bool:
-        if not uv or not os.access(uv, os.X_OK):
+        if not uv or not os.access(uv, os.X_OK) or (os.geteuid() == 0 and _account_io.exposed(uv)):
             return False
         rc, out, _err = self.module.run_command([uv, "--version"])
         return rc == 0 and out.split()[1:2] == [self.version]
@@ -401,10 +432,7 @@ class Build:
         self.log = ""
 
     def __call__(self) -> dict[str, t.Any]:
-        python = find_python(self.module, self.params["python"])
-        error = _release.python_problem(self.params["python"], python)
-        if error or python is None:
-            return self.module.fail_json(msg=_release.sentence(error or {}))
+        python = builder_python(self.module, self.params["python"])
         id_ = self.params["id"]
         path = f"{self.releases}/{id_}"
         if self.module.check_mode:
@@ -421,7 +449,7 @@ class Build:
                 "Remove that directory and run again."
             )
         os.umask(0o022)
-        with held(self.releases):
+        with held_for(self.module, self.releases, f"builds {id_}"):
             record = read_record(path)
             if record and not (self.params["replace"] and damage(path)):
                 return self.result(False, record, path, [])
@@ -531,8 +559,7 @@ class Build:
         if said:
             self.module.fail_json(
                 msg=f"The packages of {os.path.basename(lock)} could not be installed; all that uv said: {self.log} : "
-                f"{said}\nPackages come from release_index_url, release_extra_index_urls and release_find_links, by "
-                "default those that pip is configured with on this host."
+                f"{said}\n{_release.hash_advice(said) or _release.SOURCES_ADVICE}"
             )
 
     def compared(self, tree: str, renew: t.Callable[[list[str]], None]) -> dict[str, Entry]:
@@ -672,7 +699,7 @@ class Archive:
         if self.module.check_mode:
             return {"changed": True, "path": path}
         os.umask(0o022)
-        with held(self.releases):
+        with held_for(self.module, self.releases, f"unpacks {id_}"):
             record = read_record(path)
             if record.get("manifest", {}).get("sha256") == self.params["manifest"] and not (
                 self.params["replace"] and damage(path)

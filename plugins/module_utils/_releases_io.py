@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import os
 import time
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _lock_io,
     _release,
     _release_io,
     _releases,
@@ -22,7 +22,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
 # Files of a cluster's configuration are small; what is larger is none of ours.
 LARGEST_FILE = 1 << 20
@@ -100,43 +100,45 @@ def processes() -> dict[str, list[int]]:
 # --- Pruning ---------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def free_to_change(directory: str) -> Iterator[bool]:
-    """Tell whether nobody builds or unpacks a release now, and keep it so."""
-    _safe_io.make_directories(directory)
-    with _safe_io.open_lock(f"{directory}/.lock") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
 def prune(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     """Remove old releases and what cut runs left, and return which. Where a release is being made, nothing goes."""
-    root, records = params["root"], params["record_directory"]
-    releases = look(root, params["config_root"])
+    if dry or not os.path.isdir(f"{params['root']}/releases"):
+        return removed(prunable(params))
+    directory = os.path.realpath(f"{params['root']}/releases")
+    try:
+        with _lock_io.held(directory, "removes old releases", 0):
+            # Only now: until the lock was free, another run may have made or removed some.
+            going = prunable(params)
+            for release in going:
+                remove(release["directory"], f"{directory}/.pruned-{release['id']}", params["record_directory"])
+            remove_leftovers(directory)
+    except _lock_io.Busy:
+        return removed([])
+    return removed(going)
+
+
+def prunable(params: Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Return the releases of a host that may go now."""
+    releases = look(params["root"], params["config_root"])
     old = set(_releases.to_prune(releases, params["keep"], params["wanted"]))
-    going = [release for release in releases if release["id"] in old]
-    result = {
+    return [release for release in releases if release["id"] in old]
+
+
+def removed(going: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """Return what release_prune returns."""
+    return {
         "changed": bool(going),
-        "removed": sorted(old),
+        "removed": sorted(release["id"] for release in going),
         "bytes": sum(release["bytes"] for release in going),
     }
-    if dry or not os.path.isdir(f"{root}/releases"):
-        return result
-    directory = os.path.realpath(f"{root}/releases")
-    with free_to_change(directory) as free:
-        if not free:
-            return {"changed": False, "removed": [], "bytes": 0}
-        for release in going:
-            remove(release["directory"], f"{directory}/.pruned-{release['id']}", records)
-        for name in os.listdir(directory):
-            if _releases.LEFTOVER.fullmatch(name) and time.time() - os.lstat(f"{directory}/{name}").st_mtime > DAY:
-                with contextlib.suppress(OSError):
-                    _safe_io.remove(f"{directory}/{name}")
-    return result
+
+
+def remove_leftovers(directory: str) -> None:
+    """Remove what cut runs left beside releases, when it is a day old."""
+    for name in os.listdir(directory):
+        if _releases.LEFTOVER.fullmatch(name) and time.time() - os.lstat(f"{directory}/{name}").st_mtime > DAY:
+            with contextlib.suppress(OSError):
+                _safe_io.remove(f"{directory}/{name}")
 
 
 def remove(path: str, aside: str, records: str) -> None:

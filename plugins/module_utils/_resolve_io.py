@@ -23,10 +23,7 @@ class Resolve:
         _release_io.show_directories(module)
 
     def __call__(self) -> dict[str, t.Any]:
-        python = _release_io.find_python(self.module, self.params["python"])
-        error = _release.python_problem(self.params["python"], python)
-        if error or python is None:
-            return self.module.fail_json(msg=_release.sentence(error or {}))
+        python = _release_io.builder_python(self.module, self.params["python"])
         lines = _requirements.refused(self.params["requirements"])
         if lines:
             self.module.fail_json(
@@ -55,7 +52,7 @@ class Resolve:
             self.module, python, f"{self.params['root']}/tools", _release.pins(files["uv.lock"])["uv"]
         )
         uv = tools.present() or tools.install(f"{directory}/uv.lock", _release.pip_environment(sources))
-        environment = _release.uv_environment(sources, self.params["cache_dir"] or "")
+        environment = _release.uv_environment(sources, self.params["cache_dir"] or "", resolves=True)
         base = python.path or self.module.get_bin_path("python3", required=True)
         excludes = "excludes" if files["excludes"] else ""
 

@@ -15,7 +15,14 @@ import tarfile
 import time
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact, _release_io, _safe_io, _support, _vllm
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _account_io,
+    _redact,
+    _release_io,
+    _safe_io,
+    _support,
+    _vllm,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact_io import parsed, read_end, redactor, texts
 
 if t.TYPE_CHECKING:
@@ -188,7 +195,7 @@ class Part:
         if not os.access(f"{path}/bin/vllm", os.X_OK):
             self.lack("release.txt, collect-env.txt", f"there is no {path}/bin/vllm")
             return
-        version, _why = self.run([f"{path}/bin/python", "--version"])
+        _rc, version, _err = _account_io.run_as(self.module, self.params["user"], [f"{path}/bin/python", "--version"])
         packages = _release_io.packages(path)
         text = _support.release_text(os.path.realpath(path), version.replace("Python", "").strip(), packages)
         self.add("release.txt", text)
@@ -200,11 +207,14 @@ class Part:
         node = f"{self.params['config']}/node.env"
         variables = next((parsed(node, text) for _path, text in texts(self.params["config"], "node.env")), None) or {}
         environment = {name: value for name, value in variables.items() if not _redact.is_secret_variable(name)}
-        argv = ["nice", "-n", "10", f"{path}/bin/python", "-c", _support.COLLECT_ENV]
-        if user:
-            # Inside, as what it ends is the whole group of processes.
-            argv = ["runuser", "-u", user, "--", "timeout", "-k", "5", str(seconds), *argv]
-        out, why = self.run(argv, seconds + 10, environ_update=environment, cwd="/")
+        # Inside, as what it ends is the whole group of processes.
+        argv = ["timeout", "-k", "5", str(seconds), "nice", "-n", "10"]
+        argv += [f"{path}/bin/python", "-c", _support.COLLECT_ENV]
+        who = _account_io.account(user)
+        how: dict[str, t.Any] = {"environ_update": environment}
+        if who:
+            argv, how = _account_io.argv_as(who, argv), {"data": _account_io.exports(environment)}
+        out, why = self.run(argv, seconds + 10, cwd="/", **how)
         if out:
             self.add("collect-env.txt", out)
         if why:

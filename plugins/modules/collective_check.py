@@ -121,7 +121,13 @@ import json
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._collective import SCRIPT, host_task, outcomes
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._account_io import run_as
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._collective import (
+    MEMLOCK,
+    SCRIPT,
+    host_task,
+    outcomes,
+)
 
 ARGUMENTS = {
     "release": {"type": "path", "required": True},
@@ -151,7 +157,7 @@ def main() -> None:
         "PYTHONUNBUFFERED": "1",
     }
     argv = [f"{given['release']}/bin/python", "-c", SCRIPT, json.dumps(host_task(given))]
-    rc, out, err = module.run_command(argv, environ_update=environment, cwd="/")
+    rc, out, err = run_as(module, given["user"] or "", argv, environment, before=MEMLOCK)
     if rc:
         module.fail_json(msg=f"The check did not run: {(err or out).strip()[-400:]}")
     module.exit_json(changed=False, ranks=outcomes(f"{out}\n{err}", given))

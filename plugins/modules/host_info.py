@@ -146,6 +146,10 @@ options:
         description: The release, or the link to it.
         type: path
         required: true
+      user:
+        description: Account of the services, which starts the Python of O(details.release) in place of root.
+        type: str
+        default: ''
       log_files:
         description: Log files of O(services), where supervisor runs them.
         type: list
@@ -505,6 +509,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import _host_io, 
 DETAILS = {
     "cluster": {"type": "str", "required": True},
     "release": {"type": "path", "required": True},
+    "user": {"type": "str", "default": ""},
     "log_files": {"type": "list", "elements": "path", "default": []},
     "config": {"type": "path", "required": True},
     "started": {"type": "path", "required": True},

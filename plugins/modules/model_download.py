@@ -82,6 +82,13 @@ options:
     description: Path of a Python that has the hub's client, such as the release's. Needed on the host that downloads
       from a hub.
     type: path
+  user:
+    description:
+      - Account of the services. Where the module is root, the hub's client runs as this account, or as C(nobody) as
+        long as there is no such account, and what it downloads is copied and checked file by file. Empty = as who runs
+        the module.
+    type: str
+    default: ''
   token:
     description: Token of the hub, for the host that downloads. It reaches the client by its environment and is not
       written anywhere.
@@ -267,6 +274,7 @@ ARGUMENTS = {
     "root": {"type": "path", "default": "/var/lib/vllm-ray/models"},
     "exclude": {"type": "list", "elements": "str", "default": []},
     "python": {"type": "path"},
+    "user": {"type": "str", "default": ""},
     "token": {"type": "str", "no_log": True},
     "proxy": {"type": "str", "no_log": True},
     "ca_certificate": {"type": "path"},

@@ -49,6 +49,10 @@ options:
     description: Bytes of the release, for O(state=unpacked).
     type: int
     default: 0
+  patience:
+    description: Seconds to wait for another run that builds, unpacks or removes releases on this host, before it fails.
+    type: float
+    default: 600
   replace:
     description: Whether V(unpacked) replaces a release that is there and differs from its manifest.
     type: bool
@@ -90,6 +94,7 @@ ARGUMENTS = {
     "archive": {"type": "path", "required": True},
     "manifest": {"type": "str"},
     "size": {"type": "int", "default": 0},
+    "patience": {"type": "float", "default": 600},
     "replace": {"type": "bool", "default": False},
 }
 REQUIRED = [("state", "unpacked", ["manifest"])]

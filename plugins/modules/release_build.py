@@ -54,6 +54,10 @@ options:
     description: Whether packages come from O(find_links) alone, whatever pip is configured with.
     type: bool
     default: false
+  patience:
+    description: Seconds to wait for another run that builds, unpacks or removes releases on this host, before it fails.
+    type: float
+    default: 600
   replace:
     description: Whether to compare a release that is there with its manifest, and to make it again where it differs.
     type: bool
@@ -126,6 +130,7 @@ ARGUMENTS = {
     "python": {"type": "str", "default": ""},
     "python_mirror": {"type": "str"},
     "no_index": {"type": "bool", "default": False},
+    "patience": {"type": "float", "default": 600},
     "replace": {"type": "bool", "default": False},
     **SOURCES,
 }

@@ -89,6 +89,12 @@ options:
     type: list
     elements: str
     default: []
+  user:
+    description:
+      - Account of the services. Where the module is root, it runs Python and packages of others as this account, or as
+        C(nobody) as long as there is no such account. Empty = as who runs the module.
+    type: str
+    default: ''
   verify:
     description: Whether to hash every file and compare it with the manifest.
     type: bool
@@ -194,6 +200,7 @@ ARGUMENTS = {
     "space_gib": {"type": "int", "default": 0},
     "min_driver": {"type": "int"},
     "libraries": {"type": "list", "elements": "str", "default": []},
+    "user": {"type": "str", "default": ""},
     "verify": {"type": "bool", "default": False},
     "refuse": {"type": "bool", "default": False},
 }

@@ -44,6 +44,12 @@ options:
     description: File that notes the last check that passed.
     type: path
     required: true
+  user:
+    description:
+      - Account of the services. Where the module is root, the parser runs as this account, or as C(nobody) as long as
+        there is no such account. Empty = as who runs the module.
+    type: str
+    default: ''
   known:
     description:
       - What O(passed_file) holds, where the caller knows it. A check that passed then costs no call of the host.
@@ -79,7 +85,6 @@ refused:
 
 import json
 import os
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -89,35 +94,17 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import (
     reported,
     write_file,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import (
-    SCRIPT,
-    digest,
-    refusals,
-    sentences,
-    without_secrets,
-)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import digest, sentences
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config_io import parse
 
 ARGUMENTS = {
     "release": {"type": "path", "required": True},
     "config": {"type": "json", "required": True, "no_log": True},
     "environment": {"type": "list", "elements": "str", "default": []},
     "passed_file": {"type": "path", "required": True},
+    "user": {"type": "str", "default": ""},
     "known": {"type": "str", "default": ""},
 }
-
-
-def parse(module: AnsibleModule) -> dict[str, str]:
-    """Run the release's parser on the options, and return what it refuses."""
-    release = module.params["release"]
-    # torch leaves directories in the home and in that for temporary files.
-    with tempfile.TemporaryDirectory() as folder:
-        config = os.path.join(folder, "serve.yaml")
-        write_file(config, module.params["config"].encode())
-        argv = [f"{release}/bin/python", "-c", SCRIPT, config]
-        environment = {"VLLM_LOGGING_LEVEL": "ERROR", "HOME": folder, "TMPDIR": folder}
-        rc, out, err = module.run_command(argv, environ_update=environment)
-    refused = refusals(rc, out, err, module.params["environment"])
-    return without_secrets(refused, json.loads(module.params["config"]))
 
 
 def main() -> None:

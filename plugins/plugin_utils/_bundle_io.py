@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import os
@@ -16,6 +15,7 @@ import tarfile
 import time
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _lock_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundle import BundleError, File, Manifest
 
@@ -26,6 +26,8 @@ if t.TYPE_CHECKING:
 
 BLOCK = 1 << 20
 LARGEST_MANIFEST = 64 << 20
+# Seconds that a run waits for another one that unpacks a bundle, which may be of a large model.
+PATIENCE = 3600
 # What takes longer says how far it is.
 QUIET_SECONDS = 5
 
@@ -144,11 +146,14 @@ def check_room(path: str, place: str, manifest: Manifest) -> None:
 
 
 @contextlib.contextmanager
-def held(directory: str) -> Iterator[None]:
-    """Let one run after the other unpack bundles."""
-    with open(os.path.join(directory, ".lock"), "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def held(directory: str, path: str) -> Iterator[None]:
+    """Let one run after the other unpack bundles. Raises BundleError where another one is at work for too long."""
+    try:
+        with _lock_io.held(directory, f"unpacks {os.path.basename(path)}", PATIENCE):
+            yield
+    except _lock_io.Busy as error:
+        fix = "wait for its end and run it again, or end that process where it hangs"
+        raise BundleError(path, error.found, "no other run that unpacks bundles", fix) from error
 
 
 def unpack(path: str, uv: str, home: str, say: Say, sha256: str = "") -> tuple[str, Manifest, bool]:
@@ -163,8 +168,8 @@ def unpack(path: str, uv: str, home: str, say: Say, sha256: str = "") -> tuple[s
     _bundle.check_members(path, manifest, [entry.name for entry in found])
     _bundle.check_uv(path, manifest, uv)
     os.makedirs(home, exist_ok=True)
-    directory = os.path.join(home, _bundle.digest(data)[:16])
-    with held(home):
+    directory = os.path.join(home, _bundle.digest(data))
+    with held(home, path):
         if is_whole(directory, data, manifest):
             return directory, manifest, False
         staging = f"{directory}.partial"

@@ -163,26 +163,25 @@ def wheels(
     pins: Sequence[_wheels.Pin], target: _bundle.Target, directory: str, environment: Mapping[str, str], say: Say
 ) -> dict[str, str]:
     """Download the wheels of pins, against their hashes, and return them by name."""
+    unhashed = [pin.requirement for pin in pins if not pin.hashes]
+    if unhashed:
+        found = f"{len(unhashed)} packages without a hash, first: {unhashed[0]}"
+        fix = "make the lock with 'uv pip compile --generate-hashes', or set vllm_ray_requirements"
+        raise BundleError("bundle.yml", found, "a lock in which every package has a hash", fix)
     os.makedirs(directory, exist_ok=True)
-    python = pip_python()
-    # pip refuses to mix lines that have hashes with lines that have none.
-    for hashed in (True, False):
-        lines = [pin.text for pin in pins if bool(pin.hashes) is hashed]
-        if not lines:
-            continue
-        requirements = f"{directory}.{'hashed' if hashed else 'plain'}.txt"
-        pathlib.Path(requirements).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        argv = _wheels.pip_argv(python, target, requirements, directory, hashed)
-        status, said = follow(argv, environment, "wheels", len(lines), say)
-        if status:
-            found = f"pip ended with {status}: {_release.last_lines(said, 6)}"
-            wanted = f"wheels of {len(lines)} packages for Python {target.python} on {target.platform}"
-            fix = (
-                "see that vllm_ray_index_url, vllm_ray_extra_index_urls or vllm_ray_find_links (else pip's own "
-                "configuration) name an index that has them, and that vllm_ray_bundle_python and "
-                "vllm_ray_bundle_platform are those of the hosts"
-            )
-            raise BundleError("bundle.yml", found, wanted, fix)
+    requirements = f"{directory}.txt"
+    pathlib.Path(requirements).write_text("".join(f"{pin.text}\n" for pin in pins), encoding="utf-8")
+    argv = _wheels.pip_argv(pip_python(), target, requirements, directory)
+    status, said = follow(argv, environment, "wheels", len(pins), say)
+    if status:
+        found = f"pip ended with {status}: {_release.last_lines(said, 6)}"
+        wanted = f"wheels of {len(pins)} packages for Python {target.python} on {target.platform}"
+        fix = (
+            "see that vllm_ray_index_url, vllm_ray_extra_index_urls or vllm_ray_find_links (else pip's own "
+            "configuration) name an index that has them, and that vllm_ray_bundle_python and "
+            "vllm_ray_bundle_platform are those of the hosts"
+        )
+        raise BundleError("bundle.yml", found, wanted, fix)
     return {name: os.path.join(directory, name) for name in os.listdir(directory) if name.endswith(".whl")}
 
 

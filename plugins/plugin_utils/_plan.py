@@ -85,7 +85,9 @@ def model_plan(
     if source == "auto":
         source = hub_of(wish) if not wish.startswith("/") else "host" if here else "controller"
     source_host = hub_host(head, hosts, found) if source in HUBS else (here or [head.name])[0]
-    model = {"name": name, "source": source, "wish": wish, "source_host": source_host}
+    # Other hosts are believed about the model only with a digest that is known.
+    trusted = [head.name, first_host(head, hosts)]
+    model = {"name": name, "source": source, "wish": wish, "source_host": source_host, "trusted": trusted}
     # Where a model of a hub lies depends on its commit, which only the download tells.
     path = {"host": wish, "controller": f"{head.paths.models}/{name}"}.get(source, "")
     problems = []
@@ -110,9 +112,14 @@ def hub_host(head: Host, hosts: Sequence[Host], found: Mapping[str, t.Any]) -> s
 
     found: what hosts have of the model, as host_info tells it.
     """
-    there = [head.name, *(host.name for host in hosts if host.look or host.limited)]
-    first = _members.downloader(there, head.settings.get("vllm_ray_release_builder"))
+    first = first_host(head, hosts)
     return next((name for name in (first, *found) if found.get(name, {}).get("pinned")), first)
+
+
+def first_host(head: Host, hosts: Sequence[Host]) -> str:
+    """Return the host that downloads a model from a hub."""
+    there = [head.name, *(host.name for host in hosts if host.look or host.limited)]
+    return _members.downloader(there, head.settings.get("vllm_ray_release_builder"))
 
 
 def model_needs(host: Host, model: Mapping[str, t.Any]) -> dict[str, int]:

@@ -113,13 +113,13 @@ def key(pins: Iterable[Pin], wanted: Target) -> str:
     return hashlib.sha256(repr((wanted, [pin.text for pin in pins])).encode()).hexdigest()[:16]
 
 
-def pip_argv(python: str, wanted: Target, requirements: str, directory: str, hashed: bool) -> list[str]:
+def pip_argv(python: str, wanted: Target, requirements: str, directory: str) -> list[str]:
     """Return the command that downloads wheels for the hosts, whatever this machine is."""
     return [
         *(python, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--progress-bar=off"),
         *("--implementation=cp", f"--python-version={wanted.python}"),
         *(f"--platform={tag}" for tag in tags(wanted)),
-        *(["--require-hashes"] if hashed else []),
+        "--require-hashes",
         *(f"--dest={directory}", f"--requirement={requirements}"),
     ]
 

@@ -100,6 +100,7 @@ def test_roles_get_what_they_specify(name: str) -> None:
         "__vllm_ray_secrets": {"values_by_name": {"ray.token": "t", "api.key": "k"}},
         "__vllm_ray_look": {"engine": {}},
         "__release_look": {"path": "/opt/release"},
+        "__release_builder_look": {"id": "cpu-1"},
         "ansible_play_hosts_all": list(plan["hosts"]),
     }
     mapping = DataLoader().load_from_file(str(MAPPING), trusted_as_template=True)

@@ -14,6 +14,8 @@ from typing import Any
 
 import jinja2
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
@@ -195,3 +197,44 @@ def test_the_environment_is_readable_for_the_service_account_alone(owner: str, w
             if f"__{role}_node | vllm_ray.cluster.ray_environment" in str(entry.get("content")):
                 found[entry["path"]] = jinja2.Template(entry["mode"]).render({f"__{role}_owner": owner})
     assert len(found) == 2 and set(found.values()) == {wanted}, found
+
+
+KNOWN, UNKNOWN = {"tree": "7" * 64, "host": "gpu01"}, {"tree": "", "host": ""}
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "source", "digest"),
+    [
+        # Who uses the role alone names the source, and a digest.
+        pytest.param({"model_trusted_sources": []}, None, "gpu03", "", id="alone"),
+        pytest.param({"model_trusted_sources": [], "model_digest": "d"}, None, "gpu03", "d", id="alone with a digest"),
+        pytest.param({"model_source_host": "gpu01"}, None, "gpu01", "", id="the head"),
+        pytest.param({"model_source_host": "gpu02"}, None, "gpu02", "", id="the host that downloads"),
+        pytest.param({}, KNOWN, "gpu03", "7" * 64, id="another host, of a known model"),
+        pytest.param({}, UNKNOWN, "gpu02", "", id="another host, of an unknown model: it is downloaded"),
+        pytest.param({"model_source": "/srv/m"}, KNOWN, "gpu03", "7" * 64, id="a directory, of a known model"),
+        pytest.param({"model_source": "/srv/m"}, UNKNOWN, "gpu03", "", id="a directory that nobody else knows"),
+        pytest.param({"model_source": "/srv/m"}, {**KNOWN, "host": "gpu03"}, "gpu03", "", id="the host it came from"),
+        pytest.param({"model_source_kind": "controller", "model_source": "/m"}, None, "gpu03", "", id="the controller"),
+    ],
+)
+def test_a_host_is_the_source_of_a_model_only_with_a_known_digest(
+    given: dict[str, Any], known: dict[str, str] | None, source: str, digest: str
+) -> None:
+    """gpu01 is the head, gpu02 downloads, gpu03 says that it has the model. known: None where the role does not ask."""
+    loader = DataLoader()
+    files = [str(walk.ROOT / "roles" / "model" / folder / "main.yml") for folder in ("defaults", "vars")]
+    defaults, private = (loader.load_from_file(file, trusted_as_template=True) for file in files)
+    variables = {
+        **defaults,
+        "model_source": "acme/tiny",
+        "model_source_host": "gpu03",
+        "model_trusted_sources": ["gpu01", "gpu02"],
+        "model_digest": "",
+        **given,
+        **private,
+        **({"__model_known": known} if known else {}),
+    }
+    templar = Templar(loader=loader, variables=variables)
+    found = [templar.template(private[name]) for name in ("__model_doubted", "__model_from", "__model_digest")]
+    assert found == [known is not None, source, digest]

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io, _hub, _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io, _hub, _hub_ask_io, _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
 from ansible_collections.vllm_ray.cluster.tests.integration.hub_server import Hub, Model
 
@@ -131,3 +131,39 @@ def test_each_of_them_is_needed(params: dict[str, Any], change: dict[str, Any], 
     with pytest.raises(Unusable, match=words) as caught:
         _model_config_io.info({**params, **change})
     assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("location", "refused"),
+    [("http://127.0.0.1:9/stolen", True), ("ftp://127.0.0.1/stolen", True), (f"https://{NAME}/found", False)],
+)
+def test_a_redirect_out_of_encryption_is_refused(params: dict[str, Any], location: str, refused: bool) -> None:
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/found" else 302)
+            self.send_header("Location", location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_args: Any) -> None:
+            """Say nothing."""
+
+    with Tls(("127.0.0.1", 0), Redirecting) as server:
+        Proxy.target = serve(server)
+        try:
+            if refused:
+                with pytest.raises(OSError, match="which is not encrypted"):
+                    _http_io.download(params["endpoint"], *_hub.way_of(params))
+            else:
+                with _http_io.download(params["endpoint"], *_hub.way_of(params)) as answer:
+                    assert answer.status == 200
+        finally:
+            server.shutdown()
+
+
+def test_no_token_is_sent_without_encryption() -> None:
+    with pytest.raises(OSError, match="no token is sent there"):
+        _http_io.download("http://192.0.2.1/model?x=1", TOKEN)
+    wish = _hub.Wish("huggingface", "private/demo", endpoint="http://192.0.2.1")
+    with pytest.raises(Unusable, match="an https URL where a token is given"):
+        _hub_ask_io.ask(wish, _hub.Way(TOKEN))

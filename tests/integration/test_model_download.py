@@ -8,17 +8,23 @@ What goes well, and what doesn't. Clients mostly wait, so that those of all hubs
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import json
 import os
 import random
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +38,7 @@ MODULE = "ansible_collections.vllm_ray.cluster.plugins.modules.model_download"
 LONGEST = 40
 MIB = 1024**2
 TOKEN = "hf_a-secret-of-the-test"
+NOBODY = 65534
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 KINDS = sorted(_hub.HUBS)
 # Each test has addresses of its own.
@@ -57,11 +64,39 @@ def comes(files: dict[str, bytes]) -> dict[str, bytes]:
     return {name: text for name, text in files.items() if not name.startswith((".", "original/"))}
 
 
+@cache
+def modelscope_python() -> Path:
+    """Return a Python with ModelScope's client that every account may run.
+
+    The tests' own may lie where only root may enter.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="vllm-ray-test-python-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    packages, names = folder / "packages", ["modelscope_hub"]
+    for name in names:
+        found = metadata.distribution(name)
+        for file in found.files or ():
+            if ".." not in file.parts and not file.name.endswith(".pyc"):
+                (packages / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file.locate(), packages / file)
+        needed = [re.match(r"[\w.-]+", line) for line in found.requires or () if "extra ==" not in line]
+        for match in needed:
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                if match and match.group() not in names and metadata.distribution(match.group()):
+                    names.append(match.group())
+    script = f'#!/bin/sh\nPYTHONPATH={packages} exec /usr/bin/python3 "$@"\n'
+    (folder / "python").write_text(script, encoding="utf-8")
+    for path in (folder, folder / "python"):
+        path.chmod(0o755)
+    return folder / "python"
+
+
 class Host:
     """A host, and the model of a hub that it is to have."""
 
-    def __init__(self, folder: Path, hub: Hub, kind: str, name: str = "") -> None:
+    def __init__(self, folder: Path, hub: Hub, kind: str, name: str = "", user: str = "") -> None:
         self.folder, self.hub, self.kind, self.name = folder, hub, kind, name or f"acme/{kind}"
+        self.user = user
         folder.mkdir(parents=True, exist_ok=True)
         self.process: subprocess.Popen[str] | None = None
 
@@ -83,7 +118,8 @@ class Host:
             "record_directory": str(self.folder / "records"),
             "reserve_gib": 0,
             "exclude": ["original/*"],
-            "python": f"{release}/bin/python" if self.kind == "huggingface" else sys.executable,
+            "user": self.user,
+            "python": f"{release}/bin/python" if self.kind == "huggingface" else str(modelscope_python()),
             **options,
         }
         self.process = subprocess.Popen(
@@ -135,6 +171,7 @@ class Host:
         found = {str(path.relative_to(tree)): path for path in tree.rglob("*") if path.is_file()}
         assert {name: path.read_bytes() for name, path in found.items()} == comes(self.model.files)
         assert {path.stat().st_mode & 0o777 for path in found.values()} == {0o644}
+        assert {(path.stat().st_uid, path.stat().st_nlink) for path in found.values()} == {(os.geteuid(), 1)}
         assert [path.name for path in tree.parent.iterdir()] == [tree.name]
         # Nothing need be hashed to know it.
         record = _tree_io.read_record(str(self.folder / "records"), str(tree))
@@ -182,9 +219,22 @@ def hub(shared: Hub) -> Hub:
 
 
 @pytest.fixture
-def each(hub: Hub, tmp_path: Path) -> Iterator[list[Host]]:
+def open_folder() -> Iterator[Path]:
+    """Return a directory that everybody may enter: pytest's own is for root alone."""
+    folder = Path(tempfile.mkdtemp(prefix="vllm-ray-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+# Its clients run as root, where there is no service user, or as that.
+as_both = pytest.mark.parametrize("each", ["", "nobody"], ids=["as root", "as the service user"], indirect=True)
+
+
+@pytest.fixture
+def each(hub: Hub, open_folder: Path, request: pytest.FixtureRequest) -> Iterator[list[Host]]:
     """Return a host for each kind of hub."""
-    made = [Host(tmp_path / kind, hub, kind) for kind in KINDS]
+    made = [Host(open_folder / kind, hub, kind, user=getattr(request, "param", "")) for kind in KINDS]
     yield made
     for host in made:
         host.kill()
@@ -193,6 +243,7 @@ def each(hub: Hub, tmp_path: Path) -> Iterator[list[Host]]:
 # --- What goes well --------------------------------------------------------------------------------------------------
 
 
+@as_both
 def test_a_model_is_there_and_nobody_is_asked_again(each: list[Host], hub: Hub) -> None:
     asked = {host.kind: result for host, result in run_all(each, state="asked")}
     done = run_all(each)
@@ -218,6 +269,7 @@ def test_a_model_is_there_and_nobody_is_asked_again(each: list[Host], hub: Hub) 
         assert Path(result["directory"], "config.json").read_bytes() == b"{}"
 
 
+@as_both
 def test_a_token_reaches_the_client_by_its_environment_alone(each: list[Host], hub: Hub) -> None:
     gate = threading.Event()
     clients = [host for host in each if host.kind != "mirror"]
@@ -228,6 +280,8 @@ def test_a_token_reaches_the_client_by_its_environment_alone(each: list[Host], h
         wait(lambda one: one.sent("config.json") and one.children(), host)
         (child,) = host.children()
         assert host.process
+        owner = next(line for line in Path(f"/proc/{child}/status").read_text().splitlines() if line.startswith("Uid"))
+        assert owner.split()[1:] == [str(NOBODY if host.user else os.geteuid())] * 4
         for pid in (child, host.process.pid):
             assert TOKEN.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
         assert TOKEN.encode() in Path(f"/proc/{child}/environ").read_bytes()
@@ -359,6 +413,7 @@ def test_a_mirror_that_knows_no_ranges(hub: Hub, tmp_path: Path) -> None:
     host.assert_whole(host.run())
 
 
+@as_both
 def test_wrong_bytes_are_fetched_again(each: list[Host]) -> None:
     for host in each:
         host.model.faults[FIRST] = Fault(wrong=True, times=1)
@@ -378,6 +433,7 @@ def test_bytes_that_stay_wrong_are_no_model(each: list[Host]) -> None:
         assert words in result["msg"]
 
 
+@as_both
 def test_after_a_kill_only_the_rest_is_fetched(each: list[Host], hub: Hub) -> None:
     gate, size = threading.Event(), 2 * MIB
     for host in each:
@@ -399,6 +455,65 @@ def test_after_a_kill_only_the_rest_is_fetched(each: list[Host], hub: Hub) -> No
         assert {name: host.sent(name) for name in others} == {name: len(host.model.files[name]) for name in others}
         # Hugging Face's client begins a file again that it did not finish.
         assert bool(hub.parts(host.name, FIRST)[-1].span) == (host.kind != "huggingface")
+
+
+# --- A client that is not to be trusted ------------------------------------------------------------------------------
+
+
+HOSTILE = """#!/bin/sh
+# In place of a Python with a client: argv is -c SCRIPT MODULE download MODEL --revision COMMIT --local-dir FOLDER ...
+while [ "$1" != --local-dir ]; do shift; done
+cd "$2"
+id -u > {seen}
+ln -s {canary} config.json
+mkfifo {second}
+ln -s {outside} original
+ln -s {outside} .cache
+printf x > {outside}/mine
+cp {good} {first}.part
+mv {first}.part {first}
+# It keeps the file open, and writes to it when it was checked.
+exec 3<> {first}
+i=0
+while [ $i -lt 40 ]; do
+    [ -e ../{first} ] && {{ printf EVIL >&3; rm -f {first}; printf EVIL > {first}; }}
+    i=$((i + 1))
+    sleep 0.05
+done
+"""
+
+
+def test_a_hostile_client_gets_nothing_of_root(hub: Hub, open_folder: Path) -> None:
+    """It plants links and a FIFO, and changes a file after it was checked."""
+    host = Host(open_folder / "host", hub, "modelscope", user="nobody")
+    canary, outside, seen, good = (open_folder / name for name in ("canary", "outside", "seen", "good"))
+    canary.write_bytes(host.model.files["config.json"])
+    canary.chmod(0o600)
+    outside.mkdir(mode=0o755)
+    (outside / "half.incomplete").write_text("keep me", encoding="utf-8")
+    seen.touch(0o666)
+    seen.chmod(0o666)
+    good.write_bytes(host.model.files[FIRST])
+    good.chmod(0o644)
+    python = open_folder / "python"
+    python.write_text(
+        HOSTILE.format(first=FIRST, second=SECOND, canary=canary, outside=outside, seen=seen, good=good),
+        encoding="utf-8",
+    )
+    python.chmod(0o755)
+    result = host.run(python=str(python))
+    assert result["failed"]
+    assert seen.read_text(encoding="utf-8").strip() == str(NOBODY)
+    # It is the hub's own bytes that were checked, and nobody could write to them since.
+    taken = host.part() / FIRST
+    assert taken.read_bytes() == host.model.files[FIRST]
+    assert (taken.stat().st_uid, taken.stat().st_mode & 0o777) == (0, 0o644)
+    assert not (host.part() / "config.json").exists()
+    assert not (host.part() / SECOND).exists()
+    assert canary.stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in outside.iterdir()) == ["half.incomplete"]
+    # What it planted does not keep the next run from going well.
+    host.assert_whole(host.run())
 
 
 # --- All hosts in one run --------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import may_have_secret
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import File, Pin, Way, Wish
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import sentence
 
@@ -426,3 +427,24 @@ def test_what_a_name_means() -> None:
 def test_a_directory_with_another_commit() -> None:
     assert "/m holds commit abc. Wanted: commit def." in sentence(_hub.held_problem("/m", Pin("abc", "/m"), "def"))
     assert "/m holds files of an unknown commit." in sentence(_hub.held_problem("/m", None, "def"))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "token", "refused"),
+    [
+        ("", "hf_secret", False),
+        ("https://hub.example", "hf_secret", False),
+        ("http://hub.example", "", False),
+        ("http://127.0.0.1:8080", "hf_secret", False),
+        ("http://[::1]:8080", "hf_secret", False),
+        ("http://hub.example", "hf_secret", True),
+        ("http://127.0.0.1.example", "hf_secret", True),
+        ("HTTP://hub.example", "hf_secret", True),
+        ("ftp://hub.example", "hf_secret", True),
+    ],
+)
+def test_a_token_is_sent_by_https_alone(endpoint: str, token: str, refused: bool) -> None:
+    wish = _hub.Wish("huggingface", "acme/tiny", endpoint=endpoint)
+    problems = _hub.way_problems(wish, _hub.Way(token), may_have_secret)
+    assert bool(problems) is refused
+    assert all("vllm_ray_hf_endpoint" in one["fix"] and "hf_secret" not in str(one) for one in problems)

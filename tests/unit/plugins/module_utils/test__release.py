@@ -309,6 +309,8 @@ def test_uv_gets_urls_by_its_environment_only() -> None:
     assert found["UV_CACHE_DIR"] == "/cache"
     assert found["UV_PYTHON_INSTALL_MIRROR"] == "https://mirror"
     assert "UV_DEFAULT_INDEX" not in _release.uv_environment(Sources())
+    assert found["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+    assert _release.uv_environment(sources, resolves=True)["UV_INDEX_STRATEGY"] == "first-index"
     assert _release.pip_environment(sources)["PIP_INDEX_URL"] == "https://u:secret@a/s"
 
 
@@ -340,6 +342,19 @@ def test_when_torch_comes_from_its_own_index(name: str, lacks: bool) -> None:
     assert _release.lacks_cpu_torch(text(name)) is lacks
 
 
+@pytest.mark.parametrize(("name", "advised"), [("uv_sync_no_hash", True), ("uv_sync_wrong_hash", False)])
+def test_a_lock_without_hashes_gets_the_command_that_makes_them(name: str, advised: bool) -> None:
+    assert ("uv pip compile --generate-hashes" in _release.hash_advice(text(name))) is advised
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda", "uv"])
+def test_every_package_of_our_locks_has_a_hash(name: str) -> None:
+    lock = (LOCKS / f"{name}.lock").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in lock.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert lines
+    assert [line for line in lines if "--hash=sha256:" not in line] == []
+
+
 @pytest.mark.parametrize(
     ("argv", "wanted"),
     [
@@ -349,19 +364,22 @@ def test_when_torch_comes_from_its_own_index(name: str, lacks: bool) -> None:
         ),
         (
             _release.sync_argv("/uv", "/t", "/l"),
-            "/uv pip sync --no-build --python /t/bin/python /l",
+            "/uv pip sync --no-build --require-hashes --python /t/bin/python /l",
         ),
         (
             _release.sync_argv("/uv", "/t", "/l", "cpu", no_index=True),
-            "/uv pip sync --no-build --torch-backend cpu --no-index --python /t/bin/python /l",
+            "/uv pip sync --no-build --require-hashes --torch-backend cpu --no-index --python /t/bin/python /l",
         ),
         (
             _release.sync_argv("/uv", "/t", "/l", again=["a", "b"]),
-            "/uv pip sync --no-build --reinstall-package=a --reinstall-package=b --python /t/bin/python /l",
+            (
+                "/uv pip sync --no-build --require-hashes --reinstall-package=a --reinstall-package=b "
+                "--python /t/bin/python /l"
+            ),
         ),
         (
             _release.compile_argv("/t", "lib/site"),
-            "/t/bin/python -B -I -m compileall -q -f -j 0 --invalidation-mode unchecked-hash -s /t /t/lib/site",
+            "/t/bin/python -B -I -S -m compileall -q -f -j 0 --invalidation-mode unchecked-hash -s /t /t/lib/site",
         ),
         (_release.python_install_argv("/uv", "3.11.9", "/p"), "/uv python install --no-bin --install-dir /p 3.11.9"),
         (_release.tool_venv_argv("/python", "/v"), "/python -m venv --clear /v"),

@@ -5,15 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _releases, _releases_io, _tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _lock_io,
+    _releases,
+    _releases_io,
+    _tree_io,
+)
 
 
 def release(id_: str, since: int, **uses: Any) -> dict[str, Any]:
@@ -120,11 +127,50 @@ def test_what_cut_runs_left_goes_after_a_day(host: Path) -> None:
 
 
 def test_nothing_is_removed_while_a_release_is_made_or_passed_on(host: Path) -> None:
-    with _releases_io.free_to_change(str(host / "root" / "releases")) as free:
-        assert free
+    with _lock_io.held(str(host / "root" / "releases"), "builds x", 0):
         assert prune(host)["removed"] == []
     with _tree_io.held(str(host / "records"), str(host / "root" / "releases" / "old"), 0):
         prune(host)
     assert (host / "root" / "releases" / "old").is_dir()
     prune(host)
     assert not (host / "root" / "releases" / "old").exists()
+
+
+def test_what_goes_is_decided_when_nobody_else_changes_releases(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the decision and the lock, another run may have let a cluster use the release."""
+    free = _lock_io.held
+
+    @contextlib.contextmanager
+    def late(*arguments: Any) -> Iterator[None]:
+        with free(*arguments):
+            (host / "etc" / "one" / "previous").unlink()
+            (host / "etc" / "one" / "previous").symlink_to(host / "root" / "releases" / "old")
+            yield
+
+    monkeypatch.setattr(_lock_io, "held", late)
+    assert "old" not in prune(host, keep=0)["removed"]
+    assert (host / "root" / "releases" / "old").is_dir()
+
+
+def test_who_holds_the_lock_is_named(host: Path) -> None:
+    directory = str(host / "root" / "releases")
+    second = _lock_io.held(directory, "builds cpu-2", 0)
+    with _lock_io.held(directory, "builds cpu-1", 0), pytest.raises(_lock_io.Busy) as raised:
+        second.__enter__()
+    said = str(raised.value)
+    assert f"{directory}/.lock held by process {os.getpid()}, which builds cpu-1 for 0 minutes after 0 s" in said
+    assert "end that process" in said
+    with _lock_io.held(directory, "builds cpu-2", 0):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"process": 7, "what": "builds x", "since": 1000}', "process 7, which builds x for 50 minutes"),
+        ("", "a process that did not say what it does"),
+        ("[]", "a process that did not say what it does"),
+    ],
+)
+def test_what_the_lock_says(text: str, said: str) -> None:
+    assert _lock_io.holder(text, 4000.0) == said

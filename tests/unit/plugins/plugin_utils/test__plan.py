@@ -812,7 +812,19 @@ def test_who_downloads_from_a_hub(builder: str, looks: list[Any], source: str) -
     ]
     model = _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers")["model"]
     assert model["source_host"] == source
+    assert model["trusted"] == ["gpu01", "gpu02" if builder == "gpu02" else "gpu01"]
     assert model["facts"] == FACTS["model"]
+
+
+@pytest.mark.parametrize("builder", ["", "gpu02"])
+def test_who_is_believed_about_a_model_does_not_follow_from_what_hosts_say(builder: str) -> None:
+    """gpu03 alone says that it has the model: it may be the source, but it is not trusted."""
+    given: dict[str, Any] = {**HUB, **({"release_builder": builder} if builder else {})}
+    models_there = [NOT_THERE, NOT_THERE, {**FACTS, "pinned": True}]
+    hosts = [host(number, {**look(number, 8), "model": one}, **given) for number, one in enumerate(models_there, 1)]
+    model = _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers")["model"]
+    assert model["source_host"] == "gpu03"
+    assert model["trusted"] == ["gpu01", builder or "gpu01"]
 
 
 def test_a_builder_that_does_not_answer_downloads_nothing() -> None:
