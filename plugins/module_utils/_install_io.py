@@ -93,7 +93,7 @@ def install(path: str, digest: str, record_directory: str) -> list[str]:
     text = _manifest_io.read_text(os.path.join(staging, MANIFEST))
     if _tree.digest(text) != digest:
         raise _manifest_io.unusable(f"no manifest came to {staging}", f"that of {digest[:12]}", "run it again")
-    manifest = _tree.parse(text)
+    manifest = _tree.parse(text, plain=True)
     with _tree_io.held(record_directory, path, PATIENCE):
         record = _tree_io.read_record(record_directory, path)
         now = _tree_io.look(path, record, manifest.piece, plain=True)

@@ -262,6 +262,17 @@ def stagings_of(path: str) -> tuple[str, str]:
     return os.path.join(path, STAGING), os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{STAGING}")
 
 
+def room_for(path: str) -> int:
+    """Return the bytes that a tree to come may take: what is free, and what an earlier run has staged."""
+    staged = 0
+    for staging in stagings_of(path):
+        for folder, _folders, files in os.walk(staging):
+            for name in files:
+                with contextlib.suppress(OSError):
+                    staged += os.lstat(os.path.join(folder, name)).st_blocks * 512
+    return free_bytes(path) + staged
+
+
 def begin_write_back(handle: int) -> None:
     """Let the kernel begin to write what it holds of an open file, without waiting for it. It is only a hint."""
     call = getattr(ctypes.CDLL(None), "sync_file_range", None)

@@ -12,11 +12,15 @@ A small HTTP server on the cluster address answers the hosts of the set, for as 
 
 Requests and answers are signed with the token of the run, and pieces believed only by their hash. So only members of
 the run can say what is in a tree that is being downloaded, and of these only the one that downloads it is asked.
+
+What a peer sends is bounded all the same: the proof of an answer is in its head and covers its length, so nothing large
+is read of strangers; no answer may be larger than what it can be, and none may come byte by byte.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import hmac
 import http.client
 import http.server
@@ -52,10 +56,14 @@ WORKERS = 2
 PART, PART_SECONDS, READ = 16 * 1024, 0.02, 64 * 1024
 # So often may a peer break off within a piece, and what comes of it counts.
 BREAKS = 3
-# A manifest of 100,000 files takes some 20 MB.
-LARGEST_MANIFEST = 1024**3
+# Seconds in which the head of an answer or the next READ bytes of it must come, and the bytes/s of short answers.
+SLOWEST, SLOWEST_RATE = 15.0, 250_000
+# How many connections a peer may have: it needs one for each worker, and two for its questions.
+CONNECTIONS = 16
+# So many manifests with a wrong digest may a peer give.
+WRONG_MANIFESTS = 3
 NAMES_SHOWN = 5
-PROOF = "X-Proof"
+PROOF, SHA256 = "X-Proof", "X-SHA256"
 
 
 class Filler(t.Protocol):
@@ -111,10 +119,21 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, host: Host, port: int) -> None:
         self.host = host
         self.address_family = socket.AF_INET if ipaddress.ip_address(host.address).version == 4 else socket.AF_INET6
+        self.counting, self.connections = threading.Lock(), Counter[str]()
         super().__init__((host.address, port), Handler)
 
     def verify_request(self, _request: t.Any, client_address: t.Any) -> bool:
-        return client_address[0] in self.host.names
+        return client_address[0] in self.host.names and self.connections[client_address[0]] < CONNECTIONS
+
+    def process_request_thread(self, request: t.Any, client_address: t.Any) -> None:
+        """Answer one connection, and count it meanwhile."""
+        with self.counting:
+            self.connections[client_address[0]] += 1
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self.counting:
+                self.connections[client_address[0]] -= 1
 
     def server_bind(self) -> None:
         """Bind without HTTPServer's question for the name of the address, which can take seconds."""
@@ -143,7 +162,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         place, _mark, query = self.path.partition("?")
         if place == "/state":
-            self.answer(200, host.state(host.names[self.client_address[0]], query).encode())
+            self.answer(200, host.state(host.names[self.client_address[0]], query))
         elif place == "/manifest" and host.text:
             self.answer(200, host.text.encode())
         elif place == "/hashes" and query.isdecimal():
@@ -154,9 +173,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(404)
 
     def answer(self, status: int, body: bytes = b"") -> None:
+        sha256 = hashlib.sha256(body).hexdigest()
         self.send_response_only(status)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header(PROOF, _tree_sync.seal(self.server.host.token, self.path, body))
+        self.send_header(SHA256, sha256)
+        self.send_header(PROOF, _tree_sync.seal(self.server.host.token, self.path, len(body), sha256))
         self.end_headers()
         self.wfile.write(body)
 
@@ -208,11 +229,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Line:
-    """A connection to a peer that is opened when it is needed, and kept."""
+    """A connection to a peer that is opened when it is needed, and kept.
+
+    until: when what is under way is broken off. A peer that sends byte by byte is never silent for long.
+    """
 
     def __init__(self, host: Host, name: str, seconds: float) -> None:
         self.host, self.name, self.seconds = host, name, seconds
         self.open: http.client.HTTPConnection | None = None
+        self.under_way: http.client.HTTPConnection | None = None
+        self.until = math.inf
+        host.lines.add(self)
+
+    def allow(self, seconds: float = math.inf) -> None:
+        """Give the peer so many seconds from now on."""
+        self.until = time.monotonic() + seconds
+
+    def cut(self) -> None:
+        """End what is under way; whoever waits for it sees the end of the connection."""
+        self.until, connection = math.inf, self.under_way
+        if connection and connection.sock:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
 
     def get(self, target: str, span: str = "") -> http.client.HTTPResponse:
         """Ask, and return the answer, whose body is still to be read. Once more, if a kept connection was closed."""
@@ -223,7 +261,8 @@ class Line:
         kept = self.open is not None
         try:
             connection = self.open or self.connect()
-            self.open = connection
+            self.open = self.under_way = connection
+            self.allow(SLOWEST)
             connection.request("GET", target, headers=headers)
             return connection.getresponse()
         except (ConnectionError, http.client.BadStatusLine):
@@ -243,7 +282,8 @@ class Line:
             connection = http.client.HTTPConnection(
                 self.host.addresses[self.name], port, timeout=SHORT_SILENCE, source_address=(self.host.address, 0)
             )
-            is_open = False
+            is_open, self.under_way = False, connection
+            self.allow(SLOWEST)
             try:
                 connection.connect()
                 is_open = True
@@ -264,23 +304,43 @@ class Line:
     def prove(self, connection: http.client.HTTPConnection) -> None:
         """Let a server show that it is one of this run: others know nothing of its token."""
         connection.request("GET", "/state", headers={"Authorization": _tree_sync.signature(self.host.token, "/state")})
-        self.checked("/state", connection.getresponse())
+        self.checked("/state", connection.getresponse(), _tree_sync.SAID_MAXIMUM)
 
-    def ask(self, target: str) -> bytes:
-        """Return the answer of a member of this run. HTTPException, where it is none."""
-        return self.checked(target, self.get(target))
+    def ask(self, target: str, most: int) -> bytes:
+        """Return the answer of a member of this run, of so many bytes at most. HTTPException, where it is none."""
+        try:
+            return self.checked(target, self.get(target), most)
+        except BaseException:
+            # The rest of an answer that was not read would be taken for the next one.
+            self.close()
+            raise
+        finally:
+            self.allow()
 
-    def checked(self, target: str, answer: http.client.HTTPResponse) -> bytes:
-        data = body(answer)
-        wanted = _tree_sync.seal(self.host.token, target, data)
+    def checked(self, target: str, answer: http.client.HTTPResponse, most: int) -> bytes:
+        """Return the body of an answer whose head shows that it is of this run."""
+        size, sha256 = answer.length, answer.getheader(SHA256) or ""
+        wanted = _tree_sync.seal(self.host.token, target, -1 if size is None else size, sha256)
         if answer.status != 200 or not hmac.compare_digest((answer.getheader(PROOF) or "").encode(), wanted.encode()):
             raise http.client.HTTPException(f"an answer with status {answer.status} that proves nothing")
+        if size is None or size > most:
+            raise http.client.HTTPException(f"an answer of {size} bytes; expected at most {most}")
+        self.allow(SLOWEST + size / SLOWEST_RATE)
+        data = answer.read()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise http.client.HTTPException("an answer with another content than its head says")
         return data
 
     def close(self) -> None:
+        self.allow()
         if self.open:
             self.open.close()
         self.open = None
+
+    def leave(self) -> None:
+        """Close it for good."""
+        self.close()
+        self.host.lines.discard(self)
 
 
 class Host:
@@ -314,6 +374,7 @@ class Host:
         self.received_at = -math.inf
         self.broken: Counter[tuple[str, int]] = Counter()
         self.lock = threading.Lock()
+        self.lines: set[Line] = set()
         self.text = ""
         self.store: _tree_io.Store | None = None
         self.schedule: _tree_sync.Schedule | None = None
@@ -342,7 +403,7 @@ class Host:
             "an address of this host, and a free port. Correct the host's address, or try again."
         )
 
-    def state(self, name: str, query: str) -> str:
+    def state(self, name: str, query: str) -> bytes:
         """Return what this host says of itself to a peer, and take note of what the peer says of itself."""
         said = urllib.parse.parse_qs(query)
         schedule, store, self.met = self.schedule, self.store, True
@@ -354,17 +415,17 @@ class Host:
                 if said.get("done") == ["1"]:
                     schedule.hear(name, schedule.everything, time.monotonic(), True, peer.shuns)
                     peer.told = peer.told or self.done
-            return json.dumps(
-                {
-                    "have": f"{store.have if store else 0:x}",
-                    "ready": store is not None,
-                    "reads": store is None and not self.asks,
-                    "done": self.done,
-                    "failed": self.failure,
-                    "shuns": schedule.shunned() if schedule else [],
-                    "learned": len(self.learned),
-                    "growing": self.grows(),
-                }
+            return _tree_sync.render_said(
+                _tree_sync.Said(
+                    have=store.have if store else 0,
+                    ready=store is not None,
+                    reads=store is None and not self.asks,
+                    done=self.done,
+                    failed=self.failure,
+                    shuns=frozenset(schedule.shunned() if schedule else []),
+                    learned=len(self.learned),
+                    growing=self.grows(),
+                )
             )
 
     def grows(self) -> bool:
@@ -380,38 +441,40 @@ class Host:
         while not self.ended:
             done = self.done
             try:
-                data = json.loads(line.ask(f"/state?done={int(done)}"))
+                said = _tree_sync.parse_said(line.ask(f"/state?done={int(done)}", _tree_sync.SAID_MAXIMUM))
                 answered = True
                 if name == self.source:
-                    self.follow(line, data)
+                    self.follow(line, said)
                 with self.lock:
                     peer = schedule.peers[name]
-                    shuns = self.name in data["shuns"]
-                    have, ready = int(data["have"], 16), bool(data["ready"])
-                    schedule.hear(name, have, time.monotonic(), bool(data["done"]), shuns, ready)
-                    peer.failed = bool(data["failed"])
+                    schedule.hear(name, said.have, time.monotonic(), said.done, self.name in said.shuns, said.ready)
+                    peer.failed = bool(said.failed)
                     peer.told = peer.told or done
-            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+            except (OSError, http.client.HTTPException, ValueError):
                 line.close()
                 with self.lock:
                     schedule.peers[name].reachable = False
             soon = not answered or time.monotonic() - began < POLL
             self.pause(FIRST_POLL if soon else POLL)
-        line.close()
+        line.leave()
 
-    def follow(self, line: Line, said: Mapping[str, t.Any]) -> None:
+    def follow(self, line: Line, said: _tree_sync.Said) -> None:
         """Learn the hashes of files that were finished since the last time, of the host that downloads them."""
         store, schedule = t.cast(_tree_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
-        if said["failed"]:
-            self.failure = f"{self.source} could not download it: {said['failed']}"
-        if said["growing"]:
+        if said.failed:
+            self.failure = f"{self.source} could not download it: {said.failed}"
+        if said.growing:
             self.growing_at = time.monotonic()
-        if said["learned"] > len(self.learned):
-            for number, text in json.loads(line.ask(f"/hashes?{len(self.learned)}")):
+        if said.learned > len(self.learned):
+            most = 2 * _tree.HEX * (len(store.manifest.pieces) + len(store.manifest.entries))
+            for number, text in _tree_sync.parse_learned(line.ask(f"/hashes?{len(self.learned)}", most)):
                 # It hashes what an earlier run left, which takes long for a large file.
                 self.growing_at = math.inf
                 try:
-                    found = store.learn(int(number), str(text))
+                    found = store.learn(number, text)
+                except ValueError as error:
+                    self.failure = f"{self.source} gave other hashes than its manifest can have: {error}. Run it again."
+                    raise
                 except OSError as error:
                     self.failure = f"{self.name} can't read what is in {store.staging}: {error}. Remove it."
                     raise
@@ -458,7 +521,7 @@ class Host:
                 self.fetch(store, schedule, lines.setdefault(ask.peer, Line(self, ask.peer, SILENCE)), ask)
         finally:
             for line in lines.values():
-                line.close()
+                line.leave()
 
     def fetch(self, store: _tree_io.Store, schedule: _tree_sync.Schedule, line: Line, ask: _tree_sync.Ask) -> None:
         """Make one request. What came counts, also if the peer breaks off."""
@@ -467,13 +530,13 @@ class Host:
         try:
             answer = line.get("/tree", f"bytes={starts[ask.first]}-{starts[ask.last + 1] - 1}")
             if answer.status != 206:
-                body(answer)
+                drain(answer)
             left = answer.length or 0
             for number in range(ask.first, ask.last + 1):
                 size = store.manifest.pieces[number].size
                 if left < size:
                     break
-                data = self.read(answer, size, (ask.peer, number))
+                data = self.read(line, answer, size, number)
                 left -= size
                 right = self.keep(store, number, data)
                 got |= right
@@ -487,23 +550,26 @@ class Host:
         except (OSError, http.client.HTTPException, _tree_io.Closed):
             line.close()
             lost = True
+        line.allow()
         with self.lock:
             schedule.take(ask, got, time.monotonic() - began, time.monotonic())
             if lost:
                 schedule.lose(ask, time.monotonic())
 
-    def read(self, answer: http.client.HTTPResponse, size: int, piece: tuple[str, int]) -> bytearray:
-        """Return so many bytes of an answer. piece: whose and which it is."""
-        data = bytearray(size)
+    def read(self, line: Line, answer: http.client.HTTPResponse, size: int, number: int) -> bytearray:
+        """Return so many bytes of an answer, which are a piece."""
+        data, piece = bytearray(size), (line.name, number)
         view, done = memoryview(data), 0
         try:
             while done < size:
+                line.allow(SLOWEST)
                 part = answer.readinto(view[done : done + self.down.part(min(size - done, READ))])
                 if not part:
                     raise ConnectionError("the peer broke off")
                 self.down.take(part)
-                # Of a disk that can't be read to its end, the same bytes would come for ever.
-                if self.broken[piece] < BREAKS:
+                # Of a disk that can't be read to its end, the same bytes would come for ever; and wrong ones of a peer
+                # that gives such.
+                if self.broken[piece] < BREAKS and line.name not in self.wrong:
                     self.received_at = time.monotonic()
                 done += part
         except OSError:
@@ -532,26 +598,29 @@ class Host:
         """Return the text of the wanted tree's manifest from whoever has it."""
         asked = [self.source] if self.source else [name for name in self.order if name != self.name]
         lines = {name: Line(self, name, SILENCE) for name in asked}
-        since, heard, self.asks = time.monotonic(), set(), True
+        since, heard, wrong, self.asks = time.monotonic(), set(), Counter[str](), True
         try:
             while time.monotonic() < since + self.params["patience"]:
                 for name, line in lines.items():
-                    with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError):
-                        state = json.loads(line.ask("/state"))
+                    if wrong[name] >= WRONG_MANIFESTS:
+                        continue
+                    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+                        said = _tree_sync.parse_said(line.ask("/state", _tree_sync.SAID_MAXIMUM))
                         heard.add(name)
-                        if state["reads"] and not state["failed"]:
+                        if said.reads and not said.failed:
                             # It may be the one that has it, and large trees take long.
                             since = time.monotonic()
-                        if not state["ready"]:
+                        if not said.ready:
                             continue
-                        text = line.ask("/manifest").decode("utf-8", "replace")
+                        text = line.ask("/manifest", _tree.LARGEST_MANIFEST).decode("utf-8", "replace")
                         if name == self.source or _tree.digest(text) == self.params["digest"]:
                             return text
+                        wrong[name] += 1
                 time.sleep(4 * IDLE)
         finally:
             self.asks = False
             for line in lines.values():
-                line.close()
+                line.leave()
         if self.source:
             raise Failed(
                 f"{self.name} heard nothing of {self.source}, which downloads the tree, for "
@@ -575,6 +644,7 @@ class Host:
         """Take part, and return what the module returns."""
         began, directory = time.monotonic(), self.params["record_directory"]
         server = self.serve()
+        threading.Thread(target=self.guard, daemon=True).start()
         try:
             record = _tree_io.read_record(directory, self.path)
             now = _tree_io.look(self.path, record, full=self.params["depth"] == "full", plain=self.plain)
@@ -608,6 +678,14 @@ class Host:
             server.shutdown()
             server.server_close()
 
+    def guard(self) -> None:
+        """Break off what takes a peer too long."""
+        while not self.ended:
+            for line in [*self.lines]:
+                if time.monotonic() > line.until:
+                    line.cut()
+            time.sleep(4 * IDLE)
+
     def other_place(self) -> _tree_io.Look | None:
         """Return the wanted tree, where this host has it in another directory."""
         if not self.copy_from:
@@ -622,7 +700,7 @@ class Host:
 
         seen: what was just hashed of it; other: what other_place() returned.
         """
-        directory, manifest = self.params["record_directory"], _tree.parse(text, growing=bool(self.source))
+        directory, manifest = self.params["record_directory"], self.believed(text, seen)
         with _tree_io.held(directory, self.path, self.params["patience"]):
             # Another run may have been at work, and pieces may be of another size than this tree's own.
             record = _tree_io.read_record(directory, self.path)
@@ -643,6 +721,21 @@ class Host:
                 store.install()
             _tree_io.write_record(directory, store.record(made))
             return bool(store.diff)
+
+    def believed(self, text: str, seen: _tree.Record) -> _tree.Manifest:
+        """Return the manifest of a text. Failed, where root should not make such a tree here.
+
+        What a filler brings was looked at by who asked for it, and a part of it may be here already.
+        """
+        had = sum(known.state.size for known in seen.files.values())
+        room = None if self.filler else _tree_io.room_for(self.path) + had
+        try:
+            return _tree.parse(text, self.plain, growing=bool(self.source), room=room)
+        except _tree.TooLarge as error:
+            place, free = _tree_io.existing(self.path), _tree_io.free_bytes(self.path) / _tree_io.GIB
+            raise Failed(f"{place} has {free:.1f} GiB free; {error}. Make room, or choose another path.") from error
+        except ValueError as error:
+            raise Failed(f"{self.name} does not make {self.path}: {error}. Correct it where it comes from.") from error
 
     def ask_consent(self, store: _tree_io.Store, record: _tree.Record) -> None:
         """Raise Failed where names would be lost that this module did not make."""
@@ -746,11 +839,11 @@ class Host:
         }
 
 
-def body(answer: http.client.HTTPResponse) -> bytes:
-    """Return the rest of an answer that says how long it is."""
-    if answer.length is None or answer.length > LARGEST_MANIFEST:
-        raise http.client.HTTPException(f"an answer of {answer.length} bytes")
-    return answer.read()
+def drain(answer: http.client.HTTPResponse) -> None:
+    """Read the rest of an answer that says nothing."""
+    if answer.length != 0:
+        raise http.client.HTTPException(f"an answer with status {answer.status} and {answer.length} bytes")
+    answer.read()
 
 
 def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
@@ -763,6 +856,10 @@ def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]
     if not dry:
         _tree_io.write_record(params["record_directory"], now.record(path, record.made))
     manifest = now.manifest()
+    try:
+        _tree.check(manifest.entries, manifest.piece, params["plain"])
+    except ValueError as error:
+        raise Failed(f"{path} can't be given to other hosts: {error}. Correct it there.") from error
     return {
         "changed": False,
         "digest": _tree.digest(_tree.dump(manifest)),
