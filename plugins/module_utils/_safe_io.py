@@ -8,24 +8,41 @@ each component of a path is opened by a descriptor without following links, and 
 nobody can put another thing in its place between a check and its use.
 
 A directory is *exposed* where an account besides root and our own may change its entries, or those of a directory above
-it. Links are followed in directories that are not exposed, and nowhere else.
+it. Links are followed in directories that are not exposed, and nowhere else, apart from what open_as says.
+
+What only asks for metadata of a path (os.path.isdir, os.stat, os.statvfs) shows nobody anything and changes nothing, so
+it may stay elsewhere. Anything that opens, lists to read, makes, changes or removes belongs here.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
+import functools
+import itertools
 import os
 import secrets
+import shlex
 import stat
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _json
+
 if t.TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
+
+    from ansible.module_utils.basic import AnsibleModule
+
+    Method = t.TypeVar("Method", bound=Callable[..., t.Any])
 
 MIB = 1024**2
+# A directory with more entries is refused where its names are needed: it is none of ours.
+NAMES_MAXIMUM = 100_000
 LINKS_MAXIMUM = 40
+# Directories below each other that are looked through.
+DEPTH_MAXIMUM = 32
 # Rounds in which a directory that somebody refills meanwhile is emptied.
 ROUNDS_MAXIMUM = 1_000_000
 OURS = ".vllm-ray-"
@@ -35,12 +52,19 @@ _PASSED = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | 
 _KERNEL = ("/proc/", "/sys/")
 
 
-class Unsafe(OSError):
-    """What is at a path may not be used there: the message has the path, what was found and what was expected."""
+def shown(text: str, most: int = 400) -> str:
+    """Return a name or path for messages and results: at most so many characters, none of which a terminal obeys."""
+    cut = text if len(text) <= most else f"{text[:most]}..."
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut)
 
-    def __init__(self, path: str, found: str, wanted: str) -> None:
-        super().__init__(errno.EPERM, f"{path} is {found}; expected {wanted}")
-        self.path, self.found, self.wanted = path, found, wanted
+
+class Unsafe(OSError):
+    """What is at a path may not be used there. The message has the path, what was found, what was expected, a fix."""
+
+    def __init__(self, path: str, found: str, wanted: str, fix: str = "") -> None:
+        aside = f"move it away: mv -T {shlex.quote(shown(path))} {shlex.quote(shown(path) + '.aside')}"
+        self.path, self.found, self.wanted, self.fix = path, shown(found), wanted, fix or aside
+        super().__init__(errno.EPERM, f"{shown(path)} is {self.found}; expected {wanted}. To fix it, {self.fix}")
 
     def __str__(self) -> str:
         return str(self.strerror)
@@ -83,6 +107,21 @@ def kind_of(mode: int) -> str:
     return names.get(stat.S_IFMT(mode), "a device")
 
 
+def _with_path(method: Method) -> Method:
+    """Let the OSErrors of a method whose first argument is the name of an entry have its whole path."""
+
+    @functools.wraps(method)
+    def named(self: Directory, name: str, *args: t.Any, **options: t.Any) -> t.Any:
+        try:
+            return method(self, name, *args, **options)
+        except OSError as error:
+            if error.filename == name:
+                error.filename = self.at(name)
+            raise
+
+    return t.cast("Method", named)
+
+
 class Directory:
     """An open directory. path: where it was when it was opened, without links. exposed: see above."""
 
@@ -122,9 +161,22 @@ class Directory:
         return os.fstat(self.fd)
 
     def names(self) -> list[str]:
-        """Return the names of its entries, sorted."""
-        return sorted(os.listdir(self.fd))
+        """Return the names of its entries, sorted. Raises Unsafe where there are more than NAMES_MAXIMUM."""
+        names = self._some(NAMES_MAXIMUM + 1)
+        if len(names) > NAMES_MAXIMUM:
+            raise Unsafe(self.path, f"a directory with more than {NAMES_MAXIMUM} entries", "one with less")
+        return sorted(names)
 
+    def _some(self, most: int) -> list[str]:
+        try:
+            with os.scandir(self.fd) as inside:
+                return [entry.name for entry in itertools.islice(inside, most)]
+        except OSError as error:
+            # One that we may only enter can't be listed by its descriptor.
+            number = errno.EACCES if error.errno == errno.EBADF else error.errno
+            raise OSError(number, os.strerror(number or 0), self.path) from None
+
+    @_with_path
     def lstat(self, name: str) -> os.stat_result | None:
         """Return what the file system says of an entry, None where there is none. Links are not followed."""
         try:
@@ -132,6 +184,7 @@ class Directory:
         except FileNotFoundError:
             return None
 
+    @_with_path
     def readlink(self, name: str) -> str | None:
         """Return what an entry points to, None where it is no link."""
         try:
@@ -141,6 +194,7 @@ class Directory:
                 return None
             raise
 
+    @_with_path
     def enter(self, name: str, make: int | None = None) -> Directory:
         """Open a directory below. make: mode in which a missing one is made; None: raise FileNotFoundError."""
         made = False
@@ -168,6 +222,7 @@ class Directory:
                 raise
         return below
 
+    @_with_path
     def open(self, name: str, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
         """Open a regular file below and return its descriptor. Don't pass O_TRUNC: the file is checked after opening.
 
@@ -194,12 +249,11 @@ class Directory:
 
     def read(self, name: str, limit: int = MIB) -> bytes:
         """Return the content of a regular file of at most `limit` bytes. Raises Unsafe where it is larger."""
-        with os.fdopen(self.open(name), "rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            data = stream.read(limit + 1) if size <= limit else b""
-        if size > limit or len(data) > limit:
-            raise Unsafe(self.at(name), f"a file of more than {limit} bytes", "a smaller one")
-        return data
+        return _all_of(self.open(name), self.at(name), limit)
+
+    def read_end(self, name: str, limit: int = MIB) -> tuple[bytes, int]:
+        """Return the last bytes of a regular file, at most `limit`, and how many were left out."""
+        return _end_of(self.open(name), limit)
 
     def write(
         self, name: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1, sync: bool = False
@@ -210,44 +264,60 @@ class Directory:
         """
         temporary = f"{OURS}{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(temporary, flags, 0o600, dir_fd=self.fd)
         try:
-            with os.fdopen(fd, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fchown(fd, uid, gid)
-                os.fchmod(fd, mode)
-                if sync:
-                    os.fsync(fd)
-            os.replace(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=self.fd)
+            fd = os.open(temporary, flags, 0o600, dir_fd=self.fd)
+            try:
+                with os.fdopen(fd, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fchown(fd, uid, gid)
+                    os.fchmod(fd, mode)
+                    if sync:
+                        os.fsync(fd)
+                self._replace(temporary, name)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=self.fd)
+                raise
+            if sync:
+                os.fsync(self.fd)
+        except OSError as error:
+            error.filename = self.at(name)
             raise
-        if sync:
-            os.fsync(self.fd)
 
     def link(self, name: str, target: str) -> None:
         """Put a symbolic link in place at once, whatever had its name but a directory."""
         temporary = f"{OURS}{secrets.token_hex(8)}"
         os.symlink(target, temporary, dir_fd=self.fd)
         try:
-            os.replace(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+            self._replace(temporary, name)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=self.fd)
             raise
 
+    def _replace(self, temporary: str, name: str) -> None:
+        try:
+            os.replace(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except IsADirectoryError:
+            raise self._not(name, "a file or a link") from None
+
+    @_with_path
     def rename(self, name: str, to: Directory, new: str) -> None:
         """Move an entry, also to another directory of the same file system."""
         os.replace(name, new, src_dir_fd=self.fd, dst_dir_fd=to.fd)
 
     def own(self, uid: int = -1, gid: int = -1, mode: int | None = None) -> None:
         """Set owner, group and mode of the directory itself; -1 and None leave them."""
-        os.fchown(self.fd, uid, gid)
-        if mode is not None:
-            os.fchmod(self.fd, mode)
+        try:
+            os.fchown(self.fd, uid, gid)
+            if mode is not None:
+                os.fchmod(self.fd, mode)
+        except OSError as error:
+            error.filename = self.path
+            raise
 
+    @_with_path
     def own_file(self, name: str, uid: int = -1, gid: int = -1, mode: int | None = None) -> None:
         """Set owner, group and mode of a regular file below; -1 and None leave them."""
         fd = self.open(name, os.O_RDONLY)
@@ -257,9 +327,13 @@ class Directory:
             os.fchown(fd, uid, gid)
             if mode is not None:
                 os.fchmod(fd, mode)
+        except OSError as error:
+            error.filename = error.filename or name
+            raise
         finally:
             os.close(fd)
 
+    @_with_path
     def unlink(self, name: str) -> bool:
         """Remove a file, link or the like; return whether there was one. Raises Unsafe for a directory."""
         try:
@@ -289,13 +363,13 @@ class Directory:
     def clear(self) -> None:
         """Remove all entries. What is deep below is moved up first, so neither depth nor descriptors run out."""
         for _round in range(ROUNDS_MAXIMUM):
-            names = self.names()
+            names = self._some(NAMES_MAXIMUM)
             if not names:
                 return
             for name in names:
                 if not self._drop(name):
                     with contextlib.suppress(FileNotFoundError), self.enter(name) as inside:
-                        for inner in inside.names():
+                        for inner in inside._some(NAMES_MAXIMUM):
                             if not inside._drop(inner):
                                 inside.rename(inner, self, f"{OURS}{secrets.token_hex(8)}")
         raise Unsafe(self.path, "a directory in which entries keep appearing", "one that nobody else fills")
@@ -324,14 +398,25 @@ class Directory:
         return Unsafe(self.at(name), f"{found} to {target}" if target else found, wanted)
 
 
-def open_directory(path: str, make: int | None = None) -> Directory:
-    """Open a directory by its path. make: mode in which missing ones are made; None: raise FileNotFoundError."""
-    walk = _Walk()
+def open_directory(path: str, make: int | None = None, account: Account | None = None) -> Directory:
+    """Open a directory by its path. make: mode in which missing ones are made; None: raise FileNotFoundError.
+
+    account: links in exposed directories are followed, too, to directories that it could list itself; None: they are
+    refused.
+    """
+    walk = _Walk(account)
     try:
         walk.go(os.path.abspath(path), make)
+        if walk.crossed and not walk.may(walk.stack[-1].status(), 5):
+            raise Unsafe(path, f"a link to {walk.stack[-1].path}", "a directory that the service user can list itself")
         return walk.stack.pop()
     finally:
         walk.close()
+
+
+def make_directories(path: str, mode: int = 0o755) -> None:
+    """Make a directory and its missing parents in a mode, whatever the umask is; those that are there stay."""
+    open_directory(path, make=mode).close()
 
 
 @contextlib.contextmanager
@@ -344,26 +429,63 @@ def parent_of(path: str, make: int | None = None) -> Iterator[tuple[Directory, s
         yield directory, name
 
 
-def read_bytes(path: str, limit: int = MIB) -> bytes:
-    """Return the content of a regular file of at most `limit` bytes. Raises OSError, Unsafe among them."""
-    with parent_of(path) as (directory, name):
-        return directory.read(name, limit)
+def open_file(path: str, account: Account | None = None, inside: Collection[str] = ()) -> t.BinaryIO:
+    """Open a regular file to read. account, inside: as of open_as; without an account no link of an exposed directory
+    is followed. Raises OSError, Unsafe among them.
+    """
+    return os.fdopen(_open(path, account, inside), "rb")
 
 
-def read_text(path: str, limit: int = MIB) -> str | None:
+def read_bytes(path: str, limit: int = MIB, account: Account | None = None) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes. account: as of open_file. Raises OSError."""
+    return _all_of(_open(path, account), path, limit)
+
+
+def read_text(path: str, limit: int = MIB, account: Account | None = None) -> str | None:
     """Return the text of a file, None where there is none. Raises Unsafe where it is no file of at most `limit` bytes.
 
-    Bytes that are no UTF-8 come as surrogate escapes.
+    Bytes that are no UTF-8 come as surrogate escapes. account: as of open_file.
     """
     try:
-        return read_bytes(path, limit).decode("utf-8", "surrogateescape")
-    except (FileNotFoundError, NotADirectoryError):
+        return read_bytes(path, limit, account).decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
         return None
+
+
+@t.overload
+def read_json(path: str, kind: type[dict[str, t.Any]], limit: int = MIB) -> dict[str, t.Any] | None: ...
+@t.overload
+def read_json(path: str, kind: type[list[t.Any]], limit: int = MIB) -> list[t.Any] | None: ...
+def read_json(path: str, kind: type, limit: int = MIB) -> t.Any:
+    """Return what a file of JSON holds, None where there is no file or an empty one. kind: dict or list.
+
+    Raises Unsafe where it is no file of at most `limit` bytes, no JSON, nested too deeply, or of another kind.
+    """
+    try:
+        data = read_bytes(path, limit)
+        return _json.parse(data, kind) if data.strip() else None
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise Unsafe(path, f"a file whose content can't be used ({error})", _json.KINDS[kind]) from None
 
 
 def read_end(path: str, limit: int = MIB) -> tuple[bytes, int]:
     """Return the last bytes of a regular file, at most `limit`, and how many were left out."""
-    with parent_of(path) as (directory, name), os.fdopen(directory.open(name), "rb") as stream:
+    return _end_of(_open(path), limit)
+
+
+def _all_of(fd: int, path: str, limit: int) -> bytes:
+    with os.fdopen(fd, "rb") as stream:
+        size = os.fstat(fd).st_size
+        data = stream.read(limit + 1) if size <= limit else b""
+    if size > limit or len(data) > limit:
+        raise Unsafe(path, f"a file of more than {limit} bytes", "a smaller one")
+    return data
+
+
+def _end_of(fd: int, limit: int) -> tuple[bytes, int]:
+    with os.fdopen(fd, "rb") as stream:
         left_out = max(0, stream.seek(0, os.SEEK_END) - limit)
         stream.seek(left_out)
         return stream.read(limit), left_out
@@ -386,12 +508,107 @@ def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: in
         directory.write(name, data, mode, uid, gid, sync)
 
 
+def remove(path: str) -> bool:
+    """Remove whatever is at a path, of a directory all that is in it; return whether there was something."""
+    try:
+        with parent_of(path) as (directory, name):
+            return directory.remove(name)
+    except FileNotFoundError:
+        return False
+
+
+def rename(path: str, new: str) -> None:
+    """Give what is at a path another one, in the same file system. A file that is there goes."""
+    with parent_of(path) as (source, name), parent_of(new) as (target, other):
+        source.rename(name, target, other)
+
+
+def find(root: str, *patterns: str) -> Iterator[tuple[Directory, str]]:
+    """Yield what is below a directory, a pattern of names for each level, sorted: the open directory and a name.
+
+    What can't be entered is left out, and so are links in exposed directories on the way to the last level.
+    """
+    try:
+        directory = open_directory(root)
+    except OSError:
+        return
+    with directory:
+        try:
+            names = fnmatch.filter(directory.names(), patterns[0])
+        except OSError:
+            return
+        for name in names:
+            if name.startswith(".") and not patterns[0].startswith("."):
+                continue
+            if len(patterns) == 1:
+                yield directory, name
+            else:
+                yield from find(directory.at(name), *patterns[1:])
+
+
+def walk(root: str, most: int = NAMES_MAXIMUM) -> Iterator[tuple[Directory, str]]:
+    """Yield all that is no directory below a directory, links as themselves: the open directory and a name.
+
+    At most so many entries are looked at. What can't be entered is left out, and what is below DEPTH_MAXIMUM. Raises
+    OSError for the root itself.
+    """
+    pending = [""]
+    with open_directory(root) as top:
+        while pending:
+            folder = pending.pop()
+            try:
+                directory = _below(top, folder)
+            except OSError:
+                continue
+            with directory:
+                names = sorted(directory._some(most))
+                most -= len(names)
+                for name in names:
+                    now = directory.lstat(name)
+                    if now is None:
+                        continue
+                    if not stat.S_ISDIR(now.st_mode):
+                        yield directory, name
+                    elif folder.count("/") < DEPTH_MAXIMUM:
+                        pending.append(f"{folder}/{name}")
+
+
+def _below(top: Directory, folder: str) -> Directory:
+    """Open a directory below another one, by names that are parted by slashes, through no link."""
+    here = Directory(os.dup(top.fd), top.path, None)
+    here.exposed, here.sticky = top.exposed, top.sticky
+    for name in folder.split("/")[1:]:
+        with here:
+            here = here.enter(name)
+    return here
+
+
+@contextlib.contextmanager
+def reported(module: AnsibleModule) -> Iterator[None]:
+    """Let a module end with one sentence, without a traceback, where files are not as they must be."""
+    said = ""
+    try:
+        yield
+    except Unsafe as error:
+        said = str(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        said = f"{shown(os.fsdecode(error.filename))}: {error.strerror}"
+    if said:
+        module.fail_json(msg=said)
+
+
 def open_as(path: str, account: Account, inside: Collection[str] = ()) -> int:
     """Open a regular file to read, through links in exposed directories, too; return its descriptor.
 
     Where such a link was followed, the file must be below one of the directories `inside`, or one that `account` could
     read itself: what only root may read never gets out by a link. Raises Unsafe and OSError.
     """
+    return _open(path, account, inside)
+
+
+def _open(path: str, account: Account | None = None, inside: Collection[str] = ()) -> int:
     walk = _Walk(account)
     try:
         folder, name = os.path.split(os.path.abspath(path))
@@ -401,6 +618,8 @@ def open_as(path: str, account: Account, inside: Collection[str] = ()) -> int:
             target = directory.readlink(name)
             if target is None:
                 break
+            if directory.exposed and account is None:
+                raise directory._not(name, "a file")
             walk.cross(directory)
             folder, name = os.path.split(target)
             walk.go(folder)
@@ -411,7 +630,7 @@ def open_as(path: str, account: Account, inside: Collection[str] = ()) -> int:
         try:
             real = directory.at(name)
             within = any(real.startswith(f"{root.rstrip('/')}/") for root in inside)
-            if walk.crossed and not within and not walk.may_read(fd):
+            if walk.crossed and not within and not walk.may(os.fstat(fd), 4):
                 raise Unsafe(
                     path, f"a link to {real}, which the service user could not read itself", "a file of its own"
                 )
@@ -438,10 +657,12 @@ class _Walk:
         for directory in self.stack:
             directory.close()
 
-    def may_read(self, fd: int) -> bool:
-        """Whether the account could come here itself, and read an open file of this place."""
-        way = all(self.account.may(directory.status(), 1) for directory in self.stack) if self.account else False
-        return way and self.account is not None and self.account.may(os.fstat(fd), 4)
+    def may(self, status: os.stat_result, bits: int) -> bool:
+        """Whether the account could come here itself, and has the rights of bits to an entry of this place."""
+        if self.account is None:
+            return False
+        way = all(self.account.may(directory.status(), 1) for directory in self.stack)
+        return way and self.account.may(status, bits)
 
     def cross(self, directory: Directory) -> None:
         """Follow a link of a directory, if that may be."""

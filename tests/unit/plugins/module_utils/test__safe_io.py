@@ -7,7 +7,9 @@ import os
 import resource
 import stat
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,10 +56,16 @@ def test_links_in_a_directory_of_our_own_are_followed(tmp_path: Path) -> None:
         assert directory.path == str(tmp_path / "real" / "deep")
 
 
-def test_the_last_name_is_never_a_link(tmp_path: Path, canary: Path) -> None:
+def test_the_last_name_is_a_link_of_our_own_or_refused(tmp_path: Path, shared: Path, canary: Path) -> None:
     (tmp_path / "link").symlink_to(canary)
-    with pytest.raises(Unsafe, match=f"link is a symbolic link to {canary}; expected a file"):
-        _safe_io.read_text(str(tmp_path / "link"))
+    assert _safe_io.read_text(str(tmp_path / "link")) == "canary"
+    (shared / "link").symlink_to(canary)
+    expected = f"link is a symbolic link to {canary}; expected a file. To fix it, move it away: mv -T "
+    with pytest.raises(Unsafe, match=expected):
+        _safe_io.read_text(str(shared / "link"))
+    (tmp_path / "hop").symlink_to("shared/link")
+    with pytest.raises(Unsafe, match=expected):
+        _safe_io.read_text(str(tmp_path / "hop"))
 
 
 @pytest.mark.parametrize("below", ["", "/deeper"])
@@ -191,20 +199,21 @@ def test_a_swap_of_directory_and_link_never_leads_away(shared: Path, tmp_path: P
 
     thread = threading.Thread(target=swap)
     thread.start()
-    written = 0
+    written = refused = 0
     try:
-        for _attempt in range(500):
+        end = time.monotonic() + 20
+        while (written < 20 or refused < 20) and time.monotonic() < end:
             try:
                 with _safe_io.open_directory(str(place)) as folder:
                     folder.write("a", b"text")
                     folder.own(mode=0o750)
                     written += 1
             except (Unsafe, FileNotFoundError):
-                continue
+                refused += 1
     finally:
         done.set()
         thread.join()
-    assert written
+    assert written and refused
     assert list(victim.iterdir()) == []
     assert stat.S_IMODE(victim.stat().st_mode) != 0o750
 
@@ -268,3 +277,148 @@ def test_kernel_files_are_those_of_the_kernel(path: str) -> None:
         _safe_io.read_kernel(path)
     assert (_safe_io.read_kernel("/proc/self/stat") or "").startswith(str(os.getpid()))
     assert _safe_io.read_kernel("/proc/none") is None
+
+
+def test_a_name_that_a_terminal_would_obey_is_shown_and_not_sent(shared: Path) -> None:
+    (shared / "a\n\x1b[2J").symlink_to("\x1b]0;" + "x" * 4000)
+    with pytest.raises(Unsafe) as error:
+        _safe_io.read_text(str(shared / "a\n\x1b[2J"))
+    assert str(error.value).isprintable()
+    assert r"a\n\x1b[2J is a symbolic link to \x1b]0;xxx" in str(error.value)
+    assert len(str(error.value)) < 2000
+    assert _safe_io.shown("\udcff") == r"\udcff"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ("[" * 200 + "]" * 200, "nested too deeply"),
+        ("[]", "not a JSON object"),
+        ("{", "no JSON"),
+        ("\xff", "no text in UTF-8"),
+        ('{"a": ' + "9" * 5000 + "}", "too many digits"),
+    ],
+)
+def test_what_is_no_json_of_the_kind_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "a").write_bytes(text.encode("latin-1"))
+    with pytest.raises(Unsafe, match=rf"a is a file whose content can't be used \(.*{why}.*\); expected a JSON object"):
+        _safe_io.read_json(str(tmp_path / "a"), dict)
+
+
+def test_json_is_read(tmp_path: Path) -> None:
+    assert _safe_io.read_json(str(tmp_path / "a"), dict) is None
+    (tmp_path / "a").write_text("\n")
+    assert _safe_io.read_json(str(tmp_path / "a"), dict) is None
+    (tmp_path / "a").write_text('{"a": [1]}')
+    assert _safe_io.read_json(str(tmp_path / "a"), dict) == {"a": [1]}
+
+
+def test_what_is_below_is_found_and_no_link_leads_on(shared: Path, tmp_path: Path) -> None:
+    for name in ("session_1", "session_2", "other"):
+        (shared / name / "sockets").mkdir(parents=True)
+        (shared / name / "sockets" / "a").touch()
+    (shared / "session_2" / "sockets" / ".hidden").touch()
+    (shared / "session_3").symlink_to(tmp_path / "shared" / "other")
+    found = [directory.at(name) for directory, name in _safe_io.find(str(shared), "session_*", "sockets", "*")]
+    assert found == [f"{shared}/session_{number}/sockets/a" for number in (1, 2)]
+    assert [name for _folder, name in _safe_io.find(str(shared), "session_*")] == [
+        "session_1",
+        "session_2",
+        "session_3",
+    ]
+    assert list(_safe_io.find(str(shared / "none"), "*")) == []
+    (tmp_path / "link").symlink_to("shared")
+    assert len(list(_safe_io.find(str(tmp_path), "link", "session_1", "sockets", "*"))) == 1
+
+
+def test_all_that_is_below_is_walked_through(shared: Path, tmp_path: Path) -> None:
+    (shared / "a" / "b").mkdir(parents=True)
+    for name in ("1", "a/2", "a/b/3"):
+        (shared / name).touch()
+    (shared / "a" / "out").symlink_to(tmp_path)
+    (tmp_path / "victim").touch()
+    found = [directory.at(name).removeprefix(f"{shared}/") for directory, name in _safe_io.walk(str(shared))]
+    assert sorted(found) == ["1", "a/2", "a/b/3", "a/out"]
+    assert len(list(_safe_io.walk(str(shared), most=2))) == 1
+    with pytest.raises(FileNotFoundError):
+        next(_safe_io.walk(str(shared / "none")))
+
+
+def test_depth_ends_a_walk(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["d"] * (_safe_io.DEPTH_MAXIMUM + 5))
+    deep.mkdir(parents=True)
+    (deep / "a").touch()
+    (tmp_path / "b").touch()
+    assert [name for _directory, name in _safe_io.walk(str(tmp_path))] == ["b"]
+
+
+def test_a_directory_with_too_many_entries_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        (tmp_path / str(number)).touch()
+    monkeypatch.setattr(_safe_io, "NAMES_MAXIMUM", 4)
+    with _safe_io.open_directory(str(tmp_path)) as folder:
+        with pytest.raises(Unsafe, match="more than 4 entries"):
+            folder.names()
+        folder.clear()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_have_the_whole_path(tmp_path: Path) -> None:
+    with _safe_io.open_directory(str(tmp_path)) as folder:
+        with pytest.raises(FileNotFoundError) as error:
+            folder.read("none")
+        assert error.value.filename == str(tmp_path / "none")
+        with pytest.raises(OSError, match="name too long") as long:
+            folder.enter("x" * 300, make=0o755)
+        assert long.value.filename == str(tmp_path / ("x" * 300))
+
+
+def test_a_directory_is_no_place_for_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(Unsafe, match="a is a directory; expected a file or a link"):
+        _safe_io.write_file(str(tmp_path / "a"), b"text")
+    with pytest.raises(Unsafe, match="a is a directory"), _safe_io.open_directory(str(tmp_path)) as folder:
+        folder.link("a", "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_paths_are_renamed_and_removed(tmp_path: Path) -> None:
+    _safe_io.make_directories(str(tmp_path / "a" / "b"))
+    _safe_io.rename(str(tmp_path / "a"), str(tmp_path / "c"))
+    assert (tmp_path / "c" / "b").is_dir()
+    assert _safe_io.remove(str(tmp_path / "c"))
+    assert not _safe_io.remove(str(tmp_path / "c"))
+    assert not _safe_io.remove(str(tmp_path / "none" / "c"))
+
+
+def test_a_directory_is_opened_for_an_account_that_could_list_it(shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    (tmp_path / "closed").mkdir(mode=0o700)
+    (shared / "good").symlink_to(tmp_path / "open")
+    (shared / "bad").symlink_to(tmp_path / "closed")
+    with pytest.raises(Unsafe, match="good is a symbolic link"):
+        _safe_io.open_directory(str(shared / "good"))
+    with pytest.raises(Unsafe, match=r"bad is a link to .*closed; expected a directory that the service user can list"):
+        _safe_io.open_directory(str(shared / "bad"), account=NOBODY)
+
+
+class Module:
+    """As much of a module as is needed to end it."""
+
+    msg = ""
+
+    def fail_json(self, msg: str) -> None:
+        self.msg = msg
+
+
+def test_a_module_ends_with_one_sentence(tmp_path: Path) -> None:
+    module: Any = Module()
+    os.mkfifo(tmp_path / "fifo")
+    with _safe_io.reported(module):
+        _safe_io.read_text(str(tmp_path / "fifo"))
+    path = tmp_path / "fifo"
+    assert module.msg == f"{path} is a FIFO; expected a file. To fix it, move it away: mv -T {path} {path}.aside"
+    with _safe_io.reported(module):
+        _safe_io.read_bytes(str(tmp_path / "none"))
+    assert module.msg == f"{tmp_path}/none: No such file or directory"
