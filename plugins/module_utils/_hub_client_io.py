@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import typing as t
-from pathlib import Path
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Folders
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub_filler_io import Filler
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, make_directories
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,8 +38,9 @@ class Client(Filler):
         self.child: t.Any = None
 
     def fetch(self) -> None:
-        home = os.path.join(self.part, HOME)
-        make_directories(home)
+        home, folders = os.path.join(self.part, HOME), t.cast(Folders, self.folders)
+        with folders.at(HOME, make=True):
+            pass
         self.forget_halves()
         try:
             rc, out, err = self.call.run(
@@ -56,7 +56,8 @@ class Client(Filler):
             raise Unusable(_hub.python_problem(self.wish, found)) from error
         finally:
             # The token may have been kept by the client: its home goes whatever happened.
-            shutil.rmtree(home, ignore_errors=True)
+            folders.forget()
+            folders.root.remove(HOME)
         self.look()
         # A client may also end well without some files: Hugging Face's does so where it can't reach the hub.
         if (rc or self.wanted.keys() - self.right - self.wrong) and not self.stopped:
@@ -64,9 +65,10 @@ class Client(Filler):
 
     def forget_halves(self) -> None:
         """Remove what Hugging Face's client left of files that were not finished: it begins them again."""
-        for half in Path(self.part, ".cache").rglob("*.incomplete"):
-            with contextlib.suppress(OSError):
-                half.unlink()
+        with contextlib.suppress(OSError):
+            for directory, name in _safe_io.walk(os.path.join(self.part, ".cache")):
+                if name.endswith(".incomplete"):
+                    directory.unlink(name)
 
     def started(self, child: t.Any) -> None:
         self.child = child

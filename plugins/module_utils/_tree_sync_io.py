@@ -25,6 +25,7 @@ import hmac
 import http.client
 import http.server
 import ipaddress
+import itertools
 import json
 import math
 import os
@@ -37,9 +38,16 @@ import urllib.parse
 from collections import Counter
 from dataclasses import replace
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree, _tree_io, _tree_sync
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _folders_io,
+    _store_io,
+    _tree,
+    _tree_io,
+    _tree_sync,
+)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Failed
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import account_of, existing, free_bytes
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._network import RANDOM_PORTS
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree_io import Failed
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -181,7 +189,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def give(self, store: _tree_io.Store, span: str | None) -> None:
+    def give(self, store: _store_io.Store, span: str | None) -> None:
         """Send the pieces of a span from the first one that are here."""
         pieces, starts = _tree_sync.parse_span(span, store.manifest.starts), store.manifest.starts
         if pieces is None:
@@ -200,28 +208,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Range", f"bytes {starts[first]}-{starts[here + 1] - 1}/{starts[-1]}")
         self.send_header("Content-Length", str(starts[here + 1] - starts[first]))
         self.end_headers()
-        for number in range(first, here + 1):
-            if not self.send_piece(store, number):
-                # The file became shorter: the rest of the answer can't come.
-                self.close_connection = True
-                return
+        numbers = range(first, here + 1)
+        for entry, group in itertools.groupby(numbers, lambda number: store.manifest.pieces[number].entry):
+            with store.open(entry) as stream:
+                for number in group:
+                    if not self.send_piece(store, stream, number):
+                        # The file became shorter: the rest of the answer can't come.
+                        self.close_connection = True
+                        return
 
-    def send_piece(self, store: _tree_io.Store, number: int) -> bool:
-        """Send a piece, and return whether all of it was there."""
+    def send_piece(self, store: _store_io.Store, stream: t.BinaryIO, number: int) -> bool:
+        """Send a piece of an open file, and return whether all of it was there."""
         host, piece, left = self.server.host, store.manifest.pieces[number], store.manifest.pieces[number].size
-        with store.open(number) as stream:
-            while left:
-                part = host.up.part(left)
-                host.up.take(part)
-                sent = self.connection.sendfile(stream, piece.start + piece.size - left, part)
-                left -= sent
-                if sent < part:
-                    break
+        while left:
+            part = host.up.part(left)
+            host.up.take(part)
+            sent = self.connection.sendfile(stream, piece.start + piece.size - left, part)
+            left -= sent
+            if sent < part:
+                break
         with host.lock:
             host.sent += piece.size - left
         return not left
 
-    def here(self, store: _tree_io.Store, first: int, last: int) -> int:
+    def here(self, store: _store_io.Store, first: int, last: int) -> int:
         """Return the last of the pieces from the first on that are here without a gap."""
         while first < last and store.have >> first + 1 & 1:
             first += 1
@@ -354,7 +364,7 @@ class Host:
         self.plain, self.copy_from = bool(params.get("plain")), params.get("copy_from") or ""
         self.learned: list[tuple[int, str]] = []
         self.growing_at = self.told_at = -math.inf
-        self.path = os.path.realpath(params["path"])
+        self.path, self.account = _folders_io.resolved(params["path"]), account_of(params.get("user") or "")
         self.order = [host["name"] for host in params["hosts"]]
         self.addresses = {host["name"]: str(ipaddress.ip_address(host["address"])) for host in params["hosts"]}
         if self.name not in self.addresses or len({*self.addresses.values()}) < len(params["hosts"]):
@@ -376,7 +386,7 @@ class Host:
         self.lock = threading.Lock()
         self.lines: set[Line] = set()
         self.text = ""
-        self.store: _tree_io.Store | None = None
+        self.store: _store_io.Store | None = None
         self.schedule: _tree_sync.Schedule | None = None
         self.done = self.ended = False
         self.failure = ""
@@ -460,7 +470,7 @@ class Host:
 
     def follow(self, line: Line, said: _tree_sync.Said) -> None:
         """Learn the hashes of files that were finished since the last time, of the host that downloads them."""
-        store, schedule = t.cast(_tree_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
+        store, schedule = t.cast(_store_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
         if said.failed:
             self.failure = f"{self.source} could not download it: {said.failed}"
         if said.growing:
@@ -488,7 +498,7 @@ class Host:
     def fill(self, filler: Filler) -> None:
         """Take over what has been downloaded since the last time, and let the others know of it. Failed, if it ended
         before all of it was there."""
-        store, schedule = t.cast(_tree_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
+        store, schedule = t.cast(_store_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
         ended = filler.ended
         for path, place in filler.poll():
             number = self.numbers[path]
@@ -509,7 +519,7 @@ class Host:
 
     def work(self, worker: int) -> None:
         """Get pieces until all are here."""
-        store, schedule = t.cast(_tree_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
+        store, schedule = t.cast(_store_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
         lines: dict[str, Line] = {}
         try:
             while not (self.ended or self.failure or schedule.complete):
@@ -523,7 +533,7 @@ class Host:
             for line in lines.values():
                 line.leave()
 
-    def fetch(self, store: _tree_io.Store, schedule: _tree_sync.Schedule, line: Line, ask: _tree_sync.Ask) -> None:
+    def fetch(self, store: _store_io.Store, schedule: _tree_sync.Schedule, line: Line, ask: _tree_sync.Ask) -> None:
         """Make one request. What came counts, also if the peer breaks off."""
         began, got, lost = time.monotonic(), 0, False
         starts = store.manifest.starts
@@ -547,7 +557,7 @@ class Host:
                         self.wrong.setdefault(ask.peer, set()).add(self.name_of(number))
             if left:
                 line.close()
-        except (OSError, http.client.HTTPException, _tree_io.Closed):
+        except (OSError, http.client.HTTPException, _store_io.Closed):
             line.close()
             lost = True
         line.allow()
@@ -577,7 +587,7 @@ class Host:
             raise
         return data
 
-    def keep(self, store: _tree_io.Store, number: int, data: bytearray) -> int:
+    def keep(self, store: _store_io.Store, number: int, data: bytearray) -> int:
         """Put a piece where it belongs; an error of the disk is none of the network."""
         try:
             return store.put(number, data)
@@ -589,7 +599,7 @@ class Host:
             raise
 
     def name_of(self, number: int) -> str:
-        manifest = t.cast(_tree_io.Store, self.store).manifest
+        manifest = t.cast(_store_io.Store, self.store).manifest
         return manifest.entries[manifest.pieces[number].entry].path
 
     # --- The run ---
@@ -647,7 +657,8 @@ class Host:
         threading.Thread(target=self.guard, daemon=True).start()
         try:
             record = _tree_io.read_record(directory, self.path)
-            now = _tree_io.look(self.path, record, full=self.params["depth"] == "full", plain=self.plain)
+            full = self.params["depth"] == "full"
+            now = _tree_io.look(self.path, record, full=full, plain=self.plain, account=self.account)
             text = _tree.dump(now.manifest())
             changed = not now.exists or _tree.digest(text) != self.params["digest"]
             seen = now.record(self.path, record.made)
@@ -661,7 +672,7 @@ class Host:
                 text = _tree.dump(other.manifest()) if other else self.manifest_from_peers()
                 changed = self.bring(text, seen, other)
             else:
-                self.start(_tree_io.Store(self.path, now.manifest(), now), text)
+                self.start(_store_io.Store(self.path, now.manifest(), now), text)
             whole = time.monotonic() - began
             self.done = True
             self.wait_for_peers()
@@ -690,9 +701,9 @@ class Host:
         """Return the wanted tree, where this host has it in another directory."""
         if not self.copy_from:
             return None
-        place = os.path.realpath(self.copy_from)
+        place = _folders_io.resolved(self.copy_from)
         record = _tree_io.read_record(self.params["record_directory"], place)
-        other = _tree_io.look(place, record, plain=self.plain)
+        other = _tree_io.look(place, record, plain=self.plain, account=self.account)
         return other if _tree.digest(_tree.dump(other.manifest())) == self.params["digest"] else None
 
     def bring(self, text: str, seen: _tree.Record, other: _tree_io.Look | None = None) -> bool:
@@ -704,13 +715,13 @@ class Host:
         with _tree_io.held(directory, self.path, self.params["patience"]):
             # Another run may have been at work, and pieces may be of another size than this tree's own.
             record = _tree_io.read_record(directory, self.path)
-            now = _tree_io.look(self.path, seen, manifest.piece, plain=self.plain)
-            store = _tree_io.Store(self.path, manifest, now)
+            now = _tree_io.look(self.path, seen, manifest.piece, plain=self.plain, account=self.account)
+            store = _store_io.Store(self.path, manifest, now)
             if store.diff:
                 self.ask_consent(store, record)
                 store.prepare(None if self.filler else int(self.params["reserve_gib"] * _tree_io.GIB))
                 if other:
-                    store.copy_known(os.path.realpath(self.copy_from), other)
+                    store.copy_known(_folders_io.resolved(self.copy_from), other)
             self.start(store, text)
             with contextlib.closing(store):
                 self.wait_for_pieces()
@@ -728,16 +739,16 @@ class Host:
         What a filler brings was looked at by who asked for it, and a part of it may be here already.
         """
         had = sum(known.state.size for known in seen.files.values())
-        room = None if self.filler else _tree_io.room_for(self.path) + had
+        room = None if self.filler else _store_io.room_for(self.path) + had
         try:
             return _tree.parse(text, self.plain, growing=bool(self.source), room=room)
         except _tree.TooLarge as error:
-            place, free = _tree_io.existing(self.path), _tree_io.free_bytes(self.path) / _tree_io.GIB
+            place, free = existing(self.path), free_bytes(self.path) / _tree_io.GIB
             raise Failed(f"{place} has {free:.1f} GiB free; {error}. Make room, or choose another path.") from error
         except ValueError as error:
             raise Failed(f"{self.name} does not make {self.path}: {error}. Correct it where it comes from.") from error
 
-    def ask_consent(self, store: _tree_io.Store, record: _tree.Record) -> None:
+    def ask_consent(self, store: _store_io.Store, record: _tree.Record) -> None:
         """Raise Failed where names would be lost that this module did not make."""
         lost = [] if record.made or self.params["replace"] else _tree.foreign(store.diff, store.now.entries)
         if lost:
@@ -747,7 +758,7 @@ class Host:
                 f"{more}. Wanted: consent to replace or remove these. Set replace=true, or choose another path."
             )
 
-    def start(self, store: _tree_io.Store, text: str) -> None:
+    def start(self, store: _store_io.Store, text: str) -> None:
         """Begin to answer from a store, to ask the peers for their state, and to fetch what is missing."""
         sizes = [piece.size for piece in store.manifest.pieces]
         self.schedule = _tree_sync.Schedule(sizes, self.order, self.name, store.have, time.monotonic())
@@ -822,7 +833,7 @@ class Host:
         )
 
     def result(self, changed: bool, hashed: int, whole: float, seconds: float) -> dict[str, t.Any]:
-        schedule, store = t.cast(_tree_sync.Schedule, self.schedule), t.cast(_tree_io.Store, self.store)
+        schedule, store = t.cast(_tree_sync.Schedule, self.schedule), t.cast(_store_io.Store, self.store)
         return {
             "changed": changed,
             "digest": self.params["digest"] or _tree.digest(_tree.dump(store.manifest)),
@@ -848,11 +859,12 @@ def drain(answer: http.client.HTTPResponse) -> None:
 
 def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     """Read a tree, write its record, and return its digest and sizes."""
-    path = os.path.realpath(params["path"])
+    path, account = _folders_io.resolved(params["path"]), account_of(params.get("user") or "")
     if not os.path.isdir(path):
         raise Failed(f"{path} is no directory. Wanted: a tree. Correct the path.")
     record = _tree_io.read_record(params["record_directory"], path)
-    now = _tree_io.look(path, record, full=params["depth"] == "full", plain=params["plain"])
+    full = params["depth"] == "full"
+    now = _tree_io.look(path, record, full=full, plain=params["plain"], account=account)
     if not dry:
         _tree_io.write_record(params["record_directory"], now.record(path, record.made))
     manifest = now.manifest()
@@ -877,6 +889,6 @@ def perform(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
         return describe(params, dry)
     if not dry:
         return Host(params).run()
-    path = os.path.realpath(params["path"])
+    path = _folders_io.resolved(params["path"])
     digest = describe(params, dry)["digest"] if os.path.isdir(path) else ""
     return {"changed": digest != params["digest"], "digest": params["digest"]}
