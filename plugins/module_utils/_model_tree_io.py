@@ -93,7 +93,11 @@ def look(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     path, where = os.path.normpath(params["path"]), params["name"] or "this host"
     # A path through a link is the same tree.
     record = _tree_io.read_record(params["record_directory"], _folders_io.resolved(path))
-    wanted, full = wanted_of(params["wanted"]), params["depth"] == "full"
+    try:
+        wanted, full = wanted_of(params["wanted"]), params["depth"] == "full"
+    except ValueError as error:
+        fix = "correct the names of the source's files"
+        return answer(path, where, problems=[_manifest.problem("model", str(error), "files of a model", fix)])
     # What the collection made is as it is recorded, or damaged: nobody else has anything to change there.
     kept = wanted is None and record.made and bool(record.files)
     try:

@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import errno
 import hashlib
+import itertools
 import os
 import stat
 import threading
@@ -32,6 +33,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io impor
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import existing, free_bytes
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import Directory
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree_io import GIB, Look, Tree, hash_file, scan
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
 
 WRONG = ".vllm-ray-wrong"
 # After so many bytes the kernel is told to begin to write them: it would wait for half a minute, and all at the end
@@ -141,9 +145,9 @@ class Store:
                 raise Closed
             self.writers += 1
         try:
-            for twin in twins:
-                if not self.have >> twin & 1:
-                    self.write(twin, data)
+            missing = (twin for twin in twins if not self.have >> twin & 1)
+            for entry, numbers in itertools.groupby(missing, lambda twin: self.manifest.pieces[twin].entry):
+                self.write(self.manifest.entries[entry], numbers, data)
         finally:
             with self.changed:
                 self.writers -= 1
@@ -169,22 +173,23 @@ class Store:
             self.have |= pieces
             self.changed.notify_all()
 
-    def write(self, number: int, data: bytes | bytearray | memoryview) -> None:
-        piece = self.manifest.pieces[number]
-        entry = self.manifest.entries[piece.entry]
+    def write(self, entry: _tree.Entry, numbers: Iterable[int], data: bytes | bytearray | memoryview) -> None:
+        """Write some pieces of a file, which have the same content."""
         with self.into(entry.path) as (directory, name):
             handle = directory.open(name, os.O_WRONLY | os.O_CREAT)
         try:
             # At once as large as it will be: several threads write, and none may cut off what another one wrote.
             if os.fstat(handle).st_size != entry.size:
                 os.ftruncate(handle, entry.size)
-            done = piece.size if piece.sha256 == self.zeros and is_hole(handle, piece.start, piece.size) else 0
-            while done < len(data):
-                done += os.pwrite(handle, memoryview(data)[done:], piece.start + done)
-            self.unwritten += len(data)
-            if self.unwritten >= WRITE_BACK:
-                self.unwritten = 0
-                begin_write_back(handle)
+            for number in numbers:
+                piece = self.manifest.pieces[number]
+                done = piece.size if piece.sha256 == self.zeros and is_hole(handle, piece.start, piece.size) else 0
+                while done < len(data):
+                    done += os.pwrite(handle, memoryview(data)[done:], piece.start + done)
+                self.unwritten += len(data)
+                if self.unwritten >= WRITE_BACK:
+                    self.unwritten = 0
+                    begin_write_back(handle)
         finally:
             os.close(handle)
 

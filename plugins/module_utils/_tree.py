@@ -336,6 +336,20 @@ def is_safe_mode(mode: int) -> bool:
     return 0 <= mode <= 0o777 and not mode & FORBIDDEN_MODE
 
 
+def harmful(entries: Mapping[str, Entry]) -> list[str]:
+    """Return what root should not make of a release, one sentence for each entry. entries: by path."""
+    found = []
+    for path, entry in entries.items():
+        why = name_problem(path, plain=False)
+        if not why and entry.kind == LINK and not stays_inside(entry, entries):
+            why = f"it is a link to {entry.text!r}, out of the tree"
+        elif not why and entry.kind != LINK and not is_safe_mode(entry.mode):
+            why = f"its mode is {entry.mode:04o}, with which others could write or get its owner's rights"
+        if why:
+            found.append(f"{path!r} is wrong: {why}")
+    return found
+
+
 def stays_inside(link: Entry, kinds: Mapping[str, Entry]) -> bool:
     """Whether a link leads to a place in its tree, also through the other links on its way. What is not there counts as
     a place: nobody makes it something else. kinds: the entries by path.

@@ -92,36 +92,41 @@ def victim(tmp_path: Path) -> Iterator[Path]:
     assert all(place.read_bytes() == CANARY for place in path.rglob("canary"))
 
 
-def manifest() -> _tree.Manifest:
+def manifest(content: dict[str, bytes] = FILES) -> _tree.Manifest:
     files = [
         _tree.plain_file(name, len(data), _tree.hashes(data[at : at + P] for at in range(0, len(data), P)))
-        for name, data in FILES.items()
+        for name, data in content.items()
     ]
     return _tree.Manifest(P, _tree.with_directories(files))
 
 
-def store_of(path: Path) -> _store_io.Store:
+def store_of(path: Path, content: dict[str, bytes] = FILES) -> _store_io.Store:
     now = _tree_io.look(str(path), _tree.Record(""), P, plain=True)
-    return _store_io.Store(str(path), manifest(), now)
+    return _store_io.Store(str(path), manifest(content), now)
 
 
-def make(path: Path) -> None:
+def make(path: Path, content: dict[str, bytes] = FILES) -> None:
     """Make the tree as tree_sync does when all pieces have come."""
-    store = store_of(path)
+    store = store_of(path, content)
     try:
         store.prepare(0)
         for number, piece in enumerate(store.manifest.pieces):
-            content = FILES[store.manifest.entries[piece.entry].path]
-            store.put(number, content[piece.start :][: piece.size])
+            data = content[store.manifest.entries[piece.entry].path]
+            store.put(number, data[piece.start :][: piece.size])
         store.install()
     finally:
         store.release()
 
 
+def made(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
 PLANTS: dict[str, Callable[[Path, Path], Any]] = {
     "a link to root's": lambda staging, victim: staging.symlink_to(victim),
     "a directory of its own": lambda staging, _victim: staging.mkdir(),
-    "one with a link in it": lambda staging, victim: (staging.mkdir(), (staging / "tree").symlink_to(victim)),
+    "one with a link in it": lambda staging, victim: os.symlink(victim, os.path.join(made(staging), "tree")),
     "a FIFO": lambda staging, _victim: os.mkfifo(staging),
     "a file": lambda staging, _victim: staging.touch(),
 }
@@ -167,34 +172,32 @@ def test_a_path_through_a_planted_link_is_refused(home: Path, victim: Path) -> N
         _install_io.stage(str(home / "models" / "m"), {"config.json": 2}, "0")
 
 
-def swapping(place: Path, victim: Path, ended: threading.Event) -> None:
-    """Put a link in the place of a directory, and the directory back, again and again."""
-    aside = place.with_name("swapped")
+def swapping(place: Path, aside: Path, victim: Path, ended: threading.Event) -> None:
+    """Put a link in the place of a directory, and the directory back, again and again, whatever else happens to it."""
     while not ended.is_set():
-        place.rename(aside)
-        place.symlink_to(victim)
-        place.unlink()
-        aside.rename(place)
+        with contextlib.suppress(OSError):
+            place.rename(aside)
+        with contextlib.suppress(OSError):
+            place.symlink_to(victim)
+        with contextlib.suppress(OSError):
+            place.unlink()
+        with contextlib.suppress(OSError):
+            aside.rename(place)
 
 
 @pytest.mark.parametrize("swapped", ["m/sub", "m"])
 def test_who_swaps_directories_leads_no_change_away(home: Path, victim: Path, swapped: str) -> None:
-    """A tree of that account, in which files are replaced and removed."""
+    """A tree of that account, in which files are made, replaced and removed."""
     ended, tree = threading.Event(), fill(home / "m")
-    inside = os.open(tree / "sub", os.O_DIRECTORY)
-    thread = threading.Thread(target=swapping, args=(home / swapped, victim, ended))
+    thread = threading.Thread(target=swapping, args=(home / swapped, home / "aside", victim, ended))
     thread.start()
     try:
-        for number in range(60):
-            for name in (f"extra {number}", "weights"):
-                # Not by its path, which leads to the victim now and then.
-                os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, dir_fd=inside))
+        for number in range(25):
             with contextlib.suppress(OSError, Failed):
-                make(tree)
+                make(tree, {**FILES, "sub/weights": bytes([number]), f"sub/{number}": b"", "canary": b"ours"})
     finally:
         ended.set()
         thread.join()
-        os.close(inside)
     make(tree)
     assert (tree / "sub" / "weights").read_bytes() == FILES["sub/weights"]
 
@@ -291,12 +294,14 @@ def hard_link(place: Path, victim: Path) -> None:
     os.link(victim.parent / "secret", place)
 
 
+def chain(place: Path, victim: Path) -> None:
+    place.with_name("hop").symlink_to(victim / "canary")
+    place.symlink_to("hop")
+
+
 LINKS: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     "a file": (lambda place, victim: place.symlink_to(victim / "canary"), "notes.txt is a link to"),
-    "a file by a chain": (
-        lambda place, victim: (place.with_name("hop").symlink_to(victim / "canary"), place.symlink_to("hop")),
-        "is a link to",
-    ),
+    "a file by a chain": (chain, "is a link to"),
     "a directory": (lambda place, victim: place.symlink_to(victim), "notes.txt is a link to"),
     "a device": (lambda place, _victim: place.symlink_to("/dev/zero"), "is a device"),
     "a FIFO": (lambda place, _victim: os.mkfifo(place), "is a FIFO"),

@@ -110,75 +110,84 @@ class Answer(http.server.BaseHTTPRequestHandler):
                 self.wfile.flush()
 
 
-def at(place: str, does: Callable[[Answer], Any]) -> Callable[[Answer, str], bool]:
-    """Return a fault of one place."""
+Step = Callable[[Answer], Any]
+
+
+def at(place: str, *steps: Step) -> Callable[[Answer, str], bool]:
+    """Return a fault of one place, or of all where it is empty."""
 
     def fault(answer: Answer, asked: str) -> bool:
-        if asked == place:
-            does(answer)
-        return asked == place
+        if place not in ("", asked):
+            return False
+        for step in steps:
+            step(answer)
+        return True
 
     return fault
 
 
-def everywhere(does: Callable[[Answer], Any]) -> Callable[[Answer, str], bool]:
-    return lambda answer, _asked: (does(answer), True)[1]
+def says(body: bytes, size: int | None = None, **head: Any) -> Step:
+    return lambda answer: answer.proven(body, size, **head)
 
 
-def partial(answer: Answer, size: int) -> None:
-    answer.send_response_only(206)
-    answer.send_header("Content-Length", str(size))
-    answer.end_headers()
+def states(**other: Any) -> Step:
+    return lambda answer: answer.proven(answer.state(**other))
 
 
-def of_tree(does: Callable[[Answer], Any], size: Callable[[Answer], int]) -> Callable[[Answer, str], bool]:
-    def answer_with(answer: Answer) -> None:
-        partial(answer, size(answer))
-        does(answer)
-
-    return at("/tree", answer_with)
+def sends(data: bytes) -> Step:
+    return lambda answer: answer.wfile.write(data)
 
 
+def trickles(data: bytes) -> Step:
+    return lambda answer: answer.slowly(data)
+
+
+def partial(size: int = -1) -> Step:
+    """Return the head of an answer with pieces. size: what it says of their length; -1: what was asked for."""
+
+    def head(answer: Answer) -> None:
+        answer.send_response_only(206)
+        answer.send_header("Content-Length", str(answer.span() if size < 0 else size))
+        answer.end_headers()
+
+    return head
+
+
+def giant(status: int = 200) -> Step:
+    return says(b"", GIANT, sha256="0" * 64, status=status)
+
+
+SPACES = hashlib.sha256(b" " * 1000).hexdigest()
 FAULTS: dict[str, Callable[[Answer, str], bool]] = {
-    "garbage": everywhere(lambda answer: answer.wfile.write(b"\xff" * 100_000)),
-    "nothing": everywhere(lambda _answer: None),
-    "a line without an end": everywhere(lambda answer: answer.endless(b"x" * MIB)),
-    "headers without an end": everywhere(lambda answer: answer.endless(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 1000)),
-    "a giant without a proof": everywhere(
-        lambda answer: (
-            answer.wfile.write(f"HTTP/1.1 200 OK\r\nContent-Length: {GIANT}\r\n\r\n".encode()),
-            answer.endless(),
-        )
+    "garbage": at("", sends(b"\xff" * 100_000)),
+    "nothing": at(""),
+    "a line without an end": at("", lambda answer: answer.endless(b"x" * MIB)),
+    "headers without an end": at("", sends(b"HTTP/1.1 200 OK\r\n"), lambda answer: answer.endless(b"a: b\r\n" * 1000)),
+    "a giant without a proof": at(
+        "", sends(f"HTTP/1.1 200 OK\r\nContent-Length: {GIANT}\r\n\r\n".encode()), Answer.endless
     ),
-    "no length": everywhere(lambda answer: (answer.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n"), answer.endless())),
-    "a proven giant": everywhere(lambda answer: (answer.proven(b"", GIANT, "0" * 64), answer.endless())),
-    "an error that is a giant": everywhere(lambda answer: (answer.proven(b"", GIANT, status=503), answer.endless())),
-    "another content than its head says": everywhere(lambda answer: answer.proven(b"x" * 100, sha256="0" * 64)),
-    "fewer bytes": everywhere(lambda answer: answer.proven(b"x", 100)),
-    "a slow head": everywhere(lambda answer: answer.slowly(b"HTTP/1.1 200 OK\r\n" * 100)),
-    "a slow state": at(
-        "/state",
-        lambda answer: (answer.proven(b"", 1000, hashlib.sha256(b" " * 1000).hexdigest()), answer.slowly(b" " * 1000)),
-    ),
-    "a state that is deep": everywhere(lambda answer: answer.proven(b"[" * 1_000_000)),
-    "a state that is a list": everywhere(lambda answer: answer.proven(b"[]")),
-    "a state of other types": at("/state", lambda answer: answer.proven(answer.state(have=5, shuns=7, learned=[]))),
-    "a state of endless numbers": at("/state", lambda answer: answer.proven(answer.state(learned=float("inf")))),
-    "a state of more pieces": at("/state", lambda answer: answer.proven(answer.state(have="f" * 900_000))),
-    "a manifest of another tree": at("/manifest", lambda answer: answer.proven(b'{"format": 1, "piece": 16384}\n')),
-    "a manifest that is a giant": at("/manifest", lambda answer: (answer.proven(b"", 2**30), answer.endless())),
-    "a manifest that comes slowly": at(
-        "/manifest", lambda answer: (answer.proven(b"", 9000), answer.slowly(bytes(9000)))
-    ),
-    "pieces of other bytes": of_tree(lambda answer: answer.wfile.write(bytes(answer.span())), Answer.span),
-    "pieces without an end": of_tree(Answer.endless, lambda _answer: GIANT),
-    "pieces that break off": of_tree(lambda answer: answer.wfile.write(b"x"), Answer.span),
-    "slow pieces": of_tree(lambda answer: answer.slowly(bytes(answer.span())), Answer.span),
-    "no pieces at all": of_tree(lambda _answer: None, lambda _answer: 0),
-    "a giant in place of pieces": at("/tree", lambda answer: (answer.proven(b"", GIANT, status=503), answer.endless())),
+    "no length": at("", sends(b"HTTP/1.1 200 OK\r\n\r\n"), Answer.endless),
+    "a proven giant": at("", giant(), Answer.endless),
+    "an error that is a giant": at("", giant(503), Answer.endless),
+    "another content than its head says": at("", says(b"x" * 100, sha256="0" * 64)),
+    "fewer bytes": at("", says(b"x", 100)),
+    "a slow head": at("", trickles(b"HTTP/1.1 200 OK\r\n" * 100)),
+    "a slow state": at("/state", says(b"", 1000, sha256=SPACES), trickles(b" " * 1000)),
+    "a state that is deep": at("", says(b"[" * 1_000_000)),
+    "a state that is a list": at("", says(b"[]")),
+    "a state of other types": at("/state", states(have=5, shuns=7, learned=[])),
+    "a state of endless numbers": at("/state", states(learned=float("inf"))),
+    "a state of more pieces": at("/state", states(have="f" * 900_000)),
+    "a manifest of another tree": at("/manifest", says(b'{"format": 1, "piece": 16384}\n')),
+    "a manifest that is a giant": at("/manifest", says(b"", 2**30), Answer.endless),
+    "a manifest that comes slowly": at("/manifest", says(b"", 9000), trickles(bytes(9000))),
+    "pieces of other bytes": at("/tree", partial(), lambda answer: answer.wfile.write(bytes(answer.span()))),
+    "pieces without an end": at("/tree", partial(GIANT), Answer.endless),
+    "pieces that break off": at("/tree", partial(), sends(b"x")),
+    "slow pieces": at("/tree", partial(), trickles(bytes(MIB))),
+    "no pieces at all": at("/tree", partial(0)),
+    "a giant in place of pieces": at("/tree", giant(503), Answer.endless),
 }
-
-
 # Those that differ where nobody else helps.
 ALONE = (
     *("garbage", "a proven giant", "a slow state", "a state that is deep", "a manifest of another tree"),
@@ -285,7 +294,7 @@ GROWING = {
 def test_a_host_that_downloads_is_believed_no_such_manifest(run: Run, what: str) -> None:
     """Of this host any manifest is taken: nobody knows the digest yet."""
     said: dict[str, Any] = {}
-    peer = run.peer(at("/manifest", lambda answer: answer.proven(GROWING[what].encode())), "")
+    peer = run.peer(at("/manifest", says(GROWING[what].encode())), "")
     threading.Thread(target=peer.serve_forever, daemon=True).start()
     try:
         with bounded():
