@@ -10,7 +10,12 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_tree_io, _tree, _tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _folders_io,
+    _model_tree_io,
+    _tree,
+    _tree_io,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._install_io import MANIFEST
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain_lines
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
@@ -50,7 +55,7 @@ class ActionModule(ActionBase):
             staged = self.call(step="stage", files=files, user=self.account())
             self._transfer_data(self._connection._shell.join_path(staged["staging"], MANIFEST), self.manifest())
             sent += self.send(staged["staging"], {name: files[name] for name in files if name not in staged["held"]})
-            bad = self.call(step="install", digest=self.arguments["wanted"]["digest"])["bad"]
+            bad = self.call(step="install", digest=self.arguments["wanted"]["digest"], user=self.account())["bad"]
             if not bad:
                 return sent
             files = {name: files.get(name, 0) for name in bad}
@@ -62,7 +67,7 @@ class ActionModule(ActionBase):
 
     def manifest(self) -> str:
         """Return the text of the source's manifest. Nothing is hashed again for it: the source was just read."""
-        record = _tree_io.read_record(_copy.records(), os.path.realpath(self.source))
+        record = _tree_io.read_record(_copy.records(), _folders_io.resolved(self.source))
         text = _tree.dump(_model_tree_io.read(self.source, record, 0).manifest())
         if _tree.digest(text) != self.arguments["wanted"]["digest"]:
             raise ActionFailed(f"{self.source} changed while it was copied. Run again when nobody writes to it.")

@@ -12,6 +12,8 @@ import hashlib
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -34,7 +36,13 @@ class Item:
 
 
 def parse(rows: Iterable[Mapping[str, t.Any]]) -> list[Item]:
-    return [Item(str(row["path"]), int(row["size"]), str(row["sha256"]), int(row["mode"])) for row in rows]
+    """Return the files of a list. ValueError where root should not make one of them."""
+    items = [Item(str(row["path"]), int(row["size"]), str(row["sha256"]), int(row["mode"])) for row in rows]
+    for item in items:
+        wrong = _tree.name_problem(item.path, plain=False)
+        if wrong or not _tree.is_safe_mode(item.mode):
+            raise ValueError(f"the file {item.path!r} is wrong: {wrong or f'its mode {item.mode:04o}'}")
+    return items
 
 
 def missing(items: Iterable[Item], found: Mapping[str, str]) -> list[Item]:

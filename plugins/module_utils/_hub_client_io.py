@@ -17,13 +17,13 @@ import threading
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _account_io, _hub, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Folders, copy_file
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub_filler_io import (
     BLOCK,
     Filler,
     bytes_in,
-    size_of,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, make_directories
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
 
 if t.TYPE_CHECKING:
     import pwd
@@ -63,13 +63,14 @@ class Client(Filler):
         self.taking = threading.Lock()
 
     def fetch(self) -> None:
-        home = os.path.join(self.place, HOME)
+        home, folders = os.path.join(self.place, HOME), t.cast(Folders, self.folders)
         if not os.access(self.call.python, os.X_OK):
             raise Unusable(_hub.python_problem(self.wish, f"{self.call.python or 'no Python'} can't be started"))
         if self.who:
             self.lend()
         else:
-            make_directories(home)
+            with folders.at(HOME, make=True):
+                pass
         self.forget_halves()
         argv = _hub.argv(self.wish, self.call.python, self.wish.wanted_revision, self.place, self.call.exclude)
         environment = _hub.environment(self.wish, self.call.way, home)
@@ -93,6 +94,7 @@ class Client(Filler):
             raise Unusable(_hub.python_problem(self.wish, found)) from error
         finally:
             # The token may have been kept by the client: its home goes whatever happened.
+            folders.forget()
             _safe_io.remove(home)
         self.look()
         # A client may also end well without some files: Hugging Face's does so where it can't reach the hub.
@@ -101,7 +103,7 @@ class Client(Filler):
 
     def forget_halves(self) -> None:
         """Remove what Hugging Face's client left of files that were not finished: it begins them again."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             for folder, name in _safe_io.walk(os.path.join(self.place, ".cache")):
                 if name.endswith(".incomplete"):
                     folder.unlink(name)
@@ -133,7 +135,7 @@ class Client(Filler):
                 # No client leaves links and the like.
                 folder.unlink(name)
         for path, file in self.wanted.items():
-            if size_of(os.path.join(self.part, path)) == file.size:
+            if self.size_of(path) == file.size:
                 self.give_back(path)
 
     @contextlib.contextmanager
@@ -154,7 +156,13 @@ class Client(Filler):
         """Let the client find a file that is here: it may read it, and not write to it."""
         with self.folder_of(path, lent=False) as (ours, name), self.folder_of(path, lent=True) as (theirs, _name):
             theirs.remove(name)
-            os.link(name, name, src_dir_fd=ours.fd, dst_dir_fd=theirs.fd, follow_symlinks=False)
+            if not ours.exposed:
+                os.link(name, name, src_dir_fd=ours.fd, dst_dir_fd=theirs.fd, follow_symlinks=False)
+                return
+            # Where another account could put names for files of root, we read none with several names.
+            target = theirs.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            os.fchmod(target, 0o644)
+            copy_file(ours.open(name), target)
 
     def look(self) -> None:
         if not self.who:
@@ -162,7 +170,7 @@ class Client(Filler):
             return
         with self.taking:
             for path, file in self.wanted.items():
-                here = size_of(os.path.join(self.part, path)) == file.size
+                here = self.size_of(path) == file.size
                 if path not in self.right and not here and not self.stopped:
                     # A client that is at work may move what is looked at; the next look finds it.
                     with contextlib.suppress(FileNotFoundError, _safe_io.Unsafe):
@@ -204,7 +212,7 @@ class Client(Filler):
         """Return the bytes that have come. What was given back has two names."""
         if not self.who:
             return super().got
-        twice = sum(size for path, size in self.files if size_of(os.path.join(self.part, path)) == size)
+        twice = sum(size for path, size in self.files if self.size_of(path) == size)
         return max(0, min(bytes_in(self.part) - twice, sum(size for _path, size in self.files)))
 
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import threading
 import time
 import typing as t
 from collections import deque
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _manifest, _manifest_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _folders_io,
+    _hub,
+    _manifest,
+    _manifest_io,
+    _safe_io,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +43,9 @@ class Filler:
 
     def __init__(self, wish: _hub.Wish, files: Sequence[_hub.File], part: str) -> None:
         self.wish, self.part = wish, part
+        # Who may have the directory of the download besides root: the account that the client runs as.
+        self.lent: int | None = None
+        self.folders: _folders_io.Folders | None = None
         self.wanted = {file.path: file for file in files}
         self.files = [(file.path, file.size) for file in files]
         self.right: set[str] = set()
@@ -82,7 +92,7 @@ class Filler:
     def work(self) -> None:
         """Bring all files, and say what is wrong with those that do not come."""
         try:
-            _manifest_io.make_directories(self.part)
+            self.folders = self.begin()
             for _time in range(TIMES):
                 self.wrong.clear()
                 self.fetch()
@@ -92,11 +102,17 @@ class Filler:
             self.problem = _hub.wrong_problem(self.wish, sorted(self.wrong - self.right))
         except _manifest_io.Unusable as error:
             self.problem = error.problem
-        except OSError as error:
+        except (OSError, _folders_io.Failed) as error:
             fix = "make room, or look at the directory; then run it again: what has come is kept"
             self.problem = _manifest.problem("model", f"{self.part}: {error}", "a directory to download to", fix)
         finally:
             self.ended = True
+
+    def begin(self) -> _folders_io.Folders:
+        """Open the directory of the download, and make it where it is missing."""
+        above, name = os.path.split(self.part)
+        with _safe_io.open_directory(above, make=0o755) as directory:
+            return _folders_io.Folders(_folders_io.own_directory(directory, name, self.lent))
 
     def watch(self) -> None:
         while not (self.ended or self.stopped):
@@ -109,20 +125,22 @@ class Filler:
         """Find the files that are finished, and remove those that are not what the hub has."""
         with self.looking:
             for path, file in self.wanted.items():
-                place = os.path.join(self.part, path)
-                if path in self.right or self.stopped or size_of(place) != file.size:
+                if path in self.right or self.stopped or self.size_of(path) != file.size:
                     continue
-                if self.is_right(file, place):
+                if self.is_right(file):
                     self.right.add(path)
-                    self.fresh.append((path, place))
+                    self.fresh.append((path, os.path.join(self.part, path)))
                 elif not self.stopped:
-                    os.unlink(place)
+                    with t.cast(_folders_io.Folders, self.folders).holding(path) as (directory, name):
+                        directory.unlink(name)
                     self.wrong.add(path)
 
-    def is_right(self, file: _hub.File, place: str) -> bool:
+    def is_right(self, file: _hub.File) -> bool:
         """Tell whether a file has the hash that the hub says, where it says one."""
         total, wanted = _hub.hasher(file)
-        with open(place, "rb", buffering=0) as stream:
+        with t.cast(_folders_io.Folders, self.folders).holding(file.path) as (directory, name):
+            handle = directory.open(name)
+        with os.fdopen(handle, "rb", buffering=0) as stream:
             while not self.stopped:
                 block = stream.read(BLOCK)
                 if not block:
@@ -130,21 +148,23 @@ class Filler:
                 total.update(block)
         return False
 
-
-def size_of(place: str) -> int:
-    """Return the size of a regular file, -1 where there is none."""
-    try:
-        return os.stat(place).st_size if os.path.isfile(place) and not os.path.islink(place) else -1
-    except OSError:
-        return -1
+    def size_of(self, path: str) -> int:
+        """Return the size of a regular file of the download, -1 where there is none."""
+        if not self.folders:
+            return -1
+        try:
+            with self.folders.holding(path) as (directory, name):
+                status = directory.lstat(name)
+        except OSError:
+            return -1
+        return status.st_size if status and stat.S_ISREG(status.st_mode) else -1
 
 
 def bytes_in(part: str) -> int:
     """Return what has been written of a download: files may have been given their size before their content."""
     total = 0
-    for folder, _names, files in os.walk(part):
-        for name in files:
-            with contextlib.suppress(OSError):
-                status = os.stat(os.path.join(folder, name))
-                total += min(status.st_size, status.st_blocks * 512)
+    with contextlib.suppress(OSError):
+        for directory, name in _safe_io.walk(part):
+            status = directory.lstat(name)
+            total += min(status.st_size, status.st_blocks * 512) if status else 0
     return total

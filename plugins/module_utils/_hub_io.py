@@ -6,14 +6,15 @@ the collection."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
-import shutil
 import time
 import typing as t
 from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _folders_io,
     _http_io,
     _hub,
     _hub_ask_io,
@@ -22,6 +23,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _hub_mirror_io,
     _manifest,
     _manifest_io,
+    _safe_io,
     _tree_io,
     _tree_sync,
     _tree_sync_io,
@@ -80,10 +82,7 @@ def write_pin(name: str, pin: _hub.Pin) -> None:
     if read_pin(name) == pin:
         return
     _manifest_io.make_directories(os.path.dirname(name))
-    with open(name + ".new", "w", encoding="utf-8") as stream:
-        stream.write(_hub.render_pin(pin))
-    os.chmod(name + ".new", 0o644)
-    os.replace(name + ".new", name)
+    _safe_io.write_file(name, _hub.render_pin(pin).encode())
 
 
 def perform(module: AnsibleModule) -> dict[str, t.Any]:
@@ -148,21 +147,23 @@ def download(module: AnsibleModule, target: Target) -> dict[str, t.Any]:
             raise
         try:
             done = share(sync_params(params, target, source=params["name"]), filler)
-        except _tree_io.Failed:
+        except _folders_io.Failed:
             if filler.problem:
                 raise _manifest_io.Unusable(filler.problem) from None
             raise
         finally:
             filler.close()
-        shutil.rmtree(target.part, ignore_errors=True)
-        renew_record(params["record_directory"], os.path.realpath(target.directory))
+        # What can't be removed is seen by the next run.
+        with contextlib.suppress(OSError):
+            _safe_io.remove(target.part)
+        renew_record(params["record_directory"], _folders_io.resolved(target.directory))
     return {**done, "msg": summary(target)}
 
 
 def leave_word(params: Mapping[str, t.Any], target: Target) -> None:
     """Let who asks how far the run is hear that nobody goes on."""
     said = {"run": _tree_sync.run_name(params["run_token"] or ""), "bytes": 0, "at": time.time(), "hosts": {}}
-    _tree_io.write_progress(params["record_directory"], os.path.realpath(target.directory), said)
+    _tree_io.write_progress(params["record_directory"], _folders_io.resolved(target.directory), said)
 
 
 def renew_record(directory: str, path: str) -> None:
@@ -170,7 +171,7 @@ def renew_record(directory: str, path: str) -> None:
     record = _tree_io.read_record(directory, path)
     files = {}
     for name, known in record.files.items():
-        state = _tree_io.state_of(os.stat(os.path.join(path, name)))
+        state = _tree_io.state_of(os.lstat(os.path.join(path, name)))
         if state._replace(ctime_ns=known.state.ctime_ns) == known.state:
             files[name] = known._replace(state=state)
     _tree_io.write_record(directory, replace(record, files=files))

@@ -14,11 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError, URLError
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io, _hub
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub_filler_io import BLOCK, Filler, size_of
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, make_directories
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Folders
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub_filler_io import BLOCK, Filler
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import Directory
 
 HALVES = ".halves"
 # How often a file is asked for without getting a byte of it, and the seconds before the next time.
@@ -39,25 +43,28 @@ class Mirror(Filler):
 
     def bring(self, file: _hub.File) -> None:
         """Bring one file. Raises Unusable."""
-        place, half = os.path.join(self.part, file.path), os.path.join(self.part, HALVES, file.path)
-        for folder in (os.path.dirname(place), os.path.dirname(half)):
-            make_directories(folder)
+        half = f"{HALVES}/{file.path}"
         left = TIMES
-        while size_of(place) != file.size and not self.stopped and not self.problem:
-            before = max(0, size_of(half))
+        while self.size_of(file.path) != file.size and not self.stopped and not self.problem:
+            before = max(0, self.size_of(half))
             reason = self.go_on(file, half, before)
-            if size_of(half) == file.size:
-                os.replace(half, place)
+            if self.size_of(half) == file.size:
+                with self.held(half) as (folder, name), self.held(file.path) as (place, new):
+                    folder.rename(name, place, new)
                 return
-            left = TIMES if size_of(half) > before else left - 1
+            left = TIMES if self.size_of(half) > before else left - 1
             if not left:
                 raise Unusable(_hub.refusal(self.wish, 0, f"{file.path}: {reason}", has_token=False))
             time.sleep(PAUSE)
 
+    def held(self, path: str) -> AbstractContextManager[tuple[Directory, str]]:
+        """Open the directory of the download that holds a file, and make what is missing."""
+        return t.cast(Folders, self.folders).holding(path, make=True)
+
     def go_on(self, file: _hub.File, half: str, start: int) -> str:
         """Fetch the rest of a file, as far as it comes; return why it did not come further. Raises Unusable."""
         if start > file.size:
-            os.unlink(half)
+            self.forget(half)
             start = 0
         span = f"bytes={start}-" if start else ""
         try:
@@ -65,7 +72,11 @@ class Mirror(Filler):
             with _http_io.download(url, *self.way, span=span) as answer:
                 # Who knows no ranges sends all of it again.
                 goes_on = answer.status == 206 and (answer.headers["Content-Range"] or "").startswith(f"bytes {start}-")
-                with open(half, "ab" if goes_on else "wb") as stream:
+                with self.held(half) as (directory, name):
+                    handle = directory.open(name, os.O_WRONLY | os.O_CREAT)
+                with os.fdopen(handle, "wb") as stream:
+                    stream.truncate(start if goes_on else 0)
+                    stream.seek(0, os.SEEK_END)
                     while not self.stopped and stream.tell() <= file.size:
                         block = answer.read(BLOCK)
                         if not block:
@@ -75,9 +86,14 @@ class Mirror(Filler):
             error.close()
             if error.code in (408, 416, 429) or error.code >= 500:
                 if error.code == 416:
-                    os.unlink(half)
+                    self.forget(half)
                 return f"HTTP {error.code} {error.reason}"
             raise Unusable(_hub.refusal(self.wish, error.code, str(error.reason), has_token=False)) from error
         except (URLError, http.client.HTTPException, socket.timeout, ConnectionError) as error:
             return self.way.without_secrets(str(getattr(error, "reason", error)))
-        return f"it ended after {size_of(half)} of {file.size} bytes"
+        return f"it ended after {self.size_of(half)} of {file.size} bytes"
+
+    def forget(self, half: str) -> None:
+        """Remove what is begun of a file."""
+        with self.held(half) as (directory, name):
+            directory.unlink(name)

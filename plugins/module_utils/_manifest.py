@@ -99,8 +99,13 @@ def recorded(record: _tree.Record) -> list[_tree.Entry]:
 
 
 def parse_entries(files: Iterable[Mapping[str, t.Any]]) -> list[Entry]:
-    """Return a manifest that came as data."""
-    return [Entry(str(one["path"]), int(one["size"]), str(one["hash"])) for one in files]
+    """Return a manifest that came as data. ValueError where a name or size can't be one of a model."""
+    entries = [Entry(str(one["path"]), int(one["size"]), str(one["hash"])) for one in files]
+    for entry in entries:
+        wrong = _tree.name_problem(entry.path, plain=True)
+        if wrong or not 0 <= entry.size <= _tree.TREE_MAXIMUM:
+            raise ValueError(f"the file {entry.path!r} of the manifest is wrong: {wrong or 'its size'}")
+    return entries
 
 
 def changed(files: Mapping[str, _tree.Known], record: _tree.Record) -> list[str]:

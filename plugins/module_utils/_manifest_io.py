@@ -11,7 +11,8 @@ import os
 import pwd
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest, _model_path
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest, _model_path, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import Account
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,22 +33,20 @@ def unusable(found: str, wanted: str, fix: str) -> Unusable:
     return Unusable(_manifest.problem("model", found, wanted, fix))
 
 
-def read_text(path: str) -> str:
-    """Return the text of a file, nothing where it can't be read."""
+def read_text(path: str, limit: int = INDEX_MAXIMUM) -> str:
+    """Return the text of a file of at most `limit` bytes, nothing where it can't be read.
+
+    Links are followed where only we can have made them, or to what everybody may read.
+    """
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
+        return _safe_io.read_bytes(path, limit, Account()).decode("utf-8", "surrogateescape")
     except OSError:
         return ""
 
 
 def make_directories(path: str) -> None:
     """Make a directory and its parents, open to all whatever the umask says; those that are there stay as they are."""
-    if path and not os.path.isdir(path):
-        make_directories(os.path.dirname(path))
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path)
-            os.chmod(path, 0o755)
+    _safe_io.make_directories(path)
 
 
 def existing(path: str) -> str:
@@ -64,7 +63,7 @@ def free_bytes(path: str) -> int:
 
 
 def mount_of(path: str) -> _model_path.Mount:
-    return _model_path.mount_of(read_text("/proc/self/mountinfo"), os.path.realpath(existing(path)))
+    return _model_path.mount_of(_safe_io.read_kernel("/proc/self/mountinfo") or "", os.path.realpath(existing(path)))
 
 
 def reader_of(name: str) -> _model_path.Reader:
@@ -75,6 +74,14 @@ def reader_of(name: str) -> _model_path.Reader:
         return _model_path.Reader(name)
     groups = frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid))
     return _model_path.Reader(entry.pw_name, entry.pw_uid, groups)
+
+
+def account_of(name: str) -> Account:
+    """Return who must be able to read what links of others lead to. name: of an account or its number; empty: nobody
+    in particular, so that only what everybody may read counts.
+    """
+    reader = reader_of(name) if name else None
+    return Account(reader.uid, reader.gids) if reader else Account()
 
 
 def step_of(path: str) -> _model_path.Step:

@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _folders_io,
     _manifest,
     _manifest_io,
     _model_tree_io,
@@ -30,17 +31,17 @@ def look(
     read: returns the header of a safetensors file.
     """
     path = os.path.normpath(path)
-    record = _tree_io.read_record(params["record_directory"], os.path.realpath(path))
+    record = _tree_io.read_record(params["record_directory"], _folders_io.resolved(path))
     result: dict[str, t.Any] = {
         "path": path, "made": record.made, "bytes": {}, "piece_bytes": 0, "hashes": {}, "missing": [], "broken": {},
         "touched": [], "silent": [], "problems": [],
     }  # fmt: skip
     try:
-        states = _model_tree_io.states(path)
+        states = _model_tree_io.states(path, params["user"])
         piece = record.piece or _tree.piece_size(sum(state.size for state in states.values()))
         touched = [name for name, known in record.files.items() if name in states and states[name] != known.state]
         names = {"none": [], "quick": touched, "full": list(states)}[params["verify"]]
-        hashes = _model_tree_io.hashes(path, names, piece)
+        hashes = _model_tree_io.hashes(path, {name: states[name] for name in names}, piece, params["user"])
         if params["user"]:
             result["problems"] = _manifest_io.closed_problems(path, states, _manifest_io.reader_of(params["user"]))
     except _manifest_io.Unusable as error:

@@ -11,7 +11,13 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _manifest, _manifest_io, _tree, _tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _folders_io,
+    _manifest,
+    _manifest_io,
+    _tree,
+    _tree_io,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import unusable
 
 if t.TYPE_CHECKING:
@@ -24,8 +30,8 @@ def readable(read: Callable[[], Result], path: str) -> Result:
     """Return what reading a model's directory gives. Raise Unusable where it can't be read as one."""
     try:
         return read()
-    except _tree_io.Failed as error:
-        raise unusable(f"{path} changes while it is read", "a tree at rest", "wait for who writes to it") from error
+    except _folders_io.Refused as error:
+        raise unusable(error.found, error.wanted, error.fix) from error
     except FileNotFoundError as error:
         target = os.readlink(error.filename) if os.path.islink(error.filename or "") else ""
         what = f"{error.filename} is a link to {target}, which is not there" if target else str(error)
@@ -44,25 +50,32 @@ def check_names(path: str, names: Iterable[str]) -> None:
         raise unusable(f"the name {found} in {path} is not UTF-8", "names in UTF-8", "rename it") from error
 
 
-def states(path: str) -> dict[str, _tree.State]:
-    """Return the files of a model by their relative paths; none where there is no such directory."""
+def states(path: str, user: str = "") -> dict[str, _tree.State]:
+    """Return the files of a model by their relative paths; none where there is no such directory.
+
+    user: who must be able to read what links lead to that somebody else made, as of _manifest_io.account_of.
+    """
     if not os.path.isdir(path):
         return {}
-    found = readable(lambda: _tree_io.scan_plain(path), path)
+    found = readable(lambda: _tree_io.scan_plain(path, _manifest_io.account_of(user)), path)
     check_names(path, found)
     return {name: state for name, (entry, state) in found.items() if entry.kind == _tree.FILE}
 
 
-def read(path: str, record: _tree.Record, piece: int, full: bool = False) -> _tree_io.Look:
-    """Return a model's directory as it is. piece: size of its pieces; 0: what follows from its size."""
-    now = readable(lambda: _tree_io.look(path, record, piece, full, plain=True), path)
+def read(path: str, record: _tree.Record, piece: int, full: bool = False, user: str = "") -> _tree_io.Look:
+    """Return a model's directory as it is. piece: size of its pieces; 0: what follows from its size. user: as above."""
+    account = _manifest_io.account_of(user)
+    now = readable(lambda: _tree_io.look(path, record, piece, full, plain=True, account=account), path)
     check_names(path, now.entries)
     return now
 
 
-def hashes(path: str, names: Sequence[str], piece: int) -> dict[str, str]:
-    """Return the hashes of the pieces of some files, by their names."""
-    return readable(lambda: _tree_io.hash_files(path, names, piece), path)
+def hashes(path: str, states: Mapping[str, _tree.State], piece: int, user: str = "") -> dict[str, str]:
+    """Return the hashes of the pieces of some files, by their names. states: of these files; user: as above."""
+    account = _manifest_io.account_of(user)
+    return (
+        readable(lambda: _tree_io.hash_files(path, states, piece, plain=True, account=account), path) if states else {}
+    )
 
 
 def wanted_of(data: Mapping[str, t.Any] | None) -> _manifest.Wanted | None:
@@ -79,12 +92,17 @@ def look(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     """Read a tree's manifest, compare it with the wanted one where there is one, and return what the module returns."""
     path, where = os.path.normpath(params["path"]), params["name"] or "this host"
     # A path through a link is the same tree.
-    record = _tree_io.read_record(params["record_directory"], os.path.realpath(path))
-    wanted, full = wanted_of(params["wanted"]), params["depth"] == "full"
+    record = _tree_io.read_record(params["record_directory"], _folders_io.resolved(path))
+    try:
+        wanted, full = wanted_of(params["wanted"]), params["depth"] == "full"
+    except ValueError as error:
+        fix = "correct the names of the source's files"
+        return answer(path, where, problems=[_manifest.problem("model", str(error), "files of a model", fix)])
     # What the collection made is as it is recorded, or damaged: nobody else has anything to change there.
     kept = wanted is None and record.made and bool(record.files)
     try:
-        now = read(path, record, wanted.piece if wanted else record.piece if kept else 0, full)
+        piece = wanted.piece if wanted else record.piece if kept else 0
+        now = read(path, record, piece, full, params["user"])
     except _manifest_io.Unusable as error:
         return answer(path, where, problems=[error.problem])
     entries = _manifest.recorded(record) if kept else list(now.entries.values())

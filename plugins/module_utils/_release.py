@@ -15,6 +15,8 @@ import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -521,8 +523,11 @@ def parse_manifest(text: str) -> dict[str, Entry]:
 
 
 def differences(wanted: Mapping[str, Entry], found: Mapping[str, Entry]) -> list[str]:
-    """Return how a tree differs from its manifest, one sentence for each entry. Bytecode that came later is no harm."""
-    result = []
+    """Return how a tree differs from its manifest, or from what root may make, one sentence for each entry.
+
+    Bytecode that came later is no harm.
+    """
+    result = _tree.harmful({path: _tree.Entry(*vars(entry).values()) for path, entry in wanted.items()})
     for path, entry in wanted.items():
         other = found.get(path)
         if other is None:

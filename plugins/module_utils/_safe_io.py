@@ -306,6 +306,22 @@ class Directory:
         """Move an entry, also to another directory of the same file system."""
         os.replace(name, new, src_dir_fd=self.fd, dst_dir_fd=to.fd)
 
+    @_with_path
+    def hard_link(self, name: str, to: Directory, new: str) -> None:
+        """Give an entry one more name, also in another directory of the same file system. Links are not followed."""
+        os.link(name, new, src_dir_fd=self.fd, dst_dir_fd=to.fd, follow_symlinks=False)
+
+    @_with_path
+    def rmdir(self, name: str) -> bool:
+        """Remove a directory below that is empty; return whether it was."""
+        try:
+            os.rmdir(name, dir_fd=self.fd)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return False
+        return True
+
     def own(self, uid: int = -1, gid: int = -1, mode: int | None = None) -> None:
         """Set owner, group and mode of the directory itself; -1 and None leave them."""
         try:
@@ -476,12 +492,18 @@ def read_end(path: str, limit: int = MIB) -> tuple[bytes, int]:
 
 
 def _all_of(fd: int, path: str, limit: int) -> bytes:
+    data = bytearray()
     with os.fdopen(fd, "rb") as stream:
         size = os.fstat(fd).st_size
-        data = stream.read(limit + 1) if size <= limit else b""
+        # By blocks: a read takes memory for all that it is asked for.
+        while size <= limit and len(data) <= limit:
+            block = stream.read(min(MIB, limit + 1 - len(data)))
+            if not block:
+                break
+            data += block
     if size > limit or len(data) > limit:
         raise Unsafe(path, f"a file of more than {limit} bytes", "a smaller one")
-    return data
+    return bytes(data)
 
 
 def _end_of(fd: int, limit: int) -> tuple[bytes, int]:

@@ -16,11 +16,12 @@ import bisect
 import hashlib
 import itertools
 import json
+import re
 import typing as t
 from dataclasses import dataclass, field
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 FILE, LINK, DIRECTORY = "file", "link", "directory"
 FORMAT = 1
@@ -31,6 +32,26 @@ HEX = 64
 # small and for very large trees: a hash costs some 10 us besides its bytes, and a piece is held in memory.
 PIECES = 4096
 SMALLEST, LARGEST = 16 * 1024, 8 * 1024**2
+# What a manifest may say at most. It comes from another host, so this is looked at before anything is made of it: a
+# tree of 100,000 files has a manifest of some 20 MB, and one of 1 TB has 130,000 pieces.
+LARGEST_MANIFEST = 64 * 1024**2
+ENTRIES_MAXIMUM, TREE_MAXIMUM = 2**18, 8 * 1024**4
+# Bytes of a path in a tree and of one of its names; how deep it may lie.
+PATH_MAXIMUM, NAME_MAXIMUM, DEPTH_MAXIMUM = 2048, 255, 256
+# How many links a tree may have, how many of them one may lead through, and the length of what one leads to.
+LINKS_MAXIMUM, LINKS_FOLLOWED, TARGET_MAXIMUM, TARGET_DEPTH = 2**14, 8, 512, 64
+# Set-user-id, set-group-id, sticky, and what lets others than the owner write.
+FORBIDDEN_MODE = 0o7022
+# Names of what the collection puts beside and into trees.
+OURS = ".vllm-ray-"
+# The one link that may lead out of a tree: a release may have the Python of the host.
+INTERPRETER = "bin/python"
+INTERPRETER_TARGET = re.compile(r"(/[^/\0]+)*/python(3(\.[0-9]{1,2})?)?")
+HASHES = re.compile(r"[0-9a-f]*")
+
+
+class TooLarge(ValueError):
+    """A tree for which there is no room."""
 
 
 class Entry(t.NamedTuple):
@@ -118,10 +139,17 @@ class Manifest:
         return range(first, bisect.bisect_right(self.owners, entry))
 
     def learn(self, entry: int, text: str) -> int:
-        """Take note of a file's hashes, and return the set of its pieces. ValueError where it has not as many."""
-        pieces = self.pieces_of(entry)
-        if len(text) != HEX * len(pieces):
+        """Take note of a file's hashes, and return the set of its pieces. ValueError where these can't be its hashes.
+
+        Hashes that are known stay: pieces may be here because of them.
+        """
+        if not 0 <= entry < len(self.entries) or self.entries[entry].kind != FILE:
+            raise ValueError(f"entry {entry} is no file of the manifest")
+        pieces, known = self.pieces_of(entry), self.entries[entry].text
+        if len(text) != HEX * len(pieces) or not HASHES.fullmatch(text):
             raise ValueError(f"{self.entries[entry].path!r} has {len(pieces)} pieces, and {len(text) / HEX} hashes")
+        if known not in ("", text):
+            raise ValueError(f"{self.entries[entry].path!r} has other hashes now")
         for at, number in enumerate(pieces):
             self.pieces[number] = self.pieces[number]._replace(sha256=text[HEX * at : HEX * at + HEX])
         self.entries[entry] = self.entries[entry]._replace(text=text)
@@ -201,40 +229,156 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def parse(text: str, growing: bool = False) -> Manifest:
-    """Return the manifest of a text. ValueError, where it is none or leads out of the tree. growing: hashes of files
-    may be missing yet."""
+def parse(text: str, plain: bool = False, growing: bool = False, room: int | None = None) -> Manifest:
+    """Return the manifest of a text that came from somewhere else.
+
+    plain: of a plain tree. growing: hashes of files may be missing yet. room: how many bytes the tree may have at most.
+    Raises TooLarge, and ValueError where it is none or where root should not make what it says: see check.
+    """
+    if len(text) > LARGEST_MANIFEST:
+        raise ValueError(f"the manifest has {len(text)} bytes; expected at most {LARGEST_MANIFEST}")
+    lines = text.count("\n")
+    if lines > ENTRIES_MAXIMUM:
+        raise ValueError(f"the manifest has {lines} lines; expected at most {ENTRIES_MAXIMUM}")
     try:
-        head, *lines = text.splitlines()
+        head, *rows = text.splitlines()
         about = json.loads(head)
-        entries = [Entry(*json.loads(line)) for line in lines]
-        piece = int(about["piece"])
-        if about["format"] != FORMAT or not SMALLEST <= piece <= LARGEST:
+        entries = [Entry(*json.loads(row)) for row in rows]
+        piece = about["piece"]
+        if about["format"] != FORMAT or type(piece) is not int or not SMALLEST <= piece <= LARGEST:
             raise ValueError(f"format {about['format']}, pieces of {piece} bytes")
-        check(entries, piece, growing)
-        return Manifest(piece, entries)
-    except (KeyError, TypeError, AttributeError) as error:
+        check(entries, piece, plain, growing, room)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"this is no manifest: {error}") from error
+    return Manifest(piece, entries)
 
 
-def check(entries: Iterable[Entry], piece: int, growing: bool = False) -> None:
-    """Raise ValueError where entries are no tree: nobody may write outside it because of them."""
-    kinds: dict[str, str] = {}
+def check(
+    entries: Sequence[Entry], piece: int, plain: bool = False, growing: bool = False, room: int | None = None
+) -> None:
+    """Raise ValueError where entries are no tree that root may make: nothing may be outside it because of them, nobody
+    may get rights from them, and they must be no larger than what there is room for.
+
+    In a plain tree are only files and the directories that they lie in, which everybody may read and the owner write,
+    and no hidden names. In another one only the owner may write, and links stay inside.
+    """
+    if not all(type(entry.size) is int and 0 <= entry.size <= TREE_MAXIMUM for entry in entries):
+        raise ValueError(f"the manifest is wrong: a file's size is not from 0 to {TREE_MAXIMUM} bytes")
+    total = sum(entry.size for entry in entries)
+    if total > TREE_MAXIMUM or (room is not None and total > room):
+        most = TREE_MAXIMUM if room is None else min(room, TREE_MAXIMUM)
+        raise TooLarge(f"the tree has {total} bytes; expected at most {most}")
+    if piece != piece_size(total):
+        raise ValueError(f"pieces of {piece} bytes; expected {piece_size(total)} for a tree of {total} bytes")
+    kinds: dict[str, Entry] = {}
     for entry in sorted(entries):
-        parent, _slash, name = entry.path.rpartition("/")
-        pieces = -(-entry.size // piece) if entry.kind == FILE else 0
-        wrong = (
-            (entry.kind not in (FILE, LINK, DIRECTORY), "its kind"),
-            (name in ("", ".", "..") or entry.path.startswith("/") or "\0" in entry.path, "its name"),
-            (bool(parent) and kinds.get(parent) != DIRECTORY, "what it lies in"),
-            (entry.path in kinds, "there are two of it"),
-            (entry.size < 0 or not 0 <= entry.mode <= 0o7777, "its size or mode"),
-            (entry.kind != LINK and len(entry.text) != HEX * pieces and not (growing and not entry.text), "its hashes"),
-        )
-        for is_wrong, what in wrong:
-            if is_wrong:
-                raise ValueError(f"the manifest's entry {entry.path!r} is wrong: {what}")
-        kinds[entry.path] = entry.kind
+        parent = entry.path.rpartition("/")[0]
+        wrong = name_problem(entry.path, plain) or kind_problem(entry, piece, plain, growing)
+        if not wrong and parent and (parent not in kinds or kinds[parent].kind != DIRECTORY):
+            wrong = "what it lies in"
+        if wrong or entry.path in kinds:
+            raise ValueError(f"the manifest's entry {entry.path!r} is wrong: {wrong or 'there are two of it'}")
+        kinds[entry.path] = entry
+    if plain:
+        void = {path for path, entry in kinds.items() if entry.kind == DIRECTORY}
+        void -= {path.rpartition("/")[0] for path in kinds}
+        if void:
+            raise ValueError(f"the manifest's entry {min(void)!r} is wrong: it is an empty directory")
+    links = [entry for entry in kinds.values() if entry.kind == LINK]
+    if len(links) > LINKS_MAXIMUM:
+        raise ValueError(f"the manifest has {len(links)} links; expected at most {LINKS_MAXIMUM}")
+    for entry in links:
+        if not stays_inside(entry, kinds):
+            raise ValueError(f"the manifest's entry {entry.path!r} is wrong: it is a link to {entry.text!r}")
+
+
+def name_problem(path: str, plain: bool) -> str:
+    """Return what is wrong with a path in a tree, nothing where it is right."""
+    parts = path.split("/")
+    try:
+        sizes = [len(part.encode("utf-8", "surrogateescape")) for part in parts]
+    except UnicodeEncodeError:
+        return "its name is none of a file system"
+    if "\0" in path or not {"", ".", ".."}.isdisjoint(parts):
+        return "its name"
+    if any(part.startswith("." if plain else OURS) for part in parts):
+        return "its name is one that such a tree can't have"
+    if max(sizes) > NAME_MAXIMUM or sum(sizes) + len(sizes) > PATH_MAXIMUM or len(parts) > DEPTH_MAXIMUM:
+        return "its name is too long"
+    return ""
+
+
+def kind_problem(entry: Entry, piece: int, plain: bool, growing: bool) -> str:
+    """Return what is wrong with an entry besides its name and where it lies, nothing where it is right."""
+    if entry.kind not in ((FILE, DIRECTORY) if plain else (FILE, LINK, DIRECTORY)):
+        return "its kind"
+    if entry.kind != FILE and entry.size:
+        return "its size"
+    modes = {FILE: PLAIN_FILE, DIRECTORY: PLAIN_DIRECTORY, LINK: 0}
+    fixed = plain or entry.kind == LINK
+    if type(entry.mode) is not int or (entry.mode != modes[entry.kind] if fixed else not is_safe_mode(entry.mode)):
+        return f"its mode {entry.mode!r}, with which others could write or get its owner's rights"
+    if entry.kind == LINK:
+        try:
+            size = len(entry.text.encode("utf-8", "surrogateescape"))
+        except UnicodeEncodeError:
+            return "where it leads to"
+        right = 0 < size <= TARGET_MAXIMUM and "\0" not in entry.text and entry.text.count("/") < TARGET_DEPTH
+        return "" if right else "where it leads to"
+    pieces = -(-entry.size // piece)
+    if len(entry.text) != HEX * pieces and not (growing and entry.kind == FILE and entry.text == ""):
+        return "its hashes"
+    return "" if HASHES.fullmatch(entry.text) else "its hashes"
+
+
+def is_safe_mode(mode: int) -> bool:
+    """Whether only the owner may write what has a mode, and nobody gets rights by it."""
+    return 0 <= mode <= 0o777 and not mode & FORBIDDEN_MODE
+
+
+def harmful(entries: Mapping[str, Entry]) -> list[str]:
+    """Return what root should not make of a release, one sentence for each entry. entries: by path."""
+    found = []
+    for path, entry in entries.items():
+        why = name_problem(path, plain=False)
+        if not why and entry.kind == LINK and not stays_inside(entry, entries):
+            why = f"it is a link to {entry.text!r}, out of the tree"
+        elif not why and entry.kind != LINK and not is_safe_mode(entry.mode):
+            why = f"its mode is {entry.mode:04o}, with which others could write or get its owner's rights"
+        if why:
+            found.append(f"{path!r} is wrong: {why}")
+    return found
+
+
+def stays_inside(link: Entry, kinds: Mapping[str, Entry]) -> bool:
+    """Whether a link leads to a place in its tree, also through the other links on its way. What is not there counts as
+    a place: nobody makes it something else. kinds: the entries by path.
+    """
+    if link.path == INTERPRETER and INTERPRETER_TARGET.fullmatch(link.text):
+        return {".", ".."}.isdisjoint(link.text.split("/"))
+    here = link.path.split("/")[:-1]
+    pending, followed = [*reversed(link.text.split("/"))], 1
+    if link.text.startswith("/"):
+        return False
+    while pending:
+        name = pending.pop()
+        if name == "..":
+            if not here:
+                return False
+            here.pop()
+        elif name not in ("", "."):
+            entry = kinds.get("/".join([*here, name]))
+            if entry is None or entry.kind != LINK:
+                here.append(name)
+                continue
+            followed += 1
+            if entry.text.startswith("/"):
+                # The interpreter, which is a file: nothing is below it.
+                return entry.path == INTERPRETER and not pending
+            if followed > LINKS_FOLLOWED:
+                return False
+            pending += reversed(entry.text.split("/"))
+    return True
 
 
 def changes(have: Mapping[str, Entry], want: Iterable[Entry]) -> Changes:

@@ -19,8 +19,8 @@ Nobody commands: each host decides by what its peers say they have.
 from __future__ import annotations
 
 import bisect
-import hashlib
 import itertools
+import json
 import math
 import typing as t
 from collections import deque
@@ -50,6 +50,8 @@ WRONG_PIECES = 3
 # What a host does, for who waits.
 HAS_IT, RECEIVES, DOWNLOADS, FAILED, AWAY = "has it", "receives", "downloads", "failed", "away"
 PORTS = 4
+# Bytes of what a host says of itself at most: a bit for each piece, as text. And of its reason to end.
+SAID_MAXIMUM, REASON_MAXIMUM = 1024**2, 4096
 
 
 @dataclass
@@ -314,9 +316,58 @@ def signature(token: str, target: str, span: str = "") -> str:
     return proof(token, "GET", target, span)
 
 
-def seal(token: str, target: str, body: bytes) -> str:
-    """Return what proves that an answer is of this run, and to this request."""
-    return proof(token, "answer", target, hashlib.sha256(body).hexdigest())
+def seal(token: str, target: str, size: int, sha256: str) -> str:
+    """Return what proves that an answer is of this run, and to this request, before its body is read.
+
+    size: bytes of the body; sha256: of the body.
+    """
+    return proof(token, "answer", target, str(size), sha256)
+
+
+class Said(t.NamedTuple):
+    """What a host says of itself. have: the set of its pieces; reads: it looks at its tree before it can answer;
+    failed: why it ended; shuns: hosts that it asks for nothing; learned: how many files' hashes it knows of a tree that
+    is downloaded; growing: more of that comes.
+    """
+
+    have: int
+    ready: bool
+    reads: bool
+    done: bool
+    failed: str
+    shuns: frozenset[str]
+    learned: int
+    growing: bool
+
+
+def render_said(said: Said) -> bytes:
+    return json.dumps({**said._asdict(), "have": f"{said.have:x}", "shuns": sorted(said.shuns)}).encode()
+
+
+def parse_said(data: bytes) -> Said:
+    """Return what a host says in an answer. ValueError where it says nothing of the kind."""
+    try:
+        said = json.loads(data)
+        return Said(
+            have=int(said["have"], 16),
+            ready=bool(said["ready"]),
+            reads=bool(said["reads"]),
+            done=bool(said["done"]),
+            failed=str(said["failed"])[:REASON_MAXIMUM],
+            shuns=frozenset(str(name) for name in said["shuns"]),
+            learned=int(said["learned"]),
+            growing=bool(said["growing"]),
+        )
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"this is no state of a host: {error}") from error
+
+
+def parse_learned(data: bytes) -> list[tuple[int, str]]:
+    """Return the files of which a host knows the hashes: number in the manifest, hashes. ValueError as above."""
+    try:
+        return [(int(number), str(text)) for number, text in json.loads(data)]
+    except (TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"these are no hashes of files: {error}") from error
 
 
 def run_name(token: str) -> str:

@@ -12,15 +12,20 @@ A small HTTP server on the cluster address answers the hosts of the set, for as 
 
 Requests and answers are signed with the token of the run, and pieces believed only by their hash. So only members of
 the run can say what is in a tree that is being downloaded, and of these only the one that downloads it is asked.
+
+What a peer sends is bounded all the same: the proof of an answer is in its head and covers its length, so nothing large
+is read of strangers; no answer may be larger than what it can be, and none may come byte by byte.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import hmac
 import http.client
 import http.server
 import ipaddress
+import itertools
 import json
 import math
 import os
@@ -33,9 +38,16 @@ import urllib.parse
 from collections import Counter
 from dataclasses import replace
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree, _tree_io, _tree_sync
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _folders_io,
+    _store_io,
+    _tree,
+    _tree_io,
+    _tree_sync,
+)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Failed
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import account_of, existing, free_bytes
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._network import RANDOM_PORTS
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree_io import Failed
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,10 +64,14 @@ WORKERS = 2
 PART, PART_SECONDS, READ = 16 * 1024, 0.02, 64 * 1024
 # So often may a peer break off within a piece, and what comes of it counts.
 BREAKS = 3
-# A manifest of 100,000 files takes some 20 MB.
-LARGEST_MANIFEST = 1024**3
+# Seconds in which the head of an answer or the next READ bytes of it must come, and the bytes/s of short answers.
+SLOWEST, SLOWEST_RATE = 15.0, 250_000
+# How many connections a peer may have: it needs one for each worker, and two for its questions.
+CONNECTIONS = 16
+# So many manifests with a wrong digest may a peer give.
+WRONG_MANIFESTS = 3
 NAMES_SHOWN = 5
-PROOF = "X-Proof"
+PROOF, SHA256 = "X-Proof", "X-SHA256"
 
 
 class Filler(t.Protocol):
@@ -111,10 +127,21 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, host: Host, port: int) -> None:
         self.host = host
         self.address_family = socket.AF_INET if ipaddress.ip_address(host.address).version == 4 else socket.AF_INET6
+        self.counting, self.connections = threading.Lock(), Counter[str]()
         super().__init__((host.address, port), Handler)
 
     def verify_request(self, _request: t.Any, client_address: t.Any) -> bool:
-        return client_address[0] in self.host.names
+        return client_address[0] in self.host.names and self.connections[client_address[0]] < CONNECTIONS
+
+    def process_request_thread(self, request: t.Any, client_address: t.Any) -> None:
+        """Answer one connection, and count it meanwhile."""
+        with self.counting:
+            self.connections[client_address[0]] += 1
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self.counting:
+                self.connections[client_address[0]] -= 1
 
     def server_bind(self) -> None:
         """Bind without HTTPServer's question for the name of the address, which can take seconds."""
@@ -143,7 +170,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         place, _mark, query = self.path.partition("?")
         if place == "/state":
-            self.answer(200, host.state(host.names[self.client_address[0]], query).encode())
+            self.answer(200, host.state(host.names[self.client_address[0]], query))
         elif place == "/manifest" and host.text:
             self.answer(200, host.text.encode())
         elif place == "/hashes" and query.isdecimal():
@@ -154,13 +181,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(404)
 
     def answer(self, status: int, body: bytes = b"") -> None:
+        sha256 = hashlib.sha256(body).hexdigest()
         self.send_response_only(status)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header(PROOF, _tree_sync.seal(self.server.host.token, self.path, body))
+        self.send_header(SHA256, sha256)
+        self.send_header(PROOF, _tree_sync.seal(self.server.host.token, self.path, len(body), sha256))
         self.end_headers()
         self.wfile.write(body)
 
-    def give(self, store: _tree_io.Store, span: str | None) -> None:
+    def give(self, store: _store_io.Store, span: str | None) -> None:
         """Send the pieces of a span from the first one that are here."""
         pieces, starts = _tree_sync.parse_span(span, store.manifest.starts), store.manifest.starts
         if pieces is None:
@@ -179,28 +208,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Range", f"bytes {starts[first]}-{starts[here + 1] - 1}/{starts[-1]}")
         self.send_header("Content-Length", str(starts[here + 1] - starts[first]))
         self.end_headers()
-        for number in range(first, here + 1):
-            if not self.send_piece(store, number):
-                # The file became shorter: the rest of the answer can't come.
-                self.close_connection = True
-                return
+        numbers = range(first, here + 1)
+        for entry, group in itertools.groupby(numbers, lambda number: store.manifest.pieces[number].entry):
+            with store.open(entry) as stream:
+                for number in group:
+                    if not self.send_piece(store, stream, number):
+                        # The file became shorter: the rest of the answer can't come.
+                        self.close_connection = True
+                        return
 
-    def send_piece(self, store: _tree_io.Store, number: int) -> bool:
-        """Send a piece, and return whether all of it was there."""
+    def send_piece(self, store: _store_io.Store, stream: t.BinaryIO, number: int) -> bool:
+        """Send a piece of an open file, and return whether all of it was there."""
         host, piece, left = self.server.host, store.manifest.pieces[number], store.manifest.pieces[number].size
-        with store.open(number) as stream:
-            while left:
-                part = host.up.part(left)
-                host.up.take(part)
-                sent = self.connection.sendfile(stream, piece.start + piece.size - left, part)
-                left -= sent
-                if sent < part:
-                    break
+        while left:
+            part = host.up.part(left)
+            host.up.take(part)
+            sent = self.connection.sendfile(stream, piece.start + piece.size - left, part)
+            left -= sent
+            if sent < part:
+                break
         with host.lock:
             host.sent += piece.size - left
         return not left
 
-    def here(self, store: _tree_io.Store, first: int, last: int) -> int:
+    def here(self, store: _store_io.Store, first: int, last: int) -> int:
         """Return the last of the pieces from the first on that are here without a gap."""
         while first < last and store.have >> first + 1 & 1:
             first += 1
@@ -208,11 +239,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Line:
-    """A connection to a peer that is opened when it is needed, and kept."""
+    """A connection to a peer that is opened when it is needed, and kept.
+
+    until: when what is under way is broken off. A peer that sends byte by byte is never silent for long.
+    """
 
     def __init__(self, host: Host, name: str, seconds: float) -> None:
         self.host, self.name, self.seconds = host, name, seconds
         self.open: http.client.HTTPConnection | None = None
+        self.under_way: http.client.HTTPConnection | None = None
+        self.until = math.inf
+        host.lines.add(self)
+
+    def allow(self, seconds: float = math.inf) -> None:
+        """Give the peer so many seconds from now on."""
+        self.until = time.monotonic() + seconds
+
+    def cut(self) -> None:
+        """End what is under way; whoever waits for it sees the end of the connection."""
+        self.until, connection = math.inf, self.under_way
+        if connection and connection.sock:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
 
     def get(self, target: str, span: str = "") -> http.client.HTTPResponse:
         """Ask, and return the answer, whose body is still to be read. Once more, if a kept connection was closed."""
@@ -223,7 +271,8 @@ class Line:
         kept = self.open is not None
         try:
             connection = self.open or self.connect()
-            self.open = connection
+            self.open = self.under_way = connection
+            self.allow(SLOWEST)
             connection.request("GET", target, headers=headers)
             return connection.getresponse()
         except (ConnectionError, http.client.BadStatusLine):
@@ -243,7 +292,8 @@ class Line:
             connection = http.client.HTTPConnection(
                 self.host.addresses[self.name], port, timeout=SHORT_SILENCE, source_address=(self.host.address, 0)
             )
-            is_open = False
+            is_open, self.under_way = False, connection
+            self.allow(SLOWEST)
             try:
                 connection.connect()
                 is_open = True
@@ -264,23 +314,43 @@ class Line:
     def prove(self, connection: http.client.HTTPConnection) -> None:
         """Let a server show that it is one of this run: others know nothing of its token."""
         connection.request("GET", "/state", headers={"Authorization": _tree_sync.signature(self.host.token, "/state")})
-        self.checked("/state", connection.getresponse())
+        self.checked("/state", connection.getresponse(), _tree_sync.SAID_MAXIMUM)
 
-    def ask(self, target: str) -> bytes:
-        """Return the answer of a member of this run. HTTPException, where it is none."""
-        return self.checked(target, self.get(target))
+    def ask(self, target: str, most: int) -> bytes:
+        """Return the answer of a member of this run, of so many bytes at most. HTTPException, where it is none."""
+        try:
+            return self.checked(target, self.get(target), most)
+        except BaseException:
+            # The rest of an answer that was not read would be taken for the next one.
+            self.close()
+            raise
+        finally:
+            self.allow()
 
-    def checked(self, target: str, answer: http.client.HTTPResponse) -> bytes:
-        data = body(answer)
-        wanted = _tree_sync.seal(self.host.token, target, data)
+    def checked(self, target: str, answer: http.client.HTTPResponse, most: int) -> bytes:
+        """Return the body of an answer whose head shows that it is of this run."""
+        size, sha256 = answer.length, answer.getheader(SHA256) or ""
+        wanted = _tree_sync.seal(self.host.token, target, -1 if size is None else size, sha256)
         if answer.status != 200 or not hmac.compare_digest((answer.getheader(PROOF) or "").encode(), wanted.encode()):
             raise http.client.HTTPException(f"an answer with status {answer.status} that proves nothing")
+        if size is None or size > most:
+            raise http.client.HTTPException(f"an answer of {size} bytes; expected at most {most}")
+        self.allow(SLOWEST + size / SLOWEST_RATE)
+        data = answer.read()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise http.client.HTTPException("an answer with another content than its head says")
         return data
 
     def close(self) -> None:
+        self.allow()
         if self.open:
             self.open.close()
         self.open = None
+
+    def leave(self) -> None:
+        """Close it for good."""
+        self.close()
+        self.host.lines.discard(self)
 
 
 class Host:
@@ -294,7 +364,7 @@ class Host:
         self.plain, self.copy_from = bool(params.get("plain")), params.get("copy_from") or ""
         self.learned: list[tuple[int, str]] = []
         self.growing_at = self.told_at = -math.inf
-        self.path = os.path.realpath(params["path"])
+        self.path, self.account = _folders_io.resolved(params["path"]), account_of(params.get("user") or "")
         self.order = [host["name"] for host in params["hosts"]]
         self.addresses = {host["name"]: str(ipaddress.ip_address(host["address"])) for host in params["hosts"]}
         if self.name not in self.addresses or len({*self.addresses.values()}) < len(params["hosts"]):
@@ -314,8 +384,9 @@ class Host:
         self.received_at = -math.inf
         self.broken: Counter[tuple[str, int]] = Counter()
         self.lock = threading.Lock()
+        self.lines: set[Line] = set()
         self.text = ""
-        self.store: _tree_io.Store | None = None
+        self.store: _store_io.Store | None = None
         self.schedule: _tree_sync.Schedule | None = None
         self.done = self.ended = False
         self.failure = ""
@@ -342,7 +413,7 @@ class Host:
             "an address of this host, and a free port. Correct the host's address, or try again."
         )
 
-    def state(self, name: str, query: str) -> str:
+    def state(self, name: str, query: str) -> bytes:
         """Return what this host says of itself to a peer, and take note of what the peer says of itself."""
         said = urllib.parse.parse_qs(query)
         schedule, store, self.met = self.schedule, self.store, True
@@ -354,17 +425,17 @@ class Host:
                 if said.get("done") == ["1"]:
                     schedule.hear(name, schedule.everything, time.monotonic(), True, peer.shuns)
                     peer.told = peer.told or self.done
-            return json.dumps(
-                {
-                    "have": f"{store.have if store else 0:x}",
-                    "ready": store is not None,
-                    "reads": store is None and not self.asks,
-                    "done": self.done,
-                    "failed": self.failure,
-                    "shuns": schedule.shunned() if schedule else [],
-                    "learned": len(self.learned),
-                    "growing": self.grows(),
-                }
+            return _tree_sync.render_said(
+                _tree_sync.Said(
+                    have=store.have if store else 0,
+                    ready=store is not None,
+                    reads=store is None and not self.asks,
+                    done=self.done,
+                    failed=self.failure,
+                    shuns=frozenset(schedule.shunned() if schedule else []),
+                    learned=len(self.learned),
+                    growing=self.grows(),
+                )
             )
 
     def grows(self) -> bool:
@@ -380,38 +451,40 @@ class Host:
         while not self.ended:
             done = self.done
             try:
-                data = json.loads(line.ask(f"/state?done={int(done)}"))
+                said = _tree_sync.parse_said(line.ask(f"/state?done={int(done)}", _tree_sync.SAID_MAXIMUM))
                 answered = True
                 if name == self.source:
-                    self.follow(line, data)
+                    self.follow(line, said)
                 with self.lock:
                     peer = schedule.peers[name]
-                    shuns = self.name in data["shuns"]
-                    have, ready = int(data["have"], 16), bool(data["ready"])
-                    schedule.hear(name, have, time.monotonic(), bool(data["done"]), shuns, ready)
-                    peer.failed = bool(data["failed"])
+                    schedule.hear(name, said.have, time.monotonic(), said.done, self.name in said.shuns, said.ready)
+                    peer.failed = bool(said.failed)
                     peer.told = peer.told or done
-            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+            except (OSError, http.client.HTTPException, ValueError):
                 line.close()
                 with self.lock:
                     schedule.peers[name].reachable = False
             soon = not answered or time.monotonic() - began < POLL
             self.pause(FIRST_POLL if soon else POLL)
-        line.close()
+        line.leave()
 
-    def follow(self, line: Line, said: Mapping[str, t.Any]) -> None:
+    def follow(self, line: Line, said: _tree_sync.Said) -> None:
         """Learn the hashes of files that were finished since the last time, of the host that downloads them."""
-        store, schedule = t.cast(_tree_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
-        if said["failed"]:
-            self.failure = f"{self.source} could not download it: {said['failed']}"
-        if said["growing"]:
+        store, schedule = t.cast(_store_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
+        if said.failed:
+            self.failure = f"{self.source} could not download it: {said.failed}"
+        if said.growing:
             self.growing_at = time.monotonic()
-        if said["learned"] > len(self.learned):
-            for number, text in json.loads(line.ask(f"/hashes?{len(self.learned)}")):
+        if said.learned > len(self.learned):
+            most = 2 * _tree.HEX * (len(store.manifest.pieces) + len(store.manifest.entries))
+            for number, text in _tree_sync.parse_learned(line.ask(f"/hashes?{len(self.learned)}", most)):
                 # It hashes what an earlier run left, which takes long for a large file.
                 self.growing_at = math.inf
                 try:
-                    found = store.learn(int(number), str(text))
+                    found = store.learn(number, text)
+                except ValueError as error:
+                    self.failure = f"{self.source} gave other hashes than its manifest can have: {error}. Run it again."
+                    raise
                 except OSError as error:
                     self.failure = f"{self.name} can't read what is in {store.staging}: {error}. Remove it."
                     raise
@@ -425,7 +498,7 @@ class Host:
     def fill(self, filler: Filler) -> None:
         """Take over what has been downloaded since the last time, and let the others know of it. Failed, if it ended
         before all of it was there."""
-        store, schedule = t.cast(_tree_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
+        store, schedule = t.cast(_store_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
         ended = filler.ended
         for path, place in filler.poll():
             number = self.numbers[path]
@@ -446,7 +519,7 @@ class Host:
 
     def work(self, worker: int) -> None:
         """Get pieces until all are here."""
-        store, schedule = t.cast(_tree_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
+        store, schedule = t.cast(_store_io.Store, self.store), t.cast(_tree_sync.Schedule, self.schedule)
         lines: dict[str, Line] = {}
         try:
             while not (self.ended or self.failure or schedule.complete):
@@ -458,22 +531,22 @@ class Host:
                 self.fetch(store, schedule, lines.setdefault(ask.peer, Line(self, ask.peer, SILENCE)), ask)
         finally:
             for line in lines.values():
-                line.close()
+                line.leave()
 
-    def fetch(self, store: _tree_io.Store, schedule: _tree_sync.Schedule, line: Line, ask: _tree_sync.Ask) -> None:
+    def fetch(self, store: _store_io.Store, schedule: _tree_sync.Schedule, line: Line, ask: _tree_sync.Ask) -> None:
         """Make one request. What came counts, also if the peer breaks off."""
         began, got, lost = time.monotonic(), 0, False
         starts = store.manifest.starts
         try:
             answer = line.get("/tree", f"bytes={starts[ask.first]}-{starts[ask.last + 1] - 1}")
             if answer.status != 206:
-                body(answer)
+                drain(answer)
             left = answer.length or 0
             for number in range(ask.first, ask.last + 1):
                 size = store.manifest.pieces[number].size
                 if left < size:
                     break
-                data = self.read(answer, size, (ask.peer, number))
+                data = self.read(line, answer, size, number)
                 left -= size
                 right = self.keep(store, number, data)
                 got |= right
@@ -484,26 +557,29 @@ class Host:
                         self.wrong.setdefault(ask.peer, set()).add(self.name_of(number))
             if left:
                 line.close()
-        except (OSError, http.client.HTTPException, _tree_io.Closed):
+        except (OSError, http.client.HTTPException, _store_io.Closed):
             line.close()
             lost = True
+        line.allow()
         with self.lock:
             schedule.take(ask, got, time.monotonic() - began, time.monotonic())
             if lost:
                 schedule.lose(ask, time.monotonic())
 
-    def read(self, answer: http.client.HTTPResponse, size: int, piece: tuple[str, int]) -> bytearray:
-        """Return so many bytes of an answer. piece: whose and which it is."""
-        data = bytearray(size)
+    def read(self, line: Line, answer: http.client.HTTPResponse, size: int, number: int) -> bytearray:
+        """Return so many bytes of an answer, which are a piece."""
+        data, piece = bytearray(size), (line.name, number)
         view, done = memoryview(data), 0
         try:
             while done < size:
+                line.allow(SLOWEST)
                 part = answer.readinto(view[done : done + self.down.part(min(size - done, READ))])
                 if not part:
                     raise ConnectionError("the peer broke off")
                 self.down.take(part)
-                # Of a disk that can't be read to its end, the same bytes would come for ever.
-                if self.broken[piece] < BREAKS:
+                # Of a disk that can't be read to its end, the same bytes would come for ever; and wrong ones of a peer
+                # that gives such.
+                if self.broken[piece] < BREAKS and line.name not in self.wrong:
                     self.received_at = time.monotonic()
                 done += part
         except OSError:
@@ -511,7 +587,7 @@ class Host:
             raise
         return data
 
-    def keep(self, store: _tree_io.Store, number: int, data: bytearray) -> int:
+    def keep(self, store: _store_io.Store, number: int, data: bytearray) -> int:
         """Put a piece where it belongs; an error of the disk is none of the network."""
         try:
             return store.put(number, data)
@@ -523,7 +599,7 @@ class Host:
             raise
 
     def name_of(self, number: int) -> str:
-        manifest = t.cast(_tree_io.Store, self.store).manifest
+        manifest = t.cast(_store_io.Store, self.store).manifest
         return manifest.entries[manifest.pieces[number].entry].path
 
     # --- The run ---
@@ -532,26 +608,29 @@ class Host:
         """Return the text of the wanted tree's manifest from whoever has it."""
         asked = [self.source] if self.source else [name for name in self.order if name != self.name]
         lines = {name: Line(self, name, SILENCE) for name in asked}
-        since, heard, self.asks = time.monotonic(), set(), True
+        since, heard, wrong, self.asks = time.monotonic(), set(), Counter[str](), True
         try:
             while time.monotonic() < since + self.params["patience"]:
                 for name, line in lines.items():
-                    with contextlib.suppress(OSError, http.client.HTTPException, ValueError, KeyError):
-                        state = json.loads(line.ask("/state"))
+                    if wrong[name] >= WRONG_MANIFESTS:
+                        continue
+                    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+                        said = _tree_sync.parse_said(line.ask("/state", _tree_sync.SAID_MAXIMUM))
                         heard.add(name)
-                        if state["reads"] and not state["failed"]:
+                        if said.reads and not said.failed:
                             # It may be the one that has it, and large trees take long.
                             since = time.monotonic()
-                        if not state["ready"]:
+                        if not said.ready:
                             continue
-                        text = line.ask("/manifest").decode("utf-8", "replace")
+                        text = line.ask("/manifest", _tree.LARGEST_MANIFEST).decode("utf-8", "replace")
                         if name == self.source or _tree.digest(text) == self.params["digest"]:
                             return text
+                        wrong[name] += 1
                 time.sleep(4 * IDLE)
         finally:
             self.asks = False
             for line in lines.values():
-                line.close()
+                line.leave()
         if self.source:
             raise Failed(
                 f"{self.name} heard nothing of {self.source}, which downloads the tree, for "
@@ -575,9 +654,11 @@ class Host:
         """Take part, and return what the module returns."""
         began, directory = time.monotonic(), self.params["record_directory"]
         server = self.serve()
+        threading.Thread(target=self.guard, daemon=True).start()
         try:
             record = _tree_io.read_record(directory, self.path)
-            now = _tree_io.look(self.path, record, full=self.params["depth"] == "full", plain=self.plain)
+            full = self.params["depth"] == "full"
+            now = _tree_io.look(self.path, record, full=full, plain=self.plain, account=self.account)
             text = _tree.dump(now.manifest())
             changed = not now.exists or _tree.digest(text) != self.params["digest"]
             seen = now.record(self.path, record.made)
@@ -591,7 +672,7 @@ class Host:
                 text = _tree.dump(other.manifest()) if other else self.manifest_from_peers()
                 changed = self.bring(text, seen, other)
             else:
-                self.start(_tree_io.Store(self.path, now.manifest(), now), text)
+                self.start(_store_io.Store(self.path, now.manifest(), now), text)
             whole = time.monotonic() - began
             self.done = True
             self.wait_for_peers()
@@ -608,13 +689,21 @@ class Host:
             server.shutdown()
             server.server_close()
 
+    def guard(self) -> None:
+        """Break off what takes a peer too long."""
+        while not self.ended:
+            for line in [*self.lines]:
+                if time.monotonic() > line.until:
+                    line.cut()
+            time.sleep(4 * IDLE)
+
     def other_place(self) -> _tree_io.Look | None:
         """Return the wanted tree, where this host has it in another directory."""
         if not self.copy_from:
             return None
-        place = os.path.realpath(self.copy_from)
+        place = _folders_io.resolved(self.copy_from)
         record = _tree_io.read_record(self.params["record_directory"], place)
-        other = _tree_io.look(place, record, plain=self.plain)
+        other = _tree_io.look(place, record, plain=self.plain, account=self.account)
         return other if _tree.digest(_tree.dump(other.manifest())) == self.params["digest"] else None
 
     def bring(self, text: str, seen: _tree.Record, other: _tree_io.Look | None = None) -> bool:
@@ -622,17 +711,17 @@ class Host:
 
         seen: what was just hashed of it; other: what other_place() returned.
         """
-        directory, manifest = self.params["record_directory"], _tree.parse(text, growing=bool(self.source))
+        directory, manifest = self.params["record_directory"], self.believed(text, seen)
         with _tree_io.held(directory, self.path, self.params["patience"]):
             # Another run may have been at work, and pieces may be of another size than this tree's own.
             record = _tree_io.read_record(directory, self.path)
-            now = _tree_io.look(self.path, seen, manifest.piece, plain=self.plain)
-            store = _tree_io.Store(self.path, manifest, now)
+            now = _tree_io.look(self.path, seen, manifest.piece, plain=self.plain, account=self.account)
+            store = _store_io.Store(self.path, manifest, now)
             if store.diff:
                 self.ask_consent(store, record)
                 store.prepare(None if self.filler else int(self.params["reserve_gib"] * _tree_io.GIB))
                 if other:
-                    store.copy_known(os.path.realpath(self.copy_from), other)
+                    store.copy_known(_folders_io.resolved(self.copy_from), other)
             self.start(store, text)
             with contextlib.closing(store):
                 self.wait_for_pieces()
@@ -644,7 +733,22 @@ class Host:
             _tree_io.write_record(directory, store.record(made))
             return bool(store.diff)
 
-    def ask_consent(self, store: _tree_io.Store, record: _tree.Record) -> None:
+    def believed(self, text: str, seen: _tree.Record) -> _tree.Manifest:
+        """Return the manifest of a text. Failed, where root should not make such a tree here.
+
+        What a filler brings was looked at by who asked for it, and a part of it may be here already.
+        """
+        had = sum(known.state.size for known in seen.files.values())
+        room = None if self.filler else _store_io.room_for(self.path) + had
+        try:
+            return _tree.parse(text, self.plain, growing=bool(self.source), room=room)
+        except _tree.TooLarge as error:
+            place, free = existing(self.path), free_bytes(self.path) / _tree_io.GIB
+            raise Failed(f"{place} has {free:.1f} GiB free; {error}. Make room, or choose another path.") from error
+        except ValueError as error:
+            raise Failed(f"{self.name} does not make {self.path}: {error}. Correct it where it comes from.") from error
+
+    def ask_consent(self, store: _store_io.Store, record: _tree.Record) -> None:
         """Raise Failed where names would be lost that this module did not make."""
         lost = [] if record.made or self.params["replace"] else _tree.foreign(store.diff, store.now.entries)
         if lost:
@@ -654,7 +758,7 @@ class Host:
                 f"{more}. Wanted: consent to replace or remove these. Set replace=true, or choose another path."
             )
 
-    def start(self, store: _tree_io.Store, text: str) -> None:
+    def start(self, store: _store_io.Store, text: str) -> None:
         """Begin to answer from a store, to ask the peers for their state, and to fetch what is missing."""
         sizes = [piece.size for piece in store.manifest.pieces]
         self.schedule = _tree_sync.Schedule(sizes, self.order, self.name, store.have, time.monotonic())
@@ -729,7 +833,7 @@ class Host:
         )
 
     def result(self, changed: bool, hashed: int, whole: float, seconds: float) -> dict[str, t.Any]:
-        schedule, store = t.cast(_tree_sync.Schedule, self.schedule), t.cast(_tree_io.Store, self.store)
+        schedule, store = t.cast(_tree_sync.Schedule, self.schedule), t.cast(_store_io.Store, self.store)
         return {
             "changed": changed,
             "digest": self.params["digest"] or _tree.digest(_tree.dump(store.manifest)),
@@ -746,23 +850,28 @@ class Host:
         }
 
 
-def body(answer: http.client.HTTPResponse) -> bytes:
-    """Return the rest of an answer that says how long it is."""
-    if answer.length is None or answer.length > LARGEST_MANIFEST:
-        raise http.client.HTTPException(f"an answer of {answer.length} bytes")
-    return answer.read()
+def drain(answer: http.client.HTTPResponse) -> None:
+    """Read the rest of an answer that says nothing."""
+    if answer.length != 0:
+        raise http.client.HTTPException(f"an answer with status {answer.status} and {answer.length} bytes")
+    answer.read()
 
 
 def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     """Read a tree, write its record, and return its digest and sizes."""
-    path = os.path.realpath(params["path"])
+    path, account = _folders_io.resolved(params["path"]), account_of(params.get("user") or "")
     if not os.path.isdir(path):
         raise Failed(f"{path} is no directory. Wanted: a tree. Correct the path.")
     record = _tree_io.read_record(params["record_directory"], path)
-    now = _tree_io.look(path, record, full=params["depth"] == "full", plain=params["plain"])
+    full = params["depth"] == "full"
+    now = _tree_io.look(path, record, full=full, plain=params["plain"], account=account)
     if not dry:
         _tree_io.write_record(params["record_directory"], now.record(path, record.made))
     manifest = now.manifest()
+    try:
+        _tree.check(manifest.entries, manifest.piece, params["plain"])
+    except ValueError as error:
+        raise Failed(f"{path} can't be given to other hosts: {error}. Correct it there.") from error
     return {
         "changed": False,
         "digest": _tree.digest(_tree.dump(manifest)),
@@ -780,6 +889,6 @@ def perform(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
         return describe(params, dry)
     if not dry:
         return Host(params).run()
-    path = os.path.realpath(params["path"])
+    path = _folders_io.resolved(params["path"])
     digest = describe(params, dry)["digest"] if os.path.isdir(path) else ""
     return {"changed": digest != params["digest"], "digest": params["digest"]}

@@ -258,9 +258,9 @@ problem:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Failed
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree_io import Failed
 
 HOST = {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
 ARGUMENTS = {

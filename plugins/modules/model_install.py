@@ -82,18 +82,18 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _install_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Failed
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree_io import Failed
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},
     "step": {"type": "str", "choices": ["stage", "install"], "required": True},
     "files": {"type": "dict"},
-    "user": {"type": "str"},
+    "user": {"type": "str", "required": True},
     "digest": {"type": "str"},
     "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
 }
-REQUIRED = [("step", "stage", ["files", "user"]), ("step", "install", ["digest"])]
+REQUIRED = [("step", "stage", ["files"]), ("step", "install", ["digest"])]
 
 
 def perform(params: t.Mapping[str, t.Any], dry: bool) -> dict[str, t.Any]:
@@ -101,7 +101,8 @@ def perform(params: t.Mapping[str, t.Any], dry: bool) -> dict[str, t.Any]:
     if params["step"] == "stage":
         staging, held = _install_io.stage(params["path"], params["files"], params["user"]) if not dry else ("", [])
         return {"changed": True, "staging": staging, "held": held}
-    bad = _install_io.install(params["path"], params["digest"], params["record_directory"]) if not dry else []
+    given = (params["path"], params["digest"], params["record_directory"], params["user"])
+    bad = _install_io.install(*given) if not dry else []
     return {"changed": not bad, "bad": bad}
 
 

@@ -59,11 +59,13 @@ seconds:
   type: float
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree_io, _tree_sync
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _folders_io,
+    _tree_io,
+    _tree_sync,
+)
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},
@@ -76,7 +78,7 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    said = _tree_io.read_progress(module.params["record_directory"], os.path.realpath(module.params["path"]))
+    said = _tree_io.read_progress(module.params["record_directory"], _folders_io.resolved(module.params["path"]))
     running = said.get("run") == _tree_sync.run_name(module.params["token"])
     module.exit_json(changed=False, running=running, **(said if running else {}))
 

@@ -36,7 +36,8 @@ notes:
     only begin when the first have ended.
 options:
   path:
-    description: Absolute path of the tree. A link to a directory is followed.
+    description: Absolute path of the tree. Links on the way are followed where only root and the account that runs this
+      can have made them. A plain tree is read through others, too, but not changed.
     type: path
     required: true
   state:
@@ -84,6 +85,13 @@ options:
       - It must be the same wherever digests are compared.
     type: bool
     default: false
+  user:
+    description:
+      - Name or number of the account that the tree is for. Links in a plain tree that another account can have made are
+        followed only to files that this one can read itself; empty = that everybody may read.
+      - Links within the tree, and those of a snapshot in the cache of Hugging Face to its blobs, need no such right.
+    type: str
+    default: ""
   replace:
     description: Whether files may be replaced or removed in a directory that this module did not make.
     type: bool
@@ -202,7 +210,7 @@ seconds:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree_sync_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree_io import Failed
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Failed
 
 HOST = {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
 ARGUMENTS = {
@@ -215,6 +223,7 @@ ARGUMENTS = {
     "copy_from": {"type": "path"},
     "depth": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
     "plain": {"type": "bool", "default": False},
+    "user": {"type": "str", "default": ""},
     "replace": {"type": "bool", "default": False},
     "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/trees"},
     "limit_mbit": {"type": "float", "default": 0},

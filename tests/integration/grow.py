@@ -12,13 +12,14 @@ The host that is `source` takes files over as they appear in the folder `from`; 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree_io, _tree_sync_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _store_io, _tree_sync_io
 
-hash_file = _tree_io.hash_file
+hash_file = _store_io.hash_file
 
 
 class Folder:
@@ -52,12 +53,12 @@ def main() -> None:
     params = json.load(sys.stdin)
     slow = params.get("slow") or "no file"
 
-    def take_time(path: str, piece: int) -> str:
-        text = hash_file(path, piece)
-        time.sleep(3 * path.endswith(slow))
+    def take_time(handle: int, piece: int) -> str:
+        text = hash_file(handle, piece)
+        time.sleep(3 * os.readlink(f"/proc/self/fd/{handle}").endswith(slow))
         return text
 
-    _tree_io.hash_file = take_time
+    _store_io.hash_file = take_time
     mine = params["name"] == params["source"]
     filler = Folder(Path(params["from"]), [tuple(one) for one in params["files"]]) if mine else None
     try:

@@ -18,7 +18,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree, _tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _folders_io,
+    _tree,
+    _tree_io,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024**2
@@ -93,7 +97,7 @@ class Cluster:
         return {name: json.loads(self.running.pop(name).communicate(timeout=LONGEST)[0]) for name in [*self.running]}
 
     def staged(self, name: str, file: str) -> bool:
-        place = self.folder / name / f".tree{_tree_io.STAGING}" / "tree" / file
+        place = self.folder / name / f".tree{_folders_io.STAGING}" / "tree" / file
         return place.exists() and place.read_bytes() == self.content[file]
 
     def assert_whole(self, name: str) -> None:

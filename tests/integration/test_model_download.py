@@ -30,7 +30,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _hub_io, _tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _folders_io,
+    _hub,
+    _hub_io,
+    _tree_io,
+)
 from ansible_collections.vllm_ray.cluster.tests.integration.hub_server import COMMIT, Fault, Hub, Model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -543,7 +548,7 @@ class Cluster:
     def staged(self, name: str, file: str) -> Path:
         """Return where a file is before the directory appears."""
         folder = self.hosts[name].folder
-        return next(folder.glob(f"models/*/.*{_tree_io.STAGING}/tree"), folder / "none") / file
+        return next(folder.glob(f"models/*/.*{_folders_io.STAGING}/tree"), folder / "none") / file
 
 
 @pytest.fixture

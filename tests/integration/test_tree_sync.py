@@ -23,12 +23,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _folders_io,
     _network,
+    _store_io,
     _tree,
     _tree_io,
     _tree_sync,
@@ -122,7 +124,7 @@ class Cluster:
 
     def until(self, name: str, size: int) -> None:
         """Wait until some bytes of the wanted tree lie in a host's staging directory."""
-        staging = self.folder / name / f".tree{_tree_io.STAGING}"
+        staging = self.folder / name / f".tree{_folders_io.STAGING}"
         wait(lambda: sum(path.stat().st_blocks * 512 for path in staging.rglob("*") if path.is_file()) > size)
 
     def assert_equal(self, *names: str) -> None:
@@ -256,14 +258,16 @@ def test_a_tree_is_the_same_everywhere_whatever_is_in_it(tmp_path: Path) -> None
     (tree / "void").mkdir()
     (tree / "empty").touch()
     (tree / "program").write_bytes(b"#!/bin/sh\n")
-    (tree / "program").chmod(0o4755)
+    (tree / "program").chmod(0o755)
     (tree / "closed").mkdir()
     (tree / "closed" / "inside").write_bytes(b"inside")
     (tree / "closed").chmod(0o555)
     (tree / "link").symlink_to("large")
     (tree / "dangling").symlink_to("no where")
     (tree / "folder").symlink_to("parts")
-    (tree / "outside").symlink_to("/etc")
+    (tree / "bin").mkdir()
+    (tree / "bin" / "python").symlink_to("/usr/bin/python3.11")
+    (tree / "bin" / "python3").symlink_to("python")
     digest = cluster.describe()
     results = cluster.sync(digest)
     cluster.assert_equal()
@@ -293,7 +297,7 @@ def test_a_sparse_file_takes_no_room(cluster: Cluster) -> None:
 def test_what_was_staged_of_a_longer_file_is_cut_off(cluster: Cluster) -> None:
     """As a disk that became full leaves it: as long as it was to become, and without content."""
     digest = cluster.describe()
-    staged = cluster.folder / "h2" / f".tree{_tree_io.STAGING}" / "tree" / "large"
+    staged = cluster.folder / "h2" / f".tree{_folders_io.STAGING}" / "tree" / "large"
     staged.parent.mkdir(parents=True)
     with staged.open("wb") as stream:
         stream.truncate(9 * MIB)
@@ -331,7 +335,7 @@ def test_equal_pieces_that_two_workers_ask_for_are_not_wrong(cluster: Cluster) -
     # And as one after the other, whatever the workers did.
     manifest = _tree_io.look(str(cluster.tree("h1")), _tree.Record("", False, 0, {})).manifest()
     place = cluster.folder / "h2" / "again"
-    store = _tree_io.Store(str(place), manifest, _tree_io.look(str(place), _tree.Record("", False, 0, {})))
+    store = _store_io.Store(str(place), manifest, _tree_io.look(str(place), _tree.Record("", False, 0, {})))
     store.prepare(None)
     first, second = next(numbers for numbers in manifest.twins().values() if len(numbers) > 900)[:2]
     assert store.put(first, b"the same") == store.put(second, b"the same") == store.have
@@ -498,7 +502,7 @@ def test_without_its_source_a_run_ends_with_an_error_and_the_old_trees(cluster: 
     (cluster.tree("h1") / "large").write_bytes(random.Random(9).randbytes(4 * MIB))
     digest = cluster.describe()
     cluster.begin(digest, limit_mbit=16, patience=3)
-    inside = cluster.tree("h2") / _tree_io.STAGING / "tree" / "large"
+    inside = cluster.tree("h2") / _folders_io.STAGING / "tree" / "large"
     wait(lambda: inside.stat().st_blocks * 512 > 2 * MIB)
     cluster.running["h1"].kill()
     cluster.running.pop("h1").communicate()
@@ -506,10 +510,10 @@ def test_without_its_source_a_run_ends_with_an_error_and_the_old_trees(cluster: 
         result = cluster.end(name)
         assert result["failed"]
         assert "Not reachable: h1" in result["msg"]
-        shutil.copytree(cluster.tree(name) / _tree_io.STAGING, cluster.folder / f"kept {name}")
-        shutil.rmtree(cluster.tree(name) / _tree_io.STAGING)
+        shutil.copytree(cluster.tree(name) / _folders_io.STAGING, cluster.folder / f"kept {name}")
+        shutil.rmtree(cluster.tree(name) / _folders_io.STAGING)
         assert contents(cluster.tree(name)) == old
-        shutil.move(cluster.folder / f"kept {name}", cluster.tree(name) / _tree_io.STAGING)
+        shutil.move(cluster.folder / f"kept {name}", cluster.tree(name) / _folders_io.STAGING)
     results = cluster.sync(digest)
     cluster.assert_equal()
     assert results["h2"]["received_bytes"] < 2.5 * MIB
@@ -606,11 +610,11 @@ def test_a_piece_that_its_source_can_not_read_is_an_error(cluster: Cluster, monk
     """Its first bytes come again and again."""
     send_piece = _tree_sync_io.Handler.send_piece
 
-    def send(handler: Any, store: _tree_io.Store, number: int) -> bool:
+    def send(handler: Any, store: _store_io.Store, stream: BinaryIO, number: int) -> bool:
         if number == 3:
             handler.wfile.write(bytes(100))
             raise OSError("Input/output error")
-        return send_piece(handler, store, number)
+        return send_piece(handler, store, stream, number)
 
     monkeypatch.setattr(_tree_sync_io.Handler, "send_piece", send)
     monkeypatch.setattr(_tree_sync, "LONGEST_PAUSE", 0.5)  # Shorter than a host's patience, as it is.
@@ -619,7 +623,7 @@ def test_a_piece_that_its_source_can_not_read_is_an_error(cluster: Cluster, monk
     def run(name: str) -> None:
         try:
             said[name] = str(cluster.host(name, digest).run())
-        except _tree_io.Failed as error:
+        except _folders_io.Failed as error:
             said[name] = str(error)
 
     threads = [threading.Thread(target=run, args=(name,), daemon=True) for name in ("h1", "h2")]
@@ -651,11 +655,11 @@ def test_who_can_be_asked_by_nobody_gets_the_tree(cluster: Cluster) -> None:
 def test_nobody_writes_after_the_end_of_a_run(cluster: Cluster) -> None:
     manifest = _tree_io.look(str(cluster.tree("h1")), _tree.Record("")).manifest()
     place = str(cluster.tree("h2"))
-    store = _tree_io.Store(place, manifest, _tree_io.look(place, _tree.Record("")))
+    store = _store_io.Store(place, manifest, _tree_io.look(place, _tree.Record("")))
     store.prepare(None)
     data = (cluster.tree("h1") / "large").read_bytes()[: manifest.piece]
     store.close()
-    with pytest.raises(_tree_io.Closed):
+    with pytest.raises(_store_io.Closed):
         store.put(0, data)
     assert not list((cluster.folder / "h2").rglob("large"))
 
@@ -666,7 +670,7 @@ def test_what_is_changed_during_a_run_is_seen_by_the_next_look(cluster: Cluster)
     (cluster.tree("h1") / "large").write_bytes(random.Random(9).randbytes(4 * MIB))
     digest = cluster.describe()
     cluster.begin(digest, limit_mbit=16)
-    staging = cluster.tree("h2") / _tree_io.STAGING
+    staging = cluster.tree("h2") / _folders_io.STAGING
     wait(lambda: any(path.is_file() for path in staging.rglob("*")))
     spoil(cluster.tree("h2") / "medium", 5)
     for name in cluster.names:

@@ -139,13 +139,13 @@ def test_files_that_were_sent_become_a_directory(source: Path, look: Look, tmp_p
     (Path(staging) / "manifest").write_text(_tree.dump(now.manifest()), encoding="utf-8")
     shutil.copytree(source, Path(staging) / "tree", dirs_exist_ok=True)
     flip(Path(staging) / "tree" / WEIGHTS)
-    assert _install_io.install(str(copy), wanted["digest"], records) == [WEIGHTS]
+    assert _install_io.install(str(copy), wanted["digest"], records, me) == [WEIGHTS]
     assert not copy.exists()
     # Only what was wrong is to be sent again.
     staging, held = _install_io.stage(str(copy), files, me)
     assert set(files) - set(held) == {WEIGHTS}
     shutil.copy(source / WEIGHTS, Path(staging) / "tree" / WEIGHTS)
-    assert _install_io.install(str(copy), wanted["digest"], records) == []
+    assert _install_io.install(str(copy), wanted["digest"], records, me) == []
     found = look(copy, wanted=wanted)
     assert (found["digest"], found["hashed_bytes"], found["to_copy"]) == (wanted["digest"], 0, [])
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]

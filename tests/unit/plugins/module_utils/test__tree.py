@@ -22,12 +22,14 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree import (
     Manifest,
     Record,
     State,
+    TooLarge,
     bits,
     changes,
     count,
     digest,
     dump,
     foreign,
+    harmful,
     hashes,
     lowest,
     numbers,
@@ -140,6 +142,111 @@ def test_equal_trees_have_equal_digests_in_any_order() -> None:
 def test_a_manifest_that_is_no_tree_is_refused(entry: Entry) -> None:
     with pytest.raises(ValueError, match=r"wrong|another|two"):
         parse(dump(Manifest(P, [*TREE.entries, entry])))
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (file("suid", mode=0o4755), "its mode 2541"),
+        (file("sgid", mode=0o2755), "its mode"),
+        (file("group", mode=0o664), "its mode"),
+        (file("other", mode=0o646), "its mode"),
+        (folder("sticky", mode=0o1777), "its mode"),
+        (Entry("bool", FILE, True, 0, ""), "its mode"),
+        (Entry("float", FILE, 420.0, 0, ""), "its mode"),  # type: ignore[arg-type]
+        (Entry("out", LINK, 0, 0, "/etc"), "it is a link to"),
+        (Entry("out", LINK, 0, 0, ".."), "it is a link to"),
+        (Entry("a/out", LINK, 0, 0, "../../x"), "it is a link to"),
+        (Entry("a/out", LINK, 0, 0, "nowhere/../../../x"), "it is a link to"),
+        (Entry("out", LINK, 0, 0, "a/link/../../x"), "it is a link to"),
+        (Entry("endless", LINK, 0, 0, "endless/x"), "it is a link to"),
+        (Entry("python", LINK, 0, 0, "/usr/bin/python3"), "it is a link to"),
+        (Entry("a/mode", LINK, 0o777, 0, "empty"), "its mode"),
+        (Entry("void", LINK, 0, 0, ""), "where it leads to"),
+        (Entry("long", LINK, 0, 0, "x" * 5000), "where it leads to"),
+        (Entry("surrogate", LINK, 0, 0, "\ud800"), "where it leads to"),
+        (Entry("hashes", FILE, 0o644, 1, "g" * 64), "its hashes"),
+        (Entry("size", DIRECTORY, 0o755, 5, ""), "its size"),
+        (file(".vllm-ray-sync"), "such a tree"),
+        (file("x" * 256), "too long"),
+        (file("\ud800"), "none of a file system"),
+    ],
+)
+def test_what_root_should_not_make_is_refused(entry: Entry, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        parse(dump(Manifest(P, [*TREE.entries, entry])))
+
+
+@pytest.mark.parametrize("target", ["b", "a", "a/link", "a/../b", "nowhere", "./a//empty", "a/nowhere/../same"])
+def test_links_inside_are_taken(target: str) -> None:
+    assert parse(dump(Manifest(P, [*TREE.entries, Entry("c", LINK, 0, 0, target)])))
+
+
+@pytest.mark.parametrize(
+    ("target", "taken"),
+    [
+        ("/usr/bin/python3.11", True),
+        ("/opt/python/bin/python", True),
+        ("/usr/bin/python3.11/../../../etc/passwd", False),
+        ("/usr/../bin/python3", False),
+        ("/etc", False),
+        ("/usr/bin/pythonic", False),
+    ],
+)
+def test_a_release_may_have_the_interpreter_of_the_host(target: str, taken: bool) -> None:
+    links = [Entry("bin/python", LINK, 0, 0, target), Entry("bin/python3", LINK, 0, 0, "python")]
+    text = dump(Manifest(P, [folder("bin"), *links]))
+    if taken:
+        assert parse(text)
+        with pytest.raises(ValueError, match="it is a link"):
+            parse(dump(Manifest(P, [folder("bin"), *links, Entry("below", LINK, 0, 0, "bin/python/x")])))
+    else:
+        with pytest.raises(ValueError, match="it is a link"):
+            parse(text)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [file("program", mode=0o755)],
+        [file(".hidden")],
+        [folder("a"), file("a/.hidden")],
+        [Entry("link", LINK, 0, 0, "a")],
+        [folder("empty")],
+        [folder("a", mode=0o700), file("a/b")],
+    ],
+)
+def test_a_plain_tree_has_files_that_everybody_reads_and_nothing_else(entries: list[Entry]) -> None:
+    text = dump(Manifest(P, entries))
+    assert parse(text)
+    with pytest.raises(ValueError, match="is wrong"):
+        parse(text, plain=True)
+
+
+def test_a_tree_must_have_room() -> None:
+    text = dump(TREE)
+    assert parse(text, room=TREE.bytes)
+    with pytest.raises(TooLarge, match=f"the tree has {TREE.bytes} bytes; expected at most 5"):
+        parse(text, room=5)
+
+
+def test_pieces_are_as_large_as_follows_from_the_tree() -> None:
+    with pytest.raises(ValueError, match="pieces of 32768 bytes; expected 16384"):
+        parse(dump(Manifest(2 * P, [file("a", b"x")])))
+
+
+@pytest.mark.parametrize(("entry", "text"), [(5, ""), (-1, "0" * 64), (0, ""), (1, "x" * 64), (1, "1" * 64)])
+def test_hashes_that_can_not_be_a_files_are_not_learned(entry: int, text: str) -> None:
+    manifest = Manifest(P, [folder("a"), file("b", b"x")])
+    with pytest.raises(ValueError, match=r".+"):
+        manifest.learn(entry, text)
+
+
+def test_what_a_release_should_not_have_is_said() -> None:
+    found = harmful(
+        {entry.path: entry for entry in (*TREE.entries, file("suid", mode=0o4755), Entry("x", LINK, 0, 0, "/"))}
+    )
+    assert [text.partition(" is wrong: ")[0] for text in found] == ["'suid'", "'x'"]
 
 
 def test_absolute_names_are_refused_also_where_their_directories_are_named() -> None:

@@ -16,9 +16,14 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._tree_sync import
     Ask,
     Bucket,
     Peer,
+    Said,
     Schedule,
+    parse_learned,
+    parse_said,
     parse_span,
     ports,
+    render_said,
+    seal,
     signature,
 )
 
@@ -372,3 +377,24 @@ def test_a_bucket_lets_its_rate_pass() -> None:
         now += bucket.take(100, now)
     assert now == pytest.approx(105, abs=0.2)
     assert Bucket(0).take(10**9, 0) == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"7", b"[" * 100_000, b'{"have": 5}', b'{"have": "xyz"}'])
+def test_what_is_no_state_of_a_host_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_said(data)
+
+
+def test_what_a_host_says_of_itself_comes_back() -> None:
+    said = Said(0b1011, True, False, True, "no room", frozenset(["gpu02"]), 3, True)
+    assert parse_said(render_said(said)) == said
+
+
+@pytest.mark.parametrize("data", [b"7", b"[7]", b"[[1]]", b'{"a": 1}', b"[" * 100_000, b'[["x", "y"]]'])
+def test_what_are_no_hashes_of_files_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_learned(data)
+
+
+def test_a_seal_covers_the_length() -> None:
+    assert seal("token", "/state", 1, "0") != seal("token", "/state", 11, "0")
