@@ -157,11 +157,11 @@ class Client(Filler):
         with self.folder_of(path, lent=False) as (ours, name), self.folder_of(path, lent=True) as (theirs, _name):
             theirs.remove(name)
             if not ours.exposed:
-                os.link(name, name, src_dir_fd=ours.fd, dst_dir_fd=theirs.fd, follow_symlinks=False)
+                ours.hard_link(name, theirs, name)
                 return
             # Where another account could put names for files of root, we read none with several names.
             target = theirs.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-            os.fchmod(target, 0o644)
+            _safe_io.own_open(target, mode=0o644)
             copy_file(ours.open(name), target)
 
     def look(self) -> None:
@@ -197,9 +197,8 @@ class Client(Filler):
                     target.write(block)
                 is_whole = target.tell() == file.size
                 target.flush()
-                os.fchmod(handle, 0o644)
                 # Clients compare times with those that they noted.
-                os.utime(handle, ns=(now.st_atime_ns, now.st_mtime_ns))
+                _safe_io.own_open(handle, mode=0o644, times=(now.st_atime_ns, now.st_mtime_ns))
             if not is_whole:
                 part.remove(TAKEN)
                 return

@@ -302,11 +302,6 @@ class Directory:
             raise self.unlike(name, "a file or a link") from None
 
     @_with_path
-    def rename(self, name: str, to: Directory, new: str) -> None:
-        """Move an entry, also to another directory of the same file system."""
-        os.replace(name, new, src_dir_fd=self.fd, dst_dir_fd=to.fd)
-
-    @_with_path
     def hard_link(self, name: str, to: Directory, new: str) -> None:
         """Give an entry one more name, also in another directory of the same file system. Links are not followed."""
         os.link(name, new, src_dir_fd=self.fd, dst_dir_fd=to.fd, follow_symlinks=False)
@@ -549,6 +544,17 @@ def set_mode(path: str, mode: int) -> None:
         os.fchmod(fd, mode)
     finally:
         os.close(fd)
+
+
+def own_open(
+    fd: int, uid: int = -1, gid: int = -1, mode: int | None = None, times: tuple[int, int] | None = None
+) -> None:
+    """Set owner, group, mode and times (of the last use and change, in ns) of an open file; -1 and None leave them."""
+    os.fchown(fd, uid, gid)
+    if mode is not None:
+        os.fchmod(fd, mode)
+    if times is not None:
+        os.utime(fd, ns=times)
 
 
 def _plain(path: str) -> int:

@@ -362,8 +362,8 @@ class Store:
                     os.ftruncate(handle, 0)
                 if not _safe_io.trusted(os.fstat(handle).st_uid):
                     with contextlib.suppress(PermissionError):
-                        os.fchown(handle, os.geteuid(), os.getegid())
-                os.fchmod(handle, entry.mode)
+                        _safe_io.own_open(handle, os.geteuid(), os.getegid())
+                _safe_io.own_open(handle, mode=entry.mode)
             finally:
                 os.close(handle)
         for entry in self.diff.links:

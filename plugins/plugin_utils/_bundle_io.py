@@ -168,7 +168,7 @@ def unpack(path: str, uv: str, home: str, say: Say, sha256: str = "") -> tuple[s
     _bundle.check_members(path, manifest, [entry.name for entry in found])
     _bundle.check_uv(path, manifest, uv)
     os.makedirs(home, exist_ok=True)
-    directory = os.path.join(home, _bundle.digest(data))
+    directory = os.path.join(home, _bundle.digest(data)[:16])
     with held(home, path):
         if is_whole(directory, data, manifest):
             return directory, manifest, False

@@ -61,7 +61,7 @@ def look(*below: str, files: Mapping[str, str] = {}, **args: Any) -> Case:
 
 
 def details(*below: str, **given: Any) -> Case:
-    usual = {"cluster": "c", "release": f"{OWN}/none", "config": f"{OWN}/none", "state": f"{OWN}/none"}
+    usual = {"cluster": "c", "release": f"{OWN}/none", "config": f"{OWN}/none", "started": f"{OWN}/none"}
     logs = {"log_files": [f"{OWN}/none", f"{OWN}/none"]}
     services = ["vllm-ray-node@c", "vllm-ray-serve@c-main"]
     files = {"serve-main.yaml": ENGINE, "key": "0" * 64}
@@ -76,7 +76,7 @@ def model_of(*below: str, without: tuple[str, ...] = (), **given: Any) -> Case:
 
 def part(*below: str, **given: str) -> Case:
     services = ["vllm-ray-node@c", "vllm-ray-serve@c-main"]
-    usual = dict.fromkeys(("config", "state", "units", "release"), f"{OWN}/none")
+    usual = dict.fromkeys(("config", "started", "state", "units", "release"), f"{OWN}/none")
     return Case({"services": services, "manager": "supervisor", "seconds": 1, **usual, **given}, below)
 
 
@@ -121,8 +121,9 @@ TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
     ),
     ("host_info", "details.log_files"): (details(log_files=[X, f"{OWN}/none"]),),
     ("host_info", "details.release"): (details("lib/python3.11/site-packages/vllm-1.dist-info", release=X),),
-    ("host_info", "details.state"): (details("started/serve-main.yaml", state=X),),
+    ("host_info", "details.started"): (details("serve-main.yaml", started=X),),
     ("host_info", "engine_config"): (look(engine_config=X, engine_key_file=f"{OWN}/none"),),
+    ("host_info", "engine_next_config"): (look(engine_config=f"{OWN}/none", engine_next_config=X),),
     ("host_info", "engine_key_file"): (
         look(files={"engine": ENGINE}, engine_config=f"{OWN}/engine", engine_key_file=X),
     ),
@@ -223,8 +224,9 @@ TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
         part("node.env", "a.sh", "a.yaml", "a.json", "a.conf", "vllm/a.json", "ray.token", "secrets/a", config=X),
     ),
     ("support_part", "release"): (part("bin/vllm", "bin/python", release=X),),
+    ("support_part", "started"): (part("node", "serve-main.yaml", "a.env", started=X),),
     ("support_part", "state"): (
-        part("started/node", "started/serve-main.yaml", "started/a.env", "log/node.log", "log/serve-main.log", state=X),
+        part("log/node.log", "log/serve-main.log", state=X),
         part("ray/session_2026/logs/raylet.out", "ray/session_2026/logs/a/b.log", "ray/session_2027", state=X),
     ),
     ("support_part", "units"): (part("vllm-ray-node@c.service", "vllm-ray-serve@c-main.conf", units=X),),
@@ -235,6 +237,10 @@ TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
     ("tree_sync", "copy_from"): (tree("synced", copy_from=X),),
     ("tree_sync", "path"): (tree(path=X), tree("synced", path=X)),
     ("tree_sync", "record_directory"): (tree(record_directory=X),),
+    ("trusted_digest", "path"): (
+        Case({"path": X, "name": "release a"}),
+        Case({"path": X, "name": "release a", "tree": SUM, "manifest": SUM, "host": "a"}),
+    ),
     ("vllm_endpoint_info", "key_file"): (Case({"url": "http://127.0.0.1:9", "model": "m", "key_file": X}),),
 }
 # Options that are no paths by their type, and may hold one.
@@ -280,16 +286,4 @@ ON_THE_CONTROLLER: dict[tuple[str, str], str] = {
     ("wait_for_ray", "token_file"): "handed to ray_cluster_info, which is tried",
     ("wait_for_vllm", "key_file"): "handed to vllm_endpoint_info, which is tried",
     ("wait_for_vllm", "log_file"): "handed to service_log_info, which is tried",
-}
-# Options that are not tried yet, as the code behind them is still to come from another branch. Empty it when it has.
-NOT_MERGED: set[tuple[str, str]] = {
-    ("host_info", "model.model"),
-    ("host_info", "model.record_directory"),
-    ("host_info", "model.root"),
-    ("model_download", "record_directory"),
-    ("model_install", "path"),
-    ("model_manifest", "path"),
-    ("model_manifest", "record_directory"),
-    ("tree_progress", "record_directory"),
-    ("tree_sync", "record_directory"),
 }

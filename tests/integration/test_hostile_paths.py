@@ -22,7 +22,7 @@ import pytest
 from ansible.module_utils import basic
 
 from ansible_collections.vllm_ray.cluster.tests.integration import run_module
-from ansible_collections.vllm_ray.cluster.tests.integration.hostile_paths import NOBODY, NOT_MERGED, OWN, TABLE, Case, X
+from ansible_collections.vllm_ray.cluster.tests.integration.hostile_paths import NOBODY, OWN, TABLE, Case, X
 
 MARK = "CANARY-5f2c3b0e"
 # As JSON and as text, so that whoever reads it has something to tell.
@@ -219,9 +219,7 @@ class Trial:
             self.check("a directory and a link in turn", hostile / "x", own, canary, times=2)
 
 
-@pytest.mark.parametrize(
-    ("module", "option"), [pytest.param(*key, id=".".join(key)) for key in sorted(TABLE) if key not in NOT_MERGED]
-)
+@pytest.mark.parametrize(("module", "option"), [pytest.param(*key, id=".".join(key)) for key in sorted(TABLE)])
 def test_what_another_account_puts_at_a_path(tmp_path: Path, module: str, option: str) -> None:
     faults = []
     for number, case in enumerate(TABLE[module, option]):

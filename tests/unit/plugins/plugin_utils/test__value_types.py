@@ -49,6 +49,7 @@ GOOD: dict[str, list[Any]] = {
     "revision": ["main", "v1.0", "refs/pr/1", "0123456789abcdef0123456789abcdef01234567"],
     "root": ["/data/vllm", "/opt/vllm-ray", "/home/ann", "~/x", "/etc/vllm-ray", "/var/tmp/vllm-ray-1000"],
     "seconds": [1, 300],
+    "sha256": ["0" * 64, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00A08"],
     "size": [0.5, 4],
     "token": ["hf_" + "a" * 34],
     "url": ["https://user:p%40ss@mirror.example:8443/simple", "http://192.0.2.1:3128", "socks5h://[2001:db8::1]:1080"],
@@ -151,6 +152,7 @@ BAD: dict[str, list[Any]] = {
         ),
     ],
     "seconds": [0, -5],
+    "sha256": ["", "0" * 63, "g" * 64, f"{'0' * 64}\n"],
     "size": [0, -1],
     "token": ["a b", "a\nb", "ä"],
     "url": [
