@@ -302,6 +302,11 @@ class Directory:
             raise self.unlike(name, "a file or a link") from None
 
     @_with_path
+    def rename(self, name: str, to: Directory, new: str) -> None:
+        """Move an entry, also to another directory of the same file system."""
+        os.replace(name, new, src_dir_fd=self.fd, dst_dir_fd=to.fd)
+
+    @_with_path
     def hard_link(self, name: str, to: Directory, new: str) -> None:
         """Give an entry one more name, also in another directory of the same file system. Links are not followed."""
         os.link(name, new, src_dir_fd=self.fd, dst_dir_fd=to.fd, follow_symlinks=False)
