@@ -46,7 +46,8 @@ QUIET_SECONDS = 5
 SOURCES = ("index_url", "extra_index_urls", "find_links", "proxy", "ca_certificate")
 # What of a checkout users install. Beside it lie inventories with their secrets, and bundles made before.
 CONTENTS = (
-    *("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md", "galaxy.yml"),
+    *("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"),
+    "galaxy.yml",
     *("changelogs", "docs", "meta", "plugins", "roles", "playbooks/plays", "playbooks/tasks", "playbooks/vars"),
     *(f"playbooks/{name}.yml" for name in ("bundle", "plan", "preflight", "releases", "rollback", "site", "status")),
     *("playbooks/support_bundle.yml", "playbooks/sync_model.yml"),

@@ -181,7 +181,7 @@ def test_which_host_is_probed_besides(looks: dict[str, Any], apart: dict[str, An
 NOT_ITS_OWN = {
     "head": r"_config_dir|_state_dir|dashboard_port|gcs_port|__host\b|__set\b|127\.0\.0\.1",
     "builder": r"\brelease_root|__release_records\b",
-    "model_source_host": r"\bmodel_root|\bmodel_record_directory",
+    "__model_from": r"\bmodel_root|\bmodel_record_directory",
     "outside": r"\bmodel_root|\bmodel_record_directory",
 }
 
@@ -190,7 +190,7 @@ NOT_ITS_OWN = {
 def test_tasks_on_another_host_have_that_hosts_values(word: str) -> None:
     """Their variables are those of the host that delegates, whose ports, directories and home may be others."""
     delegated = [task for task in walk.tasks() if word in str(task.keywords.get("delegate_to"))]
-    assert len(delegated) >= {"head": 6, "builder": 9, "model_source_host": 6, "outside": 1}[word]
+    assert len(delegated) >= {"head": 6, "builder": 9, "__model_from": 6, "outside": 1}[word]
     own = re.compile(NOT_ITS_OWN[word])
     assert [f"{task.place}: {task.args}" for task in delegated if own.search(str(task.args))] == []
 

@@ -186,16 +186,16 @@ def test_roles_know_no_groups_and_no_other_hosts() -> None:
     assert not offences, "\n".join(offences)
 
 
-@pytest.mark.parametrize(("owner", "wanted"), [("vllm-ray", "0640"), ("", "0600")], ids=["system", "user"])
-def test_the_environment_is_readable_for_the_service_account_alone(owner: str, wanted: str) -> None:
+@pytest.mark.parametrize(("manager", "wanted"), [("systemd", "0640"), ("supervisor", "0600")])
+def test_the_environment_is_readable_for_the_service_account_alone(manager: str, wanted: str) -> None:
     """Users put secrets into vllm_ray_env. Without an account of its own, the group would be that of the login."""
     found = {}
     for role in ("ray", "vllm"):
         variables = walk.load_mapping(walk.ROOT / "roles" / role / "vars" / "main.yml")
         entries = [entry for value in variables.values() if isinstance(value, list) for entry in value]
-        for entry in [entry for entry in entries if isinstance(entry, dict) and "mode" in entry]:
-            if f"__{role}_node | vllm_ray.cluster.ray_environment" in str(entry.get("content")):
-                found[entry["path"]] = jinja2.Template(entry["mode"]).render({f"__{role}_owner": owner})
+        for entry in [entry for entry in entries if isinstance(entry, dict) and entry.get("format") == "environment"]:
+            mode = variables.get("__vllm_secret_mode") if "__vllm_secret_mode" in entry["mode"] else entry["mode"]
+            found[entry["path"]] = jinja2.Template(mode).render({f"{role}_manager": manager})
     assert len(found) == 2 and set(found.values()) == {wanted}, found
 
 

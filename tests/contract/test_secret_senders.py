@@ -31,7 +31,7 @@ KNOWN = {
     "host_info.engine_config": OURS,
     "host_info.engine_key_file": OURS,
     "host_info.model.endpoint": HUB,
-    "host_info.model.token": HUB,
+    "host_info.hub_token": HUB,
     "model_download.endpoint": HUB,
     "model_download.run_token": SIGNS,
     "model_download.token": HUB,

@@ -20,7 +20,8 @@ from ansible_collections.vllm_ray.cluster.tests.contract import walk
 # Variables of free text that results, logs and the plan show: names, paths, addresses, versions, and what stands on a
 # command line or in an answer anyway. Passwords in URLs are refused there. All others say no_log.
 PUBLIC = {
-    *("api_clients", "api_host", "address", "bundle_parts", "bundle_platform", "bundle_python", "checks_off"),
+    *("api_clients", "api_host", "address", "bundle_parts", "bundle_platform", "bundle_python", "bundle_sha256"),
+    "checks_off",
     *("cluster", "config_root", "dashboard_clients", "dashboard_host", "firewall_keep", "gpus", "head_group"),
     *("hf_endpoint", "key_file", "metrics_clients", "model", "model_revision", "model_root", "nccl_debug", "nic"),
     *("operators_group", "proof", "python", "rdma_devices", "release_builder", "release_id", "release_lock", "root"),

@@ -25,7 +25,7 @@ STRAYS = (
     *("group_vars/all.yml", "host_vars/gpu01.yml", "playbooks/group_vars/all.yml"),
     *("inventories/mine/group_vars/all.yml", "inventories/two-hosts/group_vars/all.yml"),
 )
-FILES = ("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md")
+FILES = ("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md")
 HOSTS = """
 hosts:
   - {name: gpu, count: 2, gpus: 8, gpu: H100 80GB, memory_gib: 80, inside: nvlink}
