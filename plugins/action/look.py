@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS, hub_of
@@ -108,8 +109,14 @@ class ActionModule(ActionBase):
         if options["details"]:
             arguments["details"] = details(settings, place, is_head)
         sent = time.time()
-        look = self._execute_module(
-            module_name="vllm_ray.cluster.host_info", module_args=arguments, task_vars=task_vars
-        )
+        try:
+            look = self._execute_module(
+                module_name="vllm_ray.cluster.host_info", module_args=arguments, task_vars=task_vars
+            )
+        except AnsibleConnectionFailure as error:
+            if host == variables["inventory_hostname"]:
+                raise
+            # A task of another host. With run_once, Ansible would end the play although it ignores unreachable hosts.
+            return {"changed": False, "unreached": True, "msg": str(error)}
         # The host read its clock somewhere between these two readings of ours.
         return {**look, "asked": {"sent": sent, "received": time.time()}}

@@ -50,7 +50,7 @@ def why_absent(look: t.Mapping[str, t.Any] | None) -> str | None:
         return "left out by --limit"
     if look.get("unreachable"):
         return str(look.get("msg", "unreachable")).strip().splitlines()[-1]
-    if look.get("failed") or "host" not in look:
+    if look.get("failed"):
         return f"probing it failed: {str(look.get('msg', '')).strip()}"
     return None
 

@@ -48,6 +48,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+unreached:
+  description: Whether there was no connection to the host of O(host), which is another one than that of the task.
+  returned: it can't be reached
+  type: bool
 host:
   description: As of M(vllm_ray.cluster.host_info).
   returned: success

@@ -46,5 +46,9 @@ def probes(
 
 
 def made(registered: Answer | None) -> Answer | None:
-    """Return what a task registered that ran; None where it was skipped."""
-    return None if not registered or registered.get("skipped") else registered
+    """Return what the probe of one host by a task of another one came to, None where it was not made."""
+    if not registered or registered.get("skipped"):
+        return None
+    if "host" in registered:
+        return registered
+    return {**registered, "unreachable" if registered.get("unreached") else "failed": True}

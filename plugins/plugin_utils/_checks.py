@@ -203,7 +203,8 @@ def check_absent(hosts: Sequence[Host], used: Collection[str], known: Collection
         fix = "mend the connection"
         if host.limited and host.name in known:
             severity, fix = "info", "run without --limit when its own part is to be checked or changed"
-        elif host.limited:
+        # The head is probed in any case: --limit is not why nothing is known of it.
+        elif host.limited and not host.is_head:
             severity = "error" if needed else "warning"
             fix = "run without --limit; the cluster does not know it yet"
         elif needed:

@@ -29,8 +29,12 @@ RECORD = {"host": {"record": {"engine": {"serve_host": "b"}}}}
 
 def test_hosts_outside_of_limit_are_known_by_the_probes_of_others() -> None:
     hostvars: dict[str, dict[str, object]] = {"a": {}, "b": {}, "c": {"look": {"host": {}}}}
-    down = {"unreachable": True, "msg": "timed out"}
-    assert probes(hostvars, ["a", "b", "c"], "look", RECORD, down) == {"a": RECORD, "b": down, "c": {"host": {}}}
+    down = {"unreached": True, "msg": "timed out"}
+    found = probes(hostvars, ["a", "b", "c"], "look", RECORD, down)
+    assert found == {"a": RECORD, "b": {**down, "unreachable": True}, "c": {"host": {}}}
+    # A task that must not fail says so by what it lacks.
+    broken = {"failed": False, "msg": "no Python"}
+    assert probes(hostvars, ["a", "b"], "look", RECORD, broken)["b"] == {"failed": True, "msg": "no Python"}
     # Nobody else's probe is that of a host that the record does not name, and a skipped task made none.
     assert probes(hostvars, ["a", "c"], "look", {"skipped": True}, down) == {"a": None, "c": {"host": {}}}
     hostvars["a"]["look"] = RECORD

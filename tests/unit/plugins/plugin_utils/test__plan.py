@@ -620,6 +620,12 @@ def test_without_its_record_an_engine_that_may_serve_is_an_error(hosts: Any) -> 
     assert found(make(*hosts(restart=True))) == []
 
 
+def test_a_head_outside_of_limit_that_does_not_answer_is_no_matter_of_limit() -> None:
+    plan = make(replace(host(1, absent="timed out"), limited=True), host(2))
+    reach = [(p["severity"], p["found"], p["fix"]) for p in plan["problems"] if p["host"] == "gpu01"]
+    assert reach == [("error", "timed out", "mend the connection")]
+
+
 def test_an_engine_of_unknown_options_is_kept_by_the_record_or_not_at_all() -> None:
     mute: dict[str, Any] = {"serving": True, "state": "unknown", "why": "no record of its options"}
     head = look(1, **{**recorded(make(host(1), host(2))), **{f"engine_{key}": value for key, value in mute.items()}})
