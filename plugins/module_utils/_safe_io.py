@@ -468,11 +468,7 @@ def read_text(path: str, limit: int = MIB) -> str | None:
         return None
 
 
-@t.overload
-def read_json(path: str, kind: type[dict[str, t.Any]], limit: int = MIB) -> dict[str, t.Any] | None: ...
-@t.overload
-def read_json(path: str, kind: type[list[t.Any]], limit: int = MIB) -> list[t.Any] | None: ...
-def read_json(path: str, kind: type, limit: int = MIB) -> t.Any:
+def read_json(path: str, kind: type[_json.T], limit: int = MIB) -> _json.T | None:
     """Return what a file of JSON holds, None where there is no file or an empty one. kind: dict or list.
 
     Raises Unsafe where it is no file of at most `limit` bytes, no JSON, nested too deeply, or of another kind.
