@@ -195,7 +195,7 @@ def test_the_environment_is_readable_for_the_service_account_alone(manager: str,
         entries = [entry for value in variables.values() if isinstance(value, list) for entry in value]
         for entry in [entry for entry in entries if isinstance(entry, dict) and entry.get("format") == "environment"]:
             mode = variables.get("__vllm_secret_mode") if "__vllm_secret_mode" in entry["mode"] else entry["mode"]
-            found[entry["path"]] = jinja2.Template(mode).render({f"{role}_manager": manager})
+            found[entry["path"]] = jinja2.Template(str(mode)).render({f"{role}_manager": manager})
     assert len(found) == 2 and set(found.values()) == {wanted}, found
 
 
