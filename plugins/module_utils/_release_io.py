@@ -368,8 +368,9 @@ SOURCES: dict[str, dict[str, t.Any]] = {
 
 def sources_of(params: Mapping[str, t.Any]) -> tuple[_release.Sources, list[str]]:
     """Return where packages come from by a module's arguments and pip's configuration, and what is not there of it."""
-    names = [*_release.PIP_FILES, os.environ.get("PIP_CONFIG_FILE", os.devnull)]
-    files = [read(os.path.expanduser(name)) for name in names]
+    # /dev/null is how pip's users say that there is none.
+    named = [name for name in [os.environ.get("PIP_CONFIG_FILE")] if name and name != os.devnull]
+    files = [read(os.path.expanduser(name)) for name in [*_release.PIP_FILES, *named]]
     configured = _release.pip_sources(files, os.environ)
     sources, missing = _release.drop_missing(_release.choose_sources(params, configured), os.path.exists)
     if params["wheels"]:

@@ -61,7 +61,12 @@ class Unsafe(OSError):
     """What is at a path may not be used there. The message has the path, what was found, what was expected, a fix."""
 
     def __init__(self, path: str, found: str, wanted: str, fix: str = "") -> None:
-        aside = f"move it away: mv -T {shlex.quote(shown(path))} {shlex.quote(shown(path) + '.aside')}"
+        device = path.startswith("/dev/")
+        aside = (
+            "name another path"
+            if device
+            else f"move it away: mv -T {shlex.quote(shown(path))} {shlex.quote(shown(path) + '.aside')}"
+        )
         self.path, self.found, self.wanted, self.fix = path, shown(found), wanted, fix or aside
         super().__init__(errno.EPERM, f"{shown(path)} is {self.found}; expected {wanted}. To fix it, {self.fix}")
 
