@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 from urllib.parse import quote, unquote, urlsplit
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _json
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import problem
 
 if t.TYPE_CHECKING:
@@ -191,7 +192,7 @@ def pin_name(wish: Wish, path: str) -> str:
 def parse_pin(text: str) -> Pin | None:
     """Return a pin, or nothing where the text is none."""
     try:
-        data = json.loads(text)
+        data = _json.parse(text, dict)
         return Pin(str(data["commit"]), str(data["directory"]))
     except (ValueError, KeyError, TypeError):
         return None
@@ -236,9 +237,7 @@ def parse_listing(wish: Wish, text: str) -> Listing:
     there is no such revision."""
     if wish.hub == "mirror":
         return parse_sums(text)
-    answer = json.loads(text)
-    if not isinstance(answer, dict):
-        raise ValueError("no mapping")
+    answer = _json.parse(text, dict)
     try:
         listing = parse_modelscope(answer, wish) if wish.hub == "modelscope" else parse_huggingface(answer)
     except KeyError as error:

@@ -9,11 +9,10 @@ for each file, of the hashes of its pieces: a large model has very many pieces.
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _json, _tree
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -178,7 +177,7 @@ def missing_files(names: Iterable[str], required: Sequence[str], indexes: Mappin
     wanted = set(required)
     for text in indexes.values():
         try:
-            wanted |= {str(name) for name in json.loads(text)["weight_map"].values()}
+            wanted |= {str(name) for name in _json.parse(text, dict)["weight_map"].values()}
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return sorted(wanted - here)

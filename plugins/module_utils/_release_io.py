@@ -176,7 +176,8 @@ def open_modes(tree: str) -> None:
 
 def read_record(path: str) -> dict[str, t.Any]:
     """Return release.json of a release, or an empty record where there is no release."""
-    return _safe_io.read_json(f"{path}/{_release.RECORD}", dict) or {}
+    record = _safe_io.read_json(f"{path}/{_release.RECORD}", dict) or {}
+    return record if isinstance(record.get("manifest", {}), dict) else {}
 
 
 def damage(path: str) -> list[str]:
@@ -185,7 +186,11 @@ def damage(path: str) -> list[str]:
     record = read_record(path)
     if hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() != record.get("manifest", {}).get("sha256"):
         return [f"{_release.MANIFEST} is not the one that {_release.RECORD} names"]
-    return _release.differences(_release.parse_manifest(text), entries(path))
+    try:
+        manifest = _release.parse_manifest(text)
+    except (ValueError, TypeError, RecursionError):
+        return [f"{_release.MANIFEST} is no manifest"]
+    return _release.differences(manifest, entries(path))
 
 
 def put_in_place(staging: str, path: str) -> None:

@@ -182,13 +182,14 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_tree_io, _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import ARGUMENTS, sentence
 
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    result = _model_tree_io.look(module.params, dry=module.check_mode)
+    with _safe_io.reported(module):
+        result = _model_tree_io.look(module.params, dry=module.check_mode)
     if result["problems"]:
         module.fail_json(msg="\n".join(sentence(problem) for problem in result["problems"]), **result)
     module.exit_json(controller=False, **result)
