@@ -95,8 +95,10 @@ def options(text: str, address: str | None) -> dict[str, t.Any]:
         raise ValueError(f"no options of an engine: {error!r}") from error
     if not all(isinstance(value, str) for value in (host, *found.values())):
         raise ValueError("no options of an engine: a text is none")
-    if not all(type(value) is int and 0 < value < 65536 for value in (port, tp, pp)):
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in (port, tp, pp)):
         raise ValueError("no options of an engine: a number is none")
+    if not all(0 < number < 65536 for number in (port, tp, pp)):
+        raise ValueError("no options of an engine: a number is out of range")
     reached = {"0.0.0.0": address or "127.0.0.1", "::": "::1"}.get(host, host)
     return {"url": f"http://{gcs_address(reached, port)}", "tp": tp, "pp": pp, **found}
 
