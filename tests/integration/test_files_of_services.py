@@ -101,6 +101,7 @@ def members(state: Path, **given: int) -> dict[str, str]:
     places = {name: str(state.parent / folder) for name, folder in names.items()}
     options = {
         "state": str(state),
+        "started": str(state / "started"),
         "services": ["vllm-ray-node@c"],
         "manager": "supervisor",
         "seconds": 1,
