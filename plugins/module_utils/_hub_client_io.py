@@ -123,6 +123,8 @@ class Client(Filler):
         """Give the client's account a directory with the files that are here already."""
         who = t.cast("pwd.struct_passwd", self.who)
         with _safe_io.open_directory(self.part) as part:
+            # The account may go through it to its own directory, and lists nothing.
+            part.own(mode=0o711)
             now = part.lstat(LENT)
             if now and (not stat.S_ISDIR(now.st_mode) or now.st_uid != who.pw_uid):
                 # Of an account that was not there yet, or of nobody who could write there now.
