@@ -37,6 +37,13 @@ def units_of(role: str) -> dict[str, Any]:
     return next(task["vllm_ray.cluster.service_set"] for task in tasks if "vllm_ray.cluster.service_set" in task)
 
 
+def files_of(role: str, variables: dict[str, Any], templar: Templar) -> list[dict[str, Any]]:
+    """Return the files of a role, those with secrets by their texts, too."""
+    names = ("files", "secret_files", "secrets")
+    files, secret_files, secrets = (templar.template(variables[f"__{role}_{name}"]) for name in names)
+    return files + [{**entry, "content": text} for entry, text in zip(secret_files, secrets)]
+
+
 def render(given: dict[str, Any], home: str) -> dict[str, Any]:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ray
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _plan, _settings
@@ -59,6 +66,7 @@ def render(given: dict[str, Any], home: str) -> dict[str, Any]:
         "__vllm_ray_look": {"engine": {}, "model": {"directory": checked.values["vllm_ray_model"]}, "host": {}},
         "__release_look": {"path": release},
         "inventory_hostname": "gpu01",
+        "hostvars": {"gpu01": {"vllm_ray_model": "/srv/demo", **given}},
         "vllm_ray_scope": checked.values["vllm_ray_scope"],
         "ansible_search_path": [str(ROOT / "roles" / role) for role in ("ray", "vllm")],
     }
@@ -66,7 +74,7 @@ def render(given: dict[str, Any], home: str) -> dict[str, Any]:
     node = templar.template(variables["__ray_node"])
     units = [service for role in ("ray", "vllm") for service in templar.template(units_of(role)["services"])]
     return {
-        "files": templar.template(variables["__ray_files"]) + templar.template(variables["__vllm_files"]),
+        "files": [entry for role in ("ray", "vllm") for entry in files_of(role, variables, templar)],
         "units": units,
         "node": node,
         "argv": _ray.start_argv(node),

@@ -81,7 +81,7 @@ def arguments(module: str, release: Release, folder: Path, user: str) -> dict[st
     """Return what makes a module start a program of the release."""
     path = str(release.path)
     rank = {"ranks": [{"rank": 0}], "world": 1, "master": "127.0.0.1", "port": 6390, "backend": "gloo"}
-    place = {"config": str(folder), "state": str(folder)}
+    place = {"config": str(folder), "started": str(folder)}
     table: dict[str, dict[str, Any]] = {
         "release_info": {"path": path, "user": user},
         "serve_config_check": {"release": path, "config": {}, "passed_file": f"{folder}/passed", "user": user},

@@ -201,12 +201,11 @@ def test_units_and_sudoers_have_the_values_as_they_are(home: Path, tmp_path: Pat
             units[f"vllm-{len(units)}-{unit['name']}.service"] = unit["unit"]
         (sudoers,) = [entry for entry in answer["files"] if entry["path"].startswith("/etc/sudoers.d/")]
         assert sudoers["validate"] == "sudoers"
-        command, cluster = answer["names"]["ray_command"], answer["names"]["ray_cluster"]
+        command = f"{config}/vllm-ray"
         assert sudo_reads(sudoers["content"]) == {
             "group": case["vllm_ray_operators_group"],
             "as": {answer["names"]["ray_user"], "root"},
-            "commands": {command}
-            | {f"{command} -c {cluster} logs {end}" for end in ("node", "serve", "-f node", "-f serve")},
+            "commands": {command} | {f"{command} logs {end}" for end in ("node", "serve", "-f node", "-f serve")},
         }
     assert analyze(tmp_path, units) == ""
 
