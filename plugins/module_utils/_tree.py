@@ -245,12 +245,17 @@ def parse(text: str, plain: bool = False, growing: bool = False, room: int | Non
         about = json.loads(head)
         entries = [Entry(*json.loads(row)) for row in rows]
         piece = about["piece"]
-        if about["format"] != FORMAT or type(piece) is not int or not SMALLEST <= piece <= LARGEST:
+        if about["format"] != FORMAT or not is_whole(piece) or not SMALLEST <= piece <= LARGEST:
             raise ValueError(f"format {about['format']}, pieces of {piece} bytes")
         check(entries, piece, plain, growing, room)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"this is no manifest: {error}") from error
     return Manifest(piece, entries)
+
+
+def is_whole(value: object) -> bool:
+    """Tell whether a value of a manifest is a whole number: JSON's true and false are numbers in Python."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check(
@@ -262,7 +267,7 @@ def check(
     In a plain tree are only files and the directories that they lie in, which everybody may read and the owner write,
     and no hidden names. In another one only the owner may write, and links stay inside.
     """
-    if not all(type(entry.size) is int and 0 <= entry.size <= TREE_MAXIMUM for entry in entries):
+    if not all(is_whole(entry.size) and 0 <= entry.size <= TREE_MAXIMUM for entry in entries):
         raise ValueError(f"the manifest is wrong: a file's size is not from 0 to {TREE_MAXIMUM} bytes")
     total = sum(entry.size for entry in entries)
     if total > TREE_MAXIMUM or (room is not None and total > room):
@@ -316,7 +321,7 @@ def kind_problem(entry: Entry, piece: int, plain: bool, growing: bool) -> str:
         return "its size"
     modes = {FILE: PLAIN_FILE, DIRECTORY: PLAIN_DIRECTORY, LINK: 0}
     fixed = plain or entry.kind == LINK
-    if type(entry.mode) is not int or (entry.mode != modes[entry.kind] if fixed else not is_safe_mode(entry.mode)):
+    if not is_whole(entry.mode) or (entry.mode != modes[entry.kind] if fixed else not is_safe_mode(entry.mode)):
         return f"its mode {entry.mode!r}, with which others could write or get its owner's rights"
     if entry.kind == LINK:
         try:

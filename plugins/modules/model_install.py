@@ -38,8 +38,9 @@ options:
     description: Files to bring, with their sizes in bytes. Needed for O(step=stage).
     type: dict
   user:
-    description: Name or number of the account that writes to the staging directory. Needed for O(step=stage).
+    description: Name or number of the account that writes to the staging directory.
     type: str
+    required: true
   digest:
     description: Digest of the model, whose manifest is in the staging directory. Needed for O(step=install).
     type: str
