@@ -6,7 +6,7 @@
   grow.py < PARAMETERS    prints what the run returns, or {"failed": REASON}
 
 The host that is `source` takes files over as they appear in the folder `from`; sizes are those of `files`. A file
-`.end` there says that no more come, and its text what went wrong. Hashing the file `slow` takes three seconds.
+`.end` there says that no more come, and its text what went wrong. Hashing the file `slow` takes five seconds.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> None:
 
     def take_time(handle: int, piece: int) -> str:
         text = hash_file(handle, piece)
-        time.sleep(3 * os.readlink(f"/proc/self/fd/{handle}").endswith(slow))
+        time.sleep(5 * os.readlink(f"/proc/self/fd/{handle}").endswith(slow))
         return text
 
     _store_io.hash_file = take_time

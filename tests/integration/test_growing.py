@@ -194,7 +194,7 @@ def test_a_file_may_take_longer_to_hash_than_hosts_have_patience(cluster: Cluste
     for name in FILES:
         cluster.come(name)
     cluster.finish()
-    cluster.begin(patience=1, slow="large")
+    cluster.begin(patience=2, slow="large")
     results = cluster.end()
     assert not any(result.get("failed") for result in results.values()), results
     assert results["h3"]["received_bytes"] < 1.5 * MIB
