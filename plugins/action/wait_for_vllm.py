@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
@@ -41,7 +42,9 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         question = {key: arguments[key] for key in ("url", "key_file", "model")}
         question["proof"] = arguments["proof"] or [DEFAULT_PROOF]
-        log_query = {"name": arguments["service"], "log_file": arguments["log_file"]}
+        # vLLM writes its options to its log.
+        config = os.path.dirname(arguments["key_file"] or "") or None
+        log_query = {"name": arguments["service"], "log_file": arguments["log_file"], "config": config}
         start = said = time.monotonic()
         restarts = None
         while True:

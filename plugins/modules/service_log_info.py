@@ -31,6 +31,10 @@ options:
       - By default, all starts count since somebody started the unit. Of a program of supervisor it is the last start,
         and the one before where the last one has no error.
     type: int
+  config:
+    description: Directory of the cluster's configuration. Its secrets are taken out of what is returned, as vLLM writes
+      its options to its log. Default is to take out nothing.
+    type: path
   cache:
     description: Whether to read what the engine told of its KV cache when it started, however long ago.
     type: bool
@@ -43,6 +47,7 @@ EXAMPLES = r"""
 - name: See why the engine does not come up
   vllm_ray.cluster.service_log_info:
     name: vllm-ray-serve@default-main
+    config: /etc/vllm-ray/default
 """
 
 RETURN = r"""
@@ -80,6 +85,7 @@ tail:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact_io import redactor
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_log_io import read, told_of_cache
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_failure, kv_cache, plain, progress
 
@@ -88,8 +94,16 @@ ARGUMENTS = {
     "log_file": {"type": "path"},
     "lines": {"type": "int", "default": 400},
     "since": {"type": "int"},
+    "config": {"type": "path"},
     "cache": {"type": "bool", "default": False},
 }
+
+
+def without_secrets(parts: list[list[str]], config: str | None) -> list[list[str]]:
+    """Return the lines of starts without the secrets of a cluster. config: of the cluster; None: as they are."""
+    known = redactor(config, config) if config else None
+    # Before anything is cut: half a secret is not known any more.
+    return [known.text("\n".join(part)).split("\n") for part in parts] if known else parts
 
 
 def main() -> None:
@@ -98,12 +112,13 @@ def main() -> None:
     with _safe_io.reported(module):
         log = read(module, name, log_file, module.params["lines"], module.params["since"])
         cache = kv_cache(told_of_cache(module, name, log_file)) if module.params["cache"] else {}
-    lines = [line for part in log.parts for line in part]
+        parts = without_secrets(log.parts, module.params["config"])
+    lines = [line for part in parts for line in part]
     module.exit_json(
         changed=False,
         state=log.state,
         restarts=log.restarts,
-        first_error=first_failure(log.parts),
+        first_error=first_failure(parts),
         kv_cache=cache,
         progress=progress(lines),
         tail=plain(lines[-20:]),

@@ -194,6 +194,9 @@ TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
         Case({"release": OWN, "config": {}, "passed_file": X}, files=PROGRAMS),
         Case({"release": OWN, "config": {}, "passed_file": f"{X}/a/b"}, ("a",), PROGRAMS),
     ),
+    ("service_log_info", "config"): (
+        Case({"name": "n", "log_file": f"{OWN}/log", "config": X}, ("a.env", "ray.token")),
+    ),
     ("service_log_info", "log_file"): (Case({"name": "n", "log_file": X, "cache": True}),),
     ("service_set", "absent"): (set_of(absent=[X]), set_of(absent=[f"{X}/a"])),
     ("service_set", "directories.path"): (
