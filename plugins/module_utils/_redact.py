@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 MARK = "[redacted]"
 # A shorter value would take ordinary words out of every log; where it has a name, it goes by that.
 SHORTEST = 6
-# Bytes per token are none, nor is what Ray says of a token that it refuses: InvalidAuthToken: Authentication token is...
+# Bytes per token are none, nor is what Ray says of a token that it refuses: "InvalidAuthToken: Authentication token".
 WORDS = r"(?:(?<=[a-z0-9_-])key|(?<!per_)(?<!InvalidAuth)token|secrets?|password|passwd|passphrase|credentials?)"
 NAME = re.compile(rf"(?:^key|{WORDS})$", re.IGNORECASE)
 # Variables of Ray, vLLM and what they are built on, which our files have: their values help others. Any other variable

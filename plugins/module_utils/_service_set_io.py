@@ -62,6 +62,8 @@ class Systemd:
 
     def stop(self, service: Service) -> None:
         self.run("stop", f"{service.name}.service")
+        # One that ended badly would stay in systemd's list, also without its unit. For one that is gone this fails.
+        self.module.run_command(["systemctl", "reset-failed", f"{service.name}.service"])
 
     def enable(self, service: Service, enabled: bool) -> None:
         self.run("enable" if enabled else "disable", f"{service.name}.service")

@@ -94,7 +94,9 @@ def traces(lab: Lab, tag: str) -> list[str]:
     found += [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(lab.directory) in line]
     links = (f"labbr{tag}", f"vb-{tag}h")
     found += [path.name for path in Path("/sys/class/net").iterdir() if path.name.startswith(links)]
-    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/lab-{tag}-*")]
+    # Not by glob, which fails where another lab's group goes meanwhile.
+    groups = (name for _above, names, _files in os.walk("/sys/fs/cgroup") for name in names)
+    found += [name for name in groups if name.startswith(f"lab-{tag}-")]
     tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
     found += [line for line in tables.splitlines() if line.endswith(f"lab_{tag}")]
     found += [

@@ -63,7 +63,7 @@ def test_a_secret_is_known_by_its_name_or_form(text: str) -> None:
         "RAY_AUTH_MODE=token",
         "RAY_AUTH_TOKEN_PATH=/etc/vllm-ray/default/ray.token\nNCCL_DEBUG=INFO",
         "Authentication token is missing or incorrect.",
-        "ray.exceptions.AuthenticationError: RPC error: InvalidAuthToken: Authentication token is missing or incorrect.",
+        "AuthenticationError: RPC error: InvalidAuthToken: Authentication token is missing or incorrect.",
         "GPU KV cache size: 1,986,400 tokens",
         "NCCL INFO Channel 00/0 : 0[0] -> 1[0] [send] via NET/Socket/0",
         "HF_TOKEN=\nNEXT=line",

@@ -251,7 +251,10 @@ def test_a_service_goes(tmp_path: Path) -> None:
     path.write_text("[Unit]\n")
     assert drive(path, UP, Verdict("stop", ["x"]), state="absent") == (
         [f"stop {NODE}", f"disable {NODE}"],
-        [f"systemctl stop {NODE}.service", f"systemctl disable {NODE}.service", "systemctl daemon-reload"],
+        [
+            *(f"systemctl {verb} {NODE}.service" for verb in ("stop", "reset-failed", "disable")),
+            "systemctl daemon-reload",
+        ],
     )
     assert not path.exists()
 
