@@ -36,8 +36,8 @@ def environment(node: Mapping[str, t.Any]) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": f"{node['config_dir']}/ray.token",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
-        # On SIGTERM a node waits that long for its ranks, which can't move: an engine that lost one has failed.
-        # (ray/_private/node.py, _drain_node_before_shutdown; Ray's default is 30 s, as long as our units wait.)
+        # How long a node waits for its ranks on SIGTERM. They can't move, and an engine that lost one has failed. Ray's
+        # default is 30 s, as long as our units wait (ray/_private/node.py, _drain_node_before_shutdown).
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         # Loading weights goes through the page cache; Ray's monitor takes that for a shortage and kills the rank.
         "RAY_memory_monitor_refresh_ms": "0",

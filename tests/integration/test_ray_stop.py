@@ -11,10 +11,8 @@ import subprocess
 from pathlib import Path
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ray
+from ansible_collections.vllm_ray.cluster.tests.integration.test_ray_sockets import ALONE, RELEASE
 
-RELEASE = Path(os.environ.get("VLLM_RAY_TEST_RELEASE", "/nowhere"))
-# As in a network and with process ids of its own, see test_ray_sockets.
-ALONE = ("unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
 RANK = """
 import ray
 ray.init(address="127.0.0.1:6379", namespace="test", log_to_driver=False)
