@@ -117,6 +117,7 @@ class ActionModule(ActionBase):
         ]
         releases = {host.name: _host.release_path(host) for host in hosts}
         told = {"reached": reached, "releases": releases, "run": _run_io.new_name(), "problems": plan["problems"]}
+        told["users"] = {host.name: host.settings["vllm_ray_user"] for host in hosts}
         told["paths"] = {host.name: host.paths.as_dict() for host in hosts}
         told["worked"] = next((host.look["host"].get("worked") for host in hosts if host.is_head and host.look), None)
         return {**result, "changed": False, "plan": plan, **told}

@@ -280,6 +280,11 @@ host:
       returned: always
       type: dict
       sample: {"default": "vllm-ray"}
+    state_owner:
+      description: The owner of the directory that O(ray_directory) is in, empty where there is none.
+      returned: always
+      type: str
+      sample: vllm-ray
     firewall:
       description: Why ufw closes no port, empty where it does, and whether enabling it (C(firewall_mode=manage)) would
         change that.

@@ -109,6 +109,10 @@ releases:
   description: Where the release of each host is, or will be.
   returned: success
   type: dict
+users:
+  description: The account of the services on each host, in scope V(system).
+  returned: success
+  type: dict
 paths:
   description: Where things lie on each host.
   returned: success

@@ -17,6 +17,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _members,
     _private,
     _stages,
+    _value_types,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
@@ -250,6 +251,7 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str,
         "reached": host.look is not None,
         "gpus": len(indices),
         "metrics_ports": metrics_ports(host.settings, host.is_head, host.name == cluster.serve_host),
+        "own_addresses": own_addresses(host),
         "ray_gpus": offered,
         "engine_gpus": engine_gpus,
         "env": _private.public_environment(host.settings, cluster.kind),
@@ -258,6 +260,18 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str,
         "paths": host.paths.as_dict(),
         "settings": _private.public(host.settings),
     }
+
+
+def own_addresses(host: Host) -> list[str]:
+    """Return the addresses by which a host asks its own API and dashboard, besides its cluster address.
+
+    Where one of them binds a name, all addresses of the host: which one it is, only the host knows.
+    """
+    bound = [host.settings.get(name) for name in ("vllm_ray_api_host", "vllm_ray_dashboard_host")]
+    given = [str(name) for name in bound if name not in (None, "", "localhost", "0.0.0.0", "::")]
+    if all(map(_value_types.is_address, given)):
+        return given
+    return sorted({str(entry["address"]) for entry in (host.look or {}).get("network", {}).get("addresses", [])})
 
 
 def ray_of(head: Host) -> dict[str, t.Any]:

@@ -43,6 +43,7 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
             "record": None,
             "release": "",
             "accounts": {},
+            "state_owner": "",
             "firewall": {"why_open": "", "manageable": False},
             "client": "",
         },
