@@ -43,7 +43,7 @@ def with_accelerator(unit: str, accelerator: str) -> str:
 
 
 def exposure(file: Path) -> float:
-    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", file]
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(file)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     (line,) = [line for line in said.splitlines() if "Overall exposure level" in line]
     return float(line.partition(": ")[2].split()[0])
@@ -53,7 +53,8 @@ def verified(folder: Path, units: dict[str, str]) -> str:
     """Return what systemd says of units. Their programs are on no host here."""
     for name, text in units.items():
         (folder / name).write_text(text)
-    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *(folder / name for name in units)]
+    files = [str(folder / name) for name in units]
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *files]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
     lines = [line for line in said.splitlines() if str(folder) in line or "vllm" in line]
     return "\n".join(line for line in lines if "is not executable" not in line)

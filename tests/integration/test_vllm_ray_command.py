@@ -355,7 +355,7 @@ def test_an_operator_has_what_the_own_account_may_read(host: Host, operator: lis
         "sh",
         *paths,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
     assert done.stdout.split("\n") == ["key of a", "", "", "", ""]
     assert done.stderr.count("Permission denied") == 3
     # Root is let into both, each with its own account.

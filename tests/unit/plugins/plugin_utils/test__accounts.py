@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _accounts, _settings, _value_types
@@ -11,12 +13,12 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import P
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
 
-def problems(found: dict[str, object], **given: object) -> list[Problem]:
+def problems(found: dict[str, Any], **given: Any) -> list[Problem]:
     """Return the problems of a host. found: what its look says of accounts. given: vllm_ray_* without the prefix."""
     variables = {f"vllm_ray_{name}": value for name, value in given.items()}
     settings = _settings.check("a", {"vllm_ray_model": "/srv/demo", **variables})
     assert settings.problems == []
-    changes = {f"host_{name}": value for name, value in found.items()}
+    changes: dict[str, Any] = {f"host_{name}": value for name, value in found.items()}
     host = Host("a", ("head",), settings.values, look(1, **changes))
     return _accounts.account_problems(host, unit_names(settings.values["vllm_ray_cluster"]))
 

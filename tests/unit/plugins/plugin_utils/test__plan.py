@@ -189,6 +189,28 @@ def test_warnings_of_a_host(change: dict[str, Any], given: dict[str, Any], probl
     assert [entry[1:] for entry in found(plan, "warning")] == [problem]
 
 
+@pytest.mark.parametrize(
+    ("given", "addresses"),
+    [
+        ({}, ["127.0.0.1"]),
+        ({"api_host": "0.0.0.0", "dashboard_host": "::"}, []),
+        ({"api_host": "198.51.100.9"}, ["198.51.100.9", "127.0.0.1"]),
+        ({"api_host": "localhost"}, ["127.0.0.1"]),
+        # Which address a name is, only the host knows.
+        ({"api_host": "gpu01"}, ["192.0.2.11"]),
+    ],
+)
+def test_a_host_asks_its_own_services_by_the_addresses_that_they_bind(
+    given: dict[str, str], addresses: list[str]
+) -> None:
+    assert make(host(1, **given))["hosts"]["gpu01"]["own_addresses"] == addresses
+
+
+def test_an_account_that_can_not_write_the_state_stops_the_plan() -> None:
+    plan = make(host(1, look(1, host_state_owner="vllm-ray"), cluster="b"))
+    assert [(name, check) for name, check, _found in found(plan)] == [("gpu01", "account")]
+
+
 def test_a_port_that_only_a_head_uses_may_be_taken_on_a_worker() -> None:
     taken = look(2, usage_ports_taken=[{**NGINX, "port": 6379}, NGINX])
     assert found(make(host(1), host(2, taken))) == []
