@@ -189,6 +189,13 @@ def test_metrics_are_open_for_their_clients(monkeypatch: pytest.MonkeyPatch, add
     assert not passes(module, path="/metrics", client=(address, 40000), method="POST")
 
 
+@pytest.mark.parametrize("address", ["192.0.2.5", "2001:db8::7", "::ffff:192.0.2.5"])
+def test_any_client_is_a_client_of_metrics(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    module = load(monkeypatch, clients="any")
+    assert passes(module, path="/metrics", client=(address, 40000))
+    assert not passes(module, [(b"x-forwarded-for", b"192.0.2.5")], path="/metrics", client=(address, 40000))
+
+
 def test_a_client_that_only_a_header_names_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     module = load(monkeypatch, clients=CLIENTS)
     assert not passes(module, [(b"x-forwarded-for", b"192.0.2.5")], path="/metrics", client=("192.0.2.5", 0))

@@ -49,8 +49,9 @@ def checked_key(key: str) -> bytes:
 
 
 def networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """Return addresses and networks that are parted by commas. Raises ValueError for anything else."""
-    return [ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
+    """Return the networks of a list that is separated by commas: addresses, networks, or any. Raises ValueError."""
+    parts = [part.strip() for part in text.replace("any", "0.0.0.0/0,::/0").split(",")]
+    return [ipaddress.ip_network(part, strict=False) for part in parts if part]
 
 
 # Read when vLLM imports this, so that a wrong environment ends the start.
