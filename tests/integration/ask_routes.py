@@ -31,10 +31,17 @@ REFUSED = (401, 1008)
 MOST_SECONDS = 10
 PEER, CLIENT = ("192.0.2.77", 40000), ("198.51.100.9", 40000)
 PREFLIGHT = {"origin": "http://a.example", "access-control-request-method": "POST"}
+# A picture of one pixel.
 PIXEL = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
 )
-MEDIA = ("http://127.0.0.1:1/a.png", "HTTP://169.254.169.254/latest", "https://example.org/a.png", "file:///etc/hostname")
+MEDIA = (
+    "http://127.0.0.1:1/a.png",
+    "HTTP://169.254.169.254/latest",
+    "https://example.org/a.png",
+    "file:///etc/hostname",
+)
 
 
 def paths_of(routes: t.Iterable[t.Any], before: str = "") -> dict[str, bool]:

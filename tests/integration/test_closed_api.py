@@ -105,9 +105,17 @@ def test_the_routes_of_interest_are_among_them(answers: dict[str, Any]) -> None:
     every, pooling = (set(answers[kind]["asked"]) for kind in ("all", "pooling"))
     assert every >= {
         *(f"POST /{path}" for path in ("invocations", "tokenize", "detokenize", "scale_elastic_ep", "pause")),
-        *(f"POST /{path}" for path in ("collective_rpc", "generative_scoring", "v1/load_lora_adapter", "start_profile")),
+        *(
+            f"POST /{path}"
+            for path in ("collective_rpc", "generative_scoring", "v1/load_lora_adapter", "start_profile")
+        ),
         *(f"GET /{path}" for path in ("metrics", "load", "version", "ping", "docs", "openapi.json", "tokenizer_info")),
-        *("POST /v1/chat/completions", "POST /v1/messages", "POST /v1/audio/transcriptions", "POST /inference/v1/generate"),
+        *(
+            "POST /v1/chat/completions",
+            "POST /v1/messages",
+            "POST /v1/audio/transcriptions",
+            "POST /inference/v1/generate",
+        ),
         "WEBSOCKET /v1/realtime",
     }
     assert pooling >= {f"POST /{path}" for path in ("pooling", "classify", "score", "rerank", "v1/embeddings")}

@@ -101,8 +101,8 @@ def is_open(scope: Message) -> bool:
     path = route_path(scope) if scope["method"] in ("GET", "HEAD") else ""
     if path == "/metrics":
         # Behind a proxy, uvicorn takes the client's address from a header that the client may have written.
-        client = None if values_of(scope, b"x-forwarded-for") else scope.get("client")
-        return bool(client) and is_within(str(client[0]), METRICS_CLIENTS)
+        is_direct = scope.get("client") and not values_of(scope, b"x-forwarded-for")
+        return bool(is_direct) and is_within(str(scope["client"][0]), METRICS_CLIENTS)
     return path == "/health"
 
 
