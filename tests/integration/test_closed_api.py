@@ -33,6 +33,9 @@ class Answers:
         if scope.get("path") == "/insider":
             return await PlainTextResponse("hello", 418)(scope, receive, send)
         return await self.app(scope, receive, send)
+
+class Passes(Answers):
+    pass
 """
 # All that adds routes; tests/unit covers that these are warned of.
 ENVIRONMENT = {"VLLM_SERVER_DEV_MODE": 1, "VLLM_ALLOW_RUNTIME_LORA_UPDATING": 1, "VLLM_ENABLE_COHERE_API": 1}
@@ -43,7 +46,7 @@ OPTIONS = {
     "enable-request-id-headers": True,
     "enable-scale-out": True,
     "enable-tokenizer-info-endpoint": True,
-    "middleware": "insider.Answers",
+    "middleware": ["insider.Answers", "insider.Passes"],
     "profiler-config": {"profiler": "torch", "torch_profiler_dir": "/tmp"},
 }
 
@@ -85,7 +88,7 @@ def answers(home: Path) -> dict[str, Any]:
 
 
 def test_ours_is_asked_after_what_the_user_named_so_it_is_the_outermost(answers: dict[str, Any]) -> None:
-    assert answers["middleware"] == ["insider.Answers", "closed_api.ClosedApi"]
+    assert answers["middleware"] == ["insider.Answers", "insider.Passes", "closed_api.ClosedApi"]
     assert answers["all"]["insider"] == 418
 
 
