@@ -375,6 +375,20 @@ model:
       description: What it is, as of M(vllm_ray.cluster.model_info). V(none) where that is not known.
       returned: always
       type: dict
+    code:
+      description:
+        - Files of code that the model brings, or that its configurations name.
+        - vLLM runs them with C(trust-remote-code). Of a hub, only what C(config.json) names is known.
+      returned: always
+      type: list
+      elements: str
+      sample: [modeling_demo.py]
+    pickled:
+      description: Files of weights that may run code when they are loaded. Empty where there are safetensors files.
+      returned: always
+      type: list
+      elements: str
+      sample: [pytorch_model.bin]
     problem:
       description: What is wrong with it.
       returned: always

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections import Counter
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout, _lint, _value_types
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _danger, _layout, _lint, _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._accounts import account_problems
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import engine_state, last_server
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
@@ -141,7 +141,12 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     if wished and have_gpus and set(wished) - have_gpus:
         add("gpu", "error", f"GPUs {sorted(have_gpus)}", f"vllm_ray_gpus={wished}", "correct vllm_ray_gpus")
     problems += _lint.environment(host.name, settings["vllm_ray_env"])
-    return problems + (_lint.options(host.name, serve_args(settings)) if serves else [])
+    problems += _danger.environment(host.name, settings["vllm_ray_env"])
+    problems += _danger.start_arguments(host.name, settings["vllm_ray_start_args"])
+    if serves:
+        args = serve_args(settings)
+        problems += [*_lint.options(host.name, args), *_danger.options(host.name, args)]
+    return problems
 
 
 def no_firewall(settings: Mapping[str, t.Any]) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS, hub_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _danger,
     _engine,
     _layout,
     _lint,
@@ -103,9 +104,11 @@ def model_plan(
         problems.append(Problem(where, "model", "error", **told))
     missing = [name for name, model_there in found.items() if not model_there["directory"]]
     # A host that has the model knows what it is, also where the source is left out by --limit.
-    facts = origin.get("model") or next((it["model"] for it in found.values() if it["model"]), None)
+    known: Mapping[str, t.Any] = next((it for it in (origin, *found.values()) if it.get("model")), {})
+    facts = known.get("model")
     size = _engine.model_of(facts).weight_bytes if facts else 0
-    return {**model, "path": path, "facts": facts, "bytes": size, "missing": missing}, problems
+    brought = {name: known.get(name, []) for name in ("code", "pickled")}
+    return {**model, **brought, "path": path, "facts": facts, "bytes": size, "missing": missing}, problems
 
 
 def hub_host(head: Host, hosts: Sequence[Host], found: Mapping[str, t.Any]) -> str:
@@ -211,8 +214,9 @@ def make_plan(
         "serving": cluster.serving,
     }
     plan["ray"] = ray_of(cluster.head)
+    args = serve_args(cluster.by_name[cluster.serve_host].settings)
+    problems += _danger.model(model, args)
     if engine.layout:
-        args = serve_args(cluster.by_name[cluster.serve_host].settings)
         problems += _lint.executor(args, engine.layout.executor, sum(used.values()))
     if engine.layout and not gone:
         plan.update(complete(cluster, engine, engine.layout, model))

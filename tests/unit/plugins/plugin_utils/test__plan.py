@@ -949,3 +949,32 @@ def test_options_that_are_not_planned_end_the_run(args: dict[str, Any], found_te
     plan = make(host(1, serve_args=args), host(2))
     (problem,) = [problem for problem in plan["problems"] if problem["check"] == "option"]
     assert problem["severity"] == "error" and found_text in problem["found"]
+
+
+# --- What takes protection away ---------------------------------------------------------------------------------------
+
+
+def protection(plan: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(p["host"], p["severity"], p["found"]) for p in plan["problems"] if p["check"] == "protection"]
+
+
+def test_dangerous_settings_are_said_of_the_hosts_that_have_them() -> None:
+    given = {"serve_args": {"--allowed_media_domains": ["*"]}, "start_args": ["--dashboard-host=::"]}
+    plan = make(host(1, look(1), **given), host(2, look(2), env={"VLLM_SERVER_DEV_MODE": 1}, **given))
+    told = [(name, severity, text.split()[1]) for name, severity, text in protection(plan)]
+    assert sorted(told) == [
+        ("gpu01", "error", "--dashboard-host"),
+        ("gpu01", "warning", "allowed-media-domains"),
+        ("gpu02", "error", "--dashboard-host"),
+        ("gpu02", "error", "VLLM_SERVER_DEV_MODE"),
+    ]
+    assert protection(make(host(1, look(1)))) == []
+
+
+def test_what_a_model_brings_is_said_once() -> None:
+    seen = [{**look(number), "model": {**FACTS, "code": ["a.py"], "pickled": ["a.bin"]}} for number in (1, 2)]
+    given = {"serve_args": {"trust-remote-code": True}}
+    plan = make(host(1, seen[0], **given), host(2, seen[1], **given))
+    code, pickled = (text for name, _severity, text in protection(plan) if name == "-")
+    assert "a.py run on all hosts" in code
+    assert "a.bin" in pickled
