@@ -233,6 +233,12 @@ TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
         part("ray/session_2026/logs/raylet.out", "ray/session_2026/logs/a/b.log", "ray/session_2027", state=X),
     ),
     ("support_part", "units"): (part("vllm-ray-node@c.service", "vllm-ray-serve@c-main.conf", units=X),),
+    ("tls_certificate", "directory"): (
+        Case(
+            {"directory": X, "cluster": "c", "names": ["h"], "refuse": False},
+            ("ca.key", "ca.crt", "tls.key", "tls.crt", "ca.key.new", "tls.json"),
+        ),
+    ),
     ("tree_progress", "path"): (Case({"path": X, "token": "the token", "record_directory": f"{OWN}/records"}, MODEL),),
     ("tree_progress", "record_directory"): (
         Case({"path": "/m", "token": "the token", "record_directory": X}, (f"{_tree.record_name('/m')}.progress",)),
