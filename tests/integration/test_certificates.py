@@ -5,24 +5,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
-import ssl
+import socket
 import stat
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io
 from ansible_collections.vllm_ray.cluster.tests.integration import run_module
+from ansible_collections.vllm_ray.cluster.tests.integration.fake_service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = "ansible_collections.vllm_ray.cluster.plugins.modules"
 NAMES = ["192.0.2.11", "gpu01", "LLM.example.com", "2001:db8::1"]
 FILES = ("ca.key", "ca.crt", "tls.key", "tls.crt")
+# A number without an account: the engine's.
+OURS = 64123
+SECRET = "a-secret-of-this-test-that-is-long-enough"
+RELEASE = os.environ.get("VLLM_RAY_TEST_RELEASE", "")
+
+Start = Callable[..., Service]
 
 
 def make(folder: Path, **arguments: Any) -> dict[str, Any]:
@@ -294,7 +305,231 @@ def test_nothing_of_a_key_is_in_a_command_line_or_left_behind(folder: Path, tmp_
     assert [path for path in text.splitlines() if path.startswith("/") and Path(path).exists()] == []
 
 
-def test_python_takes_it(folder: Path) -> None:
+# --- Over real connections --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Return what starts an engine with the certificate of a directory; all of them end with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def started(tls: Path, uid: int = OURS, mode: str = "serves", **more: Any) -> Service:
+            service = Service(tmp_path, uid, mode, tls=tls, **more)
+            stack.callback(service.end)
+            return service
+
+        yield started
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """Return the file of a secret, which belongs to the engine's account."""
+    path = tmp_path / "api.key"
+    path.write_text(f"{SECRET}\n")
+    os.chown(path, OURS, OURS)
+    path.chmod(0o400)
+    return path
+
+
+def asked(url: str, key: Path, ca: Path | None, name: str | None = None, seconds: float = 5) -> bytes:
+    return _http_io.request(
+        f"{url}/v1/models", _http_io.read_secret(str(key)), seconds=seconds, ca_file=str(ca), server_name=name
+    )
+
+
+def refused(url: str, key: Path, ca: Path | None, name: str | None = None, seconds: float = 5) -> _http_io.Refused:
+    with pytest.raises(_http_io.Refused) as caught:
+        asked(url, key, ca, name, seconds)
+    return caught.value
+
+
+def test_the_certificate_is_taken_and_the_key_is_sent(folder: Path, start: Start, key: Path) -> None:
     made(folder)
+    engine = start(folder)
+    assert b"demo" in asked(engine.url, key, folder / "ca.crt")
+    assert b"demo" in asked(engine.url, key, folder / "ca.crt", "llm.example.com")
+    assert b"demo" in asked(f"https://localhost:{engine.port}", key, folder / "ca.crt")
+    assert engine.secrets() == [f"Bearer {SECRET}"] * 3
+
+
+def test_a_certificate_of_another_ca_gets_no_key(folder: Path, start: Start, key: Path, tmp_path: Path) -> None:
+    made(folder)
+    made(tmp_path / "other" / "secrets")
+    engine = start(folder)
+    error = refused(engine.url, key, tmp_path / "other" / "secrets" / "ca.crt")
+    assert error.kind == "untrusted"
+    assert "unable to get local issuer certificate" in str(error)
+    # Nor does one that the system does not know, where no CA is given.
+    assert refused(engine.url, key, tmp_path / "none").kind == "untrusted"
+    assert engine.requests() == []
+
+
+def test_a_certificate_of_another_name_gets_no_key(folder: Path, start: Start, key: Path) -> None:
+    made(folder)
+    engine = start(folder)
+    error = refused(f"https://127.0.0.2:{start(folder, address='127.0.0.2').port}", key, folder / "ca.crt")
+    assert (error.kind, "IP address mismatch" in str(error)) == ("untrusted", True)
+    error = refused(engine.url, key, folder / "ca.crt", "other.example.com")
+    assert (error.kind, "Hostname mismatch" in str(error)) == ("untrusted", True)
+    assert engine.requests() == []
+
+
+def test_a_certificate_that_expired_gets_no_key(folder: Path, start: Start, key: Path) -> None:
+    made(folder, days=0)
+    engine = start(folder)
+    error = refused(engine.url, key, folder / "ca.crt")
+    assert (error.kind, "certificate has expired" in str(error)) == ("untrusted", True)
+    assert engine.requests() == []
+    # What it shows can be read all the same, to say when it expired.
+    assert _http_io.certificate_of(engine.url) == (folder / "tls.crt").read_text()
+    assert engine.requests() == []
+
+
+def test_a_stranger_with_a_good_certificate_gets_no_key(folder: Path, start: Start, key: Path) -> None:
+    made(folder)
+    alien = start(folder, 65534)
+    error = refused(alien.url, key, folder / "ca.crt")
+    assert (error.kind, f"port {alien.port} is held by" in str(error)) == ("stranger", True)
+    assert alien.requests() == []
+
+
+@pytest.mark.parametrize("damage", ["", "no PEM", "link"])
+def test_a_file_of_cas_that_has_none_trusts_nobody(damage: str, folder: Path, start: Start, key: Path) -> None:
+    made(folder)
+    engine = start(folder)
+    hostile = folder.parent.parent / "hostile"
+    hostile.mkdir(mode=0o777)
+    hostile.chmod(0o777)
+    (hostile / "ca").symlink_to(folder / "ca.crt") if damage == "link" else (hostile / "ca").write_text(damage)
+    assert refused(engine.url, key, hostile / "ca").kind == "untrusted"
+    assert engine.requests() == []
+
+
+def test_a_server_without_tls_gets_no_key(folder: Path, key: Path, tmp_path: Path) -> None:
+    made(folder)
+    with contextlib.closing(Plain(tmp_path)) as plain:
+        assert refused(plain.service.url.replace("http:", "https:"), key, folder / "ca.crt").kind == "untrusted"
+        assert plain.service.requests() == []
+
+
+class Plain:
+    """An engine without TLS."""
+
+    def __init__(self, folder: Path) -> None:
+        self.service = Service(folder, OURS)
+
+    def close(self) -> None:
+        self.service.end()
+
+
+@pytest.mark.parametrize("mode", ["deaf", "slow"])
+def test_the_limit_of_time_holds(mode: str, folder: Path, start: Start, key: Path) -> None:
+    made(folder)
+    engine = start(folder, mode=mode)
+    begin = time.monotonic()
+    assert refused(engine.url, key, folder / "ca.crt", seconds=0.7).kind == "timeout"
+    assert time.monotonic() - begin < 2
+
+
+def test_a_handshake_that_never_ends_is_ended(folder: Path, tmp_path: Path) -> None:
+    """A server that accepts, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begin = time.monotonic()
+        with pytest.raises(_http_io.Refused) as caught:
+            _http_io.request(f"https://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.7)
+        assert (caught.value.kind, time.monotonic() - begin < 2) == ("timeout", True)
+
+
+def test_the_module_that_asks_an_engine(folder: Path, start: Start, key: Path) -> None:
+    made(folder)
+    engine = start(folder)
+
+    def ask(**more: Any) -> dict[str, Any]:
+        proof = [{"request": {"messages": []}}]
+        usual = {"url": engine.url, "key_file": str(key), "model": "demo", "proof": proof}
+        files = {"ca_file": str(folder / "ca.crt"), "certificate_file": str(folder / "tls.crt")}
+        return run_module.run("vllm_endpoint_info", {**usual, **files, **more}, key.parent).answer
+
+    found = ask()
+    assert (found["ready"], found["untrusted"], found["renewed"]) == (True, False, True)
+    # Another one lies on the disk than it has loaded.
+    made(folder, names=["192.0.2.12"])
+    found = ask()
+    assert (found["ready"], found["renewed"]) == (True, False)
+    made(folder, renew=["ca"], reason="x")
+    found = ask()
+    assert (found["ready"], found["untrusted"], found["final"]) == (False, True, False)
+    assert "its certificate or its TLS is not accepted: " in found["why"]
+
+
+@pytest.mark.parametrize(("days", "state"), [(397, "serves"), (0, "unknown")])
+def test_an_engine_is_judged_over_tls(days: int, state: str, folder: Path, start: Start, key: Path) -> None:
+    made(folder, days=days)
+    engine = start(folder)
+    config = key.parent / "serve-main.yaml"
+    options = {"host": "127.0.0.1", "port": engine.port, "served-model-name": "demo", "tensor-parallel-size": 1}
+    options |= {"pipeline-parallel-size": 1, "distributed-executor-backend": "mp", "ssl-certfile": "/a/tls.crt"}
+    config.write_text(json.dumps(options))
+    files = {"engine_ca_file": str(folder / "ca.crt"), "engine_certificate_file": str(folder / "tls.crt")}
+    arguments = {"engine_config": str(config), "engine_key_file": str(key), **files}
+    found = run_module.run("host_info", arguments, key.parent).answer["engine"]
+    assert (found["state"], found["serving"], found["url"]) == (state, True, engine.url)
+    assert found["certificates"] == dict.fromkeys(("used", "file"), (folder / "tls.crt").read_text())
+
+
+# --- What vLLM does with it ------------------------------------------------------------------------------------------
+
+
+REFRESHER = """
+import asyncio, os, ssl, sys
+from vllm.entrypoints.launchers.utils.ssl import SSLCertRefresher
+folder, made = sys.argv[1:]
+
+async def main():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+    files = (folder + "/tls.key", folder + "/tls.crt")
+    context.load_cert_chain(files[1], files[0])
+    refresher = SSLCertRefresher(context, *files)
+    server = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    await asyncio.sleep(1)
+
+    async def shown():
+        return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+
+    for number in ("1", "2"):
+        for name in ("tls.crt", "tls.key"):
+            new = f"{folder}/.new"
+            with open(f"{made}/{number}/{name}", "rb") as source, open(new, "wb") as target:
+                target.write(source.read())
+            os.replace(new, f"{folder}/{name}")
+        wanted = open(f"{folder}/tls.crt").read()
+        loaded = False
+        for _time in range(12):
+            await asyncio.sleep(0.5)
+            loaded = await shown() == wanted
+            if loaded:
+                break
+        print("RESULT", number, loaded)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not RELEASE, reason="VLLM_RAY_TEST_RELEASE names no release")
+def test_vllm_loads_one_new_certificate_a_start(folder: Path, tmp_path: Path) -> None:
+    """What docs and problem texts say of vLLM: it loads the first new certificate, and no later one."""
+    made(folder)
+    for number in ("1", "2"):
+        made(tmp_path / number)
+    done = subprocess.run(
+        [f"{RELEASE}/bin/python", "-c", REFRESHER, str(folder), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert [line for line in done.stdout.splitlines() if line.startswith("RESULT")] == [
+        "RESULT 1 True",
+        "RESULT 2 False",
+    ], done.stderr
