@@ -148,7 +148,8 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
             "certificate of your own."
         )
     if not openssl:
-        return {"changed": False, "missing": ["openssl"]}
+        texts = dict.fromkeys(("ca", "certificate", "key"), PLACEHOLDER) if check else {}
+        return {"changed": check, "missing": ["openssl"], **texts}
     with workshop(module, openssl, {**found, "openssl.cnf": _tls.config(names).encode()}) as place:
         if place.finish() and not check:
             _safe_io.rename(f"{folder}/{COMING}", f"{folder}/ca.key")

@@ -86,24 +86,24 @@ EXAMPLES = r"""
 RETURN = r"""
 ca:
   description: Certificate of the CA, in PEM, for clients.
-  returned: where RV(missing) is empty
+  returned: RV(missing) is empty, or check mode
   type: str
 certificate:
   description: Certificate of the server, in PEM.
-  returned: where RV(missing) is empty
+  returned: RV(missing) is empty, or check mode
   type: str
 key:
   description: Private key of the server, in PEM.
-  returned: where RV(missing) is empty
+  returned: RV(missing) is empty, or check mode
   type: str
 expires:
   description: Last day of the certificate, in UTC. Empty where check mode found none.
-  returned: where RV(missing) is empty
+  returned: RV(missing) is empty
   type: str
   sample: "2027-12-31"
 why:
   description: Why the CA (C(ca)) and the certificate (C(tls)) were made anew. What stayed is not in it.
-  returned: where RV(missing) is empty
+  returned: RV(missing) is empty
   type: dict
   sample: {"tls": "it expires on 2026-12-24"}
 missing:
