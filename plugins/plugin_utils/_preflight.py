@@ -20,7 +20,7 @@ STAGES = {
     "host": (
         "ssh", "sudo", "python", "machine", "reach", "inventory", "variable", "option", "env", "protection", "path",
         "systemd", "os", "address", "route", "nic", "rdma", "memlock", "hostname", "clock", "mtu", "port", "firewall",
-        "ray", "account", "bundle", "leftovers", "driver", "gpu", "gpu_memory", "shared_memory", "disk", "model",
+        "tls", "ray", "account", "bundle", "leftovers", "driver", "gpu", "gpu_memory", "shared_memory", "disk", "model",
         "layout", "parity", "changes",
     ),
     "network": ("reachability", "link", "bandwidth"),
