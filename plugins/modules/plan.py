@@ -99,7 +99,8 @@ plan:
       type: dict
       returned: success
     rotation:
-      description: The renewal of secrets that is not finished, or that this run begins. Will be V(none) where there is none.
+      description:
+        - The renewal of secrets that is not finished, or that this run begins. Will be V(none) where there is none.
       type: dict
       returned: success
     renewals:

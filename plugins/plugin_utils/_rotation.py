@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A rotation: which secrets a run renews, and what prevents it. PRIVATE to the collection.
 
-A rotation begins with a note on the head, before the first new secret is made. It ends, and the note is removed, after a
-completion with the new secrets. Until then every run of site.yml continues the rotation of the note: a secret is made
-once for each rotation, so a run that was interrupted can be repeated.
+A rotation begins with a note on the head, before the first new secret is made. The note is removed after a completion
+with the new secrets. Until then every run of site.yml continues the rotation of the note. A secret is made once for
+each rotation, so a run that was interrupted can be repeated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TITLES = {TOKEN: "Ray's token", KEY: "the API key"}
 class Rotation:
     """A rotation that is not finished, or that this run begins.
 
-    began: when, in UTC; it also names the rotation. secrets: of FILES. is_noted: whether the head's note has all of this.
+    began: when, in UTC; it also names the rotation. secrets: of FILES. is_noted: whether the head has noted them.
     completes: whether this run gives the new secrets to all hosts, and may remove the note after its proof.
     """
 
