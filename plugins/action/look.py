@@ -106,6 +106,9 @@ class ActionModule(ActionBase):
             "engine_config": f"{place.started}/serve-{_host.ENGINE}.yaml",
             "engine_next_config": f"{place.config}/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",
+            "engine_ca_file": f"{place.config}/tls-ca.crt",
+            "engine_certificate_file": f"{place.config}/tls.crt",
+            "engine_server_name": _host.server_name(settings),
         }
         if options["details"]:
             arguments["details"] = details(settings, place, is_head)

@@ -137,6 +137,15 @@ options:
       - The key is sent only to a process of the account that owns this file, as with
         O(vllm_ray.cluster.vllm_endpoint_info#module:key_file).
     type: path
+  engine_ca_file:
+    description: File with the CAs to trust, as O(vllm_ray.cluster.vllm_endpoint_info#module:ca_file).
+    type: path
+  engine_server_name:
+    description: Name in the certificate, as O(vllm_ray.cluster.vllm_endpoint_info#module:server_name).
+    type: str
+  engine_certificate_file:
+    description: File with the certificate that the engine was given.
+    type: path
   details:
     description: What to read besides, for people who want to know how a cluster is. Default is nothing.
     type: dict
@@ -340,7 +349,8 @@ engine:
           token of other requests either.
         - V(loading) = its service runs and does not listen yet. V(fails) = it answers with another error.
         - V(down) = its service does not run, or somebody else holds its port. V(none) = there is no engine here.
-        - V(unknown) = its service runs and can't be judged, for example because it left no record of its options.
+        - V(unknown) = its service runs and can't be judged, for example because it left no record of its options, or
+          because its certificate is not accepted.
       returned: always
       type: str
     serving:
@@ -361,6 +371,12 @@ engine:
       description: URL of its API. Also C(model), C(tp), C(pp), C(executor) and C(path), its options.
       returned: its options are known
       type: str
+    certificates:
+      description:
+        - The certificate that it shows (C(used)) and the one in O(engine_certificate_file) (C(file)), in PEM. Each is
+          empty where there is none.
+      returned: it has TLS
+      type: dict
 model:
   description: The model of O(model). V(none) where none is named.
   returned: always
@@ -556,6 +572,9 @@ ARGUMENTS = {
     "engine_config": {"type": "path"},
     "engine_next_config": {"type": "path"},
     "engine_key_file": {"type": "path", "no_log": False},
+    "engine_ca_file": {"type": "path"},
+    "engine_server_name": {"type": "str"},
+    "engine_certificate_file": {"type": "path"},
     "details": {"type": "dict", "options": DETAILS},
 }
 

@@ -32,6 +32,7 @@ AGREED = (
     "vllm_ray_scope",
     "vllm_ray_model",
     "vllm_ray_accelerator",
+    "vllm_ray_tls",
     "vllm_ray_restart",
     "vllm_ray_relayout",
 )

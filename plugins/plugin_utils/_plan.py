@@ -18,6 +18,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _private,
     _rotation,
     _stages,
+    _tls_checks,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
@@ -40,6 +41,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     metrics_ports,
     serve_args,
     serve_state,
+    server_name,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host_checks import check_state, check_states
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._model_checks import check_models
@@ -223,6 +225,8 @@ def make_plan(
         plan["rotation"] = rotation.as_dict() if rotation else None
         plan["renewals"] = _rotation.renewals(rotation, plan["leaving"])
         plan["api_clients"] = api_clients(cluster.head.settings, controllers_of(cluster, controllers))
+        plan["tls"] = _tls_checks.plan(cluster, plan["engine"]["endpoint"])
+        problems += _tls_checks.settings(cluster, plan["api_clients"])
     return {**plan, "problems": [problem.as_dict() for problem in problems]}
 
 
@@ -278,17 +282,20 @@ def ray_of(head: Host) -> dict[str, t.Any]:
 
 
 def endpoint_of(cluster: Cluster, model: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return where the engine answers, and by which name of the model."""
+    """Return where the engine answers, and by which name of the model. Records hold it, too."""
     server = cluster.by_name[cluster.serve_host].settings
     own = cluster.addresses[cluster.serve_host]["address"]
     bound, port = server.get("vllm_ray_api_host") or own, api_port(server)
     reach = own if bound in ("0.0.0.0", "::") else bound
     name = serve_args(server).get("served-model-name", model.get("name", ""))
+    scheme = "http" if server["vllm_ray_tls"] == "off" else "https"
     return {
         "host": bound,
         "port": port,
-        "url": f"http://{f'[{reach}]' if ':' in reach else reach}:{port}",
+        "url": f"{scheme}://{f'[{reach}]' if ':' in reach else reach}:{port}",
         "model": name[0] if isinstance(name, list) else name,
+        # By which clients ask, where it is not the address of the URL.
+        **({"name": server_name(server)} if server_name(server) else {}),
     }
 
 
@@ -320,7 +327,7 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
                 if name not in layout.gpus and parts[name]["reached"]
             },
             "kept": engine.kept,
-            "notes": engine.notes,
+            "notes": [*engine.notes, *_tls_checks.changes(cluster, endpoint["url"])],
             "advice": engine.advice,
             "away": max((start_seconds(host) for host in cluster.hosts), default=0.0),
         },

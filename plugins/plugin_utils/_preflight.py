@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 STAGES = {
     "host": (
         "ssh", "sudo", "python", "machine", "reach", "inventory", "variable", "option", "env", "path", "systemd", "os",
-        "address", "route", "nic", "rdma", "memlock", "hostname", "clock", "mtu", "port", "firewall", "ray",
+        "address", "route", "nic", "rdma", "memlock", "hostname", "clock", "mtu", "port", "firewall", "tls", "ray",
         "account", "bundle", "leftovers", "driver", "gpu", "gpu_memory", "shared_memory", "disk", "model", "layout",
         "parity", "changes",
     ),
