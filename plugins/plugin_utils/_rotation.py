@@ -17,21 +17,22 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import l
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster
 
-TOKEN, KEY = "ray_token", "api_key"
-# The names that vllm_ray_rotate takes: the secret's file on the head, and its name in messages.
+TOKEN, KEY, CA = "ray_token", "api_key", "ca"
+# The names that vllm_ray_rotate takes, each with the secret's name in messages.
+TITLES = {TOKEN: "Ray's token", KEY: "the API key", CA: "the CA of the API"}
+# The files of those that the module cluster_secrets makes. The CA and its certificate are made by tls_certificate.
 FILES = {TOKEN: "ray.token", KEY: "api.key"}
-TITLES = {TOKEN: "Ray's token", KEY: "the API key"}
 
 
 @dataclass(frozen=True)
 class Rotation:
     """A rotation that is not finished, or that this run begins.
 
-    began: when, in UTC; it also names the rotation. secrets: of FILES. is_noted: whether the head has noted them.
+    began: when, in UTC; it also names the rotation. secrets: of TITLES. is_noted: whether the head has noted them.
     completes: whether this run gives the new secrets to all hosts, and may remove the note after its proof.
     """
 
@@ -41,17 +42,19 @@ class Rotation:
     completes: bool
 
     def as_dict(self) -> dict[str, t.Any]:
-        """Return the plan's part. note: content of the head's note; title: the secrets in words."""
+        """Return the plan's part. note: content of the head's note; title: the secrets in words; has_ca: as it says."""
         return {
             "note": {"began": self.began, "secrets": list(self.secrets)},
             "title": self.title,
+            "has_ca": CA in self.secrets,
             "is_noted": self.is_noted,
             "completes": self.completes,
         }
 
     @property
     def title(self) -> str:
-        return " and ".join(TITLES[name] for name in self.secrets)
+        *others, last = (TITLES[name] for name in self.secrets)
+        return f"{', '.join(others)} and {last}" if others else last
 
 
 def rotation_of(cluster: Cluster, now: str) -> Rotation | None:
@@ -60,9 +63,11 @@ def rotation_of(cluster: Cluster, now: str) -> Rotation | None:
     now: the time in UTC where the run was asked to renew secrets, otherwise empty. It continues a rotation that is not
     finished; secrets that were not part of it are added.
     """
-    noted = [name for name in FILES if name in cluster.rotation.get("secrets", ())]
-    asked = (cluster.head.settings.get("vllm_ray_rotate") or list(FILES)) if now else []
-    secrets = tuple(name for name in FILES if name in (*noted, *asked))
+    settings = cluster.head.settings
+    there = [name for name in TITLES if name != CA or settings["vllm_ray_tls"] == "own"]
+    noted = [name for name in there if name in cluster.rotation.get("secrets", ())]
+    asked = (settings.get("vllm_ray_rotate") or there) if now else []
+    secrets = tuple(name for name in there if name in (*noted, *asked))
     if not secrets:
         return None
     began = str(cluster.rotation.get("began") or now)
@@ -76,8 +81,9 @@ def renewals(rotation: Rotation | None, leaving: Collection[str]) -> dict[str, l
     leaving: hosts that left the inventory, so that the others need a new token for Ray.
     """
     reasons: dict[str, list[str]] = {FILES[TOKEN]: [" ".join(sorted(leaving))]} if leaving else {}
-    for name in rotation.secrets if rotation else ():
-        reasons.setdefault(FILES[name], []).append(t.cast("Rotation", rotation).began)
+    for name, file in FILES.items():
+        if rotation and name in rotation.secrets:
+            reasons.setdefault(file, []).append(rotation.began)
     return reasons
 
 
@@ -86,11 +92,11 @@ def problems(cluster: Cluster, rotation: Rotation | None, asked: bool, seconds: 
 
     seconds: that the engine took to start, 0 where that is not known.
     """
-    if rotation is None:
-        return []
     if not asked:
-        return [unfinished(cluster, rotation)]
-    found = list(obstacles(cluster))
+        return [unfinished(cluster, rotation)] if rotation else []
+    found = obstacles(cluster)
+    if rotation is None:
+        return found
     effect = restarts(cluster, rotation, seconds)
     if not cluster.consent:
         text, fix = f"{rotation.title} would be renewed. {effect}", "run it again with -e vllm_ray_restart=true"
@@ -98,11 +104,12 @@ def problems(cluster: Cluster, rotation: Rotation | None, asked: bool, seconds: 
     verb = f"continues the renewal of {rotation.title} that began at {rotation.began}"
     if rotation.began != cluster.rotation.get("began"):
         verb = f"renews {rotation.title}"
-    fix = "give clients the new key afterwards" if KEY in rotation.secrets else "nothing"
+    given = [what for name, what in ((KEY, "key"), (CA, "CA")) if name in rotation.secrets]
+    fix = f"give clients the new {' and '.join(given)} afterwards" if given else "nothing"
     return [*found, problem("info", f"this run {verb}. {effect}", "new secrets on all hosts, and a completion", fix)]
 
 
-def obstacles(cluster: Cluster) -> Sequence[Problem]:
+def obstacles(cluster: Cluster) -> list[Problem]:
     """Return why a run can't renew the secrets of all hosts."""
     found = []
     wanted = "all hosts of the cluster in one run, as they share their secrets"
@@ -120,6 +127,10 @@ def obstacles(cluster: Cluster) -> Sequence[Problem]:
     if cluster.head.look and not cluster.known:
         text = "no cluster is there yet: the head has no record"
         found.append(problem("error", text, "a cluster whose secrets can be renewed", "run site.yml"))
+    tls = cluster.head.settings["vllm_ray_tls"]
+    if tls != "own" and CA in (cluster.head.settings.get("vllm_ray_rotate") or ()):
+        text, fix = f"vllm_ray_rotate names ca, and vllm_ray_tls is {tls}", "take it out, or set vllm_ray_tls=own"
+        found.append(problem("error", text, "a CA that is made on the head", fix))
     return found
 
 

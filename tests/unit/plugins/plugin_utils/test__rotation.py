@@ -164,6 +164,26 @@ def test_a_host_that_leaves_meanwhile_is_a_reason_of_its_own() -> None:
     assert plan["renewals"] == {"ray.token": ["gpu03", BEGAN], "api.key": [BEGAN]}
 
 
+def test_the_own_ca_is_renewed_where_there_is_one() -> None:
+    plan = make(*cluster(restart=True, tls="own"), rotate=NOW)
+    assert told(plan)[0][2].startswith(
+        "this run renews Ray's token, the API key and the CA of the API. It restarts Ray"
+    )
+    assert (plan["rotation"]["has_ca"], plan["renewals"]) == (True, {"ray.token": [NOW], "api.key": [NOW]})
+    plan = make(*cluster(restart=True, tls="own", rotate=["ca"]), rotate=NOW)
+    assert told(plan)[0][2] == "this run renews the CA of the API. It restarts the engine on gpu01"
+    assert (plan["rotation"]["note"]["secrets"], plan["renewals"]) == (["ca"], {})
+    assert make(*cluster(note("api_key"), tls="own"))["rotation"]["has_ca"] is False
+
+
+@pytest.mark.parametrize("given", [["ca"], ["ray_token", "ca"]])
+def test_there_is_no_ca_to_renew_without_tls(given: list[str]) -> None:
+    found = told(make(*cluster(restart=True, rotate=given), rotate=NOW))
+    assert found[0] == ("error", "-", "vllm_ray_rotate names ca, and vllm_ray_tls is off")
+    # It was switched off while a renewal was not finished.
+    assert make(*cluster(note("ca")))["rotation"] is None
+
+
 @pytest.mark.parametrize("noted", [{}, {"secrets": ["other"]}, {"began": BEGAN}])
 def test_a_note_without_a_secret_of_ours_is_none(noted: dict[str, Any]) -> None:
     assert make(*cluster(noted))["rotation"] is None
