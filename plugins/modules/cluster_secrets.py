@@ -89,14 +89,14 @@ def read(path: str) -> str | None:
 
 def read_or_make(path: str, reasons: list[str], check_mode: bool) -> tuple[str, bool]:
     """Return a secret and whether it is new: there was none, or not yet another one for each reason. Raises OSError."""
-    secret, noted = read(path), f"{path}.renewed"
+    secret, is_new, noted = read(path), False, f"{path}.renewed"
     done = (read(noted) or "").split()
     notes = [hashlib.sha256(reason.encode()).hexdigest() for reason in reasons]
-    is_new = secret is None or not set(notes) <= set(done)
+    if secret is None or not set(notes) <= set(done):
+        secret, is_new = "0" * 64 if check_mode else secrets.token_hex(32), True
     if check_mode:
-        return "0" * 64 if is_new else secret, is_new
+        return secret, is_new
     if is_new:
-        secret = secrets.token_hex(32)
         _safe_io.write_file(path, secret.encode(), mode=0o400, sync=True)
     # Not before the secret: a run that believes a note which came too early would keep the old one for ever.
     if not notes:

@@ -36,7 +36,8 @@ def files(folder: Path) -> dict[str, str]:
 
 def killed_at(step: int, patch: pytest.MonkeyPatch) -> None:
     """Let the children of this process be killed when they begin a step, counted from 0."""
-    parent, calls = os.getpid(), []
+    parent = os.getpid()
+    calls: list[Any] = []
 
     def counted(real: Any) -> Any:
         def call(*args: Any, **options: Any) -> Any:

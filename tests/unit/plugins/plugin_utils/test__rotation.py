@@ -65,7 +65,7 @@ def test_without_a_renewal_there_is_nothing_to_say() -> None:
 def test_it_needs_consent_and_says_what_restarts(
     chosen: list[str] | None, secrets: list[str], title: str, restarts: str
 ) -> None:
-    given = {"rotate": chosen} if chosen else {}
+    given: dict[str, Any] = {"rotate": chosen} if chosen else {}
     # Consent is needed where nothing serves, too.
     for serving in (True, False):
         ((severity, _host, text),) = told(make(*cluster(serving=serving, **given), rotate=NOW))
