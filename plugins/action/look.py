@@ -97,6 +97,7 @@ class ActionModule(ActionBase):
             "ray_directory": place.ray,
             "record": f"{place.config}/record.json",
             "worked": f"{place.config}/worked.json",
+            "rotation": f"{place.config}/rotation.json",
             "release": f"{place.config}/current",
             "checked": f"{place.config}/serve-{_host.ENGINE}.checked",
             "model": model_query(settings, place, asks, builder, options["may_verify"]) if wish else None,

@@ -31,6 +31,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report_io import
 ARGUMENTS = {
     "fail": {"type": "bool", "default": True},
     "nodes": {"type": "bool", "default": True},
+    "rotate": {"type": "bool", "default": False},
     "look": {"type": "str", "default": "__vllm_ray_look"},
     "head_look": {"type": "dict", "default": {}},
     "serve_look": {"type": "dict", "default": {}},
@@ -93,7 +94,10 @@ class ActionModule(ActionBase):
         targets = [_members.address_of(host.name, hostvars) for host in hosts]
         controllers = sorted({address for address in map(own_address, targets) if address})
         groups_of_cluster = _members.group_names(hostvars, groups)
-        plan = _plan.make_plan(hosts, controllers, on_controller(hosts), *groups_of_cluster, nodes=arguments["nodes"])
+        rotate = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) if arguments["rotate"] else ""
+        plan = _plan.make_plan(
+            hosts, controllers, on_controller(hosts), *groups_of_cluster, nodes=arguments["nodes"], rotate=rotate
+        )
         problems += [problem.as_dict() for problem in self._tls(hosts, plan, variables, arguments["fail"])]
         bundle = hostvars[variables["inventory_hostname"]].get(_bundle.REGISTERED) or {}
         if bundle.get("directory"):

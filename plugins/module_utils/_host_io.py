@@ -156,7 +156,7 @@ def glibc() -> str:
 def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
     """Return what kind of machine this is."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    files = {name: module.params[name] for name in ("record", "worked")}
+    files = {name: module.params[name] for name in ("record", "worked", "rotation")}
     checked = module.params["checked"]
     return {
         "hostname": socket.gethostname(),

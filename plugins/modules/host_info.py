@@ -61,6 +61,9 @@ options:
   worked:
     description: File with the rows of the parity matrix of the last good run.
     type: path
+  rotation:
+    description: File that notes a renewal of secrets that is not finished.
+    type: path
   release:
     description: Path of the link to the release.
     type: path
@@ -276,6 +279,11 @@ host:
       description: Values by row and host of the last good run. Will be V(none) where there was none.
       returned: always
       type: dict
+    rotation:
+      description: The renewal of secrets that is not finished. Will be V(none) where there is none.
+      returned: always
+      type: dict
+      sample: {"began": "2026-11-29T16:40:12Z", "secrets": ["ray_token", "api_key"]}
     checked:
       description: What the file O(checked) holds, empty where there is none.
       returned: always
@@ -563,6 +571,7 @@ ARGUMENTS = {
     "ray_directory": {"type": "path"},
     "record": {"type": "path"},
     "worked": {"type": "path"},
+    "rotation": {"type": "path"},
     "release": {"type": "path"},
     "checked": {"type": "path"},
     "model": {

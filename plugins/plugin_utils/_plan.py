@@ -17,6 +17,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _lint,
     _members,
     _private,
+    _rotation,
     _stages,
     _tls_checks,
     _value_types,
@@ -184,11 +185,12 @@ def make_plan(
     head_group: str,
     worker_group: str,
     nodes: bool = True,
+    rotate: str = "",
 ) -> dict[str, t.Any]:
     """Make the plan. hosts: the head first, then the workers as in the inventory.
 
     controllers: the controller's own addresses towards the hosts. on_controller: what the controller has of the model.
-    nodes: whether the run goes on to the nodes of Ray.
+    nodes: whether the run goes on to the nodes of Ray. rotate: the time in UTC if it is to renew secrets.
     Returns a dict with `problems` (list of dicts); the rest is there only where no error stands in the way.
     """
     problems = check_inventory(hosts, head_group, worker_group)
@@ -208,6 +210,9 @@ def make_plan(
         gone.append(last_server(cluster.record))
     problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
     problems += [*check_serving(cluster), *check_leaving(cluster)]
+    rotation = _rotation.rotation_of(cluster, rotate)
+    seconds = max((start_seconds(host) for host in hosts), default=0.0)
+    problems += _rotation.problems(cluster, rotation, bool(rotate), seconds)
     problems += [removed_while_it_serves(name) for name in gone]
     plan: dict[str, t.Any] = {
         "cluster": cluster.head.settings["vllm_ray_cluster"],
@@ -222,6 +227,8 @@ def make_plan(
         problems += _lint.executor(args, engine.layout.executor, sum(used.values()))
     if engine.layout and not gone:
         plan.update(complete(cluster, engine, engine.layout, model))
+        plan["rotation"] = rotation.as_dict() if rotation else None
+        plan["renewals"] = _rotation.renewals(rotation, plan["leaving"])
         plan["api_clients"] = api_clients(cluster.head.settings, controllers_of(cluster, controllers))
         plan["tls"] = _tls_checks.plan(cluster, plan["engine"]["endpoint"])
         problems += _tls_checks.settings(cluster, plan["api_clients"])

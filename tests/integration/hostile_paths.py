@@ -143,6 +143,7 @@ TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
     ("host_info", "ray_directory"): (look("session_2026/sockets/raylet", ray_directory=X),),
     ("host_info", "record"): (look(record=X),),
     ("host_info", "release"): (look(release=X),),
+    ("host_info", "rotation"): (look(rotation=X),),
     ("host_info", "supervisor_directory"): (
         look("supervisord.conf", services=["n"], **dict(SUPERVISOR, supervisor_directory=X)),
     ),

@@ -41,6 +41,7 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
             "pci_gpus": {"nvidia": gpus, "amd": 0},
             "present": ["/srv/demo"],
             "record": None,
+            "rotation": None,
             "release": "",
             "accounts": {},
             "state_owner": "",
