@@ -629,11 +629,11 @@ def find(root: str, *patterns: str) -> Iterator[tuple[Directory, str]]:
                 yield from find(directory.at(name), *patterns[1:])
 
 
-def walk(root: str, most: int = NAMES_MAXIMUM) -> Iterator[tuple[Directory, str]]:
+def walk(root: str, most: int = NAMES_MAXIMUM, directories: bool = False) -> Iterator[tuple[Directory, str]]:
     """Yield all that is no directory below a directory, links as themselves: the open directory and a name.
 
-    At most so many entries are looked at. What can't be entered is left out, and what is below DEPTH_MAXIMUM. Raises
-    OSError for the root itself.
+    directories: yield these, too, before what is in them. At most so many entries are looked at. What can't be entered
+    is left out, and what is below DEPTH_MAXIMUM. Raises OSError for the root itself.
     """
     pending = [""]
     with open_directory(root) as top:
@@ -650,9 +650,9 @@ def walk(root: str, most: int = NAMES_MAXIMUM) -> Iterator[tuple[Directory, str]
                     now = directory.lstat(name)
                     if now is None:
                         continue
-                    if not stat.S_ISDIR(now.st_mode):
+                    if directories or not stat.S_ISDIR(now.st_mode):
                         yield directory, name
-                    elif folder.count("/") < DEPTH_MAXIMUM:
+                    if stat.S_ISDIR(now.st_mode) and folder.count("/") < DEPTH_MAXIMUM:
                         pending.append(f"{folder}/{name}")
 
 
