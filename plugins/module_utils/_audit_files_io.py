@@ -109,7 +109,8 @@ def _below(folder: str) -> list[str]:
 
 def secrets(place: Place) -> Finding:
     """Audit length and form of token and key, and that no other cluster of the host has the same."""
-    own, faults = place.secrets, []
+    own = place.secrets
+    faults: list[str] = []
     for path, text in own.items():
         faults += filter(None, [_audit.secret_fault(path, text)])
     if f"{place.config}/ray.token" not in own:
@@ -140,7 +141,9 @@ def values(place: Place) -> dict[str, str]:
         for name, value in variables.items() if isinstance(variables, dict) else ():
             if _redact.is_secret(name):
                 found[f"{name} of {path}"] = str(value)
-    return {name: value for name, value in found.items() if len(value) >= _audit.SHORTEST_VALUE}
+    # The head has some of them twice.
+    first = {value: name for name, value in reversed(list(found.items()))}
+    return {name: value for value, name in first.items() if len(value) >= _audit.SHORTEST_VALUE}
 
 
 def units(place: Place) -> Finding:

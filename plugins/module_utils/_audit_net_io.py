@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._audit_io import Place
 
-SECONDS = 5
+SECONDS = 15
 # Asks services of Ray by gRPC, with Ray's own client library and no token. Both methods only read.
 GRPC = """
 import json, sys
@@ -130,7 +130,8 @@ def api(place: Place) -> Finding:
     health = _status(f"{url}/health")
     if health != 200:
         raise Unknown(f"{url}/health answers {health}")
-    faults, silent, asked = [], [], 0
+    faults: list[str] = []
+    silent, asked = [], 0
     for route in [route for route in _audit.ROUTES if route not in opened]:
         for method in ("GET", *(["POST"] if route in _audit.INFERENCE else [])):
             for what, header in keys.items():

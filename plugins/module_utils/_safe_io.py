@@ -49,6 +49,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Enough to go through a directory that we may enter and not list.
 _PASSED = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KERNEL = ("/proc/", "/sys/")
+KERNEL_BLOCK = 64 * 1024
 
 
 def shown(text: str, most: int = 400) -> str:
@@ -518,11 +519,18 @@ def read_kernel(path: str, limit: int = 16 * MIB) -> str | None:
     """Return the text of a file of /proc or /sys, where nobody can put anything; None where it can't be read."""
     if not path.startswith(_KERNEL) or "/../" in path:
         raise Unsafe(path, "a path elsewhere", "one below /proc or /sys")
+    data = bytearray()
     try:
         with open(path, "rb") as stream:
-            return stream.read(limit).decode("utf-8", "replace")
+            # By small blocks: the kernel refuses to be asked for megabytes of a setting.
+            while len(data) < limit:
+                block = stream.read(min(KERNEL_BLOCK, limit - len(data)))
+                if not block:
+                    break
+                data += block
     except OSError:
         return None
+    return data.decode("utf-8", "replace")
 
 
 def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1, sync: bool = False) -> None:
