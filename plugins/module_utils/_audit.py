@@ -255,6 +255,7 @@ INFERENCE = (
     "/pooling",
     "/score",
 )
+DOCUMENTATION = ("/docs", "/redoc", "/openapi.json")
 # Routes of the dashboard of Ray that tell something of the cluster, or run something.
 DASHBOARD_ROUTES = (
     *("/api/version", "/api/jobs/", "/nodes?view=summary", "/api/cluster_status", "/api/v0/nodes", "/logs", "/metrics"),
@@ -265,6 +266,19 @@ CLOSED = (401, 403)
 def route_fault(what: str, status: int) -> str:
     """Return what is wrong with an answer to a request without the right key."""
     return "" if status in CLOSED else f"{what} is answered with {status}"
+
+
+def api_faults(answers: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return what is wrong with the API. answers: {method and route: {with which key: status}}."""
+    faults = []
+    for request, given in answers.items():
+        # Without documentation, vLLM has no such routes.
+        fine = (*CLOSED, 404) if request.rpartition(" ")[2] in DOCUMENTATION else CLOSED
+        wrong = {what: status for what, status in given.items() if status not in fine}
+        if len(wrong) == len(given) and len(set(wrong.values())) == 1:
+            wrong = {"without the key": next(iter(wrong.values()))}
+        faults += [f"{request} {what} is answered with {status}" for what, status in wrong.items()]
+    return faults
 
 
 def rule_faults(rules: Iterable[Rule], own: str, ports: Mapping[int, str], public: Collection[int]) -> list[str]:

@@ -130,21 +130,19 @@ def api(place: Place) -> Finding:
     health = _status(f"{url}/health")
     if health != 200:
         raise Unknown(f"{url}/health answers {health}")
-    faults: list[str] = []
-    silent, asked = [], 0
+    answers: dict[str, dict[str, int]] = {}
+    silent = []
     for route in [route for route in _audit.ROUTES if route not in opened]:
         for method in ("GET", *(["POST"] if route in _audit.INFERENCE else [])):
-            for what, header in keys.items():
-                asked += 1
-                try:
-                    answer = _status(f"{url}{route}", method, header)
-                except Unknown as error:
-                    silent.append(str(error))
-                    break
-                faults += filter(None, [_audit.route_fault(f"{method} {route} {what}", answer)])
+            try:
+                given = {what: _status(f"{url}{route}", method, header) for what, header in keys.items()}
+                answers[f"{method} {route}"] = given
+            except Unknown as error:
+                silent.append(str(error))
+    faults = _audit.api_faults(answers)
     if silent and not faults:
         raise Unknown("; ".join(silent))
-    return Finding(f"{asked} requests to {url}", faults)
+    return Finding(f"{len(answers) * len(keys)} requests to {url}", faults)
 
 
 def _status(url: str, method: str = "GET", authorization: str | None = None) -> int:

@@ -130,7 +130,7 @@ def targets(plan: Mapping[str, t.Any], looks: Answers, inside: Answers, without:
     found = []
     for name, look in looks.items():
         answer = inside.get(name)
-        if name == without or not look or not answer or name not in plan.get("hosts", {}):
+        if name == without or not look or not listens(answer) or name not in plan.get("hosts", {}):
             continue
         part = plan["hosts"][name]
         kinds = {nic["name"]: nic["kind"] for nic in look["network"]["nics"]}
@@ -141,9 +141,14 @@ def targets(plan: Mapping[str, t.Any], looks: Answers, inside: Answers, without:
             if entry["up"] and (kinds.get(entry["nic"]) != "virtual" or entry["nic"] == part["nic"])
         ]
         planned = _host.ports(part["settings"], part["is_head"], name == plan["serve_host"])
-        ports = {*planned, *(listener["port"] for listener in answer["listeners"])}
+        ports = {*planned, *(listener["port"] for listener in listens(answer))}
         found.append({"name": name, "addresses": list(dict.fromkeys(addresses)), "ports": sorted(ports)})
     return found
+
+
+def listens(answer: Mapping[str, t.Any] | None) -> Sequence[Mapping[str, t.Any]]:
+    """Return what listens on a host, nothing where audit_host gave no answer."""
+    return t.cast("Sequence[Mapping[str, t.Any]]", (answer or {}).get("listeners") or [])
 
 
 # --- Rows that are not asked inside of a host ------------------------------------------------------------------------
@@ -176,7 +181,7 @@ def rules(answer: Mapping[str, t.Any] | None) -> Finding:
 
 def outside(audit: Audit, name: str) -> Finding:
     """Judge what a stranger reaches of a host."""
-    answer, inside = audit.outside, audit.inside.get(name)
+    answer, inside = audit.outside, listens(audit.inside.get(name))
     if not answer or not inside or name not in answer.get("hosts", {}):
         return finding("", unknown=f"{audit.stranger} did not ask")
     peers = set(audit.plan["peers"].values())
@@ -191,7 +196,7 @@ def outside(audit: Audit, name: str) -> Finding:
         return finding("", unknown=f"{audit.stranger} has no route to {name}")
     part = audit.plan["hosts"][name]
     planned = _host.ports(part["settings"], part["is_head"], name == audit.plan["serve_host"])
-    ours = {listener["port"]: listener["process"] for listener in inside["listeners"] if listener["ours"]}
+    ours = {listener["port"]: listener["process"] for listener in inside if listener["ours"]}
     named = {**planned, **ours}
     faults, others = [], set()
     for entry in there["open"]:
@@ -207,13 +212,13 @@ def outside(audit: Audit, name: str) -> Finding:
 
 def peers(audit: Audit, name: str) -> Finding:
     """Judge what the other hosts reach of a host."""
-    inside, part = audit.inside.get(name), audit.plan["hosts"][name]
+    inside, part = listens(audit.inside.get(name)), audit.plan["hosts"][name]
     if not inside:
         return finding("", unknown=f"{name} was not asked what it listens on")
     planned = _host.ports(part["settings"], part["is_head"], name == audit.plan["serve_host"])
     needed = {
         listener["port"]: planned[listener["port"]]
-        for listener in inside["listeners"]
+        for listener in inside
         if listener["port"] in planned and listener["ours"] and not listener["loopback"]
     }
     others = [other for other in audit.plan["hosts"] if other != name]
@@ -254,9 +259,9 @@ def found_of(audit: Audit, name: str, row: Row) -> Finding:
         return outside(audit, name)
     if row.asked == _audit_rows.PEERS:
         return peers(audit, name)
-    answer = audit.inside.get(name)
-    missing = finding("", unknown="the host was not asked: it did not answer, or --limit leaves it out")
-    return ((answer or {}).get("rows") or {}).get(row.name) or missing
+    answer = audit.inside.get(name) or {}
+    missing = answer.get("msg") or "the host was not asked: it did not answer, or --limit leaves it out"
+    return (answer.get("rows") or {}).get(row.name) or finding("", unknown=str(missing))
 
 
 def verdict(host: str, row: Row, found: Finding, system: bool) -> Verdict:
