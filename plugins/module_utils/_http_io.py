@@ -246,6 +246,48 @@ def certificate_of(url: str, seconds: float = 5) -> str:
         return ssl.DER_cert_to_PEM_cert(wrapped.getpeercert(binary_form=True) or b"")
 
 
+def status(url: str, method: str = "GET", authorization: str | None = None, seconds: float = 10) -> int:
+    """Return the status by which a server answers a request that has no secret. Raises Refused where none comes.
+
+    authorization: a header that is known to be wrong. POST sends an empty object. The body of the answer is not read,
+    no redirect is followed, and a certificate is not checked: nobody gets anything by this.
+    """
+    import http.client
+    import ssl
+
+    parts, headers = urlsplit(url), {"Authorization": authorization} if authorization is not None else {}
+    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    body = "{}" if method == "POST" else None
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds, context=unchecked)
+    else:
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
+    with Limit(seconds) as limit, contextlib.closing(connection):
+        try:
+            connection.connect()
+            limit.connection = connection.sock
+            connection.request(
+                method, target, body, {"Content-Type": "application/json", **headers} if body else headers
+            )
+            return int(connection.getresponse().status)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            if limit.over.is_set() or isinstance(error, (TimeoutError, socket.timeout)):
+                raise limit.refused() from error
+            raise Refused(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
+
+
+def certificate(host: str, port: int, context: t.Any, seconds: float) -> dict[str, t.Any]:
+    """Return the certificate of a server that a context of the module ssl accepts. Raises OSError, ssl.SSLError too."""
+    with (
+        socket.create_connection((host, port), seconds) as plain,
+        context.wrap_socket(plain, server_hostname=host) as way,
+    ):
+        return dict(way.getpeercert())
+
+
 def content_of(answer: t.Any, limit: Limit) -> bytes:
     """Return the content of a good answer. answer: the response of http.client. Raises Refused for all others."""
     good = 200 <= answer.status < 300

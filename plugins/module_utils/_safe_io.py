@@ -49,6 +49,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Enough to go through a directory that we may enter and not list.
 _PASSED = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KERNEL = ("/proc/", "/sys/")
+KERNEL_BLOCK = 64 * 1024
 
 
 def shown(text: str, most: int = 400) -> str:
@@ -518,11 +519,18 @@ def read_kernel(path: str, limit: int = 16 * MIB) -> str | None:
     """Return the text of a file of /proc or /sys, where nobody can put anything; None where it can't be read."""
     if not path.startswith(_KERNEL) or "/../" in path:
         raise Unsafe(path, "a path elsewhere", "one below /proc or /sys")
+    data = bytearray()
     try:
         with open(path, "rb") as stream:
-            return stream.read(limit).decode("utf-8", "replace")
+            # By small blocks: the kernel refuses to be asked for megabytes of a setting.
+            while len(data) < limit:
+                block = stream.read(min(KERNEL_BLOCK, limit - len(data)))
+                if not block:
+                    break
+                data += block
     except OSError:
         return None
+    return data.decode("utf-8", "replace")
 
 
 def write_file(path: str, data: bytes, mode: int = 0o644, uid: int = -1, gid: int = -1, sync: bool = False) -> None:
@@ -629,11 +637,11 @@ def find(root: str, *patterns: str) -> Iterator[tuple[Directory, str]]:
                 yield from find(directory.at(name), *patterns[1:])
 
 
-def walk(root: str, most: int = NAMES_MAXIMUM) -> Iterator[tuple[Directory, str]]:
+def walk(root: str, most: int = NAMES_MAXIMUM, directories: bool = False) -> Iterator[tuple[Directory, str]]:
     """Yield all that is no directory below a directory, links as themselves: the open directory and a name.
 
-    At most so many entries are looked at. What can't be entered is left out, and what is below DEPTH_MAXIMUM. Raises
-    OSError for the root itself.
+    directories: yield these, too, before what is in them. At most so many entries are looked at. What can't be entered
+    is left out, and what is below DEPTH_MAXIMUM. Raises OSError for the root itself.
     """
     pending = [""]
     with open_directory(root) as top:
@@ -650,9 +658,9 @@ def walk(root: str, most: int = NAMES_MAXIMUM) -> Iterator[tuple[Directory, str]
                     now = directory.lstat(name)
                     if now is None:
                         continue
-                    if not stat.S_ISDIR(now.st_mode):
+                    if directories or not stat.S_ISDIR(now.st_mode):
                         yield directory, name
-                    elif folder.count("/") < DEPTH_MAXIMUM:
+                    if stat.S_ISDIR(now.st_mode) and folder.count("/") < DEPTH_MAXIMUM:
                         pending.append(f"{folder}/{name}")
 
 

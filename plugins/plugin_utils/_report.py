@@ -106,15 +106,15 @@ def document(problems: Problems, checks: Sequence[Check], strict: bool, **facts:
     }
 
 
-def junit(problems: Problems, checks: Sequence[Check], strict: bool) -> str:
+def junit(problems: Problems, checks: Sequence[Check], strict: bool, name: str = "preflight") -> str:
     """Return the report as JUnit: a suite per stage, a case per check; one with problems of its own fails."""
-    root = ET.Element("testsuites", name="preflight")
+    root = ET.Element("testsuites", name=name)
     for stage in dict.fromkeys(check.stage for check in checks):
         here = [check for check in checks if check.stage == stage]
         suite = ET.SubElement(root, "testsuite", name=stage, tests=str(len(here)))
         failed = 0
         for check in here:
-            case = ET.SubElement(suite, "testcase", classname=f"preflight.{stage}", name=check.name)
+            case = ET.SubElement(suite, "testcase", classname=f"{name}.{stage}", name=check.name)
             own = [problem for problem in problems if problem["check"] == check.name]
             stopping = fails(own, strict)
             if check.state != "done":

@@ -29,7 +29,9 @@ def write_json(path: str, content: Mapping[str, t.Any]) -> None:
     write(path, json.dumps(Redactor([]).tree(content), indent=2) + "\n")
 
 
-def write_junit(path: str, problems: _report.Problems, checks: Sequence[_report.Check], strict: bool) -> None:
+def write_junit(
+    path: str, problems: _report.Problems, checks: Sequence[_report.Check], strict: bool, name: str = "preflight"
+) -> None:
     """Write problems and checks as JUnit, without what goes by the name of a secret."""
     # Before it becomes XML, which writes quotes in other ways.
-    write(path, _report.junit(Redactor([]).tree(problems), checks, strict))
+    write(path, _report.junit(Redactor([]).tree(problems), checks, strict, name))

@@ -281,6 +281,7 @@ VARIABLES = {
     "vllm_ray_address": "address",
     "vllm_ray_api_clients": "network",
     "vllm_ray_api_host": "host",
+    "vllm_ray_audit_from": "inventory name",
     "vllm_ray_bundle": "controller path",
     "vllm_ray_bundle_sha256": "sha256",
     "vllm_ray_bundle_model": "controller path",

@@ -109,8 +109,38 @@ def old(*below: str, **given: Any) -> Case:
     return Case({**usual, **given}, below, {"models/a/config.json": "{}", "models/b/config.json": "{}", **record})
 
 
+# What an audit reads of files. Rows that start a process take longer, and are asked where they say something.
+AUDITED = (
+    *("paths", "modes", "secrets", "release", "models", "state", "sudoers", "command_lines", "environments", "logs"),
+)
+STARTING = ("service_user", "other_users", "ray")
+
+
+def audit(*below: str, **given: Any) -> Case:
+    """Return a case of audit_host."""
+    usual = dict.fromkeys(("config", "state", "started", "models", "clusters", "release", "units"), f"{OWN}/none")
+    own = {"ray.token": "0" * 64, "node.env": "A_TOKEN=0123456789\n"}
+    files = {**PROGRAMS, **{f"etc/{name}": text for name, text in own.items()}}
+    paths = {**usual, "config": f"{OWN}/etc", "sudoers_file": f"{OWN}/none"}
+    args = {**paths, "rows": list(AUDITED), "user": "nobody", "services": ["n"], **SUPERVISOR, **given}
+    return Case(args, below, files)
+
+
 # {(module, option): the ways in which it is tried}.
 TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
+    ("audit_host", "ca_file"): (audit(rows=["tls"], api="https://127.0.0.1:9", ca_file=X),),
+    ("audit_host", "clusters"): (audit("a", clusters=X),),
+    ("audit_host", "config"): (
+        audit("ray.token", "api.key", "node.env", "serve-main.yaml", "secrets/api.key", "a/b", "current", config=X),
+        audit("ray.token", "secrets/a", config=X, rows=list(STARTING)),
+    ),
+    ("audit_host", "model"): (audit(*MODEL, model=X),),
+    ("audit_host", "models"): (audit(*(f"o--m/{name}" for name in MODEL), models=X),),
+    ("audit_host", "release"): (audit("bin/python", "lib/python3.11/a.py", release=X, rows=[*AUDITED, *STARTING]),),
+    ("audit_host", "started"): (audit("node", "serve-main.yaml", started=X),),
+    ("audit_host", "state"): (audit("log/node.log", "ray/session_latest/logs/a.log", "cache/a/b/c", state=X),),
+    ("audit_host", "sudoers_file"): (audit(sudoers_file=X), audit("a", sudoers_file=f"{X}/a")),
+    ("audit_host", "supervisor_directory"): (audit("supervisord.conf", **dict(SUPERVISOR, supervisor_directory=X)),),
     ("bundle_install", "path"): tuple(
         Case({"step": step, "path": X, "files": [vars(BROUGHT)], "account": NOBODY}, (BROUGHT.path, staging))
         for step in ("stage", "install")
@@ -268,8 +298,14 @@ TEXTS = {("host_info", "model.model"), ("model_info", "model"), ("model_prune", 
 _RUN = "root or the service user runs programs of it, so whoever may write there needs no link"
 _UV = "handed to uv, which reads it when root builds a release from what is in it"
 _RELEASES = "root runs programs below it, so whoever may write there needs no link"
+_ASKED = "nothing at this path is opened: the kernel is asked for its metadata and who may write it"
 # Options whose path only root may write above, and why.
 ONLY_ROOT: dict[tuple[str, str], str] = {
+    ("audit_host", "command"): _ASKED,
+    ("audit_host", "manifests"): _ASKED,
+    ("audit_host", "root"): _ASKED,
+    ("audit_host", "supervisor_bin"): _RUN,
+    ("audit_host", "units"): _ASKED,
     ("collective_check", "release"): _RUN,
     ("host_info", "supervisor_bin"): _RUN,
     ("model_download", "python"): _RUN,

@@ -1,0 +1,34 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _audit
+
+ARGUMENTS = {
+    "plan": {"type": "dict", "required": True},
+    "user": {"type": "str", "default": ""},
+    "sudoers": {"type": "str", "default": ""},
+}
+
+
+class ActionModule(ActionBase):
+    """Turns a host's part of the plan into the arguments of the module."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validated, options = self.validate_argument_spec(ARGUMENTS)
+        name, told = variables["inventory_hostname"], options["plan"]
+        arguments = _audit.arguments(told["plan"], name, told["releases"][name])
+        return self._execute_module(
+            module_name="vllm_ray.cluster.audit_host",
+            module_args={**arguments, "user": options["user"], "sudoers": options["sudoers"]},
+            task_vars=task_vars,
+        )

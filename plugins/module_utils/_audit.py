@@ -1,0 +1,309 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an audit expects of a host, and how what was found there is judged. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import os
+import re
+import stat
+import typing as t
+from dataclasses import dataclass, field
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw import Rule
+
+# Faults of one row that are returned; how many more there are is said.
+FAULTS_MAXIMUM = 10
+SECRET = re.compile(r"[0-9a-f]{64,}")
+# A shorter value would be found in ordinary text.
+SHORTEST_VALUE = 8
+LINKS = ("current", "previous")
+# Groups that give access to GPUs and to locked memory, and nothing else.
+GROUPS = ("video", "render")
+SHELLS = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
+
+
+class Unknown(Exception):
+    """A row could not be asked; the message says why."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one row found on one host. checked: what was looked at; faults: what is wrong, a sentence each.
+
+    unknown: why it could not be asked, empty where it could.
+    """
+
+    checked: str = ""
+    faults: Sequence[str] = field(default_factory=list)
+    unknown: str = ""
+
+    def as_dict(self) -> dict[str, t.Any]:
+        shown = list(self.faults[:FAULTS_MAXIMUM])
+        more = len(self.faults) - len(shown)
+        return {
+            "checked": self.checked,
+            "faults": [*shown, *([f"{more} more"] if more else [])],
+            "unknown": self.unknown,
+        }
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """How a file of the configuration may be at most. service: whether it may be the service account's."""
+
+    pattern: str
+    mode: int
+    service: bool = False
+
+
+# The first pattern that a path below the directory of the configuration fits.
+ALLOWED = (
+    Allowed("ray.token", 0o400, service=True),
+    Allowed("api.key", 0o400, service=True),
+    Allowed("tls.key", 0o440, service=True),
+    Allowed("secrets", 0o700),
+    Allowed("secrets/*", 0o600),
+    Allowed("client.env", 0o644),
+    Allowed("*.env", 0o640),
+    Allowed("serve-*.yaml", 0o640),
+    Allowed("*", 0o755),
+)
+# Files that may hold a secret, by the same names.
+SECRET_FILES = ("ray.token", "api.key", "tls.key", "secrets/*", "*.env", "serve-*.yaml")
+
+
+def allowed(name: str) -> Allowed:
+    """Return how a file of the configuration may be. name: below its directory."""
+    return next(entry for entry in ALLOWED if fnmatch.fnmatchcase(name, entry.pattern))
+
+
+def holds_secret(name: str) -> bool:
+    """Tell whether a file of the configuration may hold a secret. name: below its directory."""
+    return name != "client.env" and any(fnmatch.fnmatchcase(name, pattern) for pattern in SECRET_FILES)
+
+
+def mode_fault(path: str, mode: int, expected: int) -> str:
+    """Return what is wrong with a mode, nothing where it has no bits but the expected ones."""
+    found = stat.S_IMODE(mode)
+    return f"{path} has the mode {found:04o}, at most {expected:04o} is expected" if found & ~expected else ""
+
+
+def file_faults(
+    name: str, path: str, status: os.stat_result, owners: Collection[int], service: int, groups: Collection[int]
+) -> list[str]:
+    """Return what is wrong with an entry of the configuration.
+
+    owners: uids that may own it; service: the uid of the service account; groups: gids that it may be readable for.
+    """
+    if stat.S_ISLNK(status.st_mode):
+        return [] if name in LINKS and status.st_uid in owners else [f"{path} is a link"]
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        return [f"{path} is neither a file nor a directory"]
+    rule = allowed(name)
+    faults = [mode_fault(path, status.st_mode, rule.mode)]
+    if status.st_uid not in owners and not (rule.service and status.st_uid == service):
+        faults.append(f"{path} belongs to uid {status.st_uid}")
+    if status.st_mode & 0o070 and not status.st_mode & 0o007 and status.st_gid not in groups:
+        faults.append(f"{path} is open to the group with gid {status.st_gid}")
+    return [fault for fault in faults if fault]
+
+
+def secret_fault(path: str, text: str) -> str:
+    """Return what is wrong with a secret, nothing where it has 64 hexadecimal digits or more."""
+    return (
+        ""
+        if SECRET.fullmatch(text)
+        else f"{path} has {len(text)} characters that are not all hexadecimal digits, or less than 64"
+    )
+
+
+# --- Trees -----------------------------------------------------------------------------------------------------------
+
+
+def entry_fault(path: str, status: os.stat_result) -> str:
+    """Return what is wrong with an entry of a release or a model: who may change it, and as whom it runs."""
+    mode = status.st_mode
+    if stat.S_ISLNK(mode):
+        return ""
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        return f"{path} is neither a file nor a directory"
+    if mode & stat.S_ISUID or (mode & stat.S_ISGID and stat.S_ISREG(mode)):
+        return f"{path} is set-uid or set-gid (mode {stat.S_IMODE(mode):04o})"
+    return f"{path} can be written by everybody (mode {stat.S_IMODE(mode):04o})" if mode & 0o002 else ""
+
+
+def state_fault(path: str, status: os.stat_result) -> str:
+    """Return what is wrong with an entry of the services' data: what would stop or mislead who reads it."""
+    mode = status.st_mode
+    if stat.S_ISFIFO(mode):
+        return f"{path} is a FIFO"
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        return f"{path} is a device"
+    if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+        return f"{path} is set-uid or set-gid (mode {stat.S_IMODE(mode):04o})"
+    return ""
+
+
+def link_fault(path: str, target: str, roots: Iterable[str]) -> str:
+    """Return what is wrong with a link: that it leads out of all of these directories."""
+    place = os.path.normpath(os.path.join(os.path.dirname(path), target))
+    inside = any(place == root or place.startswith(f"{root.rstrip('/')}/") for root in roots)
+    return "" if inside else f"{path} is a link to {target}"
+
+
+# --- Processes -------------------------------------------------------------------------------------------------------
+
+# Of /proc/PID/status: what is expected of each process of our units.
+CONFINED = {"NoNewPrivs": "1", "CapEff": "0", "CapPrm": "0", "Seccomp": "2"}
+
+
+def process_faults(pid: int, name: str, text: str, uid: int) -> list[str]:
+    """Return what is wrong with a process of our units. text: of /proc/PID/status; uid: of the service account."""
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    who = f"{name} (pid {pid})"
+    uids = set(fields.get("Uid", "").split())
+    faults = [f"{who} runs as uid {', '.join(sorted(uids))}"] if uids != {str(uid)} else []
+    for key, expected in CONFINED.items():
+        found = fields.get(key, "").strip()
+        if (found.strip("0") or "0") != expected:
+            faults.append(f"{who} has {key} {found or '?'}")
+    return faults
+
+
+def values_in(text: str, values: Mapping[str, str]) -> list[str]:
+    """Return the names of secrets whose values are in a text."""
+    return [name for name, value in values.items() if value in text]
+
+
+# --- The service account ---------------------------------------------------------------------------------------------
+
+
+def account_faults(name: str, uid: int, shell: str, password: str | None, same_uid: Collection[str]) -> list[str]:
+    """Return what is wrong with the service account.
+
+    password: its field in /etc/shadow, None where there is none; same_uid: names of accounts with its uid.
+    """
+    faults = []
+    if uid == 0:
+        faults.append(f"{name} is root")
+    if len(same_uid) > 1:
+        faults.append(f"the uid {uid} belongs to {', '.join(sorted(same_uid))}")
+    if shell not in SHELLS:
+        faults.append(f"{name} has the shell {shell or '/bin/sh'}")
+    if password is None or password[:1] not in ("!", "*"):
+        faults.append(f"the password of {name} is not locked")
+    return faults
+
+
+def sudo_fault(name: str, text: str) -> str:
+    """Return what the account may do by sudo. text: of `sudo -l -U NAME` in the locale C."""
+    if "is not allowed to run sudo" in text:
+        return ""
+    rights = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    return f"{name} may run by sudo: {'; '.join(rights) or 'not known what'}"
+
+
+# --- The kernel ------------------------------------------------------------------------------------------------------
+
+# {setting: the least value, and None where it must be 0}. A kernel that has no such setting has no such feature either.
+KERNEL: dict[str, int | None] = {
+    "dev/tty/legacy_tiocsti": None,
+    "kernel/yama/ptrace_scope": 1,
+    "fs/protected_symlinks": 1,
+    "fs/protected_hardlinks": 1,
+    "fs/protected_fifos": 1,
+    "fs/protected_regular": 1,
+}
+
+
+def kernel_faults(values: Mapping[str, str | None]) -> list[str]:
+    """Return the settings of the kernel that leave a way open. values: as /proc/sys has them, None where it has not."""
+    faults = []
+    for name, least in KERNEL.items():
+        value = (values.get(name) or "").strip()
+        good = not value or (value == "0" if least is None else value.isdigit() and int(value) >= least)
+        if not good:
+            faults.append(f"{name.replace('/', '.')} is {value}, {0 if least is None else least} is expected")
+    return faults
+
+
+# --- The network -----------------------------------------------------------------------------------------------------
+
+# Routes of vLLM's API. Nothing is changed by asking them by GET; those of INFERENCE refuse an empty request.
+ROUTES = (
+    *("/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/invocations"),
+    *("/tokenize", "/detokenize", "/pooling", "/score", "/rerank", "/classify", "/generative_scoring", "/metrics"),
+    *("/version", "/load", "/ping", "/docs", "/redoc", "/openapi.json", "/server_info", "/collective_rpc", "/"),
+    *("/update_weights", "/pause", "/sleep", "/is_sleeping", "/scale_elastic_ep", "/tokenizer_info", "/no-such-route"),
+)
+INFERENCE = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/invocations",
+    "/tokenize",
+    "/detokenize",
+    "/pooling",
+    "/score",
+)
+DOCUMENTATION = ("/docs", "/redoc", "/openapi.json")
+# Routes of the dashboard of Ray that tell something of the cluster, or run something.
+DASHBOARD_ROUTES = (
+    *("/api/version", "/api/jobs/", "/nodes?view=summary", "/api/cluster_status", "/api/v0/nodes", "/logs", "/metrics"),
+)
+CLOSED = (401, 403)
+
+
+def route_fault(what: str, status: int) -> str:
+    """Return what is wrong with an answer to a request without the right key."""
+    return "" if status in CLOSED else f"{what} is answered with {status}"
+
+
+def api_faults(answers: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return what is wrong with the API. answers: {method and route: {with which key: status}}."""
+    faults = []
+    for request, given in answers.items():
+        # Without documentation, vLLM has no such routes.
+        fine = (*CLOSED, 404) if request.rpartition(" ")[2] in DOCUMENTATION else CLOSED
+        wrong = {what: status for what, status in given.items() if status not in fine}
+        if len(wrong) == len(given) and len(set(wrong.values())) == 1:
+            wrong = {"without the key": next(iter(wrong.values()))}
+        faults += [f"{request} {what} is answered with {status}" for what, status in wrong.items()]
+    return faults
+
+
+def rule_faults(rules: Iterable[Rule], own: str, ports: Mapping[int, str], public: Collection[int]) -> list[str]:
+    """Return the firewall's rules that let others in to ports of ours.
+
+    own: the comment of our rules, of which only those for everybody count; ports: {port that one of our processes
+    listens on: its name}; public: ports that everybody may reach by our settings.
+    """
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw import ports_cover, show
+
+    faults = []
+    for rule in rules:
+        admits = rule.action in ("allow", "limit") and rule.direction == "in" and not rule.route
+        if not admits or rule.proto not in ("any", "tcp") or (rule.comment == own and not rule.from_anywhere):
+            continue
+        met = [port for port in sorted(ports) if port not in public and ports_cover(rule.dport, port)]
+        if met:
+            named = ", ".join(f"{port} ({ports[port]})" for port in met[:3]) + (" ..." if met[3:] else "")
+            faults.append(f"the rule '{' '.join(show(rule).split())}' opens {named}")
+    return faults
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this host reaches an address that something listens on."""
+    if address in ("*", ""):
+        return False
+    found = ipaddress.ip_address(address.split("%")[0])
+    return bool((getattr(found, "ipv4_mapped", None) or found).is_loopback)

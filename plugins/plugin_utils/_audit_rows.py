@@ -1,0 +1,241 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rows of an audit: what must hold on each host, and how to fix what does not. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection
+
+# On which hosts a row is asked.
+EVERY, HEAD, SERVE = "every", "head", "serve"
+# Who asks it.
+INSIDE, RULES, OUTSIDE, PEERS = "inside", "rules", "outside", "peers"
+_AGAIN = "run site.yml, which restores it"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One protection. group: of rows; expected, fix: texts for people.
+
+    root: whether it needs root; asked: by what; severity: of a row that does not hold.
+    """
+
+    name: str
+    group: str
+    expected: str
+    fix: str
+    where: str = EVERY
+    root: bool = True
+    asked: str = INSIDE
+    severity: str = "error"
+
+
+ROWS = (
+    Row(
+        "paths",
+        "files",
+        "only root can write or replace what root runs or reads: directories above configuration, units, release",
+        "chown root and chmod go-w the directory; find out who could write there, and what they changed",
+        root=False,
+    ),
+    Row(
+        "modes",
+        "files",
+        "each file of the configuration belongs to root (secrets to the service account) with its own mode or less",
+        f"{_AGAIN}; remove what this collection did not put there",
+        root=False,
+    ),
+    Row(
+        "secrets",
+        "files",
+        "token and key have 64 hexadecimal digits, and other clusters have others",
+        "remove the secret below secrets/ on the head and run site.yml -e vllm_ray_restart=true, which makes a new one",
+        root=False,
+    ),
+    Row(
+        "units",
+        "files",
+        "systemd runs our unit files and no drop-in changes them",
+        "remove the file, then systemctl daemon-reload; put settings into vllm_ray_env or other variables",
+    ),
+    Row(
+        "sudoers",
+        "files",
+        "sudo has exactly the rules for vllm_ray_operators_group, and visudo -c accepts all its files",
+        _AGAIN,
+    ),
+    Row(
+        "release",
+        "trees",
+        "root owns the release; nothing in it is set-uid or can be written by others",
+        "run site.yml -e vllm_ray_release_verify=full, which compares each file; chmod what it does not know",
+        root=False,
+    ),
+    Row(
+        "models",
+        "trees",
+        "nothing in a model is set-uid or can be written by everybody, and no link leads out",
+        "remove it, or chmod it; playbooks/sync_model.yml -e vllm_ray_model_verify=full reads every byte",
+        root=False,
+    ),
+    Row(
+        "state",
+        "trees",
+        "no FIFO, device, set-uid file or link that leads out in the data of the services",
+        "find out which process made it, then remove it",
+        root=False,
+    ),
+    Row(
+        "account",
+        "account",
+        "nobody can log in as the service account: no shell, no password, no SSH key",
+        "usermod --shell /usr/sbin/nologin --lock --home /nonexistent ACCOUNT, and remove its authorized_keys",
+    ),
+    Row(
+        "groups",
+        "account",
+        "the service account is in no group but its own and those of GPUs, and nobody else is in its group",
+        "gpasswd --delete MEMBER GROUP, then restart the services by site.yml -e vllm_ray_restart=true",
+    ),
+    Row(
+        "jobs",
+        "account",
+        "nothing runs as the service account by itself: no crontab, no at job, no lingering session",
+        "crontab -r -u ACCOUNT; loginctl disable-linger ACCOUNT; atrm",
+    ),
+    Row(
+        "service_user",
+        "account",
+        "the service account can't read secrets/ or other clusters, write configuration, release or units, or use sudo",
+        "give each cluster an account of its own (vllm_ray_user); correct owner and mode of what is named",
+    ),
+    Row(
+        "other_users",
+        "account",
+        "other accounts can't read token, key, environments or data, or write anything of the cluster",
+        f"{_AGAIN}; chmod 0750 the data directory",
+    ),
+    Row(
+        "processes",
+        "processes",
+        "each process runs as the service account, without capabilities, with NoNewPrivileges and a system call filter",
+        "run site.yml -e vllm_ray_restart=true; end a process that is none of ours",
+    ),
+    Row(
+        "command_lines",
+        "processes",
+        "no command line of any process shows a secret",
+        "end the process; then rotate the secret, as every account could read it",
+    ),
+    Row(
+        "environments",
+        "processes",
+        "the API key is in the environment of the engine alone, other secrets in those of our services",
+        "end the process; then rotate the secret",
+    ),
+    Row(
+        "journal",
+        "leaks",
+        "no line of the journal has a secret",
+        "rotate the secret; journalctl --rotate --vacuum-time=1s removes the lines",
+    ),
+    Row(
+        "logs",
+        "leaks",
+        "no log, and no file of the cluster that others may read, has a secret",
+        "remove the file and rotate the secret",
+        root=False,
+    ),
+    Row(
+        "firewall",
+        "network",
+        "ufw is in force in the kernel for IPv4 and IPv6, and closes what no rule allows",
+        "run site.yml with vllm_ray_firewall=manage; ufw reload where the kernel differs",
+    ),
+    Row(
+        "rules",
+        "network",
+        "the rules of this cluster are those of the plan",
+        "run site.yml --tags firewall",
+        asked=RULES,
+    ),
+    Row(
+        "open_rules",
+        "network",
+        "no rule of others opens a port that our services listen on",
+        "ufw delete the rule; use vllm_ray_api_clients, vllm_ray_metrics_clients or vllm_ray_dashboard_clients",
+    ),
+    Row(
+        "listeners",
+        "network",
+        "our ports are held by our services",
+        "stop the process, or move our port (vllm_ray_*_port)",
+        root=False,
+    ),
+    Row(
+        "ray",
+        "network",
+        "raylet and GCS refuse requests without a token (UNAUTHENTICATED)",
+        "remove RAY_AUTH_MODE from vllm_ray_env and run site.yml -e vllm_ray_restart=true",
+        root=False,
+    ),
+    Row(
+        "dashboard",
+        "network",
+        "the dashboard refuses requests without a token (401)",
+        "remove RAY_AUTH_MODE from vllm_ray_env and run site.yml -e vllm_ray_restart=true",
+        where=HEAD,
+        root=False,
+    ),
+    Row(
+        "api",
+        "network",
+        "every route but /health refuses requests without the key (401)",
+        "run site.yml -e vllm_ray_restart=true, without an option middleware of your own",
+        where=SERVE,
+        root=False,
+    ),
+    Row(
+        "tls",
+        "network",
+        "the API's certificate is accepted by the cluster's CA and good for 30 days or more; or TLS is off",
+        "run site.yml, which renews its own certificate; replace yours where vllm_ray_tls is given",
+        where=SERVE,
+        root=False,
+    ),
+    Row(
+        "outside",
+        "reach",
+        "a host that is none of the cluster reaches no port of ours but the API, if it is a client",
+        "run site.yml --tags firewall; close the port in the network where vllm_ray_firewall is off",
+        root=False,
+        asked=OUTSIDE,
+    ),
+    Row(
+        "peers",
+        "reach",
+        "the other hosts of the cluster reach all ports that they need",
+        "run site.yml --tags firewall; playbooks/preflight.yml names what is in between",
+        root=False,
+        asked=PEERS,
+    ),
+    Row(
+        "kernel",
+        "kernel",
+        "accounts can't type into each other's terminals, trace each other, or plant links and FIFOs",
+        "set it by sysctl and in /etc/sysctl.d/",
+        root=False,
+        severity="warning",
+    ),
+)
+
+
+def rows_of(is_head: bool, serves: bool, off: Collection[str]) -> list[Row]:
+    """Return the rows of one host. off: names of rows that the user leaves out."""
+    here = {EVERY: True, HEAD: is_head, SERVE: serves}
+    return [row for row in ROWS if here[row.where] and row.name not in off]
