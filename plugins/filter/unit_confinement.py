@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: unit_confinement
-short_description: What systemd takes from the services of a cluster
+short_description: Directives that confine the services of a cluster
 description:
   - Returns the directives that confine a service of a cluster, for the section C([Service]) of its unit.
   - A path that the unit must name and that systemd can't read is an error.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: unit_network
-short_description: Whom a confined service may reach
+short_description: Addresses that a confined service may reach
 description:
   - Returns the directives that let a unit with C(IPAddressDeny=any) exchange packets with addresses and networks.
   - They are in a drop-in of the unit, which systemd applies to a running service without a restart.

@@ -1,12 +1,13 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd takes from the services: the directives of both units, in one place. PRIVATE to the collection.
+"""The directives that confine both units, in one place. PRIVATE to the collection.
 
-Whoever takes over Ray, vLLM or a model's code is the service user. The first step is always on: no privileges, no new
-ones, a file system to read. The second step depends on the site and can be switched off part by part (STEPS).
+Code of a model, or an attacker who takes over Ray or vLLM, runs as the service user. The first step is always on: no
+privileges, no new ones, a read-only file system. The second step depends on the site. Its parts (STEPS) can be switched
+off one by one.
 
-Some directives are not here because engines need what they take:
+Some directives are left out because engines need what they close:
 
 - MemoryDenyWriteExecute: Triton and Inductor compile and run what they compiled
 - PrivateDevices, PrivateIPC, PrivateNetwork, PrivateUsers: GPUs, /dev/shm between ranks, peers, RDMA
