@@ -174,5 +174,8 @@ def outcome(probe: Callable[[Place], Finding], place: Place) -> Finding:
     """Return what a probe found; what it could not ask is not known, and never an error."""
     try:
         return probe(place)
-    except (Unknown, OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        place_of = os.fsdecode(error.filename) + ": " if error.filename and error.strerror else ""
+        return Finding(unknown=_safe_io.shown(place_of + (error.strerror or str(error))))
+    except (Unknown, ValueError, RecursionError) as error:
         return Finding(unknown=_safe_io.shown(str(error) or type(error).__name__))

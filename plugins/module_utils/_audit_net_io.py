@@ -98,7 +98,7 @@ def ray(place: Place) -> Finding:
     if params["gcs_port"]:
         asked.append(["GCS", f"{at}:{params['gcs_port']}", GCS])
     argv = [f"{place.release}/bin/python", "-I", "-c", GRPC, json.dumps(asked)]
-    status, out, err = _account_io.run_as(place.module, params["user"], argv)
+    status, out, err = _account_io.run_as(place.module, params["user"], argv, handle_exceptions=False)
     try:
         codes = json.loads(out) if status == 0 else None
     except ValueError:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import textwrap
 import typing as t
 from dataclasses import asdict, dataclass
 
@@ -19,6 +20,7 @@ if t.TYPE_CHECKING:
     Answers = Mapping[str, Mapping[str, t.Any] | None]
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not known"
+NEEDS_ROOT = "needs root, which vllm_ray_scope=user does without"
 TLS_DAYS = 30
 # What ufw_peers runs to put ufw in force: that is a row of its own.
 IN_FORCE = ("ufw reload", "ufw --force enable", "iptables-restore --noflush", "ip6tables-restore --noflush")
@@ -252,7 +254,7 @@ def verdicts(audit: Audit) -> list[Verdict]:
 def found_of(audit: Audit, name: str, row: Row) -> Finding:
     """Return what a row found on a host, by whoever asks it."""
     if row.root and audit.plan["hosts"][name]["settings"]["vllm_ray_scope"] != "system":
-        return finding("", unknown="it needs root, which vllm_ray_scope=user does without")
+        return finding("", unknown=NEEDS_ROOT)
     if row.asked == _audit_rows.RULES:
         return rules(audit.rules.get(name))
     if row.asked == _audit_rows.OUTSIDE:
@@ -297,7 +299,12 @@ def count(found: Sequence[Verdict], off: Collection[str]) -> str:
 def screen(cluster: str, found: Sequence[Verdict], off: Collection[str], width: int) -> str:
     """Return what audit.yml shows: the rows that do not hold, and how many do."""
     title = f"AUDIT of the cluster {cluster}: {count(found, off)}"
-    return "\n".join(["", title, *_report.problem_lines(problems(found), width)])
+    rootless = [entry for entry in found if entry.found.endswith(NEEDS_ROOT)]
+    lines = _report.problem_lines(problems(entry for entry in found if entry not in rootless), width)
+    if rootless:
+        names = ", ".join(dict.fromkeys(entry.row for entry in rootless))
+        lines += textwrap.wrap(f"{NEEDS_ROOT}: {names}", width - 2, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join(["", title, *lines])
 
 
 def checks(found: Sequence[Verdict]) -> tuple[list[dict[str, str]], list[_report.Check]]:

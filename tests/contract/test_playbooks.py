@@ -146,7 +146,7 @@ def test_a_bundle_is_made_for_the_head_of_its_inventory(tmp_path: Path) -> None:
 def test_every_plan_knows_the_hosts_that_were_probed_apart() -> None:
     """Without the serve host of the last run, a run with --limit would not know whether its engine serves."""
     using = [task for task in walk.tasks() if walk.last(task.action) in ("plan", "status", "support_bundle")]
-    assert len(using) == 7
+    assert len(using) == 8
     without = [
         f"{task.place}: {name}"
         for task in using

@@ -277,6 +277,8 @@ def test_kernel_files_are_those_of_the_kernel(path: str) -> None:
         _safe_io.read_kernel(path)
     assert (_safe_io.read_kernel("/proc/self/stat") or "").startswith(str(os.getpid()))
     assert _safe_io.read_kernel("/proc/none") is None
+    # The kernel refuses to be asked for more than 4 MiB of a setting.
+    assert (_safe_io.read_kernel("/proc/sys/kernel/ostype") or "").strip() == "Linux"
 
 
 def test_a_name_that_a_terminal_would_obey_is_shown_and_not_sent(shared: Path) -> None:

@@ -118,6 +118,9 @@ def test_what_needs_root_is_a_warning_without_it() -> None:
     assert {row for _host, row in found} == needs
     assert all("needs root" in text for text in found.values())
     problems = _audit.problems(_audit.verdicts(healthy(vllm_ray_scope="user")))
+    title, line, *_more = _audit.screen("c", _audit.verdicts(healthy(vllm_ray_scope="user")), [], 120).splitlines()[1:]
+    assert "are not known" in title
+    assert "needs root, which vllm_ray_scope=user does without: units, sudoers, account" in line
     assert _report.fails(problems, strict=False) == []
 
 
