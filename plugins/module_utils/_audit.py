@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from os import stat_result
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw import Rule
 
@@ -99,7 +100,7 @@ def mode_fault(path: str, mode: int, expected: int) -> str:
 
 
 def file_faults(
-    name: str, path: str, status: os.stat_result, owners: Collection[int], service: int, groups: Collection[int]
+    name: str, path: str, status: stat_result, owners: Collection[int], service: int, groups: Collection[int]
 ) -> list[str]:
     """Return what is wrong with an entry of the configuration.
 
@@ -130,7 +131,7 @@ def secret_fault(path: str, text: str) -> str:
 # --- Trees -----------------------------------------------------------------------------------------------------------
 
 
-def entry_fault(path: str, status: os.stat_result) -> str:
+def entry_fault(path: str, status: stat_result) -> str:
     """Return what is wrong with an entry of a release or a model: who may change it, and as whom it runs."""
     mode = status.st_mode
     if stat.S_ISLNK(mode):
@@ -142,7 +143,7 @@ def entry_fault(path: str, status: os.stat_result) -> str:
     return f"{path} can be written by everybody (mode {stat.S_IMODE(mode):04o})" if mode & 0o002 else ""
 
 
-def state_fault(path: str, status: os.stat_result) -> str:
+def state_fault(path: str, status: stat_result) -> str:
     """Return what is wrong with an entry of the services' data: what would stop or mislead who reads it."""
     mode = status.st_mode
     if stat.S_ISFIFO(mode):

@@ -156,7 +156,7 @@ def tls(place: Place) -> Finding:
     """Audit the certificate of the API: that clients with the cluster's CA accept it, and how long it is good for."""
     parts = urlsplit(place.params["api"])
     if parts.scheme != "https":
-        return Finding("off (vllm_ray_tls), so key and answers cross the network in the clear")
+        return Finding("off, so key and answers cross the network in the clear")
     authority = _safe_io.read_text(place.params["ca_file"]) if place.params["ca_file"] else None
     try:
         context = ssl.create_default_context(cadata=authority)
