@@ -5,12 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _account_io, _audit, _redact, _redact_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _account_io,
+    _audit,
+    _redact,
+    _redact_io,
+    _safe_io,
+    _tree_io,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audit import Finding, Unknown
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import shown
 
@@ -172,38 +180,44 @@ def _names(place: Place) -> Sequence[str]:
     return [f"{service}.service" for service in place.services]
 
 
-def tree(
-    root: str, judge: Callable[[str, os.stat_result], str], roots: Sequence[str], owners: Sequence[int] = ()
-) -> Finding:
-    """Audit all entries of a tree. judge: what is wrong with one; roots: where its links may lead.
-
-    owners: who may own its entries; anybody where it is empty.
-    """
+def tree(root: str, judge: Callable[[str, os.stat_result], str], roots: Sequence[str]) -> Finding:
+    """Audit all entries of a tree. judge: what is wrong with one that is no link; roots: where its links may lead."""
     faults, count = [], 0
     for path, status, target in entries(root):
         count += 1
         fault = _audit.link_fault(shown(path), shown(target), roots) if target else judge(shown(path), status)
-        if not fault and owners and status.st_uid not in owners:
-            fault = f"{shown(path)} belongs to uid {status.st_uid}"
-        if fault:
-            faults.append(fault)
+        faults += [fault] if fault else []
     return Finding(f"{count} entries", faults)
 
 
 def release(place: Place) -> Finding:
-    """Audit the release that the services run."""
-    root = os.path.realpath(place.release)
-    # A release's Python is the host's own; what paths() says of it counts.
-    return tree(root, _audit.entry_fault, ("/",), (0, os.geteuid()))
+    """Audit the release that the services run. Its links lead to the host's own Python, at least."""
+    root, owners = os.path.realpath(place.release), (0, os.geteuid())
+    faults, count = [], 0
+    for path, status, target in entries(root):
+        count += 1
+        fault = _audit.entry_fault(shown(path), status)
+        if not fault and status.st_uid not in owners:
+            fault = f"{shown(path)} belongs to uid {status.st_uid}"
+        if not fault and target and _audit.link_fault(path, target, (root,)):
+            with contextlib.suppress(FileNotFoundError):
+                changed = _account_io.exposed(path)
+                fault = f"{shown(path)} leads to {shown(changed)}, which another account can change" if changed else ""
+        faults += [fault] if fault else []
+    return Finding(f"{count} entries", faults)
 
 
 def models(place: Place) -> Finding:
     """Audit all models, and the one that serves where it lies elsewhere. Their owner may be another account."""
     found = [folder for folder in (place.models, place.model) if folder and os.path.isdir(folder)]
-    roots = [folder for folder in found if not any(folder.startswith(f"{other}/") for other in found)]
-    results = [tree(root, _audit.entry_fault, roots) for root in dict.fromkeys(roots)]
+    roots = list(dict.fromkeys(root for root in found if not any(root.startswith(f"{other}/") for other in found)))
+    results = []
+    for root in roots:
+        # A snapshot of Hugging Face's cache is made of links to its blobs.
+        real = os.path.realpath(root)
+        results.append(tree(root, _audit.entry_fault, (root, real, *_tree_io.blobs_of(real))))
     return Finding(
-        ", ".join(f"{result.checked} of {root}" for root, result in zip(dict.fromkeys(roots), results)) or "none",
+        ", ".join(f"{result.checked} of {root}" for root, result in zip(roots, results)) or "none",
         [fault for result in results for fault in result.faults],
     )
 

@@ -78,6 +78,7 @@ def cluster() -> Iterator[Cluster]:
     root.mkdir(mode=0o755)
     yield Cluster(root)
     shutil.rmtree(root)
+    Path(f"{root}-tool").unlink(missing_ok=True)
 
 
 def failing(rows: dict[str, Any]) -> dict[str, str]:
@@ -90,6 +91,16 @@ def failing(rows: dict[str, Any]) -> dict[str, str]:
 
 def test_what_is_in_order_holds(cluster: Cluster, tmp_path: Path) -> None:
     assert failing(cluster.ask(tmp_path)) == {}
+
+
+def test_a_snapshot_may_lead_to_its_blobs(cluster: Cluster, tmp_path: Path) -> None:
+    blob = cluster.write(cluster.root / "hub/blobs/b1", "{}")
+    snapshot = cluster.root / "hub/snapshots/c1"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").symlink_to(blob)
+    assert failing(cluster.ask(tmp_path, ("models",), model=str(snapshot))) == {}
+    (snapshot / "more.json").symlink_to(cluster.config / "ray.token")
+    assert "more.json is a link to" in failing(cluster.ask(tmp_path, ("models",), model=str(snapshot)))["models"]
 
 
 BREAKS: dict[str, tuple[Callable[[Cluster], object], dict[str, str]]] = {
@@ -127,6 +138,10 @@ BREAKS: dict[str, tuple[Callable[[Cluster], object], dict[str, str]]] = {
     "a file of the release of another account": (
         lambda c: c.write(c.release / "a.py", "", 0o644, SERVICE),
         {"release": "belongs to uid 1"},
+    ),
+    "a program of another account": (
+        lambda c: (c.release / "bin/tool").symlink_to(c.write(Path(f"{c.root}-tool"), "", 0o755, SERVICE)),
+        {"release": "leads to"},
     ),
     "a link out of the models": (lambda c: (c.models / "m/a").symlink_to("/etc/shadow"), {"models": "/etc/shadow"}),
     "a directory of a model for everybody": (lambda c: (c.models / "m").chmod(0o777), {"models": "everybody"}),
