@@ -97,6 +97,7 @@ class ActionModule(ActionBase):
             "ray_directory": place.ray,
             "record": f"{place.config}/record.json",
             "worked": f"{place.config}/worked.json",
+            "rotation": f"{place.config}/rotation.json",
             "release": f"{place.config}/current",
             "checked": f"{place.config}/serve-{_host.ENGINE}.checked",
             "model": model_query(settings, place, asks, builder, options["may_verify"]) if wish else None,
@@ -105,6 +106,9 @@ class ActionModule(ActionBase):
             "engine_config": f"{place.started}/serve-{_host.ENGINE}.yaml",
             "engine_next_config": f"{place.config}/serve-{_host.ENGINE}.yaml",
             "engine_key_file": f"{place.config}/api.key",
+            "engine_ca_file": f"{place.config}/tls-ca.crt",
+            "engine_certificate_file": f"{place.config}/tls.crt",
+            "engine_server_name": _host.server_name(settings),
         }
         if options["details"]:
             arguments["details"] = details(settings, place, is_head)

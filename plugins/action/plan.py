@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 import socket
+import time
 import typing as t
+from urllib.parse import urlsplit
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io, _tls
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _bundle,
     _host,
@@ -18,6 +21,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _run_io,
     _screen,
     _settings,
+    _tls_checks,
+    _tls_files_io,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import probes
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
@@ -26,6 +31,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report_io import
 ARGUMENTS = {
     "fail": {"type": "bool", "default": True},
     "nodes": {"type": "bool", "default": True},
+    "rotate": {"type": "bool", "default": False},
     "look": {"type": "str", "default": "__vllm_ray_look"},
     "head_look": {"type": "dict", "default": {}},
     "serve_look": {"type": "dict", "default": {}},
@@ -88,7 +94,11 @@ class ActionModule(ActionBase):
         targets = [_members.address_of(host.name, hostvars) for host in hosts]
         controllers = sorted({address for address in map(own_address, targets) if address})
         groups_of_cluster = _members.group_names(hostvars, groups)
-        plan = _plan.make_plan(hosts, controllers, on_controller(hosts), *groups_of_cluster, nodes=arguments["nodes"])
+        rotate = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) if arguments["rotate"] else ""
+        plan = _plan.make_plan(
+            hosts, controllers, on_controller(hosts), *groups_of_cluster, nodes=arguments["nodes"], rotate=rotate
+        )
+        problems += [problem.as_dict() for problem in self._tls(hosts, plan, variables, arguments["fail"])]
         bundle = hostvars[variables["inventory_hostname"]].get(_bundle.REGISTERED) or {}
         if bundle.get("directory"):
             kind = plan.get("accelerator", bundle["accelerator"])
@@ -117,6 +127,28 @@ class ActionModule(ActionBase):
         ]
         releases = {host.name: _host.release_path(host) for host in hosts}
         told = {"reached": reached, "releases": releases, "run": _run_io.new_name(), "problems": plan["problems"]}
+        told["users"] = {host.name: host.settings["vllm_ray_user"] for host in hosts}
         told["paths"] = {host.name: host.paths.as_dict() for host in hosts}
         told["worked"] = next((host.look["host"].get("worked") for host in hosts if host.is_head and host.look), None)
         return {**result, "changed": False, "plan": plan, **told}
+
+    def _tls(
+        self, hosts: list[_host.Host], plan: dict[str, t.Any], variables: t.Mapping[str, t.Any], renews: bool
+    ) -> list[_tls_checks.Problem]:
+        """Complete the plan's part about TLS, and return what is wrong with certificates. renews: as of in_use()."""
+        now = time.time()
+        problems = _tls_checks.in_use(hosts, renews, now)
+        if "tls" not in plan:
+            return problems
+        plan["tls"]["expires"] = _tls_checks.expires(hosts, now)
+        server = next(host for host in hosts if host.name == plan["serve_host"])
+        reached = _members.address_of(server.name, variables["hostvars"])
+        plan["tls"]["names"] += [reached] if not _tls.unfit_names([reached]) else []
+        if plan["tls"]["mode"] == "given":
+            files = _tls_files_io.paths(server.settings, variables.get("inventory_dir") or os.getcwd())
+            plan["tls"]["files"] = files
+            endpoint = plan["engine"]["endpoint"]
+            address = endpoint.get("name") or urlsplit(endpoint["url"]).hostname
+            read = _tls_files_io.read(files, self._loader, self._templar)
+            problems += _tls_checks.given(server.name, server.settings, read, address, now)
+        return problems

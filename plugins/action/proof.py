@@ -18,6 +18,8 @@ ARGUMENTS = {
     "models": {"type": "list", "elements": "str", "required": True},
     "answers": {"type": "list", "elements": "dict", "required": True},
     "key_file": {"type": "str", "required": True},
+    "ca_file": {"type": "str", "default": ""},
+    "renewed": {"type": "bool", "default": True},
     "held_in": {"type": "list", "elements": "str", "required": True},
     "worked": {"type": "dict", "default": {}},
     "look": {"type": "str", "default": "__vllm_ray_look"},
@@ -46,17 +48,21 @@ class ActionModule(ActionBase):
             arguments["models"],
             arguments["answers"],
             arguments["key_file"],
+            arguments["ca_file"],
         )
-        show(screen + _screen.held(held))
         rows = self._rows(hostvars, arguments)
         # Where something is held, the engine serves on with other things than were found.
         good = bool(arguments["answers"]) and not held and rows != arguments["worked"]
+        if not arguments["renewed"]:
+            server = arguments["plan"]["serve_host"]
+            held[server] = [*held.get(server, []), "vLLM still uses the certificate of before, and has a new one"]
+        show(screen + _screen.held(held))
         return {
             **result,
             "changed": False,
             "held": held,
             "worked": rows if good else None,
-            "snippets": _screen.snippets(arguments["endpoint"], arguments["key_file"]),
+            "snippets": _screen.snippets(arguments["endpoint"], arguments["key_file"], arguments["ca_file"]),
         }
 
     @staticmethod

@@ -15,6 +15,9 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io impor
 ARGUMENTS = {
     "url": {"type": "str", "required": True},
     "key_file": {"type": "path", "required": True, "no_log": False},
+    "ca_file": {"type": "path"},
+    "server_name": {"type": "str"},
+    "certificate_file": {"type": "path"},
     "model": {"type": "str", "required": True},
     "proof": {"type": "list", "elements": "dict"},
     "service": {"type": "str", "required": True},
@@ -24,7 +27,10 @@ ARGUMENTS = {
     "fail": {"type": "bool", "default": True},
 }
 # Seconds between two lines of progress.
+ENDPOINT = ("url", "key_file", "ca_file", "server_name", "certificate_file", "model")
 PROGRESS = 10
+# Seconds in which an engine loads a new certificate: vLLM looks for one all the time.
+LOADED = 10
 
 
 def failed(answer: dict[str, t.Any]) -> bool:
@@ -40,22 +46,29 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
-        question = {key: arguments[key] for key in ("url", "key_file", "model")}
+        question = {key: arguments[key] for key in ENDPOINT if arguments[key] is not None}
         question["proof"] = arguments["proof"] or [DEFAULT_PROOF]
         # vLLM writes its options to its log.
         config = os.path.dirname(arguments["key_file"] or "") or None
         log_query = {"name": arguments["service"], "log_file": arguments["log_file"], "config": config}
         start = said = time.monotonic()
-        restarts = None
+        refused = restarts = None
         while True:
             answer = self._ask("vllm_endpoint_info", question, task_vars)
             if failed(answer):
                 return {**result, **answer}
             waited = time.monotonic() - start
+            if answer["ready"] and not answer["renewed"] and waited < LOADED and not self._task.check_mode:
+                time.sleep(arguments["interval"])
+                continue
             if answer["ready"] or self._task.check_mode:
                 return {**result, "changed": False, "seconds": round(waited, 1), **answer}
             if answer["final"]:
                 return self._give_up(result, "its answer is not the wanted one (vllm_ray_proof)", answer, {})
+            refused = (waited if refused is None else refused) if answer["untrusted"] else None
+            if refused is not None and waited - refused >= LOADED:
+                why = "if its certificate was renewed, -e vllm_ray_restart=true lets it load the new one"
+                return self._give_up(result, why, answer, {})
             log: dict[str, t.Any] = {}
             if time.monotonic() - said >= PROGRESS or restarts is None:
                 said = time.monotonic()

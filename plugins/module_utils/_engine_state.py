@@ -100,7 +100,8 @@ def options(text: str, address: str | None) -> dict[str, t.Any]:
     if not all(0 < number < 65536 for number in (port, tp, pp)):
         raise ValueError("no options of an engine: a number is out of range")
     reached = {"0.0.0.0": address or "127.0.0.1", "::": "::1"}.get(host, host)
-    return {"url": f"http://{gcs_address(reached, port)}", "tp": tp, "pp": pp, **found}
+    scheme = "https" if config.get("ssl-certfile") else "http"
+    return {"url": f"{scheme}://{gcs_address(reached, port)}", "tp": tp, "pp": pp, **found}
 
 
 def mapping(text: str) -> Mapping[str, t.Any]:
@@ -131,7 +132,7 @@ def judge(answer: Answer, unit: Unit) -> tuple[str, str]:
         return DOWN, f"{unit.name} is {unit.state}; {answer.why}"
     if 400 <= answer.status < 500:
         return REFUSES, answer.why
-    if answer.kind == "unseen" or answer.ours:
+    if answer.kind in ("unseen", "untrusted") or answer.ours:
         return UNKNOWN, answer.why
     if unit.active and not unit.recorded:
         return UNKNOWN, f"{unit.name} runs without a record of what it was started with; {answer.why}"

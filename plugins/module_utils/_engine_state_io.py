@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import typing as t
@@ -13,6 +14,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import _engine_st
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import (
     Refused,
     Secret,
+    certificate_in,
+    certificate_of,
     read_secret,
     request,
     request_json,
@@ -47,9 +50,23 @@ def look(module: AnsibleModule, services: Mapping[str, Running]) -> dict[str, t.
     if found is None:
         runs = f"{unit.name} runs, and nothing tells with which options"
         return answer(_engine_state.UNKNOWN, runs) if unit.active else answer(_engine_state.NONE, "no engine here")
-    state, why = ask(found, read_secret(module.params["engine_key_file"]), unit, running)
-    more = {"start_seconds": last_start(module)} if state == _engine_state.SERVES else {}
+    trust = {name: module.params[f"engine_{name}"] for name in ("ca_file", "server_name")}
+    state, why = ask(found, read_secret(module.params["engine_key_file"]), unit, running, trust)
+    more: dict[str, t.Any] = {"start_seconds": last_start(module)} if state == _engine_state.SERVES else {}
+    if found["url"].startswith("https:"):
+        more["certificates"] = certificates(found["url"], module.params["engine_certificate_file"])
     return {**answer(state, why), **more, **found}
+
+
+def certificates(url: str, path: str | None) -> dict[str, str]:
+    """Return the certificate that an engine shows (`used`) and the one that it was given (`file`), in PEM.
+
+    Each is empty where there is none or it can't be read.
+    """
+    used = ""
+    with contextlib.suppress(Refused):
+        used = certificate_of(url)
+    return {"used": used, "file": certificate_in(path)}
 
 
 def answer(state: str, why: str) -> dict[str, t.Any]:
@@ -65,34 +82,40 @@ def unit_of(module: AnsibleModule, services: Mapping[str, Running]) -> tuple[_en
     return _engine_state.Unit(name, running.active if name else None, running.state, recorded), running
 
 
-def ask(found: Mapping[str, t.Any], key: Secret, unit: _engine_state.Unit, running: Running) -> tuple[str, str]:
-    """Ask an engine for one token. Return its state, and why."""
+def ask(
+    found: Mapping[str, t.Any],
+    key: Secret,
+    unit: _engine_state.Unit,
+    running: Running,
+    trust: Mapping[str, str | None],
+) -> tuple[str, str]:
+    """Ask an engine for one token. Return its state, and why. trust: ca_file and server_name, as of request()."""
     body = {"model": found["model"], "prompt": "a", "max_tokens": 1}
     try:
-        request_json(f"{found['url']}/v1/completions", key, body, seconds=_engine_state.COMPLETION)
+        request_json(f"{found['url']}/v1/completions", key, body, _engine_state.COMPLETION, **trust)
     except Refused as error:
         if error.kind == "timeout":
-            return watch(found["url"], key, unit)
+            return watch(found["url"], key, unit, trust)
         ours = bool(running.pid and error.pid) and is_descendant(error.pid, (running.pid,), processes())
         refused = _engine_state.Answer(False, str(error), error.status, error.kind, ours)
         return _engine_state.judge(refused, unit)
     return _engine_state.judge(_engine_state.Answer(True), unit)
 
 
-def watch(url: str, key: Secret, unit: _engine_state.Unit) -> tuple[str, str]:
+def watch(url: str, key: Secret, unit: _engine_state.Unit, trust: Mapping[str, str | None]) -> tuple[str, str]:
     """See whether an engine computes that did not answer in time. Return its state, and why."""
     begin = time.monotonic()
-    first = last = count(url, key)
+    first = last = count(url, key, trust)
     while first and last and last.done == first.done and time.monotonic() - begin < _engine_state.WATCHED:
         time.sleep(PAUSE)
-        last = count(url, key)
+        last = count(url, key, trust)
     return _engine_state.judge_silence(unit, first, last or first, time.monotonic() - begin)
 
 
-def count(url: str, key: Secret) -> _engine_state.Tokens | None:
+def count(url: str, key: Secret, trust: Mapping[str, str | None]) -> _engine_state.Tokens | None:
     """Return the counters of an engine, None where it gives none."""
     try:
-        return _engine_state.tokens(request(f"{url}/metrics", key, seconds=5).decode(errors="replace"))
+        return _engine_state.tokens(request(f"{url}/metrics", key, seconds=5, **trust).decode(errors="replace"))
     except Refused:
         return None
 

@@ -156,7 +156,7 @@ def glibc() -> str:
 def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
     """Return what kind of machine this is."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    files = {name: module.params[name] for name in ("record", "worked")}
+    files = {name: module.params[name] for name in ("record", "worked", "rotation")}
     checked = module.params["checked"]
     return {
         "hostname": socket.gethostname(),
@@ -179,6 +179,7 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         "checked": ((_safe_io.read_text(checked) if checked else "") or "").strip(),
         "release": release(module.params["release"]),
         "accounts": accounts(),
+        "state_owner": owner(os.path.dirname(module.params["ray_directory"] or "")),
         "firewall": firewall(module),
         "client": (_ufw_plan.parse_ssh_connection(ssh_connection()) or ("",))[0],
     }
@@ -189,6 +190,14 @@ def accounts() -> dict[str, str]:
     units = [name for _directory, name in _safe_io.find(UNITS, "vllm-ray-node@?*.service")]
     clusters = {name[len("vllm-ray-node@") : -len(".service")]: f"{UNITS}/{name}" for name in units}
     return {name: _system.unit_user(readable(path) or "") for name, path in clusters.items()}
+
+
+def owner(path: str) -> str:
+    """Return the name of a path's owner, its number where it has no name, empty where nothing is there."""
+    try:
+        return user_name(os.stat(path).st_uid)
+    except OSError:
+        return ""
 
 
 def readable(path: str) -> str | None:

@@ -1,7 +1,10 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests to Ray's dashboard, to vLLM's API and to the internet. PRIVATE to the collection."""
+"""Requests to Ray's dashboard, to vLLM's API and to the internet. PRIVATE to the collection.
+
+The module ssl, and what uses it, is loaded only where it is needed: that costs a host more than looking at it does.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,17 @@ import socket
 import threading
 import typing as t
 from urllib.error import URLError
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _listeners, _port_io, _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import user_name
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_kernel
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._tls import first_certificate
+
+if t.TYPE_CHECKING:
+    import http.client
+    import ssl
+    from collections.abc import Iterator
 
 MIB = 1024**2
 LARGEST_ANSWER = 8 * MIB
@@ -86,62 +95,155 @@ class Limit:
         self.over.set()
         if self.connection:
             with contextlib.suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
+                # That of ssl would change the object while another thread uses it.
+                socket.socket.shutdown(self.connection, socket.SHUT_RDWR)
 
     def refused(self) -> Refused:
         return Refused(f"timed out after {self.seconds:g} s", kind="timeout")
 
 
-def request_json(url: str, secret: Secret = NO_SECRET, body: t.Any = None, seconds: float = 10) -> t.Any:
+def request_json(
+    url: str,
+    secret: Secret = NO_SECRET,
+    body: t.Any = None,
+    seconds: float = 10,
+    ca_file: str | None = None,
+    server_name: str | None = None,
+) -> t.Any:
     """Return the JSON that a service of ours answers with; the rest as of request()."""
     try:
-        return json.loads(request(url, secret, body, seconds))
+        return json.loads(request(url, secret, body, seconds, ca_file, server_name))
     except (ValueError, RecursionError) as error:
         raise Refused(f"no JSON: {error}") from error
 
 
-def request(url: str, secret: Secret = NO_SECRET, body: t.Any = None, seconds: float = 10) -> bytes:
+def request(
+    url: str,
+    secret: Secret = NO_SECRET,
+    body: t.Any = None,
+    seconds: float = 10,
+    ca_file: str | None = None,
+    server_name: str | None = None,
+) -> bytes:
     """Return what a service of ours answers. body: sent as JSON by POST. seconds: until all of the answer is here.
 
     On this host, the secret is sent only after the other end of this very connection proved to be a socket of the
     account that owns the secret's file. On another host nothing can be proven: it goes to whoever answers there. No
-    redirect is followed, no proxy is used, and no more than LARGEST_ANSWER bytes are read. Raises Refused.
-    """
-    # Loaded only here: it costs a host more than looking at it does, and most hosts have nobody to ask.
-    import http.client
+    redirect is followed, no proxy is used, and no more than LARGEST_ANSWER bytes are read.
 
+    An https URL is asked only where a CA in ca_file signed the server's certificate and it has server_name; by default
+    the CAs that the host trusts, which also count where there is no such file, and the URL's host. Raises Refused.
+    """
     try:
         header = bearer(secret.value)
     except ValueError as error:
         raise Refused(f"{secret.path}: {error}") from error
-    try:
-        parts = urlsplit(url)
-        secure = parts.scheme == "https"
-        way = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = way(parts.hostname or "", parts.port, timeout=seconds)
-    except (ValueError, http.client.HTTPException) as error:
-        raise Refused(f"{url} is no URL: {error}") from error
+    parts, connection = connection_to(url, seconds)
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     headers = {"Accept": "application/json"}
-    with Limit(seconds) as limit, contextlib.closing(connection):
-        try:
-            connection.connect()
-            limit.connection = connection.sock
-            if secret.value:
-                check_peer(connection.sock, secret, limit)
-                headers["Authorization"] = header
-            if body is None:
-                connection.request("GET", target, headers=headers)
-            else:
-                headers["Content-Type"] = "application/json"
-                connection.request("POST", target, json.dumps(body), headers)
-            with connection.getresponse() as answer:
-                return content_of(answer, limit)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            if limit.over.is_set() or isinstance(error, (TimeoutError, socket.timeout)):
-                raise limit.refused() from error
-            kind = "closed" if isinstance(error, ConnectionRefusedError) else ""
-            raise Refused(getattr(error, "strerror", None) or str(error) or type(error).__name__, kind=kind) from error
+    context = trusting(ca_file) if parts.scheme == "https" else None
+    with Limit(seconds) as limit, contextlib.closing(connection), refusals(limit):
+        connection.connect()
+        limit.connection = connection.sock
+        if secret.value:
+            check_peer(connection.sock, secret, limit)
+            headers["Authorization"] = header
+        if context:
+            connection.sock = encrypted(connection.sock, context, server_name or parts.hostname or "", limit)
+        if body is None:
+            connection.request("GET", target, headers=headers)
+        else:
+            headers["Content-Type"] = "application/json"
+            connection.request("POST", target, json.dumps(body), headers)
+        with connection.getresponse() as answer:
+            return content_of(answer, limit)
+
+
+def connection_to(url: str, seconds: float) -> tuple[SplitResult, http.client.HTTPConnection]:
+    """Return the parts of a URL, and what can connect to its server without TLS. Raises Refused where it is none."""
+    import http.client
+
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return parts, http.client.HTTPConnection(parts.hostname or "", port, timeout=seconds)
+    except (ValueError, http.client.HTTPException) as error:
+        raise Refused(f"{url} is no URL: {error}") from error
+
+
+@contextlib.contextmanager
+def refusals(limit: Limit) -> Iterator[None]:
+    """Turn what goes wrong with a connection into Refused."""
+    import http.client
+    import ssl
+
+    try:
+        yield
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if limit.over.is_set() or isinstance(error, (TimeoutError, socket.timeout)):
+            raise limit.refused() from error
+        if isinstance(error, ssl.SSLError):
+            reason = getattr(error, "verify_message", "") or error.reason or str(error)
+            raise Refused(f"its certificate or its TLS is not accepted: {reason}", kind="untrusted") from error
+        kind = "closed" if isinstance(error, ConnectionRefusedError) else ""
+        raise Refused(getattr(error, "strerror", None) or str(error) or type(error).__name__, kind=kind) from error
+
+
+def encrypted(connection: socket.socket, context: ssl.SSLContext, name: str, limit: Limit) -> ssl.SSLSocket:
+    """Return a connection with TLS over another one. name: that the certificate must have. Raises OSError."""
+    # The handshake by itself, so that the limit can end it.
+    wrapped = context.wrap_socket(connection, server_hostname=name, do_handshake_on_connect=False)
+    limit.connection = wrapped
+    try:
+        wrapped.do_handshake()
+    except BaseException:
+        wrapped.close()
+        raise
+    return wrapped
+
+
+def trusting(ca_file: str | None) -> ssl.SSLContext:
+    """Return a context that accepts what a CA of a file signed; those of the system where there is none.
+
+    Raises Refused where the file has no certificates or can't be read.
+    """
+    import ssl
+
+    try:
+        # Read here, as the library would read a FIFO or an endless file for ever. Comments need not be ASCII.
+        given = _safe_io.read_bytes(ca_file, CERTIFICATES_MAXIMUM).decode("ascii", "ignore") if ca_file else None
+    except FileNotFoundError:
+        given = None
+    except OSError as error:
+        raise Refused(f"{ca_file}: {error.strerror}", kind="untrusted") from error
+    try:
+        # Without any, the library would load those of the system.
+        return ssl.create_default_context(cadata=given if given is None else given.strip() or "-")
+    except (OSError, ValueError) as error:
+        raise Refused(f"{ca_file} has no certificates in PEM", kind="untrusted") from error
+
+
+def certificate_in(path: str | None) -> str:
+    """Return the first certificate in a file, in PEM; empty where there is none or it can't be read."""
+    try:
+        return first_certificate((_safe_io.read_text(path) if path else None) or "")
+    except OSError:
+        return ""
+
+
+def certificate_of(url: str, seconds: float = 5) -> str:
+    """Return the certificate that an https server shows, in PEM, whoever signed it. Nothing is sent. Raises Refused."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    parts, connection = connection_to(url, seconds)
+    with Limit(seconds) as limit, contextlib.closing(connection), refusals(limit):
+        connection.connect()
+        limit.connection = connection.sock
+        connection.sock = wrapped = encrypted(connection.sock, context, parts.hostname or "", limit)
+        return ssl.DER_cert_to_PEM_cert(wrapped.getpeercert(binary_form=True) or b"")
 
 
 def status(url: str, method: str = "GET", authorization: str | None = None, seconds: float = 10) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import glob
 import os
+import re
 import socket
 import typing as t
 from dataclasses import replace
@@ -39,8 +40,14 @@ CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 # Where ModelOpt before 0.31 keeps the quantisation.
 QUANTIZATION = "hf_quant_config.json"
+# Files besides config.json that may name code of the model.
+CODE_CONFIGS = ("tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
+# Formats that run code when they are loaded, and what a training leaves in them, which vLLM does not load.
+PICKLED = re.compile(r"(?!(training_args|optimizer|scheduler|scaler)\.).*\.(bin|pt|pth|ckpt)", re.DOTALL)
 LARGEST = 64 * _safe_io.MIB
 SHOWN = 3
+# Names of files in a result.
+NAMES = 50
 # Options of a module that reads a model.
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "model": {"type": "str", "required": True},
@@ -55,13 +62,18 @@ COPY = "copy the model again, or name another one by vllm_ray_model"
 
 
 class Source(t.NamedTuple):
-    """What was read. tensors: empty where only a listing is known, or not even that. commit: as the hub tells it."""
+    """What was read. tensors: empty where only a listing is known, or not even that. commit: as the hub tells it.
+
+    names: of the files, where they are known. code: files of code that configs name.
+    """
 
     place: str
     config: dict[str, t.Any]
     tensors: dict[str, _safetensors.Tensor]
     listing: _safetensors.Index
     commit: str = ""
+    names: t.Sequence[str] = ()
+    code: t.Collection[str] = ()
 
 
 class Access(t.NamedTuple):
@@ -111,7 +123,26 @@ def info(
         model = _model_config.parse(source.config, source.tensors, source.listing.total_size, source.listing.files)
     except ValueError as error:
         raise unusable(f"{source.place}: {error}", "a config.json that vLLM can serve", COPY) from error
-    return {"model": model.as_dict(), "place": source.place, "commit": source.commit}
+    return {"model": model.as_dict(), "place": source.place, "commit": source.commit, **brought(source)}
+
+
+def brought(source: Source) -> dict[str, list[str]]:
+    """Return the names of what may run: code of the model, and pickled weights where there are no others."""
+    code = {*source.code, *(name for name in source.names if name.endswith(".py"))}
+    safe = any(name.endswith(".safetensors") for name in source.names)
+    pickled = [] if safe else [name for name in source.names if PICKLED.fullmatch(name)]
+    return {
+        what: [_safe_io.shown(name) for name in sorted(names)[:NAMES]]
+        for what, names in (("code", code), ("pickled", pickled))
+    }
+
+
+def code_of(config: Mapping[str, t.Any]) -> set[str]:
+    """Return the files of code that a config names in auto_map, those of other models of a hub with the model's id."""
+    mapped = config.get("auto_map")
+    entries = mapped.values() if isinstance(mapped, dict) else ()
+    named = [name for entry in entries for name in (entry if isinstance(entry, list) else [entry])]
+    return {f"{name.rpartition('.')[0]}.py" for name in named if isinstance(name, str)}
 
 
 def wish_of(params: Mapping[str, t.Any]) -> _hub.Wish:
@@ -131,12 +162,15 @@ def look(params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader | None = 
         "directory": directory(params, pin),
         "pinned": bool(pin and os.path.isdir(pin.directory)),
         "model": None,
+        "code": [],
+        "pickled": [],
         "problem": None,
     }
     if not found["directory"] and (params["model"].startswith("/") or not params["fetch"]):
         return found
     try:
-        return {**found, "model": info(params, found["directory"], read)["model"]}
+        told = info(params, found["directory"], read)
+        return {**found, **{name: told[name] for name in ("model", "code", "pickled")}}
     except Unusable as error:
         return {**found, "problem": error.problem}
 
@@ -190,7 +224,10 @@ def read_directory(path: str, params: Mapping[str, t.Any], read: _safetensors_io
         index = _content(path, INDEX, way)
         parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
         tensors: dict[str, _safetensors.Tensor] = {}
-        for name in weight_files(path, parsed, way):
+        with _safe_io.open_directory(path, account=way.account) as directory:
+            names = directory.names()
+        code = code_of(config).union(*(code_of(_lenient(_content(path, name, way))) for name in CODE_CONFIGS))
+        for name in weight_files(names, parsed):
             tensors.update(read(os.path.join(path, name)).tensors)
     except _safe_io.Unsafe as error:
         raise unusable(f"{_safe_io.shown(error.path)} is {error.found}", error.wanted, error.fix) from error
@@ -198,7 +235,15 @@ def read_directory(path: str, params: Mapping[str, t.Any], read: _safetensors_io
         raise unusable(f"{error.filename or path}: {error.strerror}", "a file that can be read", COPY) from error
     except ValueError as error:
         raise unusable(f"{path}: {error}", "a whole model", COPY) from error
-    return Source(path, config, tensors, parsed)
+    return Source(path, config, tensors, parsed, names=names, code=code)
+
+
+def _lenient(text: bytes) -> dict[str, t.Any]:
+    """Return a mapping in JSON, an empty one where there is none: vLLM's tokenizer will say so."""
+    try:
+        return _json.parse(text, dict)
+    except ValueError:
+        return {}
 
 
 def _content(path: str, name: str, way: Access) -> bytes:
@@ -209,10 +254,12 @@ def _content(path: str, name: str, way: Access) -> bytes:
         return b""
 
 
-def weight_files(path: str, index: _safetensors.Index, way: Access) -> list[str]:
-    """Return the names of the files that vLLM loads: those of the index, or all but Mistral's second copy."""
-    with _safe_io.open_directory(path, account=way.account) as directory:
-        there = {name for name in directory.names() if name.endswith(".safetensors")}
+def weight_files(names: t.Iterable[str], index: _safetensors.Index) -> list[str]:
+    """Return the names of the files that vLLM loads: those of the index, or all but Mistral's second copy.
+
+    names: of all files.
+    """
+    there = {name for name in names if name.endswith(".safetensors")}
     if index.files:
         wanted = set(index.files.values())
         missing = sorted(wanted - there)
@@ -239,7 +286,7 @@ def fetch(wish: _hub.Wish, way: _hub.Way) -> Source:
         parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
     except ValueError as error:
         raise unusable(f"{_hub.file_url(wish, INDEX)}: {error}", "an index", COPY) from error
-    return Source(f"{wish.url}/{wish.model}", config, {}, parsed, commit or wish.wanted_revision)
+    return Source(f"{wish.url}/{wish.model}", config, {}, parsed, commit or wish.wanted_revision, code=code_of(config))
 
 
 def get(wish: _hub.Wish, name: str, way: _hub.Way) -> tuple[bytes, str]:

@@ -27,7 +27,7 @@ NAME = re.compile(rf"(?:^key|{WORDS})$", re.IGNORECASE)
 # is somebody's own, and may hold a secret under any name.
 KNOWN_VARIABLE = re.compile(
     r"(?:VLLM|RAY|NCCL|GLOO|TP|UCX|UCC|FI|IBV|CUDA|NVIDIA|HIP|TORCH|TORCHDYNAMO|TORCHINDUCTOR|PYTORCH|TRITON|OMP|MKL|KMP|HF"
-    r"|XDG|LC|LD|AUTOSCALER|DASHBOARD|PYTHON)_\w+|PATH|HOME|LANG|TZ|TMPDIR|PYTHONPATH"
+    r"|XDG|LC|LD|AUTOSCALER|DASHBOARD|PYTHON|CLOSED_API)_\w+|PATH|HOME|LANG|TZ|TMPDIR|PYTHONPATH"
 )
 # A list, a quoted text (also quoted twice), or what goes on to the next space; not what says that there is none.
 VALUE = r"""(?!(?:None|null|True|False)\b|''|"")(?:\[[^\]]{0,2000}\]|\\?"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|["']?[^\s"']+)"""

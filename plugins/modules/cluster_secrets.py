@@ -34,16 +34,11 @@ options:
     required: true
   renew:
     description:
-      - Those of O(names) to make anew because of O(reason).
-      - That is done once as long as the reason stays the same, also where a run ends before all hosts have the new
-        secret. An empty reason makes nothing anew, and forgets the last one.
-    type: list
-    elements: str
-    default: []
-  reason:
-    description: Why secrets are made anew, such as names of hosts that must not know them any more.
-    type: str
-    default: ""
+      - Which of O(names) to make anew, each with a list of reasons, such as hosts that must not know it any more.
+      - A secret is made anew once for each reason, also where a run ends before all hosts have the new one. A reason
+        that is not given any more is forgotten.
+    type: dict
+    default: {}
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
@@ -92,22 +87,23 @@ def read(path: str) -> str | None:
     return data.decode().strip()
 
 
-def read_or_make(path: str, reason: str, check_mode: bool) -> tuple[str, bool]:
-    """Return a secret and whether it is new: there was none, or not yet another one for this reason. Raises OSError."""
-    secret, noted = read(path), f"{path}.renewed"
-    note = hashlib.sha256(reason.encode()).hexdigest()
-    if secret is not None and (not reason or note == read(noted)):
-        if not reason and not check_mode:
-            _safe_io.remove(noted)
-        return secret, False
+def read_or_make(path: str, reasons: list[str], check_mode: bool) -> tuple[str, bool]:
+    """Return a secret and whether it is new: there was none, or not yet another one for each reason. Raises OSError."""
+    secret, is_new, noted = read(path), False, f"{path}.renewed"
+    done = (read(noted) or "").split()
+    notes = [hashlib.sha256(reason.encode()).hexdigest() for reason in reasons]
+    if secret is None or not set(notes) <= set(done):
+        secret, is_new = "0" * 64 if check_mode else secrets.token_hex(32), True
     if check_mode:
-        return "0" * 64, True
-    value = secrets.token_hex(32)
-    _safe_io.write_file(path, value.encode(), mode=0o400, sync=True)
-    if reason:
-        # Not before the secret: who believes a note that came too early would keep the old one for ever.
-        _safe_io.write_file(noted, note.encode(), mode=0o400, sync=True)
-    return value, True
+        return secret, is_new
+    if is_new:
+        _safe_io.write_file(path, secret.encode(), mode=0o400, sync=True)
+    # Not before the secret: a run that believes a note which came too early would keep the old one for ever.
+    if not notes:
+        _safe_io.remove(noted)
+    elif notes != done:
+        _safe_io.write_file(noted, "\n".join(notes).encode(), mode=0o400, sync=True)
+    return secret, is_new
 
 
 def refuse_unfit(module: AnsibleModule, found: dict[str, str]) -> None:
@@ -126,18 +122,17 @@ def main() -> None:
         {
             "directory": {"type": "path", "required": True},
             "names": {"type": "list", "elements": "str", "required": True},
-            "renew": {"type": "list", "elements": "str", "default": []},
-            "reason": {"type": "str", "default": ""},
+            "renew": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
     directory, check, names = module.params["directory"], module.check_mode, module.params["names"]
-    reasons = {**dict.fromkeys(names, ""), **dict.fromkeys(module.params["renew"], module.params["reason"])}
+    renew = module.params["renew"]
     with _safe_io.reported(module):
         if not check:
             _safe_io.make_directories(os.path.dirname(directory))
             _safe_io.make_directories(directory, mode=0o700)
-        found = {name: read_or_make(os.path.join(directory, name), reasons[name], check) for name in names}
+        found = {name: read_or_make(os.path.join(directory, name), renew.get(name, []), check) for name in names}
     refuse_unfit(module, {os.path.join(directory, name): value for name, (value, _new) in found.items()})
     values = {name: value for name, (value, _new) in found.items()}
     module.exit_json(changed=any(new for _value, new in found.values()), values_by_name=values)

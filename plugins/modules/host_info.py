@@ -61,6 +61,9 @@ options:
   worked:
     description: File with the rows of the parity matrix of the last good run.
     type: path
+  rotation:
+    description: File that notes a renewal of secrets that is not finished.
+    type: path
   release:
     description: Path of the link to the release.
     type: path
@@ -133,6 +136,15 @@ options:
       - File with the API key.
       - The key is sent only to a process of the account that owns this file, as with
         O(vllm_ray.cluster.vllm_endpoint_info#module:key_file).
+    type: path
+  engine_ca_file:
+    description: File with the CAs to trust, as O(vllm_ray.cluster.vllm_endpoint_info#module:ca_file).
+    type: path
+  engine_server_name:
+    description: Name in the certificate, as O(vllm_ray.cluster.vllm_endpoint_info#module:server_name).
+    type: str
+  engine_certificate_file:
+    description: File with the certificate that the engine was given.
     type: path
   details:
     description: What to read besides, for people who want to know how a cluster is. Default is nothing.
@@ -267,6 +279,11 @@ host:
       description: Values by row and host of the last good run. Will be V(none) where there was none.
       returned: always
       type: dict
+    rotation:
+      description: The renewal of secrets that is not finished. Will be V(none) where there is none.
+      returned: always
+      type: dict
+      sample: {"began": "2026-11-29T16:40:12Z", "secrets": ["ray_token", "api_key"]}
     checked:
       description: What the file O(checked) holds, empty where there is none.
       returned: always
@@ -280,6 +297,11 @@ host:
       returned: always
       type: dict
       sample: {"default": "vllm-ray"}
+    state_owner:
+      description: The owner of the directory that O(ray_directory) is in, empty where there is none.
+      returned: always
+      type: str
+      sample: vllm-ray
     firewall:
       description: Why ufw closes no port, empty where it does, and whether enabling it (C(firewall_mode=manage)) would
         change that.
@@ -332,7 +354,8 @@ engine:
           token of other requests either.
         - V(loading) = its service runs and does not listen yet. V(fails) = it answers with another error.
         - V(down) = its service does not run, or somebody else holds its port. V(none) = there is no engine here.
-        - V(unknown) = its service runs and can't be judged, for example because it left no record of its options.
+        - V(unknown) = its service runs and can't be judged, for example because it left no record of its options, or
+          because its certificate is not accepted.
       returned: always
       type: str
     serving:
@@ -353,6 +376,12 @@ engine:
       description: URL of its API. Also C(model), C(tp), C(pp), C(executor) and C(path), its options.
       returned: its options are known
       type: str
+    certificates:
+      description:
+        - The certificate that it shows (C(used)) and the one in O(engine_certificate_file) (C(file)), in PEM. Each is
+          empty where there is none.
+      returned: it has TLS
+      type: dict
 model:
   description: The model of O(model). V(none) where none is named.
   returned: always
@@ -370,6 +399,20 @@ model:
       description: What it is, as of M(vllm_ray.cluster.model_info). V(none) where that is not known.
       returned: always
       type: dict
+    code:
+      description:
+        - Files of code that the model brings, or that its configurations name.
+        - vLLM runs them with C(trust-remote-code). Of a hub, only what C(config.json) names is known.
+      returned: always
+      type: list
+      elements: str
+      sample: [modeling_demo.py]
+    pickled:
+      description: Files of weights that may run code when they are loaded. Empty where there are safetensors files.
+      returned: always
+      type: list
+      elements: str
+      sample: [pytorch_model.bin]
     problem:
       description: What is wrong with it.
       returned: always
@@ -528,6 +571,7 @@ ARGUMENTS = {
     "ray_directory": {"type": "path"},
     "record": {"type": "path"},
     "worked": {"type": "path"},
+    "rotation": {"type": "path"},
     "release": {"type": "path"},
     "checked": {"type": "path"},
     "model": {
@@ -547,6 +591,9 @@ ARGUMENTS = {
     "engine_config": {"type": "path"},
     "engine_next_config": {"type": "path"},
     "engine_key_file": {"type": "path", "no_log": False},
+    "engine_ca_file": {"type": "path"},
+    "engine_server_name": {"type": "str"},
+    "engine_certificate_file": {"type": "path"},
     "details": {"type": "dict", "options": DETAILS},
 }
 

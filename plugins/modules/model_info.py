@@ -10,7 +10,7 @@ module: model_info
 short_description: Tell what a model is, from its configuration and the headers of its files
 description:
   - Reads the sizes, quantisation, KV cache and bytes of a model as vLLM will see them, without loading it.
-  - Of a directory only C(config.json), the index and the headers of safetensors files are read.
+  - Of a directory only its configurations, the index, the headers of safetensors files and the names are read.
   - Of a hub only C(config.json), C(hf_quant_config.json) and the index are fetched.
   - What had to be assumed is told in RV(model.notes).
 extends_documentation_fragment:
@@ -193,6 +193,20 @@ commit:
   description: Commit of the hub, empty for a directory.
   returned: success
   type: str
+code:
+  description:
+    - Files of code that the model brings, or that its configurations name.
+    - vLLM runs them with C(trust-remote-code). Of a hub, only what C(config.json) names is known.
+  returned: success
+  type: list
+  elements: str
+  sample: [modeling_demo.py]
+pickled:
+  description: Files of weights that may run code when they are loaded. Empty where there are safetensors files.
+  returned: success
+  type: list
+  elements: str
+  sample: [pytorch_model.bin]
 problem:
   description: What is wrong.
   returned: failure

@@ -29,6 +29,12 @@ options:
         left the inventory, as all others need a new token then.
     type: bool
     default: true
+  rotate:
+    description:
+      - Whether the run is to renew the secrets of C(vllm_ray_rotate). It needs C(vllm_ray_restart) and all hosts.
+      - A renewal that was interrupted is continued by every run, whatever this is.
+    type: bool
+    default: false
   look:
     description: Name of the variable in which each host's look was registered.
     type: str
@@ -92,6 +98,16 @@ plan:
       description: What waits for O(ignore:vllm_ray_restart=true) besides services, as reasons by host.
       type: dict
       returned: success
+    rotation:
+      description:
+        - The renewal of secrets that is not finished, or that this run begins. Will be V(none) where there is none.
+      type: dict
+      returned: success
+    renewals:
+      description: Which secrets are made anew and why, as O(vllm_ray.cluster.cluster_secrets#module:renew).
+      type: dict
+      returned: success
+      sample: {"ray.token": ["2026-11-29T16:40:12Z"]}
     engine:
       description: Layout, executor, options and endpoint of the engine.
       type: dict
@@ -107,6 +123,10 @@ reached:
   elements: dict
 releases:
   description: Where the release of each host is, or will be.
+  returned: success
+  type: dict
+users:
+  description: The account of the services on each host, in scope V(system).
   returned: success
   type: dict
 paths:

@@ -22,7 +22,7 @@ options:
     type: dict
     required: true
   endpoint:
-    description: Where the engine that answered is reached, C(url) and C(model).
+    description: Where the engine that answered is reached, C(url) and C(model), and its C(name) for clients.
     type: dict
     required: true
   nodes:
@@ -44,6 +44,14 @@ options:
     description: File on the controller that holds the API key.
     type: str
     required: true
+  ca_file:
+    description: File on the controller with the CA that signed the certificate of the API. Empty where clients know it.
+    type: str
+    default: ""
+  renewed:
+    description: Whether the engine shows its present certificate, RV(vllm_ray.cluster.wait_for_vllm#module:renewed).
+    type: bool
+    default: true
   held_in:
     description: Names of the variables in which results of M(vllm_ray.cluster.service_set) were registered.
     type: list

@@ -27,6 +27,18 @@ options:
       - Redirects are not followed.
     type: path
     required: true
+  ca_file:
+    description:
+      - File with the CAs that may have signed the certificate of an HTTPS O(url), in PEM. The key is not sent where
+        another one did, and where the certificate has expired.
+      - By default, and where there is no such file, the CAs that the host trusts.
+    type: path
+  server_name:
+    description: Name or address that the certificate must have. Default is the one in O(url).
+    type: str
+  certificate_file:
+    description: File with the certificate that the engine should show, for RV(renewed).
+    type: path
   model:
     description: Name of the served model.
     type: str
@@ -88,6 +100,14 @@ why:
   description: Why the engine is not ready.
   returned: always
   type: str
+untrusted:
+  description: Whether the reason is that its certificate is not accepted.
+  returned: always
+  type: bool
+renewed:
+  description: Whether it shows the certificate in O(certificate_file), or there is none to compare.
+  returned: always
+  type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -95,6 +115,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import (
     Refused,
     Secret,
+    certificate_in,
+    certificate_of,
     read_secret,
     request_json,
 )
@@ -108,6 +130,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import (
 ARGUMENTS = {
     "url": {"type": "str", "required": True},
     "key_file": {"type": "path", "required": True, "no_log": False},
+    "ca_file": {"type": "path"},
+    "server_name": {"type": "str"},
+    "certificate_file": {"type": "path"},
     "model": {"type": "str", "required": True},
     "proof": {
         "type": "list",
@@ -122,25 +147,38 @@ ARGUMENTS = {
 }
 
 
-def ask(url: str, key: Secret, model: str, proof: dict) -> Answer:
-    """Ask for one completion and judge it."""
+def ask(url: str, key: Secret, model: str, proof: dict, trust: dict) -> Answer:
+    """Ask for one completion and judge it. trust: ca_file and server_name."""
     body = completion_request(proof["request"], model)
     try:
-        return judge(request_json(f"{url}/v1/chat/completions", key, body, proof["seconds"]), proof["expect"])
+        return judge(request_json(f"{url}/v1/chat/completions", key, body, proof["seconds"], **trust), proof["expect"])
     except Refused as error:
         return Answer(False, "", str(error), final=400 <= error.status < 500)
+
+
+def shows(url: str, certificate: str) -> bool:
+    """Tell whether a server shows a certificate in PEM; True where there is none to compare."""
+    try:
+        return not certificate or not url.startswith("https:") or certificate_of(url) == certificate
+    except Refused:
+        return False
 
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     url, key, model = module.params["url"], read_secret(module.params["key_file"]), module.params["model"]
+    trust = {name: module.params[name] for name in ("ca_file", "server_name")}
+    certificate = certificate_in(module.params["certificate_file"])
+    result = {"changed": False, "untrusted": False, "renewed": True}
     try:
-        models = model_names(request_json(f"{url}/v1/models", key))
+        models = model_names(request_json(f"{url}/v1/models", key, **trust))
     except Refused as error:
-        module.exit_json(changed=False, ready=False, models=[], answers=[], final=False, why=f"{url}: {error}")
-    answers = [ask(url, key, model, proof) for proof in module.params["proof"]]
+        result["untrusted"] = error.kind == "untrusted"
+        module.exit_json(**result, ready=False, models=[], answers=[], final=False, why=f"{url}: {error}")
+    answers = [ask(url, key, model, proof, trust) for proof in module.params["proof"]]
+    result["renewed"] = shows(url, certificate)
     module.exit_json(
-        changed=False,
+        **result,
         ready=all(answer.ok for answer in answers),
         models=models,
         answers=[answer.as_dict() for answer in answers],

@@ -13,7 +13,8 @@ description:
   - Asks by M(vllm_ray.cluster.vllm_endpoint_info) until all completions come as wanted, and shows what the log says
     meanwhile.
   - Fails as soon as the service was restarted by itself, with the first error of the first failing rank of the first
-    start that failed. Fails also as soon as an answer comes that is not the expected one, and when the time is up.
+    start that failed. Fails also as soon as an answer comes that is not the expected one, when its certificate was not
+    accepted for 10 s, and when the time is up.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.wait_module
@@ -31,6 +32,17 @@ options:
     description: File with the API key, as O(vllm_ray.cluster.vllm_endpoint_info#module:key_file).
     type: path
     required: true
+  ca_file:
+    description: File with the CAs to trust, as O(vllm_ray.cluster.vllm_endpoint_info#module:ca_file).
+    type: path
+  server_name:
+    description: Name in the certificate, as O(vllm_ray.cluster.vllm_endpoint_info#module:server_name).
+    type: str
+  certificate_file:
+    description:
+      - File with the certificate that the engine should show. Once it is ready, it gets up to 10 s to load it;
+        RV(renewed) tells whether it did.
+    type: path
   model:
     description: Name of the served model.
     type: str
@@ -105,6 +117,11 @@ why:
   returned: always
   type: str
   sample: ""
+renewed:
+  description: Whether it shows the certificate in O(certificate_file), or there is none to compare.
+  returned: always
+  type: bool
+  sample: true
 final:
   description: Whether waiting longer can't help, because an answer came that is not the wanted one.
   returned: always

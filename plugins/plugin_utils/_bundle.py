@@ -90,7 +90,8 @@ def package_names(accelerator: str, settings: Mapping[str, t.Any]) -> list[str]:
     """Return what roles install of the distribution. Without root they install nothing."""
     if settings["vllm_ray_scope"] != "system":
         return []
-    return [*LIBRARIES[accelerator], *(["ufw"] if settings["vllm_ray_firewall"] != "off" else [])]
+    openssl = ["openssl"] if settings["vllm_ray_tls"] == "own" else []
+    return [*LIBRARIES[accelerator], *(["ufw"] if settings["vllm_ray_firewall"] != "off" else []), *openssl]
 
 
 def apt_argv(names: Sequence[str], work: str) -> list[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections import Counter
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout, _lint, _value_types
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _danger, _layout, _lint, _value_types
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._accounts import account_problems
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import engine_state, last_server
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     Host,
@@ -32,6 +33,7 @@ AGREED = (
     "vllm_ray_scope",
     "vllm_ray_model",
     "vllm_ray_accelerator",
+    "vllm_ray_tls",
     "vllm_ray_restart",
     "vllm_ray_relayout",
 )
@@ -130,7 +132,7 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
         found = f"PID 1 is {look['host']['pid1']}"
         add("systemd", "error", found, "systemd", "set vllm_ray_scope=user for hosts without systemd")
     problems += open_ports(host)
-    problems += shared_account(host)
+    problems += account_problems(host, unit_names(settings["vllm_ray_cluster"]))
     distribution = look["host"]["os"]
     if not is_supported(distribution):
         found = f"{distribution['id']} {distribution['version']}"
@@ -140,7 +142,12 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     if wished and have_gpus and set(wished) - have_gpus:
         add("gpu", "error", f"GPUs {sorted(have_gpus)}", f"vllm_ray_gpus={wished}", "correct vllm_ray_gpus")
     problems += _lint.environment(host.name, settings["vllm_ray_env"])
-    return problems + (_lint.options(host.name, serve_args(settings)) if serves else [])
+    problems += _danger.environment(host.name, settings["vllm_ray_env"])
+    problems += _danger.start_arguments(host.name, settings["vllm_ray_start_args"])
+    if serves:
+        args = serve_args(settings)
+        problems += [*_lint.options(host.name, args), *_danger.options(host.name, args)]
+    return problems
 
 
 def no_firewall(settings: Mapping[str, t.Any]) -> str:
@@ -162,21 +169,6 @@ def open_ports(host: Host) -> list[Problem]:
         fix = "set vllm_ray_firewall=manage" if seen["manageable"] else "ufw default deny incoming"
         fix = "install ufw" if "not installed" in why and not seen["manageable"] else fix
     return [Problem(host.name, "firewall", "warning", found, "rules", fix)]
-
-
-def shared_account(host: Host) -> list[Problem]:
-    """Report clusters of one host that run as one account, which can read the keys and tokens of all of them."""
-    settings, accounts = host.settings, (host.look or {})["host"].get("accounts") or {}
-    own, account = settings["vllm_ray_cluster"], settings["vllm_ray_user"]
-    others = [name for name, its in accounts.items() if its == account and name != own]
-    if settings["vllm_ray_scope"] == "user" or not others:
-        return []
-    found = (
-        f"the cluster {', '.join(others)} runs as {account}, too: code and operators of one can read the API key and "
-        "Ray's token of the other"
-    )
-    fix = f"set vllm_ray_user for one of them before its first deploy, such as vllm_ray_user=vllm-ray-{own}"
-    return [Problem(host.name, "account", "warning", found, "an account for each cluster", fix)]
 
 
 def is_of_ray(process: str) -> bool:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _layout
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
@@ -32,6 +32,7 @@ class Cluster:
     while it must not be stopped. kind: what it computes on. record: of the last run.
     serving: whether an engine serves, None where that is not known. Only False means that nothing serves.
     consent: whether the user lets a serving engine be stopped. nodes: whether the run goes on to the nodes of Ray.
+    rotation: the head's note of a renewal of secrets that is not finished, empty where there is none.
     """
 
     hosts: Sequence[Host]
@@ -43,6 +44,7 @@ class Cluster:
     serving: bool | None
     consent: bool
     nodes: bool = True
+    rotation: Mapping[str, t.Any] = field(default_factory=dict)
 
     @property
     def by_name(self) -> dict[str, Host]:
@@ -108,8 +110,11 @@ class Cluster:
         return self.serving is False and all(serve_state(host) in (*ENDED, None) for host in self.hosts)
 
     def may_stop(self, name: str) -> bool:
-        """Tell whether this run may stop the services of a host."""
-        return self.may_change or name not in self.in_use
+        """Tell whether this run may stop the services of a host.
+
+        While secrets are renewed, one that starts again would not find those that still have the old ones.
+        """
+        return self.may_change or (name not in self.in_use and not self.rotation)
 
     def offer(self) -> dict[str, int]:
         """Return the GPUs that each host offers to the engine."""
@@ -129,7 +134,8 @@ def cluster_of(hosts: Sequence[Host], head: Host, nodes: bool = True) -> Cluster
     wished = head.settings.get("vllm_ray_serve_host") or head.name
     last = by_name.get(last_server(record))
     # An engine that this run can't stop where it is would hold its GPUs there.
-    cluster = Cluster(hosts, head, wished, "", accelerator(head), record, serving, consent, nodes)
+    rotation = ((head.look or {}).get("host") or {}).get("rotation") or {}
+    cluster = Cluster(hosts, head, wished, "", accelerator(head), record, serving, consent, nodes, rotation)
     stays = last is not None and (last.look is None or last.limited or not cluster.may_change)
     now = last.name if last and stays else None
     return replace(cluster, serve_host=next(name for name in (now, wished, head.name) if name in by_name))

@@ -88,6 +88,12 @@ def api_port(settings: Mapping[str, t.Any]) -> int:
     return int(serve_args(settings).get("port", settings[API_PORT]))
 
 
+def server_name(settings: Mapping[str, t.Any]) -> str:
+    """Return the name that the API's certificate must have, empty where that is the address of the API."""
+    names = settings.get("vllm_ray_tls_names") or []
+    return str(names[0]) if names and settings.get("vllm_ray_tls") == "given" else ""
+
+
 def dashboard_url(settings: Mapping[str, t.Any]) -> str:
     """Return the URL of Ray's dashboard as the head itself reaches it. settings: of the head."""
     bound = settings["vllm_ray_dashboard_host"]

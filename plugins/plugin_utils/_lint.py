@@ -4,7 +4,7 @@
 """Options and environment that no longer work, or do harm. PRIVATE to the collection.
 
 What a release knows, its own parser says later (serve_config_check); this is what can be said before there is one, and
-what no parser says.
+what no parser says. What takes protection away is in _danger.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact import parsed
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
 if t.TYPE_CHECKING:
@@ -46,15 +45,6 @@ REMOVED_ENVIRONMENT = {
     "VLLM_USE_RAY_SPMD_WORKER": "remove it",
     "VLLM_USE_V1": "remove it: there is no other engine",
 }
-# They would lie in the engine's file of options, which everybody on the host may read, and in the log of a task.
-SECRET_OPTIONS = {
-    "api-key": "remove it: clients use the key in vllm_ray_key_file on the controller",
-    "hf-token": "remove it, and set vllm_ray_hf_token: one host downloads, and engines work without the hub",
-}
-# Names of what is secret by any measure. `eos_token` is not.
-SECRET_NAME = re.compile(
-    r"passw|passphrase|secret|credential|(?:api|access|auth|private)[-_]?(?:key|token)", re.IGNORECASE
-)
 # (pattern of names, severity, what is wrong with it, what mends it)
 HARMFUL_ENVIRONMENT = (
     ("RAY_EXPERIMENTAL_NOSET_.*", "warning", "hides the GPUs from Ray's own bookkeeping", "leave it to vLLM"),
@@ -74,8 +64,6 @@ HARMFUL_ENVIRONMENT = (
     ("VLLM_(RAY_)?DP_.*", "error", "spreads the engine over GPUs that are not planned", "remove it"),
     ("(LOCAL_)?RANK|WORLD_SIZE|MASTER_(ADDR|PORT)", "warning", "is of one rank, and all would get it", "remove it"),
     ("(CUDA|HIP|ROCR)_VISIBLE_DEVICES", "error", "overrides what the plan gives a node", "set vllm_ray_gpus"),
-    ("RAY_AUTH_TOKEN.*|VLLM_API_KEY", "error", "is a secret that the roles keep in a file", "remove it"),
-    ("HF_TOKEN|HUGGING_FACE_HUB_TOKEN", "error", "would reach every rank and its logs", "set vllm_ray_hf_token"),
     ("NCCL_P2P_DISABLE", "info", "makes GPUs of a host talk through its memory", "remove it unless P2P hangs"),
     ("NCCL_IB_DISABLE", "info", "leaves InfiniBand unused", "remove it unless there is none"),
 )
@@ -143,37 +131,15 @@ def executor(given: Mapping[str, t.Any], planned: str, gpus: int) -> list[Proble
 
 
 def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
-    """Return warnings of options that are gone or hold secrets, errors of those that are one. given: without dashes.
+    """Return warnings of options that are gone. given: without dashes.
 
-    The former are warnings because a release of the user's own may be old enough; its parser has the last word.
+    They are warnings because a release of the user's own may be old enough; its parser has the last word.
     """
-    gone = [
+    return [
         Problem(host, "option", "warning", f"vllm_ray_serve_args: {name} is gone from vLLM", "an option it knows", fix)
         for name, fix in REMOVED_OPTIONS.items()
         if name in given
     ]
-    secret = [
-        Problem(host, "option", "error", f"vllm_ray_serve_args: {name} is a secret", "not set", fix)
-        for name, fix in SECRET_OPTIONS.items()
-        if name in given
-    ]
-    fix = "give it by a file or by vllm_ray_env, which vLLM does not log"
-    logged = [
-        Problem(
-            host, "option", "warning", f"vllm_ray_serve_args: {name} has a secret", "none: vLLM logs its options", fix
-        )
-        for name, value in given.items()
-        if name not in SECRET_OPTIONS and (SECRET_NAME.search(name) or any(map(SECRET_NAME.search, names_in(value))))
-    ]
-    return gone + secret + logged
-
-
-def names_in(value: t.Any) -> list[str]:
-    """Return the names in the value of an option, at any depth, also where it is text in JSON."""
-    value = parsed(value)
-    if isinstance(value, dict):
-        return [str(name) for name in value] + [name for entry in value.values() for name in names_in(entry)]
-    return [name for entry in value for name in names_in(entry)] if isinstance(value, list) else []
 
 
 def refused(host: str, release: str, reasons: Mapping[str, str]) -> list[Problem]:

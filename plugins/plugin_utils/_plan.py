@@ -11,12 +11,16 @@ from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS, hub_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _danger,
     _engine,
     _layout,
     _lint,
     _members,
     _private,
+    _rotation,
     _stages,
+    _tls_checks,
+    _value_types,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_absent,
@@ -39,6 +43,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
     metrics_ports,
     serve_args,
     serve_state,
+    server_name,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host_checks import check_state, check_states
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._model_checks import check_models
@@ -102,9 +107,11 @@ def model_plan(
         problems.append(Problem(where, "model", "error", **told))
     missing = [name for name, model_there in found.items() if not model_there["directory"]]
     # A host that has the model knows what it is, also where the source is left out by --limit.
-    facts = origin.get("model") or next((it["model"] for it in found.values() if it["model"]), None)
+    known: Mapping[str, t.Any] = next((it for it in (origin, *found.values()) if it.get("model")), {})
+    facts = known.get("model")
     size = _engine.model_of(facts).weight_bytes if facts else 0
-    return {**model, "path": path, "facts": facts, "bytes": size, "missing": missing}, problems
+    brought = {name: known.get(name, []) for name in ("code", "pickled")}
+    return {**model, **brought, "path": path, "facts": facts, "bytes": size, "missing": missing}, problems
 
 
 def hub_host(head: Host, hosts: Sequence[Host], found: Mapping[str, t.Any]) -> str:
@@ -178,11 +185,12 @@ def make_plan(
     head_group: str,
     worker_group: str,
     nodes: bool = True,
+    rotate: str = "",
 ) -> dict[str, t.Any]:
     """Make the plan. hosts: the head first, then the workers as in the inventory.
 
     controllers: the controller's own addresses towards the hosts. on_controller: what the controller has of the model.
-    nodes: whether the run goes on to the nodes of Ray.
+    nodes: whether the run goes on to the nodes of Ray. rotate: the time in UTC if it is to renew secrets.
     Returns a dict with `problems` (list of dicts); the rest is there only where no error stands in the way.
     """
     problems = check_inventory(hosts, head_group, worker_group)
@@ -201,7 +209,10 @@ def make_plan(
     if last_server(cluster.record) in cluster.leaving and not cluster.may_change:
         gone.append(last_server(cluster.record))
     problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
-    problems += [*check_serving(cluster), *check_leaving(cluster)]
+    problems += [*check_serving(cluster), *check_leaving(cluster), *_tls_checks.options(cluster)]
+    rotation = _rotation.rotation_of(cluster, rotate)
+    seconds = max((start_seconds(host) for host in hosts), default=0.0)
+    problems += _rotation.problems(cluster, rotation, bool(rotate), seconds)
     problems += [removed_while_it_serves(name) for name in gone]
     plan: dict[str, t.Any] = {
         "cluster": cluster.head.settings["vllm_ray_cluster"],
@@ -210,12 +221,17 @@ def make_plan(
         "serving": cluster.serving,
     }
     plan["ray"] = ray_of(cluster.head)
+    args = serve_args(cluster.by_name[cluster.serve_host].settings)
+    problems += _danger.model(model, args)
     if engine.layout:
-        args = serve_args(cluster.by_name[cluster.serve_host].settings)
         problems += _lint.executor(args, engine.layout.executor, sum(used.values()))
     if engine.layout and not gone:
         plan.update(complete(cluster, engine, engine.layout, model))
+        plan["rotation"] = rotation.as_dict() if rotation else None
+        plan["renewals"] = _rotation.renewals(rotation, plan["leaving"])
         plan["api_clients"] = api_clients(cluster.head.settings, controllers_of(cluster, controllers))
+        plan["tls"] = _tls_checks.plan(cluster, plan["engine"]["endpoint"])
+        problems += _tls_checks.in_clear(cluster, plan["api_clients"])
     return {**plan, "problems": [problem.as_dict() for problem in problems]}
 
 
@@ -250,6 +266,7 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str,
         "reached": host.look is not None,
         "gpus": len(indices),
         "metrics_ports": metrics_ports(host.settings, host.is_head, host.name == cluster.serve_host),
+        "own_addresses": own_addresses(host),
         "ray_gpus": offered,
         "engine_gpus": engine_gpus,
         "env": _private.public_environment(host.settings, cluster.kind),
@@ -258,6 +275,18 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str,
         "paths": host.paths.as_dict(),
         "settings": _private.public(host.settings),
     }
+
+
+def own_addresses(host: Host) -> list[str]:
+    """Return the addresses by which a host asks its own API and dashboard, besides its cluster address.
+
+    Where one of them binds a name, all addresses of the host: which one it is, only the host knows.
+    """
+    bound = [host.settings.get(name) for name in ("vllm_ray_api_host", "vllm_ray_dashboard_host")]
+    given = [str(name) for name in bound if name not in (None, "", "localhost", "0.0.0.0", "::")]
+    if all(map(_value_types.is_address, given)):
+        return given
+    return sorted({str(entry["address"]) for entry in (host.look or {}).get("network", {}).get("addresses", [])})
 
 
 def ray_of(head: Host) -> dict[str, t.Any]:
@@ -271,17 +300,20 @@ def ray_of(head: Host) -> dict[str, t.Any]:
 
 
 def endpoint_of(cluster: Cluster, model: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return where the engine answers, and by which name of the model."""
+    """Return where the engine answers, and by which name of the model. Records hold it, too."""
     server = cluster.by_name[cluster.serve_host].settings
     own = cluster.addresses[cluster.serve_host]["address"]
     bound, port = server.get("vllm_ray_api_host") or own, api_port(server)
     reach = own if bound in ("0.0.0.0", "::") else bound
     name = serve_args(server).get("served-model-name", model.get("name", ""))
+    scheme = "http" if server["vllm_ray_tls"] == "off" else "https"
     return {
         "host": bound,
         "port": port,
-        "url": f"http://{f'[{reach}]' if ':' in reach else reach}:{port}",
+        "url": f"{scheme}://{f'[{reach}]' if ':' in reach else reach}:{port}",
         "model": name[0] if isinstance(name, list) else name,
+        # By which clients ask, where it is not the address of the URL.
+        **({"name": server_name(server)} if server_name(server) else {}),
     }
 
 
@@ -313,7 +345,7 @@ def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Ma
                 if name not in layout.gpus and parts[name]["reached"]
             },
             "kept": engine.kept,
-            "notes": engine.notes,
+            "notes": [*engine.notes, *_tls_checks.changes(cluster, endpoint["url"])],
             "advice": engine.advice,
             "away": max((start_seconds(host) for host in cluster.hosts), default=0.0),
         },

@@ -18,10 +18,10 @@ if t.TYPE_CHECKING:
 # Names of checks by the stage that has what they need. A problem carries the name of its check.
 STAGES = {
     "host": (
-        "ssh", "sudo", "python", "machine", "reach", "inventory", "variable", "option", "env", "path", "systemd", "os",
-        "address", "route", "nic", "rdma", "memlock", "hostname", "clock", "mtu", "port", "firewall", "ray",
-        "account", "bundle", "leftovers", "driver", "gpu", "gpu_memory", "shared_memory", "disk", "model", "layout",
-        "parity", "changes",
+        "ssh", "sudo", "python", "machine", "reach", "inventory", "variable", "option", "env", "protection", "path",
+        "systemd", "os", "address", "route", "nic", "rdma", "memlock", "hostname", "clock", "mtu", "port", "firewall",
+        "tls", "ray", "account", "bundle", "leftovers", "driver", "gpu", "gpu_memory", "shared_memory", "disk", "model",
+        "layout", "parity", "rotation", "changes",
     ),
     "network": ("reachability", "link", "bandwidth"),
     "release": ("release", "parser", "collective"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 import typing as t
+from urllib.parse import urlsplit
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report import count, problem_lines
@@ -39,7 +40,7 @@ def render(plan: Mapping[str, t.Any]) -> str:
         engine, endpoint = plan["engine"], plan["engine"]["endpoint"]
         lines.append(
             f"PLAN of the cluster {plan['cluster']}: {endpoint['model']} with TP={engine['tp']} PP={engine['pp']}"
-            f" ({engine['executor']} executor, {plan['accelerator']}) at {endpoint['url']}"
+            f" ({engine['executor']} executor, {plan['accelerator']}) at {client_url(endpoint)}"
         )
         advice = engine.get("advice") or {}
         rows = []
@@ -53,6 +54,7 @@ def render(plan: Mapping[str, t.Any]) -> str:
             *advice_lines(advice),
             *artefact_lines(plan),
             *access_lines(plan),
+            *tls_lines(plan),
             *(("note", note) for note in engine["notes"]),
         ]
         lines += table(labelled)
@@ -125,6 +127,15 @@ def access_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
     return [("API", f"open to the hosts of the cluster and to {clients} (vllm_ray_api_clients)")]
 
 
+def tls_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """Return what certificate the API has, where it has one."""
+    tls = plan.get("tls") or {"mode": "off"}
+    if tls["mode"] == "off":
+        return []
+    what = tls["files"]["certificate"] if tls.get("files") else "a CA and a certificate of its own"
+    return [("TLS", f"{what} (vllm_ray_tls={tls['mode']}){', ' + tls['expires'] if tls.get('expires') else ''}")]
+
+
 def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]) -> str:
     """Return the screen of a plan for hosts of a file; with a warning where the layout misses narrowly."""
     total = sum(len(host.gpus) for host in hosts)
@@ -150,25 +161,37 @@ def refusal(model: str, advice: Mapping[str, t.Any]) -> str:
     return "\n".join([*lines, *(f"  note: {text}" for text in advice["notes"])])
 
 
-def snippets(endpoint: Mapping[str, str], key_file: str) -> dict[str, str]:
+def client_url(endpoint: Mapping[str, str]) -> str:
+    """Return the URL by which clients ask. endpoint: its name wins over the address in its url."""
+    parts = urlsplit(endpoint["url"])
+    return f"{parts.scheme}://{endpoint['name']}:{parts.port}" if endpoint.get("name") else endpoint["url"]
+
+
+def snippets(endpoint: Mapping[str, str], key_file: str, ca_file: str = "") -> dict[str, str]:
     """Return how to ask the engine, ready to paste: by curl, and by the OpenAI client. No key stands in them.
 
-    endpoint: url and model of what serves.
+    endpoint: url, model and name of what serves. ca_file: with the CA to trust, empty = those that the client trusts.
     """
-    question = "What is vllm_ray.cluster?"
+    question, url = "What is vllm_ray.cluster?", client_url(endpoint)
     body = json.dumps({"model": endpoint["model"], "messages": [{"role": "user", "content": question}]})
     curl = (
         # By a pipe, so that the key is in no command line that others could see.
         f"printf 'Authorization: Bearer %s' \"$(cat {key_file})\" | curl -sS -H @- \\\n"
-        f"  -H 'Content-Type: application/json' {endpoint['url']}/v1/chat/completions \\\n"
+        f"  {f'--cacert {ca_file} ' if ca_file else ''}-H 'Content-Type: application/json' "
+        f"{url}/v1/chat/completions \\\n"
         f"  -d {shlex.quote(body)}"
+    )
+    trust = (
+        f'tls = ssl.create_default_context(cafile=pathlib.Path("{ca_file}").expanduser())\n'
+        f'client = openai.OpenAI(base_url="{url}/v1", api_key=key,\n'
+        "    http_client=openai.DefaultHttpxClient(verify=tls))\n"
     )
     python = (
         "import pathlib\n"
-        "import openai\n"
+        f"{'import ssl' + chr(10) if ca_file else ''}import openai\n"
         f'key = pathlib.Path("{key_file}").expanduser().read_text().strip()\n'
-        f'client = openai.OpenAI(base_url="{endpoint["url"]}/v1", api_key=key)\n'
-        f'answer = client.chat.completions.create(model="{endpoint["model"]}",\n'
+        + (trust if ca_file else f'client = openai.OpenAI(base_url="{url}/v1", api_key=key)\n')
+        + f'answer = client.chat.completions.create(model="{endpoint["model"]}",\n'
         f'    messages=[{{"role": "user", "content": "{question}"}}])\n'
         "print(answer.choices[0].message.content)"
     )
@@ -182,12 +205,13 @@ def proof(
     models: Sequence[str],
     answers: Sequence[Mapping[str, t.Any]],
     key_file: str,
+    ca_file: str = "",
 ) -> str:
-    """Return the screen that ends a run: what was proved and how to use it."""
+    """Return the screen that ends a run: what was proved and how to use it. ca_file: as of snippets()."""
     if not answers:
-        return f"\nCHECKED, and nothing was changed. Nothing serves at {endpoint['url']} yet."
-    engine, ways = plan["engine"], snippets(endpoint, key_file)
-    served = f"{endpoint['url']}/v1 serves {', '.join(models)} with TP={engine['tp']} PP={engine['pp']}"
+        return f"\nCHECKED, and nothing was changed. Nothing serves at {client_url(endpoint)} yet."
+    engine, ways = plan["engine"], snippets(endpoint, key_file, ca_file)
+    served = f"{client_url(endpoint)}/v1 serves {', '.join(models)} with TP={engine['tp']} PP={engine['pp']}"
     lines = ["", f"READY {served}"]
     lines += [f"  node    {line}" for line in nodes]
     lines += [f"  answer  {answer['text']}" for answer in answers]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle, _value_types
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _accounts, _bundle, _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._specification_io import specification
 
@@ -81,6 +81,7 @@ def check(host: str, variables: Mapping[str, t.Any], bundle: Mapping[str, t.Any]
     problems += [not_a_number(host, name, value) for name, value in unfit.items()]
     if unfit:
         values["vllm_ray_serve_args"] = {name: options[name] for name in options if name not in unfit}
+    values["vllm_ray_user"] = values.get("vllm_ray_user") or _accounts.account_of(values["vllm_ray_cluster"])
     return Settings(values, problems)
 
 

@@ -93,6 +93,7 @@ def summary(
         "model": next((detail["model"] for detail in details if detail.get("model")), {}),
         "ray": next((detail["nodes"] for detail in details if detail.get("nodes")), {}),
         "names": plan.get("names", {}),
+        "tls": (plan.get("tls") or {}).get("expires", ""),
         "hosts": {name: host(looks.get(name)) for name in names},
         "problems": [dict(problem) for problem in problems],
     }
@@ -194,6 +195,8 @@ def engine_lines(summary: Mapping[str, t.Any]) -> list[tuple[str, str]]:
         revision = f", revision {model['revision']}" if model["revision"] else ""
         digest = f", manifest {model['digest'][:12]}" if model["digest"] else ""
         lines.append(("model", f"{model['path']}{revision}{digest}"))
+    if summary.get("tls"):
+        lines.append(("TLS", f"the certificate of the API {summary['tls']}"))
     if ray and not ray["exists"]:
         lines.append(("nodes", f"Ray does not answer: {ray['why']}"))
     lines += [("node", line) for line in table_lines(ray.get("nodes", []), summary["names"])]

@@ -229,6 +229,7 @@ TYPES = {
         lambda value: is_printable(value) and ".." not in str(value).split("/"),
     ),
     "count": ValueType("a whole number from 0", at_least(0)),
+    "directory": ValueType(ROOT_EXPECTED, lambda value: is_root(value) and not str(value).startswith("~")),
     "environment": ValueType(
         "names of letters, digits and '_', the first no digit, and one text or number for each",
         is_environment,
@@ -291,6 +292,7 @@ VARIABLES = {
     "vllm_ray_cluster": "cluster",
     "vllm_ray_cluster_timeout": "seconds",
     "vllm_ray_config_root": "root",
+    "vllm_ray_confine_allow": "network",
     "vllm_ray_dashboard_clients": "network",
     "vllm_ray_dashboard_host": "host",
     "vllm_ray_env": "environment",
@@ -331,10 +333,15 @@ VARIABLES = {
     "vllm_ray_serve_timeout": "seconds",
     "vllm_ray_start_args": "argument",
     "vllm_ray_state_root": "root",
+    "vllm_ray_tls_ca": "controller path",
+    "vllm_ray_tls_certificate": "controller path",
+    "vllm_ray_tls_key": "controller path",
+    "vllm_ray_tls_names": "host",
     "vllm_ray_transfer_limit_mbit": "limit",
     "vllm_ray_user": "account",
     "vllm_ray_worker_group": "inventory name",
     "vllm_ray_worker_ports": "port range",
+    "vllm_ray_write_paths": "directory",
 }
 
 

@@ -21,11 +21,11 @@ from ansible_collections.vllm_ray.cluster.tests.contract import walk
 # command line or in an answer anyway. Passwords in URLs are refused there. All others say no_log.
 PUBLIC = {
     *("api_clients", "api_host", "address", "bundle_parts", "bundle_platform", "bundle_python", "bundle_sha256"),
-    "checks_off",
+    *("checks_off", "confine_allow"),
     *("cluster", "config_root", "dashboard_clients", "dashboard_host", "firewall_keep", "gpus", "head_group"),
     *("hf_endpoint", "key_file", "metrics_clients", "model", "model_revision", "model_root", "nccl_debug", "nic"),
     *("operators_group", "proof", "python", "rdma_devices", "release_builder", "release_id", "release_lock", "root"),
-    *("serve_host", "start_args", "state_root", "user", "worker_group", "worker_ports"),
+    *("serve_host", "start_args", "state_root", "tls_names", "user", "worker_group", "worker_ports", "write_paths"),
 }
 # Options of modules that may be secret by their names, and why they are not. Paths and numbers never are.
 OPEN = {
@@ -167,7 +167,7 @@ def test_arguments_go_to_hosts_by_the_connection() -> None:
 def test_secrets_are_given_to_hidden_options_alone() -> None:
     """What roles have of secrets is used in tasks of our modules, which hide it, or nowhere."""
     words = re.compile(r"\b(model_hf_token|model_proxy|release_(?:proxy|index_url|extra_index_urls|find_links)|"
-                       r"ray_(?:token|env)|vllm_(?:api_key|env|args)|__private|run_token)\b")  # fmt: skip
+                       r"ray_(?:token|env)|vllm_(?:api_key|tls_key|env|args)|__private|run_token)\b")  # fmt: skip
     offences = [
         task.place
         for task in walk.tasks()

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A server under an account of its own, that answers as an engine, as a dashboard of Ray, or as nobody should.
 
-Run as `fake_service.py UID ADDRESS PORT MODE LOG`: each request goes into LOG as a line of JSON.
+Run as `fake_service.py UID ADDRESS PORT MODE LOG [FOLDER]`: each request goes into LOG as a line of JSON. It has TLS
+where FOLDER has tls.crt and tls.key.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -101,6 +103,7 @@ class Server(ThreadingTCPServer):
 
     daemon_threads = allow_reuse_address = True
     request_queue_size = 16
+    tls: ssl.SSLContext | None = None
 
     def __init__(self, address: str, port: int, mode: str, log: TextIO) -> None:
         self.mode, self.log = mode, log
@@ -112,13 +115,27 @@ class Server(ThreadingTCPServer):
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
 
+    def get_request(self) -> tuple[Any, Any]:
+        connection, peer = super().get_request()
+        if self.tls:
+            # The handshake comes with the first byte that is read, in a thread of its own.
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, peer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not self.tls:
+            super().handle_error(request, client_address)
+
     def note(self, entry: dict[str, Any]) -> None:
         self.log.write(json.dumps(entry) + "\n")
         self.log.flush()
 
 
-def serve(uid: int, address: str, port: int, mode: str, log: str) -> None:
+def serve(uid: int, address: str, port: int, mode: str, log: str, tls: str = "") -> None:
     """Serve for ever. Modes `deaf` and `leaves`: accept nothing; one connection, and listen no more."""
+    if tls:
+        Server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        Server.tls.load_cert_chain(f"{tls}/tls.crt", f"{tls}/tls.key")
     with open(log, "a", encoding="utf-8") as stream:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
@@ -141,12 +158,23 @@ def run(server: Server) -> None:
 class Service:
     """A running server. uid: whose it is. requests(): what it was asked."""
 
-    def __init__(self, folder: Path, uid: int, mode: str = "serves", port: int = 0, address: str = "127.0.0.1") -> None:
-        self.uid, self.port = uid, port or free_port(address)
+    def __init__(
+        self,
+        folder: Path,
+        uid: int,
+        mode: str = "serves",
+        port: int = 0,
+        address: str = "127.0.0.1",
+        tls: Path | None = None,
+    ) -> None:
+        self.uid, self.port, self.scheme = uid, port or free_port(address), "https" if tls else "http"
         self.log = folder / f"{uid}-{self.port}-{mode[:4]}.log"
         argv = [sys.executable, "-m", __spec__.name if __spec__ else "", str(uid), address, str(self.port), mode]
         self.process = subprocess.Popen(
-            [*argv, str(self.log)], cwd=Path(__file__).resolve().parents[2], stdout=subprocess.PIPE, text=True
+            [*argv, str(self.log), *([str(tls)] if tls else [])],
+            cwd=Path(__file__).resolve().parents[2],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         with self.process.stdout or contextlib.nullcontext() as stream:
             assert stream
@@ -156,7 +184,7 @@ class Service:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def requests(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
@@ -179,4 +207,4 @@ def free_port(address: str) -> int:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5])
+    serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *sys.argv[4:])

@@ -21,6 +21,8 @@ PIN = _hub.pin_name(_hub.Wish("huggingface", "o/m", "", "http://127.0.0.1:9"), "
 MODEL = ("config.json", "hf_quant_config.json", "model.safetensors", "model.safetensors.index.json", "sub/notes.txt")
 _PARALLEL = {"tensor-parallel-size": 1, "pipeline-parallel-size": 1, "distributed-executor-backend": "ray"}
 ENGINE = json.dumps({"host": "127.0.0.1", "port": 9, "served-model-name": "m", **_PARALLEL})
+ENGINE_WITH_TLS = json.dumps({**json.loads(ENGINE), "ssl-certfile": "/r/tls.crt"})
+ENDPOINT = {"url": "https://127.0.0.1:9", "model": "m", "key_file": f"{OWN}/none"}
 # A service manager that does nothing.
 SUPERVISOR: dict[str, Any] = {
     "manager": "supervisor",
@@ -154,6 +156,12 @@ TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
     ("host_info", "details.started"): (details("serve-main.yaml", started=X),),
     ("host_info", "engine_config"): (look(engine_config=X, engine_key_file=f"{OWN}/none"),),
     ("host_info", "engine_next_config"): (look(engine_config=f"{OWN}/none", engine_next_config=X),),
+    ("host_info", "engine_ca_file"): (
+        look(files={"engine": ENGINE_WITH_TLS}, engine_config=f"{OWN}/engine", engine_ca_file=X),
+    ),
+    ("host_info", "engine_certificate_file"): (
+        look(files={"engine": ENGINE_WITH_TLS}, engine_config=f"{OWN}/engine", engine_certificate_file=X),
+    ),
     ("host_info", "engine_key_file"): (
         look(files={"engine": ENGINE}, engine_config=f"{OWN}/engine", engine_key_file=X),
     ),
@@ -165,6 +173,7 @@ TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
     ("host_info", "ray_directory"): (look("session_2026/sockets/raylet", ray_directory=X),),
     ("host_info", "record"): (look(record=X),),
     ("host_info", "release"): (look(release=X),),
+    ("host_info", "rotation"): (look(rotation=X),),
     ("host_info", "supervisor_directory"): (
         look("supervisord.conf", services=["n"], **dict(SUPERVISOR, supervisor_directory=X)),
     ),
@@ -263,6 +272,12 @@ TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
         part("ray/session_2026/logs/raylet.out", "ray/session_2026/logs/a/b.log", "ray/session_2027", state=X),
     ),
     ("support_part", "units"): (part("vllm-ray-node@c.service", "vllm-ray-serve@c-main.conf", units=X),),
+    ("tls_certificate", "directory"): (
+        Case(
+            {"directory": X, "cluster": "c", "names": ["h"], "refuse": False},
+            ("ca.key", "ca.crt", "tls.key", "tls.crt", "ca.key.new", "tls.json"),
+        ),
+    ),
     ("tree_progress", "path"): (Case({"path": X, "token": "the token", "record_directory": f"{OWN}/records"}, MODEL),),
     ("tree_progress", "record_directory"): (
         Case({"path": "/m", "token": "the token", "record_directory": X}, (f"{_tree.record_name('/m')}.progress",)),
@@ -274,7 +289,9 @@ TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
         Case({"path": X, "name": "release a"}),
         Case({"path": X, "name": "release a", "tree": SUM, "manifest": SUM, "host": "a"}),
     ),
-    ("vllm_endpoint_info", "key_file"): (Case({"url": "http://127.0.0.1:9", "model": "m", "key_file": X}),),
+    ("vllm_endpoint_info", "ca_file"): (Case({**ENDPOINT, "ca_file": X}),),
+    ("vllm_endpoint_info", "certificate_file"): (Case({**ENDPOINT, "certificate_file": X}),),
+    ("vllm_endpoint_info", "key_file"): (Case({**ENDPOINT, "key_file": X}),),
 }
 # Options that are no paths by their type, and may hold one.
 TEXTS = {("host_info", "model.model"), ("model_info", "model"), ("model_prune", "configs")}
@@ -323,6 +340,8 @@ ON_THE_CONTROLLER: dict[tuple[str, str], str] = {
     ("layout_plan", "hosts_file"): _OPERATOR,
     ("model_copy", "record_directory"): "handed to model_install, which is tried",
     ("wait_for_ray", "token_file"): "handed to ray_cluster_info, which is tried",
+    ("wait_for_vllm", "ca_file"): "handed to vllm_endpoint_info, which is tried",
+    ("wait_for_vllm", "certificate_file"): "handed to vllm_endpoint_info, which is tried",
     ("wait_for_vllm", "key_file"): "handed to vllm_endpoint_info, which is tried",
     ("wait_for_vllm", "log_file"): "handed to service_log_info, which is tried",
 }

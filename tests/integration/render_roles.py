@@ -37,10 +37,10 @@ def units_of(role: str) -> dict[str, Any]:
     return next(task["vllm_ray.cluster.service_set"] for task in tasks if "vllm_ray.cluster.service_set" in task)
 
 
-def files_of(role: str, variables: dict[str, Any], templar: Templar) -> list[dict[str, Any]]:
+def files_of(role: str, templar: Templar) -> list[dict[str, Any]]:
     """Return the files of a role, those with secrets by their texts, too."""
-    names = ("files", "secret_files", "secrets")
-    files, secret_files, secrets = (templar.template(variables[f"__{role}_{name}"]) for name in names)
+    given = units_of(role)
+    files, secret_files, secrets = (templar.template(given[name]) for name in ("files", "secret_files", "secrets"))
     return files + [{**entry, "content": text} for entry, text in zip(secret_files, secrets)]
 
 
@@ -74,7 +74,7 @@ def render(given: dict[str, Any], home: str) -> dict[str, Any]:
     node = templar.template(variables["__ray_node"])
     units = [service for role in ("ray", "vllm") for service in templar.template(units_of(role)["services"])]
     return {
-        "files": [entry for role in ("ray", "vllm") for entry in files_of(role, variables, templar)],
+        "files": [entry for role in ("ray", "vllm") for entry in files_of(role, templar)],
         "units": units,
         "node": node,
         "argv": _ray.start_argv(node),

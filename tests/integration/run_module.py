@@ -38,7 +38,7 @@ class Result(NamedTuple):
         return json.loads(lines[-1]) if lines else {}
 
 
-def run_child(module: str, args: dict[str, Any], output: int) -> None:
+def run_child(module: str, args: dict[str, Any], output: int, programs: bool) -> None:
     """Be the module: never returns."""
     code = 70
     try:
@@ -53,7 +53,8 @@ def run_child(module: str, args: dict[str, Any], output: int) -> None:
         basic._ANSIBLE_PROFILE = "legacy"
         # Programs of the system answer differently on each host, and take longer than all the rest; so do pauses.
         time.sleep = lambda _seconds: None
-        basic.AnsibleModule.get_bin_path = lambda *_args, **_options: None
+        if not programs:
+            basic.AnsibleModule.get_bin_path = lambda *_args, **_options: None
         importlib.import_module(f"{MODULES}.{module}").main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
@@ -65,15 +66,15 @@ def run_child(module: str, args: dict[str, Any], output: int) -> None:
         os._exit(code)
 
 
-def run(module: str, args: dict[str, Any], folder: Path) -> Result:
-    """Run a module with arguments."""
+def run(module: str, args: dict[str, Any], folder: Path, programs: bool = False) -> Result:
+    """Run a module with arguments. programs: whether it finds those of the system."""
     importlib.import_module(f"{MODULES}.{module}")
     private = {"_ansible_tmpdir": str(folder), "_ansible_no_log": True}
     with (folder / "output").open("w+b") as output:
         begin = time.monotonic()
         pid = os.fork()
         if pid == 0:
-            run_child(module, {**args, **private}, output.fileno())
+            run_child(module, {**args, **private}, output.fileno(), programs)
         _pid, status, usage = os.wait4(pid, 0)
         seconds = time.monotonic() - begin
         output.seek(0)

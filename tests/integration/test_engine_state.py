@@ -38,6 +38,9 @@ class Module:
             "engine_config": str(folder / "started.yaml"),
             "engine_next_config": str(folder / "next.yaml"),
             "engine_key_file": str(folder / "api.key"),
+            "engine_ca_file": None,
+            "engine_server_name": None,
+            "engine_certificate_file": None,
         }
 
     def run_command(self, _argv: list[str]) -> tuple[int, str, str]:

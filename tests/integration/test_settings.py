@@ -126,7 +126,8 @@ def test_scripts_start_programs_with_the_values_as_they_are(home: Path) -> None:
         words, of_node = started(config / "node.sh", home / "release" / "bin" / "ray")
         served, of_engine = started(config / "serve-main.sh", home / "release" / "bin" / "vllm")
         assert words == answer["argv"]
-        assert served[1:] == ["serve", "--config", f"{config}/serve-main.yaml"]
+        own = ["--middleware", "closed_api.ClosedApi"]
+        assert served[1:] == ["serve", "--config", f"{config}/serve-main.yaml", *own]
         config_read = json.loads((config / "serve-main.yaml").read_text())
         assert config_read == answer["config"]
         assert config_read["model"] == case.get("vllm_ray_model", "/srv/demo")

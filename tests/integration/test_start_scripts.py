@@ -29,7 +29,10 @@ NAMES = {"ray": "node", "vllm": "serve-main"}
 # What each record must hold, besides unit and script.
 FILES = {
     "ray": ["node.env", "ray.token"],
-    "vllm": ["serve-main.env", "serve-main.yaml", "vllm/ray_non_carry_over_env_vars.json", "api.key"],
+    "vllm": [
+        *("serve-main.env", "serve-main.yaml", "api.key"),
+        *("vllm/closed_api.py", "vllm/ray_non_carry_over_env_vars.json"),
+    ],
 }
 BASE: dict[str, Any] = {
     "release": "/opt/release",

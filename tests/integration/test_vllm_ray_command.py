@@ -126,7 +126,7 @@ class Host:
         path.write_text(text, encoding="utf-8")
         path.chmod(0o755)
 
-    def add(self, cluster: str, group: str = "") -> Path:
+    def add(self, cluster: str, group: str = "", account: int = NOBODY) -> Path:
         config = self.root / cluster
         config.mkdir()
         path = f"{self.bin}:/usr/bin:/bin"
@@ -139,7 +139,7 @@ class Host:
         for name, text in files.items():
             (config / name).write_text(text, encoding="utf-8")
         for name in ("ray.token", "api.key"):
-            os.chown(config / name, NOBODY, NOBODY)
+            os.chown(config / name, account, account)
             (config / name).chmod(0o400)
         (self.clusters / cluster).write_text(f"{config}\n", encoding="utf-8")
         if group:
@@ -238,6 +238,8 @@ def test_bytes_go_through_as_they_are(host: Host, terminal: Terminal) -> None:
 # --- Operators -------------------------------------------------------------------------------------------------------
 
 OPERATOR, OPERATORS = 61001, "vllm-ray-operators"
+# The account of the cluster a-b, whose name begins like that of the cluster a.
+OTHER = 61003
 
 
 class Etc:
@@ -323,6 +325,57 @@ def test_sudo_itself_lets_an_operator_into_no_other_cluster(
     own = [*operator, "sudo", "-n", "-u", "nobody", str(host.root / "a" / "vllm-ray"), *rest]
     done = subprocess.run(own, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.fixture
+def other(host: Host, etc: Etc, operator: list[str]) -> Path:
+    """Make a cluster a-b with an account of its own, beside the operator's."""
+    etc.append("passwd", f"vllm-ray-a-b:x:{OTHER}:{OTHER}::/nonexistent:/usr/sbin/nologin")
+    config = host.add("a-b", OPERATORS, OTHER)
+    (config / "secrets").mkdir(0o700)
+    state = host.root / "other-state"
+    state.mkdir(0o750)
+    (state / "x").write_text("cache of a-b")
+    os.chown(state, OTHER, OTHER)
+    return config
+
+
+def test_an_operator_has_what_the_own_account_may_read(host: Host, operator: list[str], other: Path, etc: Etc) -> None:
+    """Of two clusters with accounts of their own, by commands that the own cluster lets an operator run."""
+    paths = [host.root / "a" / "api.key", other / "api.key", other / "ray.token", host.root / "other-state" / "x"]
+    command = [
+        *operator,
+        host.command,
+        "-c",
+        "a",
+        "exec",
+        "sh",
+        "-c",
+        'for path; do cat "$path"; echo; done',
+        "sh",
+        *paths,
+    ]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert done.stdout.split("\n") == ["key of a", "", "", "", ""]
+    assert done.stderr.count("Permission denied") == 3
+    # Root is let into both, each with its own account.
+    for cluster, account in (("a", "nobody"), ("a-b", "vllm-ray-a-b")):
+        said = [etc.run(host.command, "-c", cluster, *words).stdout for words in (("exec", "id", "-un"), ("key",))]
+        assert said == [f"{account}\n", f"key of {cluster}\n"]
+
+
+@pytest.mark.parametrize("part", ["node", "serve"])
+def test_the_journal_is_that_of_the_own_units(
+    host: Host, operator: list[str], other: Path, etc: Etc, part: str
+) -> None:
+    """journalctl takes patterns, and a-* would also be a-b-main."""
+    command = etc.command("sh", "-c", f'mount --bind {host.bin / "journalctl"} /usr/bin/journalctl && exec "$@"', "sh")
+    host.script(host.bin / "journalctl", '#!/bin/sh\nprintf "<%s>" "$@"\n')
+    done = subprocess.run(
+        [*command, *operator[-4:], host.command, "-c", "a", "logs", part], capture_output=True, text=True
+    )
+    units = [word for word in done.stdout.replace(">", "<").split("<") if word.startswith("vllm-ray-")]
+    assert units == [f"vllm-ray-{part}@a{'-main' if part == 'serve' else ''}.service"], done.stderr
 
 
 @pytest.mark.parametrize("places", PLACES)

@@ -13,8 +13,8 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.action import wait_for_vllm
 
-NOT_YET = {"ready": False, "final": False, "why": "Connection refused"}
-READY = {"ready": True, "final": False, "why": ""}
+NOT_YET = {"ready": False, "untrusted": False, "renewed": True, "final": False, "why": "Connection refused"}
+READY = {"ready": True, "untrusted": False, "renewed": True, "final": False, "why": ""}
 LOG = {"restarts": 3, "first_error": "", "progress": "Loading weights", "tail": []}
 CRASH = {**LOG, "restarts": 4, "first_error": "ValueError: no memory", "tail": ["end"]}
 UNREACHABLE = {"unreachable": True, "msg": "Failed to connect to the host via ssh"}

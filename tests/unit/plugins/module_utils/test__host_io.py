@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -59,3 +60,8 @@ def test_the_accounts_of_the_clusters_of_a_host(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "vllm-ray-serve@a-main.service").write_text("[Service]\nUser=other\n")
     (tmp_path / "vllm-ray-node@.service").touch()
     assert _host_io.accounts() == {"a": "vllm-ray", "a-b": "vllm-ray-b"}
+
+
+def test_the_owner_of_a_directory(tmp_path: Path) -> None:
+    assert _host_io.owner(str(tmp_path)) == pwd.getpwuid(os.getuid()).pw_name
+    assert _host_io.owner(str(tmp_path / "none")) == _host_io.owner("") == ""

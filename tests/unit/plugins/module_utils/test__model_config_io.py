@@ -142,8 +142,9 @@ def test_a_host_that_has_a_copy_below_the_root(folder: Path) -> None:
 
 
 def test_a_host_that_does_not_have_it(folder: Path) -> None:
-    assert look(folder, "/elsewhere/other") == {"directory": "", "pinned": False, "model": None, "problem": None}
-    assert look(folder, "org/name") == {"directory": "", "pinned": False, "model": None, "problem": None}
+    nothing = {"directory": "", "pinned": False, "model": None, "code": [], "pickled": [], "problem": None}
+    assert look(folder, "/elsewhere/other") == nothing
+    assert look(folder, "org/name") == nothing
 
 
 def test_a_damaged_model_is_a_problem_and_no_error(folder: Path) -> None:
@@ -166,3 +167,63 @@ def test_the_download_that_a_record_names(folder: Path) -> None:
     (records / _hub.pin_name(wish, "")).write_text(_hub.render_pin(_hub.Pin("4567", str(folder))))
     assert look(folder, "org/name")["directory"] == str(folder)
     assert look(folder, "org/name")["pinned"]
+
+
+# --- What a model brings that may run ---------------------------------------------------------------------------------
+
+
+def add(folder: Path, name: str, **config: Any) -> None:
+    """Add to a file in JSON."""
+    path = folder / name
+    path.write_text(json.dumps({**(json.loads(path.read_text()) if path.exists() else {}), **config}))
+
+
+def test_the_demo_model_brings_nothing_that_runs() -> None:
+    assert (info(DEMO)["code"], info(DEMO)["pickled"]) == ([], [])
+
+
+def test_code_is_named_by_files_and_by_all_configs(folder: Path) -> None:
+    (folder / "here.py").write_text("")
+    add(folder, "config.json", auto_map={"AutoConfig": "configuration_a.A", "AutoModel": ["org/other--modeling_b.B"]})
+    add(folder, "tokenizer_config.json", auto_map={"AutoTokenizer": ["tokenization_c.C", None]})
+    add(folder, "preprocessor_config.json", auto_map={"AutoProcessor": "processing_d.D"})
+    wanted = ["configuration_a.py", "here.py", "org/other--modeling_b.py", "processing_d.py", "tokenization_c.py"]
+    assert info(folder)["code"] == wanted
+    assert look(folder)["code"] == wanted
+
+
+@pytest.mark.parametrize("auto_map", [None, "text", 1, ["a.B"], {"AutoModel": {"a": 1}}, {"AutoModel": [1, None]}])
+def test_an_auto_map_of_another_form_names_nothing(folder: Path, auto_map: object) -> None:
+    add(folder, "config.json", auto_map=auto_map)
+    assert info(folder)["code"] == []
+
+
+def test_pickled_weights_count_where_there_are_no_others(folder: Path) -> None:
+    for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "a.ckpt"):
+        (folder / name).write_bytes(b"")
+    assert info(folder)["pickled"] == []
+    (folder / WEIGHTS).unlink()
+    assert info(folder)["pickled"] == look(folder)["pickled"] == ["a.ckpt", "pytorch_model.bin"]
+
+
+def test_names_of_a_hostile_directory_are_few_and_printable(folder: Path) -> None:
+    for number in range(200):
+        (folder / f"{number:03}\n\x1b[2J.py").write_text("")
+    os.close(os.open(os.fsencode(folder) + b"/\xff.py", os.O_CREAT))
+    code = info(folder)["code"]
+    assert len(code) == _model_config_io.NAMES
+    assert all(name.isprintable() for name in code)
+    assert json.loads(json.dumps(code).encode()) == code
+
+
+@pytest.mark.parametrize("name", _model_config_io.CODE_CONFIGS)
+def test_a_fifo_in_the_place_of_a_config_is_told(folder: Path, name: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    with pytest.raises(Unusable, match=name):
+        info(folder)
+
+
+def test_a_config_that_only_the_tokenizer_reads_may_be_broken(folder: Path) -> None:
+    (folder / "tokenizer_config.json").write_text("[" * 100_000)
+    assert info(folder)["code"] == []

@@ -246,6 +246,16 @@ def test_services_are_driven(
     assert drive(tmp_path / "unit", running, verdict, wrote=wrote, check_mode=True) == (done, [])
 
 
+@pytest.mark.parametrize(("name", "commands"), [("unit.d", ["systemctl daemon-reload"]), ("other.d", []), ("unit", [])])
+def test_a_drop_in_counts_without_a_restart(tmp_path: Path, name: str, commands: list[str]) -> None:
+    module: Any = Module()
+    it = _service_set_io.Tree(module, set())
+    it.changed += [str(tmp_path / name / "network.conf")]
+    up, manager = {NODE: UP}, _service_set_io.Systemd(module)
+    assert _service_set_io.act(manager, it, [service(tmp_path / "unit")], up, {NODE: Verdict("none")}) == []
+    assert module.commands == commands
+
+
 def test_a_service_goes(tmp_path: Path) -> None:
     path = tmp_path / "unit"
     path.write_text("[Unit]\n")

@@ -18,8 +18,8 @@ class Killed(BaseException):
     """What ends a run at once."""
 
 
-def ask(directory: Path, reason: str = "", check_mode: bool = False) -> tuple[str, bool]:
-    return cluster_secrets.read_or_make(str(directory / "ray.token"), reason, check_mode)
+def ask(directory: Path, *reasons: str, check_mode: bool = False) -> tuple[str, bool]:
+    return cluster_secrets.read_or_make(str(directory / "ray.token"), list(reasons), check_mode)
 
 
 def test_a_secret_is_made_once(tmp_path: Path) -> None:
@@ -40,6 +40,18 @@ def test_it_is_made_anew_once_for_each_reason(tmp_path: Path) -> None:
     # It is known to all now. Whoever left before may have come back, and leave once more.
     assert ask(tmp_path) == (third, False)
     assert ask(tmp_path, "gpü02 gpu03")[1]
+
+
+def test_of_several_reasons_each_counts_once(tmp_path: Path) -> None:
+    """A host leaves while a rotation is not finished: the rest of that rotation makes no third secret."""
+    first, _new = ask(tmp_path, "rotation")
+    second, new = ask(tmp_path, "gpu03", "rotation")
+    assert (second != first, new) == (True, True)
+    assert ask(tmp_path, "gpu03", "rotation") == (second, False)
+    assert ask(tmp_path, "rotation") == (second, False)
+    # The host came back, and leaves once more.
+    assert ask(tmp_path, "gpu03", "rotation")[1]
+    assert ask(tmp_path, "next rotation")[1]
 
 
 def test_check_mode_changes_nothing(tmp_path: Path) -> None:

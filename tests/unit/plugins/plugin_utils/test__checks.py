@@ -275,23 +275,3 @@ def test_a_host_whose_ports_stay_open_is_reported(mode: str, firewall: dict[str,
     assert [(problem.check, problem.severity, problem.fix) for problem in found] == (
         [("firewall", "warning", fix)] if fix else []
     )
-
-
-@pytest.mark.parametrize(
-    ("accounts", "given", "others"),
-    [
-        ({"default": "vllm-ray"}, {}, ""),
-        ({"default": "vllm-ray", "b": "vllm-ray-b"}, {}, ""),
-        ({"default": "vllm-ray", "b": "vllm-ray", "c": "vllm-ray"}, {}, "b, c"),
-        ({"b": "vllm-ray"}, {}, "b"),
-        ({"default": "vllm-ray", "b": "vllm-ray"}, {"user": "vllm-ray-default"}, ""),
-    ],
-)
-def test_clusters_that_share_an_account_are_reported(
-    accounts: dict[str, str], given: dict[str, str], others: str
-) -> None:
-    found = _checks.check_host(host("a", "head", look=look(host_accounts=accounts), **given), serves=True)
-    assert [(problem.check, problem.severity) for problem in found] == ([("account", "warning")] if others else [])
-    if others:
-        assert f"the cluster {others} runs as vllm-ray, too" in found[0].found
-        assert "vllm_ray_user=vllm-ray-default" in found[0].fix

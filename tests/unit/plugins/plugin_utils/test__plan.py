@@ -39,8 +39,10 @@ def make(*hosts: Host) -> dict[str, Any]:
     return _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers")
 
 
-def found(plan: dict[str, Any], severity: str = "error") -> list[tuple[str, str, str]]:
-    return [(p["host"], p["check"], p["found"]) for p in plan["problems"] if p["severity"] == severity]
+def found(plan: dict[str, Any], severity: str = "error", without: str = "tls") -> list[tuple[str, str, str]]:
+    """Return problems. without: a check that is left out, as nearly every plan here warns that it has no TLS."""
+    told = [problem for problem in plan["problems"] if problem["severity"] == severity and problem["check"] != without]
+    return [(problem["host"], problem["check"], problem["found"]) for problem in told]
 
 
 def layout(plan: dict[str, Any]) -> tuple[int, int, dict[str, int]]:
@@ -187,6 +189,28 @@ def test_warnings_of_a_host(change: dict[str, Any], given: dict[str, Any], probl
     plan = make(host(1, look(1, **change), **given))
     assert found(plan) == []
     assert [entry[1:] for entry in found(plan, "warning")] == [problem]
+
+
+@pytest.mark.parametrize(
+    ("given", "addresses"),
+    [
+        ({}, ["127.0.0.1"]),
+        ({"api_host": "0.0.0.0", "dashboard_host": "::"}, []),
+        ({"api_host": "198.51.100.9"}, ["198.51.100.9", "127.0.0.1"]),
+        ({"api_host": "localhost"}, ["127.0.0.1"]),
+        # Which address a name is, only the host knows.
+        ({"api_host": "gpu01"}, ["192.0.2.11"]),
+    ],
+)
+def test_a_host_asks_its_own_services_by_the_addresses_that_they_bind(
+    given: dict[str, str], addresses: list[str]
+) -> None:
+    assert make(host(1, **given))["hosts"]["gpu01"]["own_addresses"] == addresses
+
+
+def test_an_account_that_can_not_write_the_state_stops_the_plan() -> None:
+    plan = make(host(1, look(1, host_state_owner="vllm-ray"), cluster="b"))
+    assert [(name, check) for name, check, _found in found(plan)] == [("gpu01", "account")]
 
 
 def test_a_port_that_only_a_head_uses_may_be_taken_on_a_worker() -> None:
@@ -927,3 +951,32 @@ def test_options_that_are_not_planned_end_the_run(args: dict[str, Any], found_te
     plan = make(host(1, serve_args=args), host(2))
     (problem,) = [problem for problem in plan["problems"] if problem["check"] == "option"]
     assert problem["severity"] == "error" and found_text in problem["found"]
+
+
+# --- What takes protection away ---------------------------------------------------------------------------------------
+
+
+def protection(plan: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(p["host"], p["severity"], p["found"]) for p in plan["problems"] if p["check"] == "protection"]
+
+
+def test_dangerous_settings_are_said_of_the_hosts_that_have_them() -> None:
+    given = {"serve_args": {"--allowed_media_domains": ["*"]}, "start_args": ["--dashboard-host=::"]}
+    plan = make(host(1, look(1), **given), host(2, look(2), env={"VLLM_SERVER_DEV_MODE": 1}, **given))
+    told = [(name, severity, text.split()[1]) for name, severity, text in protection(plan)]
+    assert sorted(told) == [
+        ("gpu01", "error", "--dashboard-host"),
+        ("gpu01", "warning", "allowed-media-domains"),
+        ("gpu02", "error", "--dashboard-host"),
+        ("gpu02", "error", "VLLM_SERVER_DEV_MODE"),
+    ]
+    assert protection(make(host(1, look(1)))) == []
+
+
+def test_what_a_model_brings_is_said_once() -> None:
+    seen = [{**look(number), "model": {**FACTS, "code": ["a.py"], "pickled": ["a.bin"]}} for number in (1, 2)]
+    given = {"serve_args": {"trust-remote-code": True}}
+    plan = make(host(1, seen[0], **given), host(2, seen[1], **given))
+    code, pickled = (text for name, _severity, text in protection(plan) if name == "-")
+    assert "a.py run on all hosts" in code
+    assert "a.bin" in pickled

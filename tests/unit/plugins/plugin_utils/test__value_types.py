@@ -22,6 +22,7 @@ GOOD: dict[str, list[Any]] = {
     "key file": ["~/.config/vllm-ray/default.key", "./default.key"],
     "count": [0, 3],
     "data": [{"request": {}}],
+    "directory": ["/data/kv", "/var/lib/vllm-ray", "/var/tmp/x"],
     "environment": [{}, {"A": 1, "b_2": "x\ny'\"$`%", "_": 0.5, "C": True}],
     "group": ["mlops", "domain users", "Größe", "users@example.com", "DOM\\ops"],
     "host": ["0.0.0.0", "::", "gpu01.example.com", "localhost"],
@@ -78,6 +79,7 @@ BAD: dict[str, list[Any]] = {
     "controller path": ["a\nb", " a", "\t"],
     "key file": ["../default.key", "/a/../b"],
     "count": [-1],
+    "directory": ["~/kv", "/", "/tmp", "/etc", "/dev/shm", "kv", "/data/a b", "/data/../etc", "/data/a:b"],
     "environment": [
         {"A;touch /tmp/x;B": 1},
         {"1A": 1},
@@ -212,7 +214,8 @@ def test_a_value_that_is_refused(name: str, value: Any, found: str) -> None:
     assert (problem.host, problem.check, problem.severity, problem.found) == ("gpu01", "variable", "error", found)
     assert problem.wanted == _value_types.TYPES[_value_types.VARIABLES[name]].expected
     assert problem.fix == f"correct {name} in the inventory"
-    assert settings.values[name] == _settings.specification()[name].get("default")
+    default = {"vllm_ray_user": "vllm-ray"}.get(name) or _settings.specification()[name].get("default")
+    assert settings.values[name] == default
     assert settings.values["vllm_ray_api_port"] == 8001
 
 

@@ -1,0 +1,57 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: unit_confinement
+short_description: Directives that confine the services of a cluster
+description:
+  - Returns the directives that confine a service of a cluster, for the section C([Service]) of its unit.
+  - A path that the unit must name and that systemd can't read is an error.
+options:
+  _input:
+    description:
+      - The facts of the service, as in the C(vars) of the role P(vllm_ray.cluster.ray#role).
+      - C(steps) = which parts of the second step are on, of V(devices), V(network) and V(files).
+      - C(accelerator) = V(cuda), V(rocm) or V(cpu).
+      - C(config_dir), C(state_dir) = absolute paths of the cluster's directories.
+      - C(read_paths), C(write_paths) = further absolute paths that the service needs.
+      - C(env) = environment of the service.
+    type: dict
+    required: true
+author:
+  - The vllm_ray.cluster authors (@vllm-ray)
+"""
+
+EXAMPLES = r"""
+- name: Show the directives of a node
+  ansible.builtin.debug:
+    msg: "{{ facts | vllm_ray.cluster.unit_confinement | join('\n') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The directives, one a line.
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _confinement
+
+
+def unit_confinement(facts: t.Mapping[str, t.Any]) -> list[str]:
+    """Return the directives of _confinement. AnsibleFilterError: a path can't stand in a unit."""
+    try:
+        return _confinement.confinement(facts)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"unit_confinement": unit_confinement}
