@@ -181,6 +181,47 @@ def process_faults(pid: int, name: str, text: str, uid: int) -> list[str]:
     return faults
 
 
+# What each of our units must have in force, of the directives that are always in it.
+UNIT = {
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "AmbientCapabilities": "",
+    "ProtectSystem": "strict",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectControlGroups": "yes",
+    "RestrictSUIDSGID": "yes",
+    "LockPersonality": "yes",
+}
+UNIT_SHOWN = ("Id", "User", "FragmentPath", "DropInPaths", "NeedDaemonReload", *UNIT)
+
+
+def unit_faults(text: str, user: str, files: Collection[str]) -> list[str]:
+    """Return what is wrong with a unit as systemd has read it. text: of `systemctl show`; files: of our units."""
+    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    unit, ours = found.get("Id", "?"), (*files, *(f"{path}.d/network.conf" for path in files))
+    paths = [path for key in ("FragmentPath", "DropInPaths") for path in found.get(key, "").split()]
+    faults = [f"{unit} is as {path} says" for path in paths if path not in ours]
+    expected = {"User": user, "NeedDaemonReload": "no", **UNIT}
+    wrong = {key: found.get(key, "?") for key, value in expected.items() if found.get(key, "?") != value}
+    return [*faults, *(f"{unit} has {key}={value}, {expected[key]!r} is expected" for key, value in wrong.items())]
+
+
+def foreign_lines(text: str, networks: Iterable[str]) -> list[str]:
+    """Return the lines of our drop-in that allow other addresses than these. networks: that are expected, or any."""
+    given = [network for network in networks if network]
+    known = {str(ipaddress.ip_network(network, strict=False)) for network in given if network != "any"}
+    known |= {"any"} if "any" in given else set()
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    allowed = {"[Service]", *(f"IPAddressAllow={network}" for network in known)}
+    return [line for line in lines if line not in allowed]
+
+
+def line_of_key(text: str) -> str:
+    """Return the first line of a private key in PEM that is a part of the key, empty where there is none."""
+    return next((line.strip() for line in text.splitlines() if line.strip() and not line.startswith("-")), "")
+
+
 def values_in(text: str, values: Mapping[str, str]) -> list[str]:
     """Return the names of secrets whose values are in a text."""
     return [name for name, value in values.items() if value in text]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 import time
@@ -31,6 +32,9 @@ if t.TYPE_CHECKING:
 ENTRIES_MAXIMUM = 1_000_000
 SECONDS = 60
 UNIT_DIRECTORIES = (
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
@@ -144,6 +148,8 @@ def secrets_of(config: str) -> dict[str, str]:
 def values(place: Place) -> dict[str, str]:
     """Return {what it is: value} of all secrets that must be nowhere else: token, key, variables of such names."""
     found = dict(place.secrets)
+    for path, text in [*_redact_io.texts(place.config, "tls.key"), *_redact_io.texts(place.config, "secrets", "*.key")]:
+        found.setdefault(path, _audit.line_of_key(text))
     for path, text in _redact_io.texts(place.config, "*.env"):
         variables = _redact_io.parsed(path, text)
         for name, value in variables.items() if isinstance(variables, dict) else ():
@@ -155,29 +161,25 @@ def values(place: Place) -> dict[str, str]:
 
 
 def units(place: Place) -> Finding:
-    """Audit that nothing but our own file says how a unit runs."""
-    faults = []
+    """Audit that nothing but our own files says how a unit runs, and that it is confined."""
+    own = [f"{path}.d/network.conf" for path in place.unit_files]
+    faults: list[str] = []
     for service in place.services:
         # systemd takes NAME@.service.d for NAME@instance.service, too.
         names = (f"{service}.service", f"{service.partition('@')[0]}@.service")
-        for folder in UNIT_DIRECTORIES:
-            for name in names:
-                faults += [f"{shown(path)} changes the unit {service}" for path in _below(f"{folder}/{name}.d")]
-                path = f"{folder}/{name}"
-                if os.path.lexists(path) and path not in place.unit_files:
-                    faults.append(f"{path} is not the file of this collection")
-    shown_properties = place.run("systemctl", "show", "--property=FragmentPath,NeedDaemonReload", *_names(place))
-    for line in shown_properties.splitlines():
-        key, _equals, value = line.partition("=")
-        if key == "FragmentPath" and value and value not in place.unit_files:
-            faults.append(f"systemd runs {value}")
-        if (key, value) == ("NeedDaemonReload", "yes") and not faults:
-            faults.append("a unit was edited and systemd has not read it (systemctl daemon-reload)")
+        for folder, name in itertools.product(UNIT_DIRECTORIES, names):
+            added = [path for path in _below(f"{folder}/{name}.d") if path not in own]
+            faults += [f"{shown(path)} changes the unit {service}" for path in added]
+            if os.path.lexists(f"{folder}/{name}") and f"{folder}/{name}" not in place.unit_files:
+                faults.append(f"{folder}/{name} is not the file of this collection")
+    for path in own:
+        text = _safe_io.read_text(path)
+        faults += [f"{path} has {line}" for line in _audit.foreign_lines(text or "", place.params["networks"])]
+    units_of = [f"{service}.service" for service in place.services]
+    told = place.run("systemctl", "show", f"--property={','.join(_audit.UNIT_SHOWN)}", *units_of)
+    for block in told.split("\n\n"):
+        faults += _audit.unit_faults(block, place.account.pw_name, place.unit_files)
     return Finding(f"{len(place.services)} units", faults)
-
-
-def _names(place: Place) -> Sequence[str]:
-    return [f"{service}.service" for service in place.services]
 
 
 def tree(root: str, judge: Callable[[str, os.stat_result], str], roots: Sequence[str]) -> Finding:
