@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from os import stat_result
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw import Rule
 
@@ -99,7 +100,7 @@ def mode_fault(path: str, mode: int, expected: int) -> str:
 
 
 def file_faults(
-    name: str, path: str, status: os.stat_result, owners: Collection[int], service: int, groups: Collection[int]
+    name: str, path: str, status: stat_result, owners: Collection[int], service: int, groups: Collection[int]
 ) -> list[str]:
     """Return what is wrong with an entry of the configuration.
 
@@ -130,7 +131,7 @@ def secret_fault(path: str, text: str) -> str:
 # --- Trees -----------------------------------------------------------------------------------------------------------
 
 
-def entry_fault(path: str, status: os.stat_result) -> str:
+def entry_fault(path: str, status: stat_result) -> str:
     """Return what is wrong with an entry of a release or a model: who may change it, and as whom it runs."""
     mode = status.st_mode
     if stat.S_ISLNK(mode):
@@ -142,7 +143,7 @@ def entry_fault(path: str, status: os.stat_result) -> str:
     return f"{path} can be written by everybody (mode {stat.S_IMODE(mode):04o})" if mode & 0o002 else ""
 
 
-def state_fault(path: str, status: os.stat_result) -> str:
+def state_fault(path: str, status: stat_result) -> str:
     """Return what is wrong with an entry of the services' data: what would stop or mislead who reads it."""
     mode = status.st_mode
     if stat.S_ISFIFO(mode):
@@ -178,6 +179,47 @@ def process_faults(pid: int, name: str, text: str, uid: int) -> list[str]:
         if (found.strip("0") or "0") != expected:
             faults.append(f"{who} has {key} {found or '?'}")
     return faults
+
+
+# What each of our units must have in force, of the directives that are always in it.
+UNIT = {
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "AmbientCapabilities": "",
+    "ProtectSystem": "strict",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectControlGroups": "yes",
+    "RestrictSUIDSGID": "yes",
+    "LockPersonality": "yes",
+}
+UNIT_SHOWN = ("Id", "User", "FragmentPath", "DropInPaths", "NeedDaemonReload", *UNIT)
+
+
+def unit_faults(text: str, user: str, files: Collection[str]) -> list[str]:
+    """Return what is wrong with a unit as systemd has read it. text: of `systemctl show`; files: of our units."""
+    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    unit, ours = found.get("Id", "?"), (*files, *(f"{path}.d/network.conf" for path in files))
+    paths = [path for key in ("FragmentPath", "DropInPaths") for path in found.get(key, "").split()]
+    faults = [f"{unit} is as {path} says" for path in paths if path not in ours]
+    expected = {"User": user, "NeedDaemonReload": "no", **UNIT}
+    wrong = {key: found.get(key, "?") for key, value in expected.items() if found.get(key, "?") != value}
+    return [*faults, *(f"{unit} has {key}={value}, {expected[key]!r} is expected" for key, value in wrong.items())]
+
+
+def foreign_lines(text: str, networks: Iterable[str]) -> list[str]:
+    """Return the lines of our drop-in that allow other addresses than these. networks: that are expected, or any."""
+    given = [network for network in networks if network]
+    known = {str(ipaddress.ip_network(network, strict=False)) for network in given if network != "any"}
+    known |= {"any"} if "any" in given else set()
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    allowed = {"[Service]", *(f"IPAddressAllow={network}" for network in known)}
+    return [line for line in lines if line not in allowed]
+
+
+def line_of_key(text: str) -> str:
+    """Return the first line of a private key in PEM that is a part of the key, empty where there is none."""
+    return next((line.strip() for line in text.splitlines() if line.strip() and not line.startswith("-")), "")
 
 
 def values_in(text: str, values: Mapping[str, str]) -> list[str]:

@@ -5,12 +5,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import stat
 import time
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _account_io, _audit, _redact, _redact_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _account_io,
+    _audit,
+    _redact,
+    _redact_io,
+    _safe_io,
+    _tree_io,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audit import Finding, Unknown
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import shown
 
@@ -23,6 +32,9 @@ if t.TYPE_CHECKING:
 ENTRIES_MAXIMUM = 1_000_000
 SECONDS = 60
 UNIT_DIRECTORIES = (
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
@@ -136,6 +148,8 @@ def secrets_of(config: str) -> dict[str, str]:
 def values(place: Place) -> dict[str, str]:
     """Return {what it is: value} of all secrets that must be nowhere else: token, key, variables of such names."""
     found = dict(place.secrets)
+    for path, text in [*_redact_io.texts(place.config, "tls.key"), *_redact_io.texts(place.config, "secrets", "*.key")]:
+        found.setdefault(path, _audit.line_of_key(text))
     for path, text in _redact_io.texts(place.config, "*.env"):
         variables = _redact_io.parsed(path, text)
         for name, value in variables.items() if isinstance(variables, dict) else ():
@@ -147,63 +161,65 @@ def values(place: Place) -> dict[str, str]:
 
 
 def units(place: Place) -> Finding:
-    """Audit that nothing but our own file says how a unit runs."""
-    faults = []
+    """Audit that nothing but our own files says how a unit runs, and that it is confined."""
+    own = [f"{path}.d/network.conf" for path in place.unit_files]
+    faults: list[str] = []
     for service in place.services:
         # systemd takes NAME@.service.d for NAME@instance.service, too.
         names = (f"{service}.service", f"{service.partition('@')[0]}@.service")
-        for folder in UNIT_DIRECTORIES:
-            for name in names:
-                faults += [f"{shown(path)} changes the unit {service}" for path in _below(f"{folder}/{name}.d")]
-                path = f"{folder}/{name}"
-                if os.path.lexists(path) and path not in place.unit_files:
-                    faults.append(f"{path} is not the file of this collection")
-    shown_properties = place.run("systemctl", "show", "--property=FragmentPath,NeedDaemonReload", *_names(place))
-    for line in shown_properties.splitlines():
-        key, _equals, value = line.partition("=")
-        if key == "FragmentPath" and value and value not in place.unit_files:
-            faults.append(f"systemd runs {value}")
-        if (key, value) == ("NeedDaemonReload", "yes") and not faults:
-            faults.append("a unit was edited and systemd has not read it (systemctl daemon-reload)")
+        for folder, name in itertools.product(UNIT_DIRECTORIES, names):
+            added = [path for path in _below(f"{folder}/{name}.d") if path not in own]
+            faults += [f"{shown(path)} changes the unit {service}" for path in added]
+            if os.path.lexists(f"{folder}/{name}") and f"{folder}/{name}" not in place.unit_files:
+                faults.append(f"{folder}/{name} is not the file of this collection")
+    for path in own:
+        text = _safe_io.read_text(path)
+        faults += [f"{path} has {line}" for line in _audit.foreign_lines(text or "", place.params["networks"])]
+    units_of = [f"{service}.service" for service in place.services]
+    told = place.run("systemctl", "show", f"--property={','.join(_audit.UNIT_SHOWN)}", *units_of)
+    for block in told.split("\n\n"):
+        faults += _audit.unit_faults(block, place.account.pw_name, place.unit_files)
     return Finding(f"{len(place.services)} units", faults)
 
 
-def _names(place: Place) -> Sequence[str]:
-    return [f"{service}.service" for service in place.services]
-
-
-def tree(
-    root: str, judge: Callable[[str, os.stat_result], str], roots: Sequence[str], owners: Sequence[int] = ()
-) -> Finding:
-    """Audit all entries of a tree. judge: what is wrong with one; roots: where its links may lead.
-
-    owners: who may own its entries; anybody where it is empty.
-    """
+def tree(root: str, judge: Callable[[str, os.stat_result], str], roots: Sequence[str]) -> Finding:
+    """Audit all entries of a tree. judge: what is wrong with one that is no link; roots: where its links may lead."""
     faults, count = [], 0
     for path, status, target in entries(root):
         count += 1
         fault = _audit.link_fault(shown(path), shown(target), roots) if target else judge(shown(path), status)
-        if not fault and owners and status.st_uid not in owners:
-            fault = f"{shown(path)} belongs to uid {status.st_uid}"
-        if fault:
-            faults.append(fault)
+        faults += [fault] if fault else []
     return Finding(f"{count} entries", faults)
 
 
 def release(place: Place) -> Finding:
-    """Audit the release that the services run."""
-    root = os.path.realpath(place.release)
-    # A release's Python is the host's own; what paths() says of it counts.
-    return tree(root, _audit.entry_fault, ("/",), (0, os.geteuid()))
+    """Audit the release that the services run. Its links lead to the host's own Python, at least."""
+    root, owners = os.path.realpath(place.release), (0, os.geteuid())
+    faults, count = [], 0
+    for path, status, target in entries(root):
+        count += 1
+        fault = _audit.entry_fault(shown(path), status)
+        if not fault and status.st_uid not in owners:
+            fault = f"{shown(path)} belongs to uid {status.st_uid}"
+        if not fault and target and _audit.link_fault(path, target, (root,)):
+            with contextlib.suppress(FileNotFoundError):
+                changed = _account_io.exposed(path)
+                fault = f"{shown(path)} leads to {shown(changed)}, which another account can change" if changed else ""
+        faults += [fault] if fault else []
+    return Finding(f"{count} entries", faults)
 
 
 def models(place: Place) -> Finding:
     """Audit all models, and the one that serves where it lies elsewhere. Their owner may be another account."""
     found = [folder for folder in (place.models, place.model) if folder and os.path.isdir(folder)]
-    roots = [folder for folder in found if not any(folder.startswith(f"{other}/") for other in found)]
-    results = [tree(root, _audit.entry_fault, roots) for root in dict.fromkeys(roots)]
+    roots = list(dict.fromkeys(root for root in found if not any(root.startswith(f"{other}/") for other in found)))
+    results = []
+    for root in roots:
+        # A snapshot of Hugging Face's cache is made of links to its blobs.
+        real = os.path.realpath(root)
+        results.append(tree(root, _audit.entry_fault, (root, real, *_tree_io.blobs_of(real))))
     return Finding(
-        ", ".join(f"{result.checked} of {root}" for root, result in zip(dict.fromkeys(roots), results)) or "none",
+        ", ".join(f"{result.checked} of {root}" for root, result in zip(roots, results)) or "none",
         [fault for result in results for fault in result.faults],
     )
 

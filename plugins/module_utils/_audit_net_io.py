@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import json
 import secrets
-import ssl
 import time
 import typing as t
-from urllib.parse import urlsplit
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _account_io,
     _audit,
     _http_io,
     _listeners,
-    _safe_io,
+    _tls,
     _ufw,
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audit import Finding, Unknown
@@ -154,20 +152,19 @@ def _status(url: str, method: str = "GET", authorization: str | None = None) -> 
 
 def tls(place: Place) -> Finding:
     """Audit the certificate of the API: that clients with the cluster's CA accept it, and how long it is good for."""
-    parts = urlsplit(place.params["api"])
-    if parts.scheme != "https":
-        return Finding("off (vllm_ray_tls), so key and answers cross the network in the clear")
-    authority = _safe_io.read_text(place.params["ca_file"]) if place.params["ca_file"] else None
+    url, params = place.params["api"], place.params
+    if not url.startswith("https:"):
+        return Finding("off, so key and answers cross the network in the clear")
     try:
-        context = ssl.create_default_context(cadata=authority)
-        certificate = _http_io.certificate(parts.hostname or "", parts.port or 443, context, SECONDS)
-    except ssl.SSLError as error:
-        return Finding(place.params["api"], [f"the certificate is refused: {error.reason or error}"])
-    except OSError as error:
-        raise Unknown(f"{place.params['api']}: {error}") from error
-    days = int((ssl.cert_time_to_seconds(str(certificate["notAfter"])) - time.time()) // 86400)
-    faults = [f"the certificate expires in {days} days"] if days < place.params["tls_days"] else []
-    return Finding(f"the certificate is good for {days} days", faults)
+        ends = _http_io.ends_of(url, params["ca_file"], params["server_name"], SECONDS)
+    except _http_io.Refused as error:
+        if error.kind == "untrusted":
+            return Finding(url, [f"{url}: {error}"])
+        raise Unknown(f"{url}: {error}") from error
+    soon = _tls.ends_soon(ends, time.time())
+    return Finding(
+        f"the certificate is good until {_tls.date(ends)}", [f"of the certificate of {url}: {soon}"] if soon else []
+    )
 
 
 ROWS: Mapping[str, Callable[[Place], Finding]] = {

@@ -235,15 +235,40 @@ def certificate_of(url: str, seconds: float = 5) -> str:
     """Return the certificate that an https server shows, in PEM, whoever signed it. Nothing is sent. Raises Refused."""
     import ssl
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    with handshake(url, unchecked(), "", seconds) as connection:
+        return ssl.DER_cert_to_PEM_cert(connection.getpeercert(binary_form=True) or b"")
+
+
+def ends_of(url: str, ca_file: str | None, server_name: str = "", seconds: float = 5) -> float:
+    """Return when the certificate of an https server ends, in seconds since 1970. Nothing is sent.
+
+    ca_file, server_name: as of request(). Raises Refused, of the kind `untrusted` where clients would refuse it.
+    """
+    import ssl
+
+    with handshake(url, trusting(ca_file), server_name, seconds) as connection:
+        return ssl.cert_time_to_seconds(str((connection.getpeercert() or {})["notAfter"]))
+
+
+@contextlib.contextmanager
+def handshake(url: str, context: ssl.SSLContext, server_name: str, seconds: float) -> Iterator[ssl.SSLSocket]:
+    """Yield a connection with TLS to an https server, over which nothing was sent yet. Raises Refused."""
     parts, connection = connection_to(url, seconds)
     with Limit(seconds) as limit, contextlib.closing(connection), refusals(limit):
         connection.connect()
         limit.connection = connection.sock
-        connection.sock = wrapped = encrypted(connection.sock, context, parts.hostname or "", limit)
-        return ssl.DER_cert_to_PEM_cert(wrapped.getpeercert(binary_form=True) or b"")
+        connection.sock = wrapped = encrypted(connection.sock, context, server_name or parts.hostname or "", limit)
+        yield wrapped
+
+
+def unchecked() -> ssl.SSLContext:
+    """Return a context that accepts any certificate: for requests without a secret."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def status(url: str, method: str = "GET", authorization: str | None = None, seconds: float = 10) -> int:
@@ -252,40 +277,18 @@ def status(url: str, method: str = "GET", authorization: str | None = None, seco
     authorization: a header that is known to be wrong. POST sends an empty object. The body of the answer is not read,
     no redirect is followed, and a certificate is not checked: nobody gets anything by this.
     """
-    import http.client
-    import ssl
-
-    parts, headers = urlsplit(url), {"Authorization": authorization} if authorization is not None else {}
+    parts, connection = connection_to(url, seconds)
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    body = "{}" if method == "POST" else None
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds, context=unchecked)
-    else:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
-    with Limit(seconds) as limit, contextlib.closing(connection):
-        try:
-            connection.connect()
-            limit.connection = connection.sock
-            connection.request(
-                method, target, body, {"Content-Type": "application/json", **headers} if body else headers
-            )
-            return int(connection.getresponse().status)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            if limit.over.is_set() or isinstance(error, (TimeoutError, socket.timeout)):
-                raise limit.refused() from error
-            raise Refused(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
-
-
-def certificate(host: str, port: int, context: t.Any, seconds: float) -> dict[str, t.Any]:
-    """Return the certificate of a server that a context of the module ssl accepts. Raises OSError, ssl.SSLError too."""
-    with (
-        socket.create_connection((host, port), seconds) as plain,
-        context.wrap_socket(plain, server_hostname=host) as way,
-    ):
-        return dict(way.getpeercert())
+    headers = {"Content-Type": "application/json"} if method == "POST" else {}
+    if authorization is not None:
+        headers["Authorization"] = authorization
+    with Limit(seconds) as limit, contextlib.closing(connection), refusals(limit):
+        connection.connect()
+        limit.connection = connection.sock
+        if parts.scheme == "https":
+            connection.sock = encrypted(connection.sock, unchecked(), parts.hostname or "", limit)
+        connection.request(method, target, "{}" if method == "POST" else None, headers)
+        return int(connection.getresponse().status)
 
 
 def content_of(answer: t.Any, limit: Limit) -> bytes:

@@ -23,7 +23,7 @@ attributes:
   action:
     support: full
     details:
-      - The action plugin takes O(plan), O(user) and O(sudoers) alone, and fills in the other options from the plan.
+      - The action plugin takes O(plan), O(user), O(sudoers) and O(networks) alone, and fills in the others by the plan.
 options:
   plan:
     description: What M(vllm_ray.cluster.plan) returned. For the action plugin alone.
@@ -173,10 +173,15 @@ options:
   ca_file:
     description: Certificates that the API's certificate is verified by. Default is those of the host.
     type: path
-  tls_days:
-    description: Days for which the API's certificate must still be good.
-    type: int
-    default: 30
+  server_name:
+    description: Name that the API's certificate must have. Default is the host of O(api).
+    type: str
+    default: ''
+  networks:
+    description: Addresses and networks that the services may reach, or V(any).
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: vllm_ray.cluster.audit
   - module: vllm_ray.cluster.audit_reach
@@ -269,7 +274,8 @@ ARGUMENTS = {
     "api": {"type": "str", "default": ""},
     "api_open": {"type": "list", "elements": "str", "default": []},
     "ca_file": {"type": "path"},
-    "tls_days": {"type": "int", "default": 30},
+    "server_name": {"type": "str", "default": ""},
+    "networks": {"type": "list", "elements": "str", "default": []},
 }
 
 

@@ -21,7 +21,6 @@ if t.TYPE_CHECKING:
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not known"
 NEEDS_ROOT = "needs root, which vllm_ray_scope=user does without"
-TLS_DAYS = 30
 # What ufw_peers runs to put ufw in force: that is a row of its own.
 IN_FORCE = ("ufw reload", "ufw --force enable", "iptables-restore --noflush", "ip6tables-restore --noflush")
 
@@ -90,7 +89,7 @@ def arguments(plan: Mapping[str, t.Any], name: str, release: str) -> dict[str, t
         # The host asks from its own address.
         "api_open": ["/metrics"] if admitted(part["address"], settings["vllm_ray_metrics_clients"]) else [],
         "ca_file": f"{paths['config']}/tls-ca.crt",
-        "tls_days": TLS_DAYS,
+        "server_name": _host.server_name(settings),
         "sudoers_file": f"/etc/sudoers.d/vllm-ray-{plan['cluster'].replace('.', '_')}",
     }
 

@@ -204,7 +204,7 @@ ROWS = (
         "tls",
         "network",
         "the API's certificate is accepted by the cluster's CA and good for 30 days or more; or TLS is off",
-        "run site.yml, which renews its own certificate; replace yours where vllm_ray_tls is given",
+        "run site.yml, which renews its own certificate; replace a certificate of your own",
         where=SERVE,
         root=False,
     ),

@@ -78,6 +78,7 @@ def cluster() -> Iterator[Cluster]:
     root.mkdir(mode=0o755)
     yield Cluster(root)
     shutil.rmtree(root)
+    Path(f"{root}-tool").unlink(missing_ok=True)
 
 
 def failing(rows: dict[str, Any]) -> dict[str, str]:
@@ -90,6 +91,16 @@ def failing(rows: dict[str, Any]) -> dict[str, str]:
 
 def test_what_is_in_order_holds(cluster: Cluster, tmp_path: Path) -> None:
     assert failing(cluster.ask(tmp_path)) == {}
+
+
+def test_a_snapshot_may_lead_to_its_blobs(cluster: Cluster, tmp_path: Path) -> None:
+    blob = cluster.write(cluster.root / "hub/blobs/b1", "{}")
+    snapshot = cluster.root / "hub/snapshots/c1"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").symlink_to(blob)
+    assert failing(cluster.ask(tmp_path, ("models",), model=str(snapshot))) == {}
+    (snapshot / "more.json").symlink_to(cluster.config / "ray.token")
+    assert "more.json is a link to" in failing(cluster.ask(tmp_path, ("models",), model=str(snapshot)))["models"]
 
 
 BREAKS: dict[str, tuple[Callable[[Cluster], object], dict[str, str]]] = {
@@ -127,6 +138,10 @@ BREAKS: dict[str, tuple[Callable[[Cluster], object], dict[str, str]]] = {
     "a file of the release of another account": (
         lambda c: c.write(c.release / "a.py", "", 0o644, SERVICE),
         {"release": "belongs to uid 1"},
+    ),
+    "a program of another account": (
+        lambda c: (c.release / "bin/tool").symlink_to(c.write(Path(f"{c.root}-tool"), "", 0o755, SERVICE)),
+        {"release": "leads to"},
     ),
     "a link out of the models": (lambda c: (c.models / "m/a").symlink_to("/etc/shadow"), {"models": "/etc/shadow"}),
     "a directory of a model for everybody": (lambda c: (c.models / "m").chmod(0o777), {"models": "everybody"}),
@@ -284,40 +299,23 @@ def test_the_dashboard(cluster: Cluster, tmp_path: Path, statuses: dict[str, int
 
 @pytest.mark.parametrize(
     ("days", "trusted", "found"),
-    [(90, True, None), (10, True, "expires in"), (90, False, "is refused: "), (-1, True, "is refused: ")],
+    [(90, True, None), (10, True, "expires on"), (90, False, "not accepted"), (-1, True, "not accepted")],
 )
 def test_certificates(cluster: Cluster, tmp_path: Path, days: int, trusted: bool, found: str | None) -> None:
-    key, certificate = tmp_path / "key", tmp_path / "certificate"
-    argv = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=c",
-        "-keyout",
-        key,
-        "-out",
-        certificate,
-    ]
+    key, request, certificate = (tmp_path / name for name in ("key", "request", "certificate"))
     start, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 86400 * day)) for day in (-9, days))
-    subprocess.run([*argv, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    again = ["openssl", "ca", "-selfsign", "-batch", "-notext", "-startdate", start, "-enddate", end, "-md", "sha256"]
     (tmp_path / "index").touch()
     (tmp_path / "serial").write_text("01\n")
     (tmp_path / "conf").write_text(
         f"[ca]\ndefault_ca=a\n[a]\nnew_certs_dir={tmp_path}\ndatabase={tmp_path}/index\nserial={tmp_path}/serial\n"
-        "policy=p\nx509_extensions=e\n[p]\ncommonName=supplied\n[e]\nsubjectAltName=IP:127.0.0.1\nbasicConstraints=CA:true\n"
+        "policy=p\nx509_extensions=e\n[p]\ncommonName=supplied\n"
+        "[e]\nsubjectAltName=IP:127.0.0.1\nbasicConstraints=CA:true\n"
     )
-    request = tmp_path / "request"
-    subprocess.run(["openssl", "req", "-new", "-key", key, "-subj", "/CN=c", "-out", request], check=True)
-    subprocess.run(
-        [*again, "-config", tmp_path / "conf", "-keyfile", key, "-in", request, "-out", certificate],
-        check=True,
-        capture_output=True,
-    )
+    made = f"openssl req -new -newkey rsa:2048 -nodes -keyout {key} -subj /CN=c -out {request}"
+    signed = f"openssl ca -selfsign -batch -notext -md sha256 -startdate {start} -enddate {end}"
+    signed += f" -config {tmp_path}/conf -keyfile {key} -in {request} -out {certificate}"
+    for command in (made, signed):
+        subprocess.run(command.split(), check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with server({}, context) as (url, _keys):

@@ -156,6 +156,48 @@ def test_rights_of_a_process(was: str, now: str, fault: str | None) -> None:
     assert _audit.process_faults(7, "raylet", text, SERVICE) == ([fault] if fault else [])
 
 
+UNIT_FILE = "/etc/systemd/system/n@c.service"
+SHOWN = {
+    "Id": "n@c.service",
+    "User": "s",
+    "FragmentPath": UNIT_FILE,
+    "DropInPaths": f"{UNIT_FILE}.d/network.conf",
+    "NeedDaemonReload": "no",
+    **_audit.UNIT,
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("Id", "n@c.service", None),
+        ("DropInPaths", "", None),
+        ("User", "root", "n@c.service has User=root, 's' is expected"),
+        ("FragmentPath", "/run/n@c.service", "n@c.service is as /run/n@c.service says"),
+        ("DropInPaths", "/run/x.conf", "n@c.service is as /run/x.conf says"),
+        ("NeedDaemonReload", "yes", "n@c.service has NeedDaemonReload=yes, 'no' is expected"),
+        *(
+            (name, "other", f"n@c.service has {name}=other, {value!r} is expected")
+            for name, value in _audit.UNIT.items()
+        ),
+    ],
+)
+def test_a_unit_as_systemd_has_read_it(key: str, value: str, fault: str | None) -> None:
+    text = "\n".join(f"{name}={found}" for name, found in {**SHOWN, key: value}.items())
+    assert _audit.unit_faults(text, "s", [UNIT_FILE]) == ([fault] if fault else [])
+
+
+def test_a_drop_in_has_addresses_alone() -> None:
+    text = "# Made\n[Service]\nIPAddressAllow=192.0.2.1/32\nIPAddressAllow=any\nNoNewPrivileges=no\n"
+    assert _audit.foreign_lines(text, ["192.0.2.1", ""]) == ["IPAddressAllow=any", "NoNewPrivileges=no"]
+    assert _audit.foreign_lines(text, ["192.0.2.1", "any"]) == ["NoNewPrivileges=no"]
+
+
+def test_a_line_of_a_private_key() -> None:
+    assert _audit.line_of_key("-----BEGIN X-----\nMIGHAg\nabc\n-----END X-----\n") == "MIGHAg"
+    assert _audit.line_of_key("") == ""
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [

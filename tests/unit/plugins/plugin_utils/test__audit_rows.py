@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _audit_io
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _audit_rows
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _audit, _audit_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _audit_rows, _confinement
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._audit_rows import ROWS
 
 
@@ -17,6 +17,10 @@ def test_each_row_says_everything() -> None:
 def test_each_row_that_is_asked_inside_has_its_probe() -> None:
     assert {row.name for row in ROWS if row.asked == _audit_rows.INSIDE} == set(_audit_io.ROWS)
     assert sorted(row.asked for row in ROWS if row.asked != _audit_rows.INSIDE) == ["outside", "peers", "rules"]
+
+
+def test_what_an_audit_expects_of_units_is_always_in_them() -> None:
+    assert [f"{key}={value}" for key, value in _audit.UNIT.items() if f"{key}={value}" not in _confinement.ALWAYS] == []
 
 
 def test_rows_by_what_a_host_is() -> None:
