@@ -21,7 +21,7 @@ from ansible_collections.vllm_ray.cluster.tests.contract import walk
 # command line or in an answer anyway. Passwords in URLs are refused there. All others say no_log.
 PUBLIC = {
     *("api_clients", "api_host", "address", "bundle_parts", "bundle_platform", "bundle_python", "bundle_sha256"),
-    *("checks_off", "confine_allow"),
+    *("audit_from", "checks_off", "confine_allow"),
     *("cluster", "config_root", "dashboard_clients", "dashboard_host", "firewall_keep", "gpus", "head_group"),
     *("hf_endpoint", "key_file", "metrics_clients", "model", "model_revision", "model_root", "nccl_debug", "nic"),
     *("operators_group", "proof", "python", "rdma_devices", "release_builder", "release_id", "release_lock", "root"),
