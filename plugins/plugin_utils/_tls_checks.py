@@ -110,10 +110,10 @@ def options(cluster: Cluster) -> list[Problem]:
 
 def in_clear(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
     """Return the warning of an API without TLS. clients: who may reach it, besides the hosts of the cluster."""
-    settings = cluster.by_name[cluster.serve_host].settings
+    own = cluster.by_name[cluster.serve_host].settings
     peers = {nic["address"] for nic in cluster.addresses.values()}
     strangers = [client for client in clients if client not in peers and not is_loopback(client)]
-    if not strangers or settings["vllm_ray_tls"] != "off" or is_loopback(settings["vllm_ray_api_host"] or ""):
+    if not strangers or own["vllm_ray_tls"] != "off" or is_loopback(own.get("vllm_ray_api_host") or ""):
         return []
     found = f"the API key and all texts go unencrypted to {', '.join(strangers)}"
     return [Problem(cluster.serve_host, "tls", "warning", found, "TLS", "set vllm_ray_tls=own or given")]

@@ -122,6 +122,7 @@ def test_all_hosts_agree() -> None:
         ({"api_clients": ["127.0.0.0/8", "192.0.2.12"]}, [], None),
         ({"api_clients": []}, ["198.51.100.7"], None),
         ({"tls": "own"}, ["198.51.100.7"], None),
+        ({"api_host": "127.0.0.1"}, ["198.51.100.7"], None),
     ],
 )
 def test_clients_that_get_the_key_unencrypted(
