@@ -24,6 +24,8 @@ FAULTS_MAXIMUM = 10
 SECRET = re.compile(r"[0-9a-f]{64,}")
 # A shorter value would be found in ordinary text.
 SHORTEST_VALUE = 8
+# Characters of the value of a directive that are shown.
+LONGEST_VALUE = 40
 LINKS = ("current", "previous")
 # Groups that give access to GPUs and to locked memory, and nothing else.
 GROUPS = ("video", "render")
@@ -204,7 +206,11 @@ def unit_faults(text: str, user: str, files: Collection[str]) -> list[str]:
     faults = [f"{unit} is as {path} says" for path in paths if path not in ours]
     expected = {"User": user, "NeedDaemonReload": "no", **UNIT}
     wrong = {key: found.get(key, "?") for key, value in expected.items() if found.get(key, "?") != value}
-    return [*faults, *(f"{unit} has {key}={value}, {expected[key]!r} is expected" for key, value in wrong.items())]
+    # Without a limit, it lists all capabilities.
+    short = {
+        key: value if len(value) < LONGEST_VALUE else f"{value[:LONGEST_VALUE]}..." for key, value in wrong.items()
+    }
+    return [*faults, *(f"{unit} has {key}={value}, {expected[key]!r} is expected" for key, value in short.items())]
 
 
 def foreign_lines(text: str, networks: Iterable[str]) -> list[str]:

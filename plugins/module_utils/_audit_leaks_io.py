@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._audit_io import Place
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Process
 
 # What is read at most: lines of the journal, bytes of the end of a file and of all files, seconds for all files.
 JOURNAL_LINES = 100_000
@@ -45,10 +46,12 @@ def processes(place: Place) -> Finding:
     return Finding(f"{count} processes", faults)
 
 
-def _texts(place: Place, what: str, but: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Yield who it is and a file of /proc of all processes, but for those of some of our services."""
+def _texts(
+    place: Place, what: str, but: Callable[[Process], bool] = lambda _process: False
+) -> Iterator[tuple[str, str]]:
+    """Yield who it is and a file of /proc of all processes, but for some."""
     for process in place.processes.values():
-        if place.part_of(process) not in but:
+        if not but(process):
             text = read_kernel(f"/proc/{process.pid}/{what}")
             if text:
                 yield f"{process.name} (pid {process.pid}, user {process.user})", text
@@ -62,12 +65,22 @@ def command_lines(place: Place) -> Finding:
 
 
 def environments(place: Place) -> Finding:
-    """Search the environments of all processes: the API key is for the engine alone, the rest for our services."""
+    """Search the environments of all processes: the API key is for the engine alone, the rest for the account.
+
+    `vllm-ray exec` gives a command the environment of the services, too.
+    """
+
+    def serves(process: Process) -> bool:
+        return place.part_of(process) == "serve"
+
+    def is_service_account(process: Process) -> bool:
+        return process.user == place.account.pw_name
+
     keys = {name: value for name, value in place.values.items() if name.endswith("api.key")}
     rest = {name: value for name, value in place.values.items() if name not in keys}
     faults = [
         f"{who} has {name} in its environment"
-        for values, owners in ((keys, ("serve",)), (rest, ("serve", "node")))
+        for values, owners in ((keys, serves), (rest, is_service_account))
         for who, text in _texts(place, "environ", owners)
         for name in _audit.values_in(text, values)
     ]

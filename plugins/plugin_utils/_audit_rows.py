@@ -135,7 +135,7 @@ ROWS = (
     Row(
         "environments",
         "processes",
-        "the API key is in the environment of the engine alone, other secrets in those of our services",
+        "the API key is in the environment of the engine alone, other secrets in those of the service account",
         "end the process; then rotate the secret",
     ),
     Row(
