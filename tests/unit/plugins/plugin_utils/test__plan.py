@@ -203,7 +203,7 @@ def test_warnings_of_a_host(change: dict[str, Any], given: dict[str, Any], probl
     ],
 )
 def test_a_host_asks_its_own_services_by_the_addresses_that_they_bind(
-    given: dict[str, str], addresses: list[str]
+    given: dict[str, Any], addresses: list[str]
 ) -> None:
     assert make(host(1, **given))["hosts"]["gpu01"]["own_addresses"] == addresses
 
