@@ -90,8 +90,8 @@ def test_what_is_made(folder: Path) -> None:
     ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=397)
     assert abs(datetime.date.fromisoformat(result["expires"]) - ends.date()) <= datetime.timedelta(days=1)
     # As strict as the Python of the future.
-    verify = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", folder / "ca.crt"]
-    subprocess.run([*verify, folder / "tls.crt"], check=True, capture_output=True)
+    verify = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", str(folder / "ca.crt")]
+    subprocess.run([*verify, str(folder / "tls.crt")], check=True, capture_output=True)
     # What is returned is what is there, and nothing has the key of the CA.
     assert (result["ca"], result["certificate"], result["key"]) == tuple(
         (folder / name).read_text() for name in ("ca.crt", "tls.crt", "tls.key")
@@ -445,7 +445,7 @@ def test_the_module_that_asks_an_engine(folder: Path, start: Start, key: Path) -
     engine = start(folder)
 
     def ask(**more: Any) -> dict[str, Any]:
-        proof = [{"request": {"messages": []}}]
+        proof: list[dict[str, Any]] = [{"request": {"messages": []}}]
         usual = {"url": engine.url, "key_file": str(key), "model": "demo", "proof": proof}
         files = {"ca_file": str(folder / "ca.crt"), "certificate_file": str(folder / "tls.crt")}
         return run_module.run("vllm_endpoint_info", {**usual, **files, **more}, key.parent).answer
