@@ -252,9 +252,9 @@ def test_what_is_not_given() -> None:
         ("error", "vllm_ray_tls=given without vllm_ray_tls_certificate"),
         ("error", "vllm_ray_tls=given without vllm_ray_tls_key"),
     ]
-    files = _tls_checks.Files({"certificate": "x"}, {"key": "no file that can be read"})
+    files = _tls_checks.Files({"certificate": "x"}, {"key": "no such file"})
     problems = _tls_checks.given("gpu01", OWN, files, ADDRESS, NOW)
-    assert told(problems) == [("error", "vllm_ray_tls_key: /tls/key can't be read: no file that can be read")]
+    assert told(problems) == [("error", "vllm_ray_tls_key: /tls/key can't be read: no such file")]
 
 
 def test_no_problem_has_a_part_of_the_key(pair: Pair) -> None:
