@@ -226,6 +226,7 @@ def test_a_run_that_ended_while_the_ca_came_to_its_place_is_taken_up(folder: Pat
     before = contents(folder)
     assert not made(folder)["changed"]
     assert contents(folder) == before
+    assert not (folder / "ca.key.new").exists()
 
 
 def test_lost_notes_change_nothing(folder: Path) -> None:
