@@ -67,8 +67,10 @@ class ActionModule(ActionBase):
                 return self._give_up(result, "its answer is not the wanted one (vllm_ray_proof)", answer, {})
             refused = (waited if refused is None else refused) if answer["untrusted"] else None
             if refused is not None and waited - refused >= LOADED:
-                why = "if its certificate was renewed, -e vllm_ray_restart=true lets it load the new one"
-                return self._give_up(result, why, answer, {})
+                what = (
+                    "its certificate is refused; if it was renewed, -e vllm_ray_restart=true has vLLM load the new one"
+                )
+                return self._give_up(result, what, answer, {})
             log: dict[str, t.Any] = {}
             if time.monotonic() - said >= PROGRESS or restarts is None:
                 said = time.monotonic()

@@ -42,7 +42,7 @@ def redactor(config: str, started: str) -> _redact.Redactor:
 
     config: of its configuration. started: of what its services were started with.
     """
-    keys = [*texts(config, "ray.token"), *texts(config, "api.key"), *texts(config, "secrets", "*")]
+    keys = [*texts(config, "ray.token"), *texts(config, "*.key"), *texts(config, "secrets", "*")]
     settings = [pair for pattern in ("*.env", "*.yaml", "*.json") for pair in texts(config, pattern)]
     settings += texts(started, "*.yaml")
     named = [value for path, text in settings for value in secrets_in(path, parsed(path, text))]

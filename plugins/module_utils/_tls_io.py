@@ -151,8 +151,11 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
         texts = dict.fromkeys(("ca", "certificate", "key"), PLACEHOLDER) if check else {}
         return {"changed": check, "missing": ["openssl"], **texts}
     with workshop(module, openssl, {**found, "openssl.cnf": _tls.config(names).encode()}) as place:
-        if place.finish() and not check:
-            _safe_io.rename(f"{folder}/{COMING}", f"{folder}/ca.key")
+        finished = place.finish()
+        if COMING in found and not check:
+            if finished:
+                _safe_io.rename(f"{folder}/{COMING}", f"{folder}/ca.key")
+            _safe_io.remove(f"{folder}/{COMING}")
         why = reasons(place, folder, names, now)
         why.update({name: params["reason"] for name in PARTS if wishes[name] and wishes[name] != notes.get(name)})
         if "ca" in why:

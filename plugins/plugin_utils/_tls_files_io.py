@@ -9,12 +9,13 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleError
-from ansible.plugins.loader import lookup_loader
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._tls_checks import FILES, Files
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ansible.parsing.dataloader import DataLoader
 
 
 def paths(settings: Mapping[str, t.Any], inventory: str) -> dict[str, str]:
@@ -23,13 +24,13 @@ def paths(settings: Mapping[str, t.Any], inventory: str) -> dict[str, str]:
     return {name: os.path.join(inventory, path) for name, path in named.items() if path}
 
 
-def read(found: Mapping[str, str], loader: t.Any, templar: t.Any) -> Files:
+def read(found: Mapping[str, str], loader: DataLoader) -> Files:
     """Read files as the lookup `file` does, which decrypts those of Ansible Vault."""
     texts, why = {}, {}
     for name, path in found.items():
         try:
-            (text,) = lookup_loader.get("ansible.builtin.file", loader=loader, templar=templar).run([path], {})
-            texts[name] = str(text)
+            # Whatever it holds: what is no PEM is found later.
+            texts[name] = str(loader.get_text_file_contents(path, encoding="latin-1"))
         except AnsibleError as error:
-            why[name] = "no file that can be read" if not os.path.isfile(path) else str(error.message)[:200]
+            why[name] = str(error.message)[:200] if os.path.isfile(path) else "no such file"
     return Files(texts, why)

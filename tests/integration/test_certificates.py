@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing import vault as vaultlib
+from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _tls_checks, _tls_files_io
 from ansible_collections.vllm_ray.cluster.tests.integration import run_module
 from ansible_collections.vllm_ray.cluster.tests.integration.fake_service import Service
 
@@ -90,8 +93,8 @@ def test_what_is_made(folder: Path) -> None:
     ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=397)
     assert abs(datetime.date.fromisoformat(result["expires"]) - ends.date()) <= datetime.timedelta(days=1)
     # As strict as the Python of the future.
-    verify = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", folder / "ca.crt"]
-    subprocess.run([*verify, folder / "tls.crt"], check=True, capture_output=True)
+    verify = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", str(folder / "ca.crt")]
+    subprocess.run([*verify, str(folder / "tls.crt")], check=True, capture_output=True)
     # What is returned is what is there, and nothing has the key of the CA.
     assert (result["ca"], result["certificate"], result["key"]) == tuple(
         (folder / name).read_text() for name in ("ca.crt", "tls.crt", "tls.key")
@@ -223,6 +226,7 @@ def test_a_run_that_ended_while_the_ca_came_to_its_place_is_taken_up(folder: Pat
     before = contents(folder)
     assert not made(folder)["changed"]
     assert contents(folder) == before
+    assert not (folder / "ca.key.new").exists()
 
 
 def test_lost_notes_change_nothing(folder: Path) -> None:
@@ -445,7 +449,7 @@ def test_the_module_that_asks_an_engine(folder: Path, start: Start, key: Path) -
     engine = start(folder)
 
     def ask(**more: Any) -> dict[str, Any]:
-        proof = [{"request": {"messages": []}}]
+        proof: list[dict[str, Any]] = [{"request": {"messages": []}}]
         usual = {"url": engine.url, "key_file": str(key), "model": "demo", "proof": proof}
         files = {"ca_file": str(folder / "ca.crt"), "certificate_file": str(folder / "tls.crt")}
         return run_module.run("vllm_endpoint_info", {**usual, **files, **more}, key.parent).answer
@@ -475,6 +479,35 @@ def test_an_engine_is_judged_over_tls(days: int, state: str, folder: Path, start
     found = run_module.run("host_info", arguments, key.parent).answer["engine"]
     assert (found["state"], found["serving"], found["url"]) == (state, True, engine.url)
     assert found["certificates"] == dict.fromkeys(("used", "file"), (folder / "tls.crt").read_text())
+
+
+# --- Files that are given ---------------------------------------------------------------------------------------------
+
+
+def test_given_files_are_read_as_ansible_reads_files(folder: Path, tmp_path: Path) -> None:
+    """A key may be encrypted by Ansible Vault; paths count from the inventory."""
+    made(folder)
+    vault = vaultlib.VaultLib([("default", vaultlib.VaultSecret(b"the passphrase"))])
+    (tmp_path / "vaulted.key").write_bytes(vault.encrypt((folder / "tls.key").read_bytes()))
+    settings = {
+        "vllm_ray_tls_certificate": "default/secrets/tls.crt",
+        "vllm_ray_tls_key": str(tmp_path / "vaulted.key"),
+        "vllm_ray_tls_ca": "none.crt",
+    }
+    paths = _tls_files_io.paths(settings, str(tmp_path))
+    assert paths["certificate"] == str(folder / "tls.crt")
+    loader = DataLoader()
+    closed = _tls_files_io.read(paths, loader)
+    assert set(closed.texts) == {"certificate"}
+    assert "vault" in closed.why["key"].lower()
+    loader.set_vault_secrets(vault.secrets)
+    found = _tls_files_io.read(paths, loader)
+    assert found.why == {"ca": "no such file"}
+    assert _tls_checks.given("gpu01", settings, found, "llm.example.com", time.time())[0].found == (
+        "vllm_ray_tls_ca: none.crt can't be read: no such file"
+    )
+    found = _tls_files_io.read({name: paths[name] for name in ("certificate", "key")}, loader)
+    assert _tls_checks.given("gpu01", settings, found, "llm.example.com", time.time()) == []
 
 
 # --- What vLLM does with it ------------------------------------------------------------------------------------------

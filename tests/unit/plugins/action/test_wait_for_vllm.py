@@ -13,8 +13,10 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.action import wait_for_vllm
 
-NOT_YET = {"ready": False, "untrusted": False, "renewed": True, "final": False, "why": "Connection refused"}
-READY = {"ready": True, "untrusted": False, "renewed": True, "final": False, "why": ""}
+NOT_YET = {"ready": False, "final": False, "why": "Connection refused", "untrusted": False, "renewed": True}
+READY = {**NOT_YET, "ready": True, "why": ""}
+OLD = {**READY, "renewed": False}
+EXPIRED = {**NOT_YET, "why": "certificate has expired", "untrusted": True}
 LOG = {"restarts": 3, "first_error": "", "progress": "Loading weights", "tail": []}
 CRASH = {**LOG, "restarts": 4, "first_error": "ValueError: no memory", "tail": ["end"]}
 UNREACHABLE = {"unreachable": True, "msg": "Failed to connect to the host via ssh"}
@@ -77,3 +79,22 @@ def test_an_endpoint_that_can_not_be_asked_is_said(monkeypatch: pytest.MonkeyPat
 def test_its_time_is_limited_whatever_the_log_says(monkeypatch: pytest.MonkeyPatch) -> None:
     result, _queries = run(monkeypatch, [NOT_YET], [LOG])
     assert result["msg"] == "The engine does not serve: no completion in 62 s. Connection refused"
+
+
+def test_a_new_certificate_gets_time_to_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _queries = run(monkeypatch, [OLD, OLD, READY], [LOG])
+    assert (result["ready"], result["renewed"], result["seconds"]) == (True, True, 4.0)
+    # It is said where it was not.
+    result, _queries = run(monkeypatch, [OLD], [LOG])
+    assert (result["ready"], result["renewed"], result["seconds"]) == (True, False, 10.0)
+
+
+def test_a_certificate_that_is_not_accepted_gets_time_to_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _queries = run(monkeypatch, [NOT_YET, EXPIRED, EXPIRED, READY], [LOG])
+    assert result["ready"]
+    result, _queries = run(monkeypatch, [EXPIRED] * 3 + [NOT_YET] + [EXPIRED], [LOG])
+    assert result["failed"]
+    assert result["msg"] == (
+        "The engine does not serve: its certificate is refused; if it was renewed, -e vllm_ray_restart=true has vLLM "
+        "load the new one. certificate has expired"
+    )

@@ -98,7 +98,12 @@ def test_where_the_api_is(given: dict[str, Any], url: str, name: str | None) -> 
 
 def test_the_names_of_a_certificate() -> None:
     assert planned(tls="own")["tls"] == {"mode": "own", "names": [ADDRESS, "gpu01"]}
-    more = {"tls": "own", "tls_names": ["llm.example.com", "192.0.2.99"], "serve_host": "gpu02", "api_host": "0.0.0.0"}
+    more: dict[str, Any] = {
+        "tls": "own",
+        "tls_names": ["llm.example.com", "192.0.2.99"],
+        "serve_host": "gpu02",
+        "api_host": "0.0.0.0",
+    }
     assert planned(**more)["tls"]["names"] == ["192.0.2.12", "gpu02", "llm.example.com", "192.0.2.99"]
     assert planned(tls="own", api_host="::1")["tls"]["names"] == [ADDRESS, "::1", "gpu01"]
 
@@ -247,9 +252,9 @@ def test_what_is_not_given() -> None:
         ("error", "vllm_ray_tls=given without vllm_ray_tls_certificate"),
         ("error", "vllm_ray_tls=given without vllm_ray_tls_key"),
     ]
-    files = _tls_checks.Files({"certificate": "x"}, {"key": "no file that can be read"})
+    files = _tls_checks.Files({"certificate": "x"}, {"key": "no such file"})
     problems = _tls_checks.given("gpu01", OWN, files, ADDRESS, NOW)
-    assert told(problems) == [("error", "vllm_ray_tls_key: /tls/key can't be read: no file that can be read")]
+    assert told(problems) == [("error", "vllm_ray_tls_key: /tls/key can't be read: no such file")]
 
 
 def test_no_problem_has_a_part_of_the_key(pair: Pair) -> None:
@@ -308,8 +313,9 @@ def test_one_that_was_renewed_and_is_not_used(days: float, renews: bool, severit
 
 
 def test_when_it_expires(pair: Pair) -> None:
-    engine = {**SERVES, "url": f"https://{ADDRESS}:8000", "certificates": {"used": Pair(days=9).pem, "file": pair.pem}}
+    found = {"used": Pair(days=9).pem, "file": pair.pem}
+    engine = {**SERVES, "url": f"https://{ADDRESS}:8000", "certificates": found}
     assert _tls_checks.expires(hosts(engine, tls="own"), NOW) == "expires on 2027-01-24, in 9 days"
-    engine["certificates"]["used"] = ""
+    found["used"] = ""
     assert _tls_checks.expires(hosts(engine, tls="own"), NOW) == "expires on 2028-02-16, in 397 days"
     assert _tls_checks.expires(hosts(tls="own"), NOW) == ""
