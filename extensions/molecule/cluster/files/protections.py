@@ -157,8 +157,8 @@ CASES: dict[str, list[Case]] = {
             *edited(CONFIG / "secrets/api.key", lambda text: text[:40]),
         ),
         Case(
-            {"sudoers": "other rules"},
-            *edited(Path("/etc/sudoers.d/vllm-ray-default"), lambda text: f"{text}%games ALL=(ALL) /bin/true\n"),
+            {"sudoers": "vllm-ray-default is there"},
+            *written(Path("/etc/sudoers.d/vllm-ray-default"), lambda: "%games ALL=(ALL) /bin/true\n", 0o440),
         ),
         Case(
             {"state": "is a link to /etc/shadow"},
