@@ -112,7 +112,7 @@ class Workshop:
 @contextlib.contextmanager
 def workshop(module: AnsibleModule, openssl: str, files: dict[str, bytes]) -> Iterator[Workshop]:
     """Yield a directory for openssl with some files, which is gone afterwards."""
-    with tempfile.TemporaryDirectory(dir=module.tmpdir) as path:
+    with tempfile.TemporaryDirectory(prefix="vllm-ray-tls-") as path:
         place = Workshop(module, openssl, path)
         for name, data in files.items():
             place.put(name, data)

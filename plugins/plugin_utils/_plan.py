@@ -205,7 +205,7 @@ def make_plan(
     if last_server(cluster.record) in cluster.leaving and not cluster.may_change:
         gone.append(last_server(cluster.record))
     problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
-    problems += [*check_serving(cluster), *check_leaving(cluster)]
+    problems += [*check_serving(cluster), *check_leaving(cluster), *_tls_checks.options(cluster)]
     rotation = _rotation.rotation_of(cluster, rotate)
     seconds = max((start_seconds(host) for host in hosts), default=0.0)
     problems += _rotation.problems(cluster, rotation, bool(rotate), seconds)
@@ -226,7 +226,7 @@ def make_plan(
         plan["renewals"] = _rotation.renewals(rotation, plan["leaving"])
         plan["api_clients"] = api_clients(cluster.head.settings, controllers_of(cluster, controllers))
         plan["tls"] = _tls_checks.plan(cluster, plan["engine"]["endpoint"])
-        problems += _tls_checks.settings(cluster, plan["api_clients"])
+        problems += _tls_checks.in_clear(cluster, plan["api_clients"])
     return {**plan, "problems": [problem.as_dict() for problem in problems]}
 
 

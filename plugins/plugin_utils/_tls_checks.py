@@ -26,9 +26,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
 
 # Options of `vllm serve` that the roles set, or that would keep the checks from asking the API.
-OPTIONS = (
-    *("ssl-certfile", "ssl-keyfile", "ssl-keyfile-password", "ssl-ca-certs", "ssl-cert-reqs", "enable-ssl-refresh"),
-)
+OPTIONS = ("ssl-certfile", "ssl-keyfile", "ssl-keyfile-password", "ssl-ca-certs", "ssl-cert-reqs", "enable-ssl-refresh")
 FILES = ("certificate", "key", "ca")
 
 
@@ -98,19 +96,26 @@ def serves(host: Host) -> bool:
 # --- Settings --------------------------------------------------------------------------------------------------------
 
 
-def settings(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
-    """Return what is wrong with settings. clients: of the API, besides the hosts of the cluster."""
-    name, own = cluster.serve_host, cluster.by_name[cluster.serve_host].settings
-    problems = []
-    for option in [option for option in OPTIONS if option in serve_args(own)]:
-        found, fix = f"vllm_ray_serve_args: {option} is set", "remove it, and set vllm_ray_tls"
-        problems.append(Problem(name, "tls", "error", found, "not set: the role sets what vllm_ray_tls needs", fix))
+def options(cluster: Cluster) -> list[Problem]:
+    """Return the errors of options that the roles set themselves."""
+    name, wanted = cluster.serve_host, "not set: the role sets what vllm_ray_tls needs"
+    given = serve_args(cluster.by_name[name].settings)
+    fix = "remove it, and set vllm_ray_tls"
+    return [
+        Problem(name, "tls", "error", f"vllm_ray_serve_args: {option} is set", wanted, fix)
+        for option in OPTIONS
+        if option in given
+    ]
+
+
+def in_clear(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
+    """Return the warning of an API without TLS. clients: who may reach it, besides the hosts of the cluster."""
     peers = {nic["address"] for nic in cluster.addresses.values()}
     strangers = [client for client in clients if client not in peers and not is_loopback(client)]
-    if own["vllm_ray_tls"] == "off" and strangers:
-        found = f"the API key and all texts go unencrypted to {', '.join(strangers)}"
-        problems.append(Problem(name, "tls", "warning", found, "TLS", "set vllm_ray_tls=own or given"))
-    return problems
+    if not strangers or cluster.by_name[cluster.serve_host].settings["vllm_ray_tls"] != "off":
+        return []
+    found = f"the API key and all texts go unencrypted to {', '.join(strangers)}"
+    return [Problem(cluster.serve_host, "tls", "warning", found, "TLS", "set vllm_ray_tls=own or given")]
 
 
 def is_loopback(client: str) -> bool:
@@ -180,7 +185,7 @@ def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: 
     """
     problems = []
 
-    def add(name: str, severity: str, found: str, wanted: str, fix: str) -> None:
+    def report(name: str, severity: str, found: str, wanted: str, fix: str) -> None:
         path = own.get(f"vllm_ray_tls_{name}")
         problems.append(Problem(host, "tls", severity, f"vllm_ray_tls_{name}: {path} {found}", wanted, fix))
 
@@ -190,31 +195,31 @@ def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: 
             fix = f"set vllm_ray_tls_{name} to a file on the controller, or vllm_ray_tls=own"
             problems.append(Problem(host, "tls", "error", found, "a certificate and its key", fix))
     for name, why in files.why.items():
-        add(name, "error", f"can't be read: {why}", "a file on the controller", "correct the path")
+        report(name, "error", f"can't be read: {why}", "a file on the controller", "correct the path")
     if problems or not {"certificate", "key"} <= set(files.texts):
         return problems
     certificate, key = parse(files.texts["certificate"]), public_key(files.texts["key"])
     if certificate is None:
-        add("certificate", "error", "has no certificate in PEM", "a certificate in PEM", "convert it: openssl x509")
+        report("certificate", "error", "has no certificate in PEM", "a certificate in PEM", "convert it: openssl x509")
     if isinstance(key, str):
         fix = "openssl pkey -in KEY -out NEW makes one without a passphrase; ansible-vault can encrypt it"
-        add("key", "error", f"can't be used: {key}", "a private key in PEM without a passphrase", fix)
+        report("key", "error", f"can't be used: {key}", "a private key in PEM without a passphrase", fix)
     elif certificate and key != certificate.public_key:
-        add("key", "error", "does not belong to vllm_ray_tls_certificate", "its key", "give the files of one pair")
+        report("key", "error", "does not belong to vllm_ray_tls_certificate", "its key", "give the files of one pair")
     if "ca" in files.texts and parse(files.texts["ca"]) is None:
-        add("ca", "error", "has no certificate in PEM", "the CA that clients must trust", "correct the path")
+        report("ca", "error", "has no certificate in PEM", "the CA that clients must trust", "correct the path")
     if certificate:
         if certificate.starts > now:
             found = f"is valid from {_tls.date(certificate.starts)} on"
-            add("certificate", "error", found, "a valid certificate", "correct the controller's clock, or wait")
+            report("certificate", "error", found, "a valid certificate", "correct the controller's clock, or wait")
         if certificate.ends - now <= _tls.RENEWED * _tls.DAY:
             severity = "error" if certificate.ends <= now else "warning"
             fix = "put a new certificate and its key there"
-            add("certificate", severity, lifetime(certificate.ends, now), f"more than {_tls.RENEWED} days", fix)
+            report("certificate", severity, lifetime(certificate.ends, now), f"more than {_tls.RENEWED} days", fix)
         if not certificate.covers(address):
             found = f"is not for {address}, but for {some(certificate.names)}"
             fix = "set vllm_ray_tls_names to the name in it by which clients reach the API, or get one with this name"
-            add("certificate", "error", found, "the name or address by which the API is asked", fix)
+            report("certificate", "error", found, "the name or address by which the API is asked", fix)
     return problems
 
 

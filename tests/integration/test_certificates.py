@@ -288,7 +288,7 @@ def test_nothing_of_a_key_is_in_a_command_line_or_left_behind(folder: Path, tmp_
     real = subprocess.run(["which", "openssl"], capture_output=True, text=True, check=True).stdout.strip()
     (tools / "openssl").write_text(f'#!/bin/sh\necho "$@" >> {seen}\npwd >> {seen}\nexec {real} "$@"\n')
     (tools / "openssl").chmod(0o755)
-    arguments = {"directory": str(folder), "cluster": "default", "names": NAMES, "_ansible_remote_tmp": str(tmp_path)}
+    arguments = {"directory": str(folder), "cluster": "default", "names": NAMES}
     subprocess.run(
         [sys.executable, "-m", f"{MODULES}.tls_certificate"],
         cwd=ROOT,

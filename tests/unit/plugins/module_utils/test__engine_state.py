@@ -71,6 +71,15 @@ WRONG: list[Any] = [[], {}, None, 1.5, True]
             id="our-process-under-another-account",
         ),
         pytest.param(Answer(False, "not seen", kind="unseen"), RUNS, "unknown", True, "not seen", id="nobody-seen"),
+        pytest.param(Answer(False, "old", kind="untrusted"), RUNS, "unknown", True, "old", id="its-certificate"),
+        pytest.param(
+            Answer(False, "old", kind="untrusted"),
+            STOPPED,
+            "down",
+            False,
+            f"{NAME} is inactive; old",
+            id="tls-of-others",
+        ),
     ],
 )
 def test_an_engine_that_was_asked(answer: Answer, unit: Unit, state: str, serving: bool, why: str) -> None:
@@ -157,6 +166,11 @@ def test_what_an_engine_was_started_with(host: str, address: str | None, url: st
         "executor": "ray",
         "path": "/srv/demo",
     }
+
+
+def test_an_engine_with_tls() -> None:
+    options = {**CONFIG, "ssl-certfile": "/etc/vllm-ray/default/tls.crt"}
+    assert _engine_state.options(json.dumps(options), None)["url"] == "https://192.0.2.11:8000"
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,9 @@ def test_a_target_is_well_named(python: str, platform: str, says: str) -> None:
 
 
 def test_only_what_roles_install_is_taken() -> None:
-    system: dict[str, Any] = {"vllm_ray_scope": "system", "vllm_ray_firewall": "manage"}
+    system: dict[str, Any] = {"vllm_ray_scope": "system", "vllm_ray_firewall": "manage", "vllm_ray_tls": "off"}
     assert _bundle.package_names("cpu", system) == ["libnuma1", "ufw"]
+    assert _bundle.package_names("cpu", {**system, "vllm_ray_tls": "own"}) == ["libnuma1", "ufw", "openssl"]
     assert _bundle.package_names("cuda", {**system, "vllm_ray_firewall": "off"}) == []
     assert _bundle.package_names("cpu", {**system, "vllm_ray_scope": "user"}) == []
 

@@ -225,8 +225,48 @@ print(answer.choices[0].message.content)"""
     )
 
 
-def test_a_snippet_is_python() -> None:
-    compile(_screen.snippets(ENDPOINT, "~/key")["python"], "snippet", "exec")
+def test_how_to_use_it_with_a_ca_of_its_own() -> None:
+    endpoint = {**ENDPOINT, "url": "https://192.0.2.11:8000"}
+    ways = _screen.snippets(endpoint, "~/a.key", "~/a.ca.crt")
+    assert ways["curl"].splitlines()[1] == (
+        "  --cacert ~/a.ca.crt -H 'Content-Type: application/json' https://192.0.2.11:8000/v1/chat/completions \\"
+    )
+    assert ways["python"].splitlines()[:7] == [
+        "import pathlib",
+        "import ssl",
+        "import openai",
+        'key = pathlib.Path("~/a.key").expanduser().read_text().strip()',
+        'tls = ssl.create_default_context(cafile=pathlib.Path("~/a.ca.crt").expanduser())',
+        'client = openai.OpenAI(base_url="https://192.0.2.11:8000/v1", api_key=key,',
+        "    http_client=openai.DefaultHttpxClient(verify=tls))",
+    ]
+
+
+def test_how_to_use_it_by_a_name() -> None:
+    ways = _screen.snippets({**ENDPOINT, "url": "https://192.0.2.11:8000", "name": "llm.example.com"}, "~/key")
+    assert "--cacert" not in ways["curl"]
+    assert all("https://llm.example.com:8000/v1" in way and "192.0.2.11" not in way for way in ways.values())
+
+
+@pytest.mark.parametrize("ca_file", ["", "~/ca"])
+def test_a_snippet_is_python(ca_file: str) -> None:
+    compile(_screen.snippets(ENDPOINT, "~/key", ca_file)["python"], "snippet", "exec")
+
+
+@pytest.mark.parametrize(
+    ("tls", "line"),
+    [
+        ({"mode": "off"}, None),
+        ({"mode": "own", "expires": ""}, "a CA and a certificate of its own (vllm_ray_tls=own)"),
+        (
+            {"mode": "own", "expires": "expires on 2027-12-31, in 397 days"},
+            "a CA and a certificate of its own (vllm_ray_tls=own), expires on 2027-12-31, in 397 days",
+        ),
+        ({"mode": "given", "files": {"certificate": "/a.crt"}}, "/a.crt (vllm_ray_tls=given)"),
+    ],
+)
+def test_what_certificate_the_api_has(tls: dict[str, Any], line: str | None) -> None:
+    assert _screen.tls_lines({"tls": tls}) == ([("TLS", line)] if line else [])
 
 
 def test_what_waits_for_consent() -> None:
