@@ -5,7 +5,7 @@
 
 load.py URL KEY-FILE ANSWERS STOP-FILE prints {right, wrong, median_s, max_s, outage_s}: how many answers were right to
 the letter, what came in place of the others, the seconds from question to answer, and the longest time without a right
-answer. The key is read for each question, as it may be renewed meanwhile.
+answer. Key and CA ($SSL_CERT_FILE) are read for each question, as they may be renewed meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import http.client
 import itertools
 import json
 import os
+import ssl
 import statistics
 import sys
 import time
@@ -35,7 +36,7 @@ for known in itertools.cycle(json.loads(Path(answers_file).read_text(encoding="u
     request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
     began = time.monotonic()
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=60, context=ssl.create_default_context()) as answer:
             said = json.load(answer)["choices"][0]["message"]["content"]
     except (OSError, ValueError, http.client.HTTPException) as error:
         said = repr(error)
