@@ -961,7 +961,7 @@ def protection(plan: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def test_dangerous_settings_are_said_of_the_hosts_that_have_them() -> None:
-    given = {"serve_args": {"--allowed_media_domains": ["*"]}, "start_args": ["--dashboard-host=::"]}
+    given: dict[str, Any] = {"serve_args": {"--allowed_media_domains": ["*"]}, "start_args": ["--dashboard-host=::"]}
     plan = make(host(1, look(1), **given), host(2, look(2), env={"VLLM_SERVER_DEV_MODE": 1}, **given))
     told = [(name, severity, text.split()[1]) for name, severity, text in protection(plan)]
     assert sorted(told) == [
@@ -975,7 +975,7 @@ def test_dangerous_settings_are_said_of_the_hosts_that_have_them() -> None:
 
 def test_what_a_model_brings_is_said_once() -> None:
     seen = [{**look(number), "model": {**FACTS, "code": ["a.py"], "pickled": ["a.bin"]}} for number in (1, 2)]
-    given = {"serve_args": {"trust-remote-code": True}}
+    given: dict[str, Any] = {"serve_args": {"trust-remote-code": True}}
     plan = make(host(1, seen[0], **given), host(2, seen[1], **given))
     code, pickled = (text for name, _severity, text in protection(plan) if name == "-")
     assert "a.py run on all hosts" in code
