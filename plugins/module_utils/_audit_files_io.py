@@ -203,7 +203,8 @@ def release(place: Place) -> Finding:
             fault = f"{shown(path)} belongs to uid {status.st_uid}"
         if not fault and target and _audit.link_fault(path, target, (root,)):
             with contextlib.suppress(FileNotFoundError):
-                changed = _account_io.exposed(path)
+                # Who may write above the release is for paths() to say.
+                changed = _account_io.exposed(os.path.normpath(os.path.join(os.path.dirname(path), target)))
                 fault = f"{shown(path)} leads to {shown(changed)}, which another account can change" if changed else ""
         faults += [fault] if fault else []
     return Finding(f"{count} entries", faults)

@@ -50,6 +50,7 @@ class Cluster:
         (self.state / "ray/session_latest").symlink_to(self.state / "ray/session_1")
         self.state.chmod(0o750)
         self.write(self.release / "bin/python", "#!/bin/sh\n", 0o755)
+        (self.release / "bin/sh").symlink_to("/bin/sh")
         self.write(self.models / "m/config.json", "{}")
         (self.models / "m/again.json").symlink_to("config.json")
 
@@ -120,6 +121,10 @@ BREAKS: dict[str, tuple[Callable[[Cluster], object], dict[str, str]]] = {
     "a directory above": (
         lambda c: os.chown(c.root / "etc", SERVICE, 0),
         {"paths": "etc can be written"},
+    ),
+    "a directory above the release": (
+        lambda c: os.chown(c.root / "opt", SERVICE, 0),
+        {"paths": "opt can be written"},
     ),
     "a short key": (lambda c: (c.config / "api.key").write_text("f" * 40), {"secrets": "api.key has 40 characters"}),
     "the token of another cluster": (
