@@ -20,6 +20,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import (
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import RAY_DIRECTORY_MAXIMUM
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._tls_checks import is_loopback
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -169,6 +170,23 @@ def open_ports(host: Host) -> list[Problem]:
         fix = "set vllm_ray_firewall=manage" if seen["manageable"] else "ufw default deny incoming"
         fix = "install ufw" if "not installed" in why and not seen["manageable"] else fix
     return [Problem(host.name, "firewall", "warning", found, "rules", fix)]
+
+
+def shut_out(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
+    """Report an API that systemd closes where no firewall is kept, so that nobody had to name its clients.
+
+    clients: who may reach it, besides the hosts of the cluster.
+    """
+    own = cluster.by_name[cluster.serve_host].settings
+    bound, allowed = own.get("vllm_ray_api_host") or "", own["vllm_ray_confine_allow"]
+    closes = own["vllm_ray_scope"] == "system" and "network" in own["vllm_ray_confine"] and "any" not in allowed
+    named = cluster.head.settings.get("vllm_ray_api_clients") is not None
+    if not closes or named or own["vllm_ray_firewall"] != "off" or bound == "localhost" or is_loopback(bound):
+        return []
+    who = " and ".join(["the hosts of the cluster", *([", ".join([*clients, *allowed])] if clients or allowed else [])])
+    found = f"systemd lets nobody but {who} reach the API (vllm_ray_confine has network)"
+    fix = "set vllm_ray_api_clients, or take network out of vllm_ray_confine"
+    return [Problem(cluster.serve_host, "firewall", "warning", found, "all clients of the API by address", fix)]
 
 
 def is_of_ray(process: str) -> bool:

@@ -32,6 +32,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     check_paths,
     check_serving,
     removed_while_it_serves,
+    shut_out,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster, cluster_of, last_server
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._engine import Engine
@@ -211,6 +212,7 @@ def make_plan(
     problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
     problems += [*check_serving(cluster), *check_leaving(cluster), *_tls_checks.options(cluster)]
     rotation = _rotation.rotation_of(cluster, rotate)
+    cluster = replace(cluster, renews=rotation is not None)
     seconds = max((start_seconds(host) for host in hosts), default=0.0)
     problems += _rotation.problems(cluster, rotation, bool(rotate), seconds)
     problems += [removed_while_it_serves(name) for name in gone]
@@ -232,6 +234,7 @@ def make_plan(
         plan["api_clients"] = api_clients(cluster.head.settings, controllers_of(cluster, controllers))
         plan["tls"] = _tls_checks.plan(cluster, plan["engine"]["endpoint"])
         problems += _tls_checks.in_clear(cluster, plan["api_clients"])
+        problems += shut_out(cluster, plan["api_clients"])
     return {**plan, "problems": [problem.as_dict() for problem in problems]}
 
 
@@ -280,11 +283,11 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str,
 def own_addresses(host: Host) -> list[str]:
     """Return the addresses by which a host asks its own API and dashboard, besides its cluster address.
 
-    Where one of them binds a name, all addresses of the host: which one it is, only the host knows.
+    Where one of them binds all addresses, or a name of which only the host knows the address: all that the host has.
     """
     bound = [host.settings.get(name) for name in ("vllm_ray_api_host", "vllm_ray_dashboard_host")]
-    given = [str(name) for name in bound if name not in (None, "", "localhost", "0.0.0.0", "::")]
-    if all(map(_value_types.is_address, given)):
+    given = [str(name) for name in bound if name not in (None, "", "localhost")]
+    if all(_value_types.is_address(name) and name not in ("0.0.0.0", "::") for name in given):
         return given
     return sorted({str(entry["address"]) for entry in (host.look or {}).get("network", {}).get("addresses", [])})
 

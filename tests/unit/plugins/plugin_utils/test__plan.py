@@ -195,7 +195,9 @@ def test_warnings_of_a_host(change: dict[str, Any], given: dict[str, Any], probl
     ("given", "addresses"),
     [
         ({}, ["127.0.0.1"]),
-        ({"api_host": "0.0.0.0", "dashboard_host": "::"}, []),
+        # Also those by which only the host itself asks.
+        ({"api_host": "0.0.0.0"}, ["192.0.2.11"]),
+        ({"api_host": "198.51.100.9", "dashboard_host": "::"}, ["192.0.2.11"]),
         ({"api_host": "198.51.100.9"}, ["198.51.100.9", "127.0.0.1"]),
         ({"api_host": "localhost"}, ["127.0.0.1"]),
         # Which address a name is, only the host knows.
@@ -938,6 +940,42 @@ def test_the_default_client_is_the_address_that_the_serve_host_sees(
     seen: dict[str, Any], given: dict[str, Any], wanted: list[str]
 ) -> None:
     assert make(host(1, look(1, **seen), **given), host(2))["api_clients"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "who"),
+    [
+        ({}, "the hosts of the cluster and 192.0.2.1"),
+        ({"confine_allow": ["198.51.100.7"]}, "the hosts of the cluster and 192.0.2.1, 198.51.100.7"),
+        ({"api_host": "0.0.0.0"}, "the hosts of the cluster and 192.0.2.1"),
+        ({"firewall": "manage"}, None),
+        ({"firewall": "rules"}, None),
+        ({"api_clients": []}, None),
+        ({"confine": ["files"]}, None),
+        ({"confine_allow": ["any"]}, None),
+        ({"api_host": "127.0.0.1"}, None),
+        ({"api_host": "localhost"}, None),
+        ({"scope": "user"}, None),
+    ],
+)
+def test_clients_that_nobody_had_to_name_are_not_shut_out_without_a_word(
+    given: dict[str, Any], who: str | None
+) -> None:
+    plan = make(host(1, **{"firewall": "off", "tls": "own", **given}))
+    told = [p for p in plan["problems"] if p["found"].startswith("systemd")]
+    assert [(p["host"], p["check"], p["severity"], p["found"], p["fix"]) for p in told] == (
+        [
+            (
+                "gpu01",
+                "firewall",
+                "warning",
+                f"systemd lets nobody but {who} reach the API (vllm_ray_confine has network)",
+                "set vllm_ray_api_clients, or take network out of vllm_ray_confine",
+            )
+        ]
+        if who
+        else []
+    )
 
 
 @pytest.mark.parametrize(
