@@ -139,7 +139,8 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
         _safe_io.make_directories(folder, mode=0o700)
     notes = _safe_io.read_json(f"{folder}/{NOTES}", dict) or {}
     wish = hashlib.sha256(params["reason"].encode()).hexdigest() if params["reason"] else ""
-    wishes = {name: wish if name in params["renew"] else "" for name in PARTS}
+    # What was made anew for this reason is not forgotten by a run that may not do that itself.
+    wishes = {name: wish if name in params["renew"] or notes.get(name) == wish else "" for name in PARTS}
     found = {name: data for name in (*FILES, COMING) for data in [read(f"{folder}/{name}")] if data is not None}
     openssl = module.get_bin_path("openssl")
     if not openssl and params["refuse"]:

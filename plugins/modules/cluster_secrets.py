@@ -57,6 +57,10 @@ values_by_name:
   description: The secrets by name.
   returned: always
   type: dict
+former:
+  description: SHA-256 of the secrets before those, by name, empty where there was none. It finds files that still have them.
+  returned: always
+  type: dict
 """
 
 import hashlib
@@ -87,16 +91,23 @@ def read(path: str) -> str | None:
     return data.decode().strip()
 
 
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def read_or_make(path: str, reasons: list[str], check_mode: bool) -> tuple[str, bool]:
     """Return a secret and whether it is new: there was none, or not yet another one for each reason. Raises OSError."""
-    secret, is_new, noted = read(path), False, f"{path}.renewed"
+    before, is_new, noted = read(path), False, f"{path}.renewed"
+    secret = before
     done = (read(noted) or "").split()
-    notes = [hashlib.sha256(reason.encode()).hexdigest() for reason in reasons]
+    notes = [digest(reason) for reason in reasons]
     if secret is None or not set(notes) <= set(done):
         secret, is_new = "0" * 64 if check_mode else secrets.token_hex(32), True
     if check_mode:
         return secret, is_new
     if is_new:
+        if before is not None:
+            _safe_io.write_file(f"{path}.former", digest(before).encode(), mode=0o400, sync=True)
         _safe_io.write_file(path, secret.encode(), mode=0o400, sync=True)
     # Not before the secret: a run that believes a note which came too early would keep the old one for ever.
     if not notes:
@@ -132,10 +143,16 @@ def main() -> None:
         if not check:
             _safe_io.make_directories(os.path.dirname(directory))
             _safe_io.make_directories(directory, mode=0o700)
-        found = {name: read_or_make(os.path.join(directory, name), renew.get(name, []), check) for name in names}
-    refuse_unfit(module, {os.path.join(directory, name): value for name, (value, _new) in found.items()})
+        paths = {name: os.path.join(directory, name) for name in names}
+        before = {name: read(path) for name, path in paths.items()}
+        found = {name: read_or_make(path, renew.get(name, []), check) for name, path in paths.items()}
+        former = {
+            name: digest(before[name]) if new and before[name] else read(f"{paths[name]}.former") or ""
+            for name, (_value, new) in found.items()
+        }
+    refuse_unfit(module, {paths[name]: value for name, (value, _new) in found.items()})
     values = {name: value for name, (value, _new) in found.items()}
-    module.exit_json(changed=any(new for _value, new in found.values()), values_by_name=values)
+    module.exit_json(changed=any(new for _value, new in found.values()), values_by_name=values, former=former)
 
 
 if __name__ == "__main__":

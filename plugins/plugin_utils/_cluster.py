@@ -32,7 +32,8 @@ class Cluster:
     while it must not be stopped. kind: what it computes on. record: of the last run.
     serving: whether an engine serves, None where that is not known. Only False means that nothing serves.
     consent: whether the user lets a serving engine be stopped. nodes: whether the run goes on to the nodes of Ray.
-    rotation: the head's note of a renewal of secrets that is not finished, empty where there is none.
+    rotation: the head's note of a renewal of secrets that is not finished, empty where there is none. renews: whether
+    this run has to do with one.
     """
 
     hosts: Sequence[Host]
@@ -45,6 +46,7 @@ class Cluster:
     consent: bool
     nodes: bool = True
     rotation: Mapping[str, t.Any] = field(default_factory=dict)
+    renews: bool = False
 
     @property
     def by_name(self) -> dict[str, Host]:
@@ -114,7 +116,7 @@ class Cluster:
 
         While secrets are renewed, one that starts again would not find those that still have the old ones.
         """
-        return self.may_change or (name not in self.in_use and not self.rotation)
+        return self.may_change or (name not in self.in_use and not self.renews)
 
     def offer(self) -> dict[str, int]:
         """Return the GPUs that each host offers to the engine."""

@@ -34,19 +34,26 @@ class Rotation:
 
     began: when, in UTC; it also names the rotation. secrets: of TITLES. is_noted: whether the head has noted them.
     completes: whether this run gives the new secrets to all hosts, and may remove the note after its proof.
+    waiting: what stays noted, as of `waiting`.
     """
 
     began: str
     secrets: tuple[str, ...]
     is_noted: bool
     completes: bool
+    waiting: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, t.Any]:
-        """Return the plan's part. note: content of the head's note; title: the secrets in words; has_ca: as it says."""
+        """Return the plan's part.
+
+        note: content of the head's note; rest: what is left of it after the proof, None where it is removed; title: the
+        secrets in words; renews_ca: whether this run makes a new CA, which counts at once for the engine that serves.
+        """
         return {
-            "note": {"began": self.began, "secrets": list(self.secrets)},
+            "note": {"began": self.began, "secrets": [*self.secrets, *self.waiting]},
+            "rest": {"began": self.began, "secrets": list(self.waiting)} if self.waiting else None,
             "title": self.title,
-            "has_ca": CA in self.secrets,
+            "renews_ca": CA in self.secrets and self.completes,
             "is_noted": self.is_noted,
             "completes": self.completes,
         }
@@ -63,16 +70,30 @@ def rotation_of(cluster: Cluster, now: str) -> Rotation | None:
     now: the time in UTC where the run was asked to renew secrets, otherwise empty. It continues a rotation that is not
     finished; secrets that were not part of it are added.
     """
-    settings = cluster.head.settings
-    there = [name for name in TITLES if name != CA or settings["vllm_ray_tls"] == "own"]
+    there, later = possible(cluster), waiting(cluster)
     noted = [name for name in there if name in cluster.rotation.get("secrets", ())]
-    asked = (settings.get("vllm_ray_rotate") or there) if now else []
+    asked = (cluster.head.settings.get("vllm_ray_rotate") or there) if now else []
     secrets = tuple(name for name in there if name in (*noted, *asked))
     if not secrets:
         return None
-    began = str(cluster.rotation.get("began") or now)
+    # A rotation of which only the rest waits is finished for all others: this is another one.
+    began = str((cluster.rotation.get("began") if noted else "") or now)
     completes = cluster.free and cluster.nodes and not cluster.outside
-    return Rotation(began, secrets, list(secrets) == noted, completes)
+    return Rotation(began, secrets, list(secrets) == noted, completes, later)
+
+
+def possible(cluster: Cluster) -> list[str]:
+    """Return the secrets that a run can renew."""
+    return [name for name in TITLES if name != CA or cluster.head.settings["vllm_ray_tls"] == "own"]
+
+
+def waiting(cluster: Cluster) -> tuple[str, ...]:
+    """Return what the head has noted and can't be renewed now: the CA, where vllm_ray_tls is no longer `own`.
+
+    It holds up nothing, as nobody uses that CA. It stays noted, so that it is not used again when `own` comes back.
+    """
+    there = possible(cluster)
+    return tuple(name for name in TITLES if name in cluster.rotation.get("secrets", ()) and name not in there)
 
 
 def renewals(rotation: Rotation | None, leaving: Collection[str]) -> dict[str, list[str]]:
@@ -92,9 +113,10 @@ def problems(cluster: Cluster, rotation: Rotation | None, asked: bool, seconds: 
 
     seconds: that the engine took to start, 0 where that is not known.
     """
+    later = [still_noted(cluster)] if waiting(cluster) else []
     if not asked:
-        return [unfinished(cluster, rotation)] if rotation else []
-    found = obstacles(cluster)
+        return [*later, *([unfinished(cluster, rotation)] if rotation else [])]
+    found = [*later, *obstacles(cluster)]
     if rotation is None:
         return found
     effect = restarts(cluster, rotation, seconds)
@@ -122,7 +144,7 @@ def obstacles(cluster: Cluster) -> list[Problem]:
             fix = "fix the connection, or take the host out of the inventory"
             found.append(problem("error", text, wanted, fix, host.name))
     if not cluster.nodes:
-        text = "the tags leave out the nodes of Ray"
+        text = "--tags or --skip-tags leave out the nodes of Ray or the engine"
         found.append(problem("error", text, "a run of all roles", "run without --tags and --skip-tags"))
     if cluster.head.look and not cluster.known:
         text = "no cluster is there yet: the head has no record"
@@ -145,6 +167,12 @@ def unfinished(cluster: Cluster, rotation: Rotation) -> Problem:
     elif cluster.free:
         fix = "run site.yml for all roles"
     return problem(severity, text, "the same secrets on all hosts, and a completion", fix)
+
+
+def still_noted(cluster: Cluster) -> Problem:
+    """Return what a run says of the CA that waits for its renewal."""
+    text = f"{TITLES[CA]} is still to be renewed, and vllm_ray_tls is {cluster.head.settings['vllm_ray_tls']}"
+    return problem("info", text, "a new CA before it is used again", "nothing: it is renewed with vllm_ray_tls=own")
 
 
 def restarts(cluster: Cluster, rotation: Rotation, seconds: float) -> str:

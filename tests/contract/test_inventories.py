@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -126,6 +127,7 @@ def test_roles_get_what_they_specify(name: str) -> None:
     [
         pytest.param(None, None, "~/.config/vllm-ray/default@192.0.2.11.key", id="first run"),
         pytest.param(None, "k" * 64, "~/.config/vllm-ray/default.key", id="of an earlier version"),
+        pytest.param(None, "j" * 64, "~/.config/vllm-ray/default.key", id="of an earlier version, before a renewal"),
         pytest.param(None, "x" * 64, "~/.config/vllm-ray/default@192.0.2.11.key", id="of another inventory"),
         pytest.param("~/my.key", "x" * 64, "~/my.key", id="chosen"),
     ],
@@ -137,7 +139,9 @@ def test_the_key_of_another_inventory_is_kept(tmp_path: Path, setting: str | Non
         file.write_text(f"{old}\n")
     plan = planned("cluster.ini")
     plan["hosts"][plan["head"]]["settings"]["vllm_ray_key_file"] = setting
-    known = {"__vllm_ray_plan": {"plan": plan}, "__vllm_ray_secrets": {"values_by_name": {"api.key": "k" * 64}}}
+    former = hashlib.sha256(b"j" * 64).hexdigest()
+    secrets = {"values_by_name": {"api.key": "k" * 64}, "former": {"api.key": former}}
+    known = {"__vllm_ray_plan": {"plan": plan}, "__vllm_ray_secrets": secrets}
     (tmp_path / "known.json").write_text(json.dumps(known))
     asked = ["--module-name=debug", "--args=var=__key_file", f"--extra-vars=@{tmp_path}/known.json"]
     command = ["ansible", "localhost", *asked, f"--extra-vars=@{MAPPING}"]

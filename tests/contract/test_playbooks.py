@@ -15,6 +15,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _service_set
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 ROLE_INCLUDES = ("include_role", "import_role")
@@ -175,6 +176,53 @@ def test_which_host_is_probed_besides(looks: dict[str, Any], apart: dict[str, An
     hostvars = {name: {"__vllm_ray_look": looks[name]} if name in looks else {} for name in ("h1", "h2", "h3")}
     variables = {**mapping, "hostvars": hostvars, "__members": list(hostvars), "__vllm_ray_head_look": apart}
     assert Templar(loader=DataLoader(), variables=variables).template(variables["__last_server"]) == server
+
+
+@pytest.mark.parametrize(
+    ("running", "sums", "serves"),
+    [
+        pytest.param(True, {"key": "old", "options": "new"}, False, id="held with another key"),
+        pytest.param(True, {"key": "new", "options": "old"}, True, id="held for other reasons"),
+        pytest.param(True, {"key": "new", "options": "new"}, True, id="as wanted"),
+        pytest.param(False, {"key": "old", "options": "old"}, True, id="started"),
+    ],
+)
+def test_the_controller_gets_the_key_that_the_engine_serves_with(
+    running: bool, sums: dict[str, str], serves: bool
+) -> None:
+    """Also where a renewal was interrupted after the engine had the new one, and where its run has only some tags."""
+    paths = {"key": "/etc/vllm-ray/default/api.key", "options": "/etc/vllm-ray/default/serve-main.yaml"}
+    service = _service_set.Service("serve", "/unit", "", "/record", tuple(paths.values()))
+    state = _service_set.Running(active=running)
+    started, wanted = {paths[name]: value for name, value in sums.items()}, dict.fromkeys(paths.values(), "new")
+    verdict = _service_set.decide(service, state, started, wanted, may_stop=False)
+    mapping = DataLoader().load_from_file(str(walk.ROOT / "playbooks/vars/roles.yml"), trusted_as_template=True)
+    held = {"serve": verdict.reasons} if verdict.action == "hold" else {}
+    templar = Templar(loader=DataLoader(), variables={**mapping, "__vllm_serve_set": {"held": held}})
+    assert templar.template(mapping["__serves_with_key"]) is serves
+
+
+@pytest.mark.parametrize(
+    ("run", "skipped", "deploys", "rotates"),
+    [
+        (["all"], [], True, True),
+        (["ray", "vllm"], [], True, True),
+        (["ray"], [], True, False),
+        (["vllm"], [], False, False),
+        (["all"], ["vllm"], True, False),
+        (["all"], ["ray"], False, False),
+        (["all"], ["release"], True, True),
+    ],
+)
+def test_secrets_are_renewed_by_nodes_and_engine_together(
+    run: list[str], skipped: list[str], deploys: bool, rotates: bool
+) -> None:
+    loaded = DataLoader().load_from_file(str(walk.ROOT / "playbooks/plan.yml"), trusted_as_template=True)
+    (task,) = [task for play in loaded for task in play["tasks"] if task["name"] == "Plan"]
+    tags = {"ansible_run_tags": run, "ansible_skip_tags": skipped}
+    for asked, wanted in ((False, deploys), (True, rotates)):
+        templar = Templar(loader=DataLoader(), variables={**task["vars"], **tags, "__rotates": asked})
+        assert templar.template(task["vllm_ray.cluster.plan"]["nodes"]) is wanted
 
 
 # {word of delegate_to: names of the values that are those of the host which delegates}

@@ -173,6 +173,9 @@ def test_a_reason_renews_once(renew: list[str], folder: Path) -> None:
     now = contents(folder)
     assert (now["ca.crt"] != before["ca.crt"], now["tls.crt"] != before["tls.crt"]) == ("ca" in renew, True)
     assert not made(folder, renew=renew, reason="leaked")["changed"]
+    # Nor does it after a run that may not renew, while the reason is the same.
+    assert not made(folder, reason="leaked")["changed"]
+    assert not made(folder, renew=renew, reason="leaked")["changed"]
     assert made(folder, renew=renew, reason="leaked again")["changed"]
     # Without a reason nothing is made anew, and the last one is forgotten.
     assert not made(folder)["changed"]

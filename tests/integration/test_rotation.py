@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from collections.abc import Mapping
@@ -18,8 +19,8 @@ from ansible_collections.vllm_ray.cluster.tests.integration import run_module
 BEGAN = "2026-11-29T16:40:12Z"
 NAMES = ["ray.token", "api.key"]
 RENEW = {name: [BEGAN] for name in NAMES}
-# Of each secret and of each note: a write to the disk, a rename, and the directory's write to the disk.
-STEPS = 12
+# Of each secret, its digest of before and its note: a write to the disk, a rename, and the directory's write to the disk.
+STEPS = 18
 
 
 def secrets(folder: Path, renew: Mapping[str, list[str]] = {}, **private: Any) -> dict[str, str]:
@@ -88,6 +89,9 @@ def test_the_steps_are_all_that_there_are(tmp_path: Path, monkeypatch: pytest.Mo
 def test_no_secret_is_left_but_the_new_ones(tmp_path: Path) -> None:
     old = secrets(tmp_path)
     secrets(tmp_path, RENEW)
+    digests = {name: hashlib.sha256(value.encode()).hexdigest() for name, value in old.items()}
+    args = {"directory": str(tmp_path / "secrets"), "names": NAMES}
+    assert run_module.run("cluster_secrets", args, tmp_path).answer["former"] == digests
     texts = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(value in text for value in old.values() for text in texts if "values_by_name" not in text)
 

@@ -104,7 +104,7 @@ def test_a_host_that_can_not_be_reached_is_named_whatever_else_would_go_on_witho
 def test_it_needs_all_roles_and_a_cluster() -> None:
     assert told(make(*cluster(restart=True), rotate=NOW, nodes=False))[0][::2] == (
         "error",
-        "the tags leave out the nodes of Ray",
+        "--tags or --skip-tags leave out the nodes of Ray or the engine",
     )
     fresh = make(*(host(number, look(number), restart=True) for number in (1, 2)), rotate=NOW)
     assert told(fresh)[0][::2] == ("error", "no cluster is there yet: the head has no record")
@@ -169,19 +169,42 @@ def test_the_own_ca_is_renewed_where_there_is_one() -> None:
     assert told(plan)[0][2].startswith(
         "this run renews Ray's token, the API key and the CA of the API. It restarts Ray"
     )
-    assert (plan["rotation"]["has_ca"], plan["renewals"]) == (True, {"ray.token": [NOW], "api.key": [NOW]})
+    assert (plan["rotation"]["renews_ca"], plan["renewals"]) == (True, {"ray.token": [NOW], "api.key": [NOW]})
     plan = make(*cluster(restart=True, tls="own", rotate=["ca"]), rotate=NOW)
     assert told(plan)[0][2] == "this run renews the CA of the API. It restarts the engine on gpu01"
     assert (plan["rotation"]["note"]["secrets"], plan["renewals"]) == (["ca"], {})
-    assert make(*cluster(note("api_key"), tls="own"))["rotation"]["has_ca"] is False
+    assert make(*cluster(note("api_key"), restart=True, tls="own"))["rotation"]["renews_ca"] is False
+
+
+def test_a_run_without_consent_makes_no_ca_for_an_engine_that_serves() -> None:
+    for given, renews in (({}, False), ({"restart": True}, True)):
+        plan = make(*cluster(note("ca"), tls="own", **given))
+        assert (plan["rotation"]["note"]["secrets"], plan["rotation"]["renews_ca"]) == (["ca"], renews)
 
 
 @pytest.mark.parametrize("given", [["ca"], ["ray_token", "ca"]])
 def test_there_is_no_ca_to_renew_without_tls(given: list[str]) -> None:
     found = told(make(*cluster(restart=True, rotate=given), rotate=NOW))
     assert found[0] == ("error", "-", "vllm_ray_rotate names ca, and vllm_ray_tls is off")
-    # It was switched off while a renewal was not finished.
-    assert make(*cluster(note("ca")))["rotation"] is None
+
+
+def test_a_ca_that_nobody_uses_any_more_holds_up_nothing_and_is_renewed_when_it_is_used_again() -> None:
+    """TLS was switched off while a renewal was not finished."""
+    waits = ("info", "-", "the CA of the API is still to be renewed, and vllm_ray_tls is off")
+    plan = make(*cluster(note("ca")))
+    assert (plan["rotation"], told(plan)) == (None, [waits])
+    assert plan["hosts"]["gpu03"]["may_stop"] is True
+    # What is renewed beside it leaves it in the note.
+    plan = make(*cluster(note("ray_token", "ca"), restart=True))
+    assert (plan["rotation"]["note"], plan["rotation"]["is_noted"]) == (note("ray_token", "ca"), True)
+    assert plan["rotation"]["rest"] == note("ca")
+    assert [told(plan)[0], "CA" in told(plan)[1][2]] == [waits, False]
+    # Another rotation is one of its own: the secrets of the last one may have been renewed for its name.
+    plan = make(*cluster(note("ca"), restart=True, rotate=["api_key"]), rotate=NOW)
+    assert plan["rotation"]["note"] == {"began": NOW, "secrets": ["api_key", "ca"]}
+    assert (plan["rotation"]["is_noted"], plan["renewals"]) == (False, {"api.key": [NOW]})
+    plan = make(*cluster(note("ca"), restart=True, tls="own"))
+    assert (plan["rotation"]["renews_ca"], plan["rotation"]["rest"]) == (True, None)
 
 
 @pytest.mark.parametrize("noted", [{}, {"secrets": ["other"]}, {"began": BEGAN}])
