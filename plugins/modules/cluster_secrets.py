@@ -58,7 +58,7 @@ values_by_name:
   returned: always
   type: dict
 former:
-  description: SHA-256 of the secrets before those, by name, empty where there was none. It finds files that still have them.
+  description: SHA-256 of the previous secrets, by name, empty where there was none. It finds files that still have one.
   returned: always
   type: dict
 """

@@ -184,7 +184,7 @@ def shut_out(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
     if not closes or named or own["vllm_ray_firewall"] != "off" or bound == "localhost" or is_loopback(bound):
         return []
     who = " and ".join(["the hosts of the cluster", *([", ".join([*clients, *allowed])] if clients or allowed else [])])
-    found = f"systemd lets nobody but {who} reach the API (vllm_ray_confine has network)"
+    found = f"systemd lets only {who} reach the API (vllm_ray_confine has network)"
     fix = "set vllm_ray_api_clients, or take network out of vllm_ray_confine"
     return [Problem(cluster.serve_host, "firewall", "warning", found, "all clients of the API by address", fix)]
 

@@ -19,7 +19,7 @@ from ansible_collections.vllm_ray.cluster.tests.integration import run_module
 BEGAN = "2026-11-29T16:40:12Z"
 NAMES = ["ray.token", "api.key"]
 RENEW = {name: [BEGAN] for name in NAMES}
-# Of each secret, its digest of before and its note: a write to the disk, a rename, and the directory's write to the disk.
+# Of each secret, the old one's digest and its note: a write to the disk, a rename, the directory's write to the disk.
 STEPS = 18
 
 

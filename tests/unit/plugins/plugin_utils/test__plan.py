@@ -969,7 +969,7 @@ def test_clients_that_nobody_had_to_name_are_not_shut_out_without_a_word(
                 "gpu01",
                 "firewall",
                 "warning",
-                f"systemd lets nobody but {who} reach the API (vllm_ray_confine has network)",
+                f"systemd lets only {who} reach the API (vllm_ray_confine has network)",
                 "set vllm_ray_api_clients, or take network out of vllm_ray_confine",
             )
         ]
