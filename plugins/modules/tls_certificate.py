@@ -56,8 +56,8 @@ options:
     description:
       - What is made anew because of O(reason). With a new V(ca) comes a new certificate.
       - That is done once as long as the reason stays the same, also where a run ends before all hosts have the new
-        files. An empty reason makes nothing anew, and forgets the last one. A reason without O(renew) makes nothing anew,
-        and forgets nothing that was made for it.
+        files. An empty reason makes nothing anew, and forgets the last one. While it stays the same, an empty
+        O(renew) does not forget it.
     type: list
     elements: str
     choices: [ca, tls]
