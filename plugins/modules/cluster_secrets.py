@@ -147,8 +147,8 @@ def main() -> None:
         before = {name: read(path) for name, path in paths.items()}
         found = {name: read_or_make(path, renew.get(name, []), check) for name, path in paths.items()}
         former = {
-            name: digest(before[name]) if new and before[name] else read(f"{paths[name]}.former") or ""
-            for name, (_value, new) in found.items()
+            name: digest(old) if new and old else read(f"{paths[name]}.former") or ""
+            for (name, old), (_value, new) in zip(before.items(), found.values())
         }
     refuse_unfit(module, {paths[name]: value for name, (value, _new) in found.items()})
     values = {name: value for name, (value, _new) in found.items()}
