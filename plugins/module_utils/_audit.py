@@ -22,6 +22,8 @@ if t.TYPE_CHECKING:
 # Faults of one row that are returned; how many more there are is said.
 FAULTS_MAXIMUM = 10
 SECRET = re.compile(r"[0-9a-f]{64,}")
+# The start of a line of journalctl: time, host, program.
+WRITER = re.compile(r"\w{3} [ \d]\d [\d:]{8} \S+ ([\w@.-]+)(?:\[\d+\])?:")
 # A shorter value would be found in ordinary text.
 SHORTEST_VALUE = 8
 # Characters of the value of a directive that are shown.
@@ -46,6 +48,11 @@ class Finding:
     checked: str = ""
     faults: Sequence[str] = field(default_factory=list)
     unknown: str = ""
+
+    def without(self, values: Mapping[str, str]) -> Finding:
+        """Return the same without the values of secrets, whatever a row has read. values: by names."""
+        faults = [without_values(fault, values) for fault in self.faults]
+        return Finding(without_values(self.checked, values), faults, without_values(self.unknown, values))
 
     def as_dict(self) -> dict[str, t.Any]:
         shown = list(self.faults[:FAULTS_MAXIMUM])
@@ -133,8 +140,11 @@ def secret_fault(path: str, text: str) -> str:
 # --- Trees -----------------------------------------------------------------------------------------------------------
 
 
-def entry_fault(path: str, status: stat_result) -> str:
-    """Return what is wrong with an entry of a release or a model: who may change it, and as whom it runs."""
+def entry_fault(path: str, status: stat_result, groups: Collection[int] | None = None) -> str:
+    """Return what is wrong with an entry of a release or a model: who may change it, and as whom it runs.
+
+    groups: gids that may write it. None: of every group.
+    """
     mode = status.st_mode
     if stat.S_ISLNK(mode):
         return ""
@@ -142,7 +152,11 @@ def entry_fault(path: str, status: stat_result) -> str:
         return f"{path} is neither a file nor a directory"
     if mode & stat.S_ISUID or (mode & stat.S_ISGID and stat.S_ISREG(mode)):
         return f"{path} is set-uid or set-gid (mode {stat.S_IMODE(mode):04o})"
-    return f"{path} can be written by everybody (mode {stat.S_IMODE(mode):04o})" if mode & 0o002 else ""
+    if mode & 0o002:
+        return f"{path} can be written by everybody (mode {stat.S_IMODE(mode):04o})"
+    if groups is not None and mode & 0o020 and status.st_gid not in groups:
+        return f"{path} can be written by the group with gid {status.st_gid} (mode {stat.S_IMODE(mode):04o})"
+    return ""
 
 
 def state_fault(path: str, status: stat_result) -> str:
@@ -226,6 +240,22 @@ def foreign_lines(text: str, networks: Iterable[str]) -> list[str]:
 def line_of_key(text: str) -> str:
     """Return the first line of a private key in PEM that is a part of the key, empty where there is none."""
     return next((line.strip() for line in text.splitlines() if line.strip() and not line.startswith("-")), "")
+
+
+def writer(line: str) -> str:
+    """Return the program that wrote a line of the journal, `?` where the line does not say it.
+
+    The lines after the first one of a message have nothing in front: any word of those may be a secret.
+    """
+    found = WRITER.match(line)
+    return found[1] if found else "?"
+
+
+def without_values(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with the names of secrets in place of their values. values: by names."""
+    for name, value in sorted(values.items(), key=lambda item: -len(item[1])):
+        text = text.replace(value, f"[{name}]")
+    return text
 
 
 def values_in(text: str, values: Mapping[str, str]) -> list[str]:

@@ -194,11 +194,11 @@ def tree(root: str, judge: Callable[[str, os.stat_result], str], roots: Sequence
 
 def release(place: Place) -> Finding:
     """Audit the release that the services run. Its links lead to the host's own Python, at least."""
-    root, owners = os.path.realpath(place.release), (0, os.geteuid())
+    root, owners, groups = os.path.realpath(place.release), (0, os.geteuid()), (0, os.getegid())
     faults, count = [], 0
     for path, status, target in entries(root):
         count += 1
-        fault = _audit.entry_fault(shown(path), status)
+        fault = _audit.entry_fault(shown(path), status, groups)
         if not fault and status.st_uid not in owners:
             fault = f"{shown(path)} belongs to uid {status.st_uid}"
         if not fault and target and _audit.link_fault(path, target, (root,)):

@@ -155,8 +155,13 @@ class Place:
 def look(module: AnsibleModule) -> dict[str, t.Any]:
     """Return what each row found, and what listens on this host."""
     place = Place(module)
+    rows = {name: outcome(ROWS[name], place) for name in module.params["rows"]}
+    try:
+        values = place.values
+    except (OSError, Unknown, ValueError, RecursionError):
+        values = {}
     return {
-        "rows": {name: outcome(ROWS[name], place).as_dict() for name in module.params["rows"]},
+        "rows": {name: found.without(values).as_dict() for name, found in rows.items()},
         "listeners": [
             {
                 "port": found.port,

@@ -94,8 +94,8 @@ def journal(place: Place) -> Finding:
     hits: dict[str, int] = {}
     for line in lines:
         for name in _audit.values_in(line, place.values):
-            who = (line.split(None, 5)[4:5] or ["?"])[0].rstrip(":")
-            hits[f"{who} wrote {name}"] = hits.get(f"{who} wrote {name}", 0) + 1
+            what = f"{_audit.writer(line)} wrote {name}"
+            hits[what] = hits.get(what, 0) + 1
     faults = [f"{shown(what)} ({count} lines)" for what, count in hits.items()]
     return Finding(f"{len(lines)} lines of the last {JOURNAL_DAYS} days for {len(place.values)} secrets", faults)
 

@@ -144,6 +144,10 @@ BREAKS: dict[str, tuple[Callable[[Cluster], object], dict[str, str]]] = {
         lambda c: c.write(c.release / "a.py", "", 0o644, SERVICE),
         {"release": "belongs to uid 1"},
     ),
+    "a file of the release for the group of the services": (
+        lambda c: os.chown(c.write(c.release / "a.py", "", 0o664), 0, SERVICE),
+        {"release": "written by the group with gid 1"},
+    ),
     "a program of another account": (
         lambda c: (c.release / "bin/tool").symlink_to(c.write(Path(f"{c.root}-tool"), "", 0o755, SERVICE)),
         {"release": "leads to"},

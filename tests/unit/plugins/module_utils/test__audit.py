@@ -282,6 +282,45 @@ def test_loopback(address: str, local: bool) -> None:
     assert _audit.is_loopback(address) is local
 
 
+@pytest.mark.parametrize(
+    ("line", "who"),
+    [
+        ("Nov  9 01:02:03 h1 vllm-ray-serve[77]: key abc", "vllm-ray-serve"),
+        ("Nov 29 01:02:03 h1 kernel: key abc", "kernel"),
+        # Of a message of several lines, and of several words.
+        ("and that is my abc of today", "?"),
+        ("a b c d abc: f", "?"),
+    ],
+)
+def test_who_wrote_a_line_of_the_journal(line: str, who: str) -> None:
+    assert _audit.writer(line) == who
+
+
+def test_no_row_returns_a_secret() -> None:
+    values = {"/c/ray.token": "a" * 64, "short of /c/node.env": "a" * 8}
+    found = _audit.Finding(f"x {'a' * 8}", [f"who {'a' * 64} wrote"], f"why {'a' * 64}").without(values).as_dict()
+    assert found == {
+        "checked": "x [short of /c/node.env]",
+        "faults": ["who [/c/ray.token] wrote"],
+        "unknown": "why [/c/ray.token]",
+    }
+
+
+@pytest.mark.parametrize(
+    ("mode", "gid", "groups", "fault"),
+    [
+        (0o664, GROUP, (0,), f"/r/a can be written by the group with gid {GROUP} (mode 0664)"),
+        (0o664, 0, (0,), ""),
+        (0o664, GROUP, (0, GROUP), ""),
+        (0o644, GROUP, (0,), ""),
+        # Models may belong to a team.
+        (0o664, GROUP, None, ""),
+    ],
+)
+def test_a_group_that_can_write(mode: int, gid: int, groups: tuple[int, ...] | None, fault: str) -> None:
+    assert _audit.entry_fault("/r/a", status(stat.S_IFREG | mode, 0, gid), groups) == fault
+
+
 def test_many_faults_are_counted() -> None:
     found = _audit.Finding("x", [str(number) for number in range(25)]).as_dict()
     assert found["faults"] == [*map(str, range(_audit.FAULTS_MAXIMUM)), "15 more"]
