@@ -13,6 +13,7 @@ ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "user": {"type": "str", "default": ""},
     "sudoers": {"type": "str", "default": ""},
+    "unit_texts": {"type": "dict", "default": {}},
     "networks": {"type": "list", "elements": "str", "default": []},
 }
 
@@ -30,6 +31,6 @@ class ActionModule(ActionBase):
         arguments = _audit.arguments(told["plan"], name, told["releases"][name])
         return self._execute_module(
             module_name="vllm_ray.cluster.audit_host",
-            module_args={**arguments, **{key: options[key] for key in ("user", "sudoers", "networks")}},
+            module_args={**arguments, **{key: options[key] for key in ("user", "sudoers", "unit_texts", "networks")}},
             task_vars=task_vars,
         )

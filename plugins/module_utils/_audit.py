@@ -227,6 +227,27 @@ def unit_faults(text: str, user: str, files: Collection[str]) -> list[str]:
     return [*faults, *(f"{unit} has {key}={value}, {expected[key]!r} is expected" for key, value in short.items())]
 
 
+def unit_file_faults(path: str, text: str | None, expected: str) -> list[str]:
+    """Return what is wrong with the file of a unit. text: of it, None where there is none; expected: as we write it."""
+    if text is None:
+        return [f"{path} is not there"]
+    found, wanted = (
+        [line.strip() for line in lines.splitlines() if line.strip() and not line.lstrip().startswith(("#", ";"))]
+        for lines in (text, expected)
+    )
+    faults = [f"{path} lacks {line}" for line in wanted if line not in found]
+    faults += [f"{path} has {line}, which this collection does not write" for line in found if line not in wanted]
+    return faults or ([] if found == wanted else [f"{path} has its lines in another order or twice"])
+
+
+def started_fault(service: str, path: str, text: str, record: str) -> str:
+    """Return what is wrong with a unit since the service was started. text: of its file; record: the sums of then."""
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils import _service_set
+
+    then = _service_set.parse_sums(record).get(path)
+    return "" if then == _service_set.sha256(text) else f"{service} was started with another {path}"
+
+
 def foreign_lines(text: str, networks: Iterable[str]) -> list[str]:
     """Return the lines of our drop-in that allow other addresses than these. networks: that are expected, or any."""
     given = [network for network in networks if network]

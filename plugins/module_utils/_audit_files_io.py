@@ -161,7 +161,7 @@ def values(place: Place) -> dict[str, str]:
 
 
 def units(place: Place) -> Finding:
-    """Audit that nothing but our own files says how a unit runs, and that it is confined."""
+    """Audit that nothing but our own files says how a unit runs, that they are as we write them, and in force."""
     own = [f"{path}.d/network.conf" for path in place.unit_files]
     faults: list[str] = []
     for service in place.services:
@@ -172,6 +172,15 @@ def units(place: Place) -> Finding:
             faults += [f"{shown(path)} changes the unit {service}" for path in added]
             if os.path.lexists(f"{folder}/{name}") and f"{folder}/{name}" not in place.unit_files:
                 faults.append(f"{folder}/{name} is not the file of this collection")
+    silent = []
+    for service, path in zip(place.services, place.unit_files):
+        file, record = _safe_io.read_text(path), _safe_io.read_text(place.record_of(service))
+        if service in place.params["unit_texts"]:
+            faults += _audit.unit_file_faults(path, file, place.params["unit_texts"][service])
+        if record is None:
+            silent.append(f"{place.record_of(service)} is not there, which says what {service} was started with")
+        elif file is not None:
+            faults += filter(None, [_audit.started_fault(service, path, file, record)])
     for path in own:
         text = _safe_io.read_text(path)
         faults += [f"{path} has {line}" for line in _audit.foreign_lines(text or "", place.params["networks"])]
@@ -179,6 +188,8 @@ def units(place: Place) -> Finding:
     told = place.run("systemctl", "show", f"--property={','.join(_audit.UNIT_SHOWN)}", *units_of)
     for block in told.split("\n\n"):
         faults += _audit.unit_faults(block, place.account.pw_name, place.unit_files)
+    if silent and not faults:
+        raise Unknown("; ".join(silent))
     return Finding(f"{len(place.services)} units", faults)
 
 

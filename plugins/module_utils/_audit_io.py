@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import pwd
+import subprocess
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
@@ -61,6 +62,11 @@ class Place:
             )
             if path
         ]
+
+    def record_of(self, service: str) -> str:
+        """Return the file with the sums of what a service was started with."""
+        engine = service.partition(f"serve@{self.params['cluster']}-")[2]
+        return f"{self.started}/{f'serve-{engine}' if engine else 'node'}"
 
     @functools.cached_property
     def account(self) -> pwd.struct_passwd:
@@ -140,6 +146,22 @@ class Place:
     def firewall(self) -> tuple[_ufw_io.Host, t.Any]:
         host = _ufw_io.Host(self.module)
         return host, host.state()
+
+    def read(self, *argv: str, limit: int, seconds: int = 60) -> bytes:
+        """Return what a command prints first, limit bytes at most. Raises Unknown where it is missing or fails."""
+        program = self.module.get_bin_path(argv[0])
+        if not program:
+            raise Unknown(f"{argv[0]} is not installed")
+        null, env = subprocess.DEVNULL, {**os.environ, "LC_ALL": "C"}
+        command = ["timeout", str(seconds), program, *argv[1:]]
+        with subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null, env=env) as process:
+            data = t.cast("t.IO[bytes]", process.stdout).read(limit)
+            if len(data) == limit:
+                process.terminate()
+                return data
+        if process.returncode != 0:
+            raise Unknown(f"{argv[0]} ended with {process.returncode}")
+        return data
 
     def run(self, *argv: str, seconds: int = 60) -> str:
         """Return what a command prints. Raises Unknown where it is missing, fails or takes too long."""

@@ -21,8 +21,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._audit_io import Place
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Process
 
-# What is read at most: lines of the journal, bytes of the end of a file and of all files, seconds for all files.
+# What is read at most: lines and bytes of the journal, bytes of the end of a file and of all files, seconds for all files.
 JOURNAL_LINES = 100_000
+JOURNAL_BYTES = 32 * _safe_io.MIB
 JOURNAL_DAYS = 7
 JOURNAL_SECONDS = 60
 FILE_BYTES = 8 * _safe_io.MIB
@@ -89,15 +90,18 @@ def environments(place: Place) -> Finding:
 
 def journal(place: Place) -> Finding:
     """Search the last lines of the journal, of our units and of everything else."""
-    argv = ("journalctl", "--no-pager", "--quiet", f"--since=-{JOURNAL_DAYS}d", f"--lines={JOURNAL_LINES}")
-    lines = place.run(*argv, seconds=JOURNAL_SECONDS).splitlines()
+    # Without --all, `[102B blob data]` stands for what is not printable. The newest first, as the oldest are cut off.
+    argv = ("journalctl", "--no-pager", "--quiet", "--all", "--reverse", f"--since=-{JOURNAL_DAYS}d")
+    data = place.read(*argv, f"--lines={JOURNAL_LINES}", limit=JOURNAL_BYTES, seconds=JOURNAL_SECONDS)
+    lines = data.decode("utf-8", "replace").splitlines()
     hits: dict[str, int] = {}
     for line in lines:
         for name in _audit.values_in(line, place.values):
             what = f"{_audit.writer(line)} wrote {name}"
             hits[what] = hits.get(what, 0) + 1
     faults = [f"{shown(what)} ({count} lines)" for what, count in hits.items()]
-    return Finding(f"{len(lines)} lines of the last {JOURNAL_DAYS} days for {len(place.values)} secrets", faults)
+    what = f"the last {JOURNAL_BYTES // _safe_io.MIB} MiB" if len(data) == JOURNAL_BYTES else f"{JOURNAL_DAYS} days"
+    return Finding(f"{len(lines)} lines of {what} for {len(place.values)} secrets", faults)
 
 
 def logs(place: Place) -> Finding:

@@ -20,6 +20,12 @@ if t.TYPE_CHECKING:
 TOGETHER = 256
 OPEN, CLOSED, SILENT, NO_WAY = "open", "closed", "silent", "no route"
 _NO_WAY = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_REFUSED = (errno.ECONNREFUSED, errno.ECONNRESET)
+
+
+def state_of(error: int) -> str:
+    """Return what an error of connect says. Of others than the host itself, such as a router, comes no answer."""
+    return OPEN if error == 0 else NO_WAY if error in _NO_WAY else CLOSED if error in _REFUSED else SILENT
 
 
 def source_of(address: str) -> str:
@@ -55,20 +61,25 @@ def _batch(wanted: Sequence[tuple[str, int]], timeout: float) -> dict[tuple[str,
     with selectors.DefaultSelector() as selector:
         for target in wanted:
             family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
-            probe = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                probe = socket.socket(family, socket.SOCK_STREAM)
+            except OSError:
+                # IPv6 is off here.
+                results[target] = NO_WAY
+                continue
             probe.setblocking(False)
             error = probe.connect_ex(target)
             if error in (errno.EINPROGRESS, 0):
                 selector.register(probe, selectors.EVENT_WRITE, target)
             else:
-                results[target] = NO_WAY if error in _NO_WAY else CLOSED
+                results[target] = state_of(error)
                 probe.close()
         end = time.monotonic() + timeout
         while selector.get_map() and time.monotonic() < end:
             for key, _events in selector.select(max(0, end - time.monotonic())):
                 probe = t.cast("socket.socket", key.fileobj)
                 error = probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                results[key.data] = OPEN if error == 0 else NO_WAY if error in _NO_WAY else CLOSED
+                results[key.data] = state_of(error)
                 selector.unregister(probe)
                 probe.close()
         for key in list(selector.get_map().values()):
@@ -95,6 +106,7 @@ def look(targets: Sequence[t.Mapping[str, t.Any]], timeout: float) -> dict[str, 
         results = {(address, port): found[address, port] for address in there for port in target["ports"]}
         hosts[target["name"]] = {
             "asked": len(results),
+            "answered": sum(state in (OPEN, CLOSED) for state in results.values()),
             "addresses": there,
             "open": [{"address": a, "port": port} for (a, port), state in results.items() if state == OPEN],
             "no_route": [a for a in there if results and all(results[a, p] == NO_WAY for p in target["ports"])],

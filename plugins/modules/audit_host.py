@@ -23,7 +23,8 @@ attributes:
   action:
     support: full
     details:
-      - The action plugin takes O(plan), O(user), O(sudoers) and O(networks) alone, and fills in the others by the plan.
+      - The action plugin takes O(plan), O(user), O(sudoers), O(unit_texts) and O(networks) alone, and fills in the
+        others by the plan.
 options:
   plan:
     description: What M(vllm_ray.cluster.plan) returned. For the action plugin alone.
@@ -119,6 +120,10 @@ options:
     description: Directory of the units, or of the programs of supervisor.
     type: path
     default: /etc/systemd/system
+  unit_texts:
+    description: What the file of each unit should have, by the unit's name. Units that are not in it are not compared.
+    type: dict
+    default: {}
   command:
     description: The command C(vllm-ray).
     type: path
@@ -261,6 +266,7 @@ ARGUMENTS = {
     "root": {"type": "path"},
     "release": {"type": "path", "default": "/etc/vllm-ray/default/current"},
     "units": {"type": "path", "default": "/etc/systemd/system"},
+    "unit_texts": {"type": "dict", "default": {}},
     "command": {"type": "path", "default": "/usr/local/bin/vllm-ray"},
     "clusters": {"type": "path", "default": "/etc/vllm-ray/.clusters"},
     "sudoers": {"type": "str", "default": ""},

@@ -91,6 +91,9 @@ hosts:
     asked:
       description: How many pairs of address and port were tried.
       type: int
+    answered:
+      description: How many of them the host answered, by accepting or refusing the connection.
+      type: int
     addresses:
       description: The addresses that were tried.
       type: list
@@ -106,6 +109,7 @@ hosts:
   sample:
     gpu01:
       asked: 2
+      answered: 1
       addresses: [192.0.2.11]
       open: [{address: 192.0.2.11, port: 22}]
       no_route: []

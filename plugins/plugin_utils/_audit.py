@@ -195,6 +195,8 @@ def outside(audit: Audit, name: str) -> Finding:
     there = answer["hosts"][name]
     if not there["asked"] or there["no_route"] == there["addresses"]:
         return finding("", unknown=f"{audit.stranger} has no route to {name}")
+    if not there["answered"]:
+        return finding("", unknown=f"nothing at {name} answers {audit.stranger}, not even SSH")
     part = audit.plan["hosts"][name]
     planned = _host.ports(part["settings"], part["is_head"], name == audit.plan["serve_host"])
     ours = {listener["port"]: listener["process"] for listener in inside if listener["ours"]}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import json
 import os
@@ -61,13 +62,13 @@ class Cluster:
         os.chown(path, owner, owner)
         return path
 
-    def ask(self, folder: Path, rows: tuple[str, ...] = FILES, **args: Any) -> dict[str, Any]:
+    def ask(self, folder: Path, rows: tuple[str, ...] = FILES, programs: bool = False, **args: Any) -> dict[str, Any]:
         """Return what the module finds, by row."""
         none = str(self.root / "none")
         paths = {name: str(getattr(self, name)) for name in ("config", "state", "models", "release")}
         paths.update(dict.fromkeys(("started", "clusters", "units", "command", "manifests", "root"), none))
         usual = {"rows": list(rows), "user": "daemon", "manager": "supervisor", "supervisor_directory": none}
-        result = run_module.run("audit_host", {**paths, **usual, "supervisor_bin": none, **args}, folder)
+        result = run_module.run("audit_host", {**paths, **usual, "supervisor_bin": none, **args}, folder, programs)
         assert "rows" in result.answer, result.output
         return dict(result.answer["rows"])
 
@@ -201,6 +202,28 @@ def test_command_lines_and_environments(cluster: Cluster, tmp_path: Path) -> Non
     assert f"sh (pid {process.pid}, user root) has {cluster.config}/ray.token" in found["environments"]
 
 
+JOURNAL = """#!/bin/sh
+case "$*" in *--all*) text='\033[31mkey KEY' ;; *) text='[102B blob data]' ;; esac
+printf 'Nov 29 01:02:03 h1 vllm-ray-serve[7]: %b\\nand its token is TOKEN now\\n' "$text"
+[ ! -e "$0.long" ] || head -c 100000000 /dev/zero | tr '\\0' x
+"""
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_the_journal(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: bool) -> None:
+    program = cluster.write(cluster.root / "bin/journalctl", JOURNAL.replace("KEY", KEY).replace("TOKEN", TOKEN), 0o755)
+    if long:
+        cluster.write(Path(f"{program}.long"), "")
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    row = cluster.ask(tmp_path, ("journal",), programs=True)["journal"]
+    assert row["unknown"] == ""
+    assert row["faults"] == [
+        f"vllm-ray-serve wrote {cluster.config}/api.key (1 lines)",
+        f"? wrote {cluster.config}/ray.token (1 lines)",
+    ]
+    assert ("3 lines of the last 32 MiB" if long else "2 lines of 7 days") in row["checked"]
+
+
 # --- What listens ----------------------------------------------------------------------------------------------------
 
 
@@ -228,6 +251,29 @@ def test_many_ports_take_bounded_time() -> None:
     found = _reach_io.reach([("127.0.0.1", port) for port in range(20000, 23000)], 1.0)
     assert len(found) == 3000
     assert time.monotonic() - begin < 15
+
+
+def test_a_machine_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel refuses the socket. Only one without the module does, which no test can take away."""
+
+    def refuse(*_family: int) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(_reach_io.socket, "socket", refuse)
+    assert _reach_io.reach([("2001:db8::1", 22)], 1.0) == {("2001:db8::1", 22): _reach_io.NO_WAY}
+
+
+def test_answers_are_counted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        port = opened.getsockname()[1]
+        found = _reach_io.reach([("127.0.0.1", port), ("127.0.0.1", 9)], 1.0)
+    assert sorted(found.values()) == ["closed", "open"]
+    assert [_reach_io.state_of(error) for error in (0, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH)] == [
+        "open",
+        "closed",
+        "silent",
+        "no route",
+    ]
 
 
 def test_own_addresses_are_left_out() -> None:

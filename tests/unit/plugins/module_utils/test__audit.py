@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 
@@ -185,6 +186,38 @@ SHOWN = {
 def test_a_unit_as_systemd_has_read_it(key: str, value: str, fault: str | None) -> None:
     text = "\n".join(f"{name}={found}" for name, found in {**SHOWN, key: value}.items())
     assert _audit.unit_faults(text, "s", [UNIT_FILE]) == ([fault] if fault else [])
+
+
+UNIT_TEXT = "# Made\n[Service]\nUser=s\nProtectHome=read-only\nIPAddressDeny=any\n"
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "faults"),
+    [
+        ("# Made\n", "", []),
+        ("IPAddressDeny=any\n", "", [f"{UNIT_FILE} lacks IPAddressDeny=any"]),
+        (
+            "read-only",
+            "no",
+            [
+                f"{UNIT_FILE} lacks ProtectHome=read-only",
+                f"{UNIT_FILE} has ProtectHome=no, which this collection does not write",
+            ],
+        ),
+        ("User=s\n", "User=s\nUser=s\n", [f"{UNIT_FILE} has its lines in another order or twice"]),
+    ],
+)
+def test_the_file_of_a_unit(was: str, now: str, faults: list[str]) -> None:
+    assert _audit.unit_file_faults(UNIT_FILE, UNIT_TEXT.replace(was, now), UNIT_TEXT) == faults
+    assert _audit.unit_file_faults(UNIT_FILE, None, UNIT_TEXT) == [f"{UNIT_FILE} is not there"]
+
+
+def test_a_unit_that_was_changed_since_the_start() -> None:
+    record = f"{hashlib.sha256(UNIT_TEXT.encode()).hexdigest()}  {UNIT_FILE}\n{'0' * 64}  /c/node.sh\n"
+    assert _audit.started_fault("n@c", UNIT_FILE, UNIT_TEXT, record) == ""
+    changed = f"n@c was started with another {UNIT_FILE}"
+    assert _audit.started_fault("n@c", UNIT_FILE, f"{UNIT_TEXT}#\n", record) == changed
+    assert _audit.started_fault("n@c", UNIT_FILE, UNIT_TEXT, "") == changed
 
 
 def test_a_drop_in_has_addresses_alone() -> None:

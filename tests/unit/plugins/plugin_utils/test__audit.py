@@ -59,7 +59,7 @@ def healthy(**settings: Any) -> _audit.Audit:
     opened = {name: [{"address": address, "port": port} for port in (22, 6380)] for name, address in ADDRESSES.items()}
 
     def reached(name: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"asked": 3, "addresses": [ADDRESSES[name]], "no_route": [], "open": entries}
+        return {"asked": 3, "answered": len(entries), "addresses": [ADDRESSES[name]], "no_route": [], "open": entries}
 
     return _audit.Audit(
         plan=made,
@@ -208,6 +208,14 @@ def test_a_stranger_without_a_route() -> None:
     assert audit.outside
     audit.outside["hosts"]["h2"].update(no_route=[ADDRESSES["h2"]], open=[])
     assert faulty(audit) == {("h2", "outside"): "not known: h9 has no route to h2"}
+
+
+def test_a_stranger_whom_nothing_answers() -> None:
+    """A firewall in between, or one that drops: a port that is silent may be open to others."""
+    audit = healthy()
+    assert audit.outside
+    audit.outside["hosts"]["h2"].update(answered=0, open=[])
+    assert faulty(audit) == {("h2", "outside"): "not known: nothing at h2 answers h9, not even SSH"}
 
 
 def test_a_peer_that_is_shut_out() -> None:
