@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
         # Where ufw_peers refuses to go on, it says why.
         rules = {name: hostvars[name].get(options["rules"]) for name in names}
         outside = options["outside"] if options["outside"].get("hosts") else None
-        audit = _audit.Audit(plan, looks, inside, rules, peers, options["stranger"], outside)
+        audit = _audit.Audit(plan, looks, inside, rules, peers, options["stranger"], outside, told["protection"])
         found = _audit.verdicts(audit)
         settings = _settings.of_host(names[0], variables).values
         off, strict = settings.get("vllm_ray_checks_off") or [], bool(settings.get("vllm_ray_strict"))

@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io, _tls
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _bundle,
+    _danger,
     _host,
     _members,
     _plan,
@@ -108,6 +109,7 @@ class ActionModule(ActionBase):
                 member["groups"] += ["vllm_ray_bundled"] if member["name"] in bundled else []
         plan["problems"] = problems + plan["problems"]
         head = next((host.settings for host in hosts if host.is_head), {})
+        protection = [problem for problem in plan["problems"] if problem["check"] == _danger.CHECK]
         plan["problems"] = _report.without(plan["problems"], head.get("vllm_ray_checks_off", []))
         if head.get("vllm_ray_plan_file"):
             write_json(head["vllm_ray_plan_file"], plan)
@@ -127,6 +129,7 @@ class ActionModule(ActionBase):
         ]
         releases = {host.name: _host.release_path(host) for host in hosts}
         told = {"reached": reached, "releases": releases, "run": _run_io.new_name(), "problems": plan["problems"]}
+        told["protection"] = protection
         told["users"] = {host.name: host.settings["vllm_ray_user"] for host in hosts}
         told["paths"] = {host.name: host.paths.as_dict() for host in hosts}
         told["worked"] = next((host.look["host"].get("worked") for host in hosts if host.is_head and host.look), None)

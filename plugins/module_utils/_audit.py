@@ -13,6 +13,8 @@ import stat
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact
+
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from os import stat_result
@@ -21,7 +23,6 @@ if t.TYPE_CHECKING:
 
 # Faults of one row that are returned; how many more there are is said.
 FAULTS_MAXIMUM = 10
-SECRET = re.compile(r"[0-9a-f]{64,}")
 # The start of a line of journalctl: time, host, program.
 WRITER = re.compile(r"\w{3} [ \d]\d [\d:]{8} \S+ ([\w@.-]+)(?:\[\d+\])?:")
 # A shorter value would be found in ordinary text.
@@ -129,12 +130,10 @@ def file_faults(
 
 
 def secret_fault(path: str, text: str) -> str:
-    """Return what is wrong with a secret, nothing where it has 64 hexadecimal digits or more."""
-    return (
-        ""
-        if SECRET.fullmatch(text)
-        else f"{path} has {len(text)} characters that are not all hexadecimal digits, or less than 64"
-    )
+    """Return what is wrong with a secret, nothing where services take it."""
+    if _redact.SECRET.fullmatch(text):
+        return ""
+    return f"{path} has {len(text)} characters, 32 or more that are printable are expected"
 
 
 # --- Trees -----------------------------------------------------------------------------------------------------------
@@ -386,12 +385,15 @@ def rule_faults(rules: Iterable[Rule], own: str, ports: Mapping[int, str], publi
     own: the comment of our rules, of which only those for everybody count; ports: {port that one of our processes
     listens on: its name}; public: ports that everybody may reach by our settings.
     """
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw import ports_cover, show
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw import comment_of, ports_cover, show
 
     faults = []
     for rule in rules:
         admits = rule.action in ("allow", "limit") and rule.direction == "in" and not rule.route
         if not admits or rule.proto not in ("any", "tcp") or (rule.comment == own and not rule.from_anywhere):
+            continue
+        # Another cluster of this host and its peers, which the settings there admit.
+        if rule.comment.startswith(comment_of("")) and not rule.from_anywhere and "/" not in rule.src:
             continue
         met = [port for port in sorted(ports) if port not in public and ports_cover(rule.dport, port)]
         if met:

@@ -223,7 +223,15 @@ def release(place: Place) -> Finding:
 
 def models(place: Place) -> Finding:
     """Audit all models, and the one that serves where it lies elsewhere. Their owner may be another account."""
-    found = [folder for folder in (place.models, place.model) if folder and os.path.isdir(folder)]
+    found = []
+    for folder in filter(None, (place.models, place.model)):
+        try:
+            with _safe_io.open_directory(folder):
+                found.append(folder)
+        except FileNotFoundError:
+            # A host without models has no such directory; without the model that serves, it can't be judged.
+            if folder == place.model:
+                raise Unknown(f"{shown(folder)} is not there") from None
     roots = list(dict.fromkeys(root for root in found if not any(root.startswith(f"{other}/") for other in found)))
     results = []
     for root in roots:

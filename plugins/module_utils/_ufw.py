@@ -23,6 +23,11 @@ CHAIN = {False: "ufw-user-input", True: "ufw6-user-input"}
 GATE = {False: "ufw-before-input", True: "ufw6-before-input"}
 ANY = {False: "0.0.0.0/0", True: "::/0"}
 TUPLE = "### tuple ###"
+ACCEPTS = re.compile(r"-A INPUT (?:.* )?-j ACCEPT$")
+# Loopback, packets of connections that were let in before, other protocols than TCP.
+HARMLESS = re.compile(
+    r"(?<!!) (?:-i lo|--(?:ct)?state (?:RELATED|ESTABLISHED|RELATED,ESTABLISHED|ESTABLISHED,RELATED)|-p (?!tcp|all)\S+) "
+)
 BLOCKING = ("deny", "reject")
 
 
@@ -70,13 +75,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class Filter:
-    """What the kernel runs for one family: the parts that tell whether ufw is in force."""
+    """What the kernel runs for one family: the parts that tell whether ufw is in force.
+
+    accepts: lines of INPUT itself that let TCP in from elsewhere.
+    """
 
     policy: str = ""
     gate: bool = False
     chains: tuple[str, ...] = ()
     user_rules: int | None = None
     drops_all: bool = False
+    accepts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,6 +193,7 @@ def parse_filter(text: str, v6: bool) -> Filter:
         chains=chains,
         user_rules=sum(line.startswith(f"-A {CHAIN[v6]} ") for line in lines) if CHAIN[v6] in chains else None,
         drops_all=any(re.fullmatch(r"-A INPUT -j (DROP|REJECT)( --reject-with \S+)?", line) for line in lines),
+        accepts=tuple(line for line in lines if ACCEPTS.match(line) and not HARMLESS.search(line)),
     )
 
 

@@ -15,7 +15,7 @@ description:
     expected and how to fix it, and how many rows hold.
   - A row that could not be asked does not hold. In scope C(user), what needs root is a warning.
   - Writes C(audit.json), with all rows, and JUnit's C(audit.xml) where C(vllm_ray_report) names a directory.
-  - Fails where a row does not hold. Rows that C(vllm_ray_checks_off) names are left out.
+  - Fails where a row does not hold. C(audit_ROW) in C(vllm_ray_checks_off) leaves out a row, such as V(audit_kernel).
   - Changes nothing on hosts. One call judges the whole cluster, so a task sets C(run_once).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes

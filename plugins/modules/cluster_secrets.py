@@ -65,16 +65,13 @@ former:
 
 import hashlib
 import os
-import re
 import secrets
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact, _safe_io
 
 LARGEST = 64 * 1024
-# An administrator's own secret is taken, too. Shorter ones, and an empty file above all, are none.
-SECRET = re.compile(r"[!-~]{32,}")
 
 
 def read(path: str) -> str | None:
@@ -119,7 +116,7 @@ def read_or_make(path: str, reasons: list[str], check_mode: bool) -> tuple[str, 
 
 def refuse_unfit(module: AnsibleModule, found: dict[str, str]) -> None:
     """End the module where a file holds no secret. found: by path."""
-    unfit = [path for path, value in found.items() if not SECRET.fullmatch(value)]
+    unfit = [path for path, value in found.items() if not _redact.SECRET.fullmatch(value)]
     if unfit:
         module.fail_json(
             msg=f"{', '.join(unfit)}: not 32 or more printable characters without spaces, so no secret. Restore the "

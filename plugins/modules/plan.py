@@ -143,6 +143,11 @@ worked:
   description: Values by row and host of the last good run, as of the head's file. Will be V(none) where there is none.
   returned: success
   type: dict
+protection:
+  description: The problems of settings that take protection away, whatever C(vllm_ray_checks_off) has.
+  returned: success
+  type: list
+  elements: dict
 problems:
   description: What is wrong, each with host, check, severity, found, wanted and fix.
   returned: success

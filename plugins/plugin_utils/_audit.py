@@ -48,7 +48,7 @@ class Audit:
     """What all hosts answered, by host; None where one gave no answer.
 
     plan: of the action plan. inside: of audit_host; rules: of ufw_peers in check mode; peers: of audit_reach on hosts;
-    outside: of audit_reach on stranger, the name of a host. looks: of host_info.
+    outside: of audit_reach on stranger, the name of a host. looks: of host_info. protection: all problems of _danger.
     """
 
     plan: Mapping[str, t.Any]
@@ -58,6 +58,7 @@ class Audit:
     peers: Answers
     stranger: str
     outside: Mapping[str, t.Any] | None
+    protection: Sequence[Mapping[str, str]] = ()
 
 
 def arguments(plan: Mapping[str, t.Any], name: str, release: str) -> dict[str, t.Any]:
@@ -83,7 +84,7 @@ def arguments(plan: Mapping[str, t.Any], name: str, release: str) -> dict[str, t
         "raylet_port": settings["vllm_ray_node_manager_port"],
         "gcs_port": plan["ray"]["gcs_port"] if part["is_head"] else 0,
         "dashboard": plan["ray"]["dashboard_url"] if part["is_head"] else "",
-        "ports": sorted(_host.ports(settings, is_head=True, serves=True)),
+        "ports": sorted(_host.ports(settings, part["is_head"], serves)),
         "public_ports": public_ports(plan, name),
         "api": endpoint["url"] if serves else "",
         # The host asks from its own address.
@@ -180,6 +181,15 @@ def rules(answer: Mapping[str, t.Any] | None) -> Finding:
     return finding(f"{len(answer['rules'])} rules", faults)
 
 
+def settings_of(audit: Audit, name: str) -> Finding:
+    """Judge settings that take protection away. Only errors are faults: warnings run code that somebody chose."""
+    hosts = (name, "-") if name == audit.plan["serve_host"] else (name,)
+    found = [problem for problem in audit.protection if problem["host"] in hosts]
+    faults = [problem["found"] for problem in found if problem["severity"] == "error"]
+    notes = [f"warning: {problem['found']}" for problem in found if problem["severity"] == "warning"]
+    return finding("; ".join(["vllm_ray_env, vllm_ray_serve_args and vllm_ray_start_args", *notes]), faults)
+
+
 def outside(audit: Audit, name: str) -> Finding:
     """Judge what a stranger reaches of a host."""
     answer, inside = audit.outside, listens(audit.inside.get(name))
@@ -258,12 +268,14 @@ def found_of(audit: Audit, name: str, row: Row) -> Finding:
         return finding("", unknown=NEEDS_ROOT)
     if row.asked == _audit_rows.RULES:
         return rules(audit.rules.get(name))
+    if row.asked == _audit_rows.SETTINGS:
+        return settings_of(audit, name)
     if row.asked == _audit_rows.OUTSIDE:
         return outside(audit, name)
     if row.asked == _audit_rows.PEERS:
         return peers(audit, name)
     answer = audit.inside.get(name) or {}
-    missing = answer.get("msg") or "the host was not asked: it did not answer, or --limit leaves it out"
+    missing = answer.get("msg") or "the host did not answer, or --limit excludes it"
     return (answer.get("rows") or {}).get(row.name) or finding("", unknown=str(missing))
 
 
@@ -290,7 +302,7 @@ def problems(found: Iterable[Verdict]) -> list[dict[str, str]]:
 def count(found: Sequence[Verdict], off: Collection[str]) -> str:
     """Return how many rows hold, such as `52 of 54 hold, 1 is not known`."""
     unknown = sum(entry.state == UNKNOWN for entry in found)
-    left_out = sorted({row.name for row in _audit_rows.ROWS} & set(off))
+    left_out = sorted({row.switch for row in _audit_rows.ROWS} & set(off))
     parts = [f"{sum(entry.holds for entry in found)} of {len(found)} hold"]
     parts += [f"{unknown} {'is' if unknown == 1 else 'are'} not known"] if unknown else []
     parts += [f"left out by vllm_ray_checks_off: {', '.join(left_out)}"] if left_out else []

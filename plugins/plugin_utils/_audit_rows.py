@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
 # On which hosts a row is asked.
 EVERY, HEAD, SERVE = "every", "head", "serve"
 # Who asks it.
-INSIDE, RULES, OUTSIDE, PEERS = "inside", "rules", "outside", "peers"
+INSIDE, RULES, OUTSIDE, PEERS, SETTINGS = "inside", "rules", "outside", "peers", "settings"
 _AGAIN = "run site.yml, which restores it"
 
 
@@ -34,8 +34,21 @@ class Row:
     asked: str = INSIDE
     severity: str = "error"
 
+    @property
+    def switch(self) -> str:
+        """What leaves the row out, in vllm_ray_checks_off."""
+        return f"audit_{self.name}"
+
 
 ROWS = (
+    Row(
+        "settings",
+        "settings",
+        "no setting opens the API, Ray or a secret to others, whatever vllm_ray_checks_off has",
+        "change the variables that are named; preflight.yml says more of each",
+        root=False,
+        asked=SETTINGS,
+    ),
     Row(
         "paths",
         "files",
@@ -53,15 +66,15 @@ ROWS = (
     Row(
         "secrets",
         "files",
-        "token and key have 64 hexadecimal digits, and other clusters have others",
+        "token and key have 32 or more printable characters, and other clusters have others",
         "remove the secret below secrets/ on the head and run site.yml -e vllm_ray_restart=true, which makes a new one",
         root=False,
     ),
     Row(
         "units",
         "files",
-        "systemd runs our unit files and no drop-in changes them",
-        "remove the file, then systemctl daemon-reload; put settings into vllm_ray_env or other variables",
+        "systemd runs our unit files as the plan has them, since the start of the services, and no drop-in changes them",
+        "remove the drop-in, then systemctl daemon-reload; site.yml -e vllm_ray_restart=true writes our unit files again",
     ),
     Row(
         "sudoers",
@@ -72,8 +85,9 @@ ROWS = (
     Row(
         "release",
         "trees",
-        "root owns the release; nothing in it is set-uid or can be written by others",
-        "run site.yml -e vllm_ray_release_verify=full, which compares each file; chmod what it does not know",
+        "root owns the release; nothing in it is set-uid or can be written by others or another group",
+        "run site.yml -e vllm_ray_release_verify=full, which compares each file; chmod what it does not know; with "
+        "vllm_ray_release_path: chown -R root:root PREFIX, chmod -R go-w PREFIX",
         root=False,
     ),
     Row(
@@ -155,7 +169,7 @@ ROWS = (
         "firewall",
         "network",
         "ufw is in force in the kernel for IPv4 and IPv6, and closes what no rule allows",
-        "run site.yml with vllm_ray_firewall=manage; ufw reload where the kernel differs",
+        "run site.yml with vllm_ray_firewall=manage; ufw reload where the kernel differs; iptables -D INPUT ... a rule beside ufw",
     ),
     Row(
         "rules",
@@ -236,6 +250,9 @@ ROWS = (
 
 
 def rows_of(is_head: bool, serves: bool, off: Collection[str]) -> list[Row]:
-    """Return the rows of one host. off: names of rows that the user leaves out."""
+    """Return the rows of one host. off: of vllm_ray_checks_off, in which audit_ROW leaves out a row.
+
+    Without that prefix it is a check of the same name, and no row.
+    """
     here = {EVERY: True, HEAD: is_head, SERVE: serves}
-    return [row for row in ROWS if here[row.where] and row.name not in off]
+    return [row for row in ROWS if here[row.where] and row.switch not in off]

@@ -105,6 +105,12 @@ def test_a_snapshot_may_lead_to_its_blobs(cluster: Cluster, tmp_path: Path) -> N
     assert "more.json is a link to" in failing(cluster.ask(tmp_path, ("models",), model=str(snapshot)))["models"]
 
 
+def test_a_model_that_is_not_there_is_not_known(cluster: Cluster, tmp_path: Path) -> None:
+    none = cluster.root / "srv/model"
+    assert cluster.ask(tmp_path, ("models",), models=str(none))["models"] == _audit.Finding("none").as_dict()
+    assert failing(cluster.ask(tmp_path, ("models",), model=str(none))) == {"models": f"{none} is not there"}
+
+
 BREAKS: dict[str, tuple[Callable[[Cluster], object], dict[str, str]]] = {
     "a script of the service account": (
         lambda c: os.chown(c.config / "node.sh", SERVICE, 0),
@@ -127,7 +133,7 @@ BREAKS: dict[str, tuple[Callable[[Cluster], object], dict[str, str]]] = {
         lambda c: os.chown(c.root / "opt", SERVICE, 0),
         {"paths": "opt can be written"},
     ),
-    "a short key": (lambda c: (c.config / "api.key").write_text("f" * 40), {"secrets": "api.key has 40 characters"}),
+    "a short key": (lambda c: (c.config / "api.key").write_text("f" * 31), {"secrets": "api.key has 31 characters"}),
     "the token of another cluster": (
         lambda c: c.write(c.config.parent / "other/ray.token", TOKEN, 0o400),
         {"secrets": "ray.token is the same as"},

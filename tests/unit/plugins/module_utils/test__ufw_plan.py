@@ -356,6 +356,26 @@ def test_a_firewall_by_iptables(name: str, wanted: bool) -> None:
     assert _ufw.parse_filter(text(name), v6=False).drops_all is wanted
 
 
+@pytest.mark.parametrize(
+    ("line", "opens"),
+    [
+        ("-A INPUT -j ACCEPT", True),
+        ("-A INPUT -s 192.0.2.0/24 -p tcp -m tcp --dport 6379 -j ACCEPT", True),
+        ("-A INPUT ! -i lo -j ACCEPT", True),
+        ("-A INPUT -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT", True),
+        ("-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", False),
+        ("-A INPUT -m state --state ESTABLISHED -j ACCEPT", False),
+        ("-A INPUT -i lo -j ACCEPT", False),
+        ("-A INPUT -p udp -m udp --dport 53 -j ACCEPT", False),
+        ("-A INPUT -s 192.0.2.1 -p tcp -m tcp --dport 52365 -j DROP", False),
+        ("-A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT", False),
+    ],
+)
+def test_what_gets_in_past_ufw(line: str, opens: bool) -> None:
+    found = _ufw.parse_filter(f"-P INPUT DROP\n{line}\n-A INPUT -j ufw-before-input\n", v6=False)
+    assert found.accepts == ((line,) if opens else ())
+
+
 def test_what_to_know_before_enabling() -> None:
     docker = Listener("tcp", "0.0.0.0", 8080, "docker-proxy", 7)
     state = replace(EMPTY, input_policy="ACCEPT", ipv6=False)

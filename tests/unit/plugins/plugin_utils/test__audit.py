@@ -4,12 +4,20 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _audit, _audit_rows, _paths, _report, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _audit,
+    _audit_rows,
+    _danger,
+    _paths,
+    _report,
+    _settings,
+)
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
 DEFAULTS = {name: spec.get("default") for name, spec in _settings.specification().items()}
@@ -129,10 +137,19 @@ def test_a_host_without_an_answer_is_not_known() -> None:
     audit.inside["h2"], audit.rules["h2"], audit.peers["h2"] = None, None, None  # type: ignore[index]
     found = faulty(audit)
     assert {row for host, row in found if host == "h2"} == {
-        entry.row for entry in _audit.verdicts(audit) if entry.host == "h2"
+        # The controller judges the settings.
+        entry.row
+        for entry in _audit.verdicts(audit)
+        if entry.host == "h2" and entry.row != "settings"
     }
     assert found["h1", "peers"] == "not known: h2 did not ask"
     assert all(text.startswith("not known: ") for text in found.values())
+
+
+def test_a_host_that_limit_excludes() -> None:
+    audit = healthy()
+    audit.inside["h2"] = None  # type: ignore[index]
+    assert faulty(audit)["h2", "modes"] == "not known: the host did not answer, or --limit excludes it"
 
 
 def test_what_ended_the_module_is_said() -> None:
@@ -251,6 +268,28 @@ def test_options_by_what_a_host_is() -> None:
     assert not {"rules", "outside", "peers"} & set(head["rows"])
 
 
+def test_ports_of_what_a_host_is() -> None:
+    """A host that is no head may use the ports of one for something else."""
+    head, worker = (set(_audit.arguments(plan(), name, "/r")["ports"]) for name in ADDRESSES)
+    assert head - worker >= {6379, 8000, 8265}
+    assert {6380} <= worker < head
+
+
+def protection(severity: str, host: str) -> dict[str, str]:
+    return _danger.Problem(host, _danger.CHECK, severity, "vllm_ray_env: X opens it", "not set", "remove it").as_dict()
+
+
+@pytest.mark.parametrize(
+    ("severity", "host", "fails"),
+    [("error", "h2", ["h2"]), ("error", "-", ["h1"]), ("warning", "h2", []), ("info", "-", [])],
+)
+def test_settings_that_take_protection_away(severity: str, host: str, fails: list[str]) -> None:
+    audit = dataclasses.replace(healthy(vllm_ray_checks_off=["protection"]), protection=[protection(severity, host)])
+    assert faulty(audit) == {(name, "settings"): "vllm_ray_env: X opens it" for name in fails}
+    notes = [entry.host for entry in _audit.verdicts(audit) if "warning: vllm_ray_env: X" in entry.found]
+    assert notes == (["h2"] if severity == "warning" else [])
+
+
 def test_a_port_for_everybody_is_no_fault() -> None:
     made = plan(vllm_ray_metrics_clients=["0.0.0.0/0"])
     assert _audit.public_ports(made, "h2") == [6384]
@@ -262,8 +301,10 @@ def test_counts() -> None:
     audit = healthy()
     audit.inside["h1"]["rows"]["logs"] = _audit.finding("", unknown="x")  # type: ignore[index]
     found = _audit.verdicts(audit)
-    text = _audit.count(found, ["kernel", "mtu"])
-    assert text == f"{len(found) - 1} of {len(found)} hold, 1 is not known, left out by vllm_ray_checks_off: kernel"
+    text = _audit.count(found, ["audit_kernel", "firewall", "mtu"])
+    assert (
+        text == f"{len(found) - 1} of {len(found)} hold, 1 is not known, left out by vllm_ray_checks_off: audit_kernel"
+    )
 
 
 def test_the_report_has_a_case_for_each_row_of_each_host() -> None:

@@ -16,7 +16,12 @@ def test_each_row_says_everything() -> None:
 
 def test_each_row_that_is_asked_inside_has_its_probe() -> None:
     assert {row.name for row in ROWS if row.asked == _audit_rows.INSIDE} == set(_audit_io.ROWS)
-    assert sorted(row.asked for row in ROWS if row.asked != _audit_rows.INSIDE) == ["outside", "peers", "rules"]
+    assert sorted(row.asked for row in ROWS if row.asked != _audit_rows.INSIDE) == [
+        "outside",
+        "peers",
+        "rules",
+        "settings",
+    ]
 
 
 def test_what_an_audit_expects_of_units_is_always_in_them() -> None:
@@ -30,4 +35,6 @@ def test_rows_by_what_a_host_is() -> None:
     worker = names(False, False)
     assert names(True, False) - worker == {"dashboard"}
     assert names(False, True) - worker == {"api", "tls"}
-    assert worker - names(False, False, "kernel", "mtu") == {"kernel"}
+    assert worker - names(False, False, "audit_kernel", "audit_firewall", "mtu") == {"kernel", "firewall"}
+    # Names of checks, which are off there alone.
+    assert worker == names(False, False, "account", "firewall", "release")
