@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._audit_io import Place
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Process
 
-# What is read at most: lines and bytes of the journal, bytes of the end of a file and of all files, seconds for all files.
+# What is read at most: lines and bytes of the journal, bytes of the end of a file and of all files, seconds for all.
 JOURNAL_LINES = 100_000
 JOURNAL_BYTES = 32 * _safe_io.MIB
 JOURNAL_DAYS = 7

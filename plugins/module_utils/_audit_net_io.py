@@ -60,10 +60,9 @@ def firewall(place: Place) -> Finding:
     v6 = state.filters.get(True)
     if not faults and not state.ipv6 and v6 and v6.policy != "DROP":
         faults.append("IPv6 is not filtered (IPV6=no in /etc/default/ufw)")
-    for is_v6, family in state.filters.items():
-        faults += [
-            f"{'IPv6' if is_v6 else 'IPv4'}: '{line}' lets in what no rule of ufw allows" for line in family.accepts
-        ]
+    for is_v6, found in state.filters.items():
+        family = "IPv6" if is_v6 else "IPv4"
+        faults += [f"{family}: '{line}' lets in what no rule of ufw allows" for line in found.accepts]
     return Finding("ufw in the kernel, IPv4 and IPv6", faults)
 
 

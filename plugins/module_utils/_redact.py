@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 MARK = "[redacted]"
-# Token and key of a cluster. An administrator's own are taken, too. Shorter ones, and an empty file above all, are none.
+# Token and key of a cluster, an administrator's own, too. Shorter ones, and an empty file above all, are none.
 SECRET = re.compile(r"[!-~]{32,}")
 # A shorter value would take ordinary words out of every log; where it has a name, it goes by that.
 SHORTEST = 6

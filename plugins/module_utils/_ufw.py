@@ -26,7 +26,7 @@ TUPLE = "### tuple ###"
 ACCEPTS = re.compile(r"-A INPUT (?:.* )?-j ACCEPT$")
 # Loopback, packets of connections that were let in before, other protocols than TCP.
 HARMLESS = re.compile(
-    r"(?<!!) (?:-i lo|--(?:ct)?state (?:RELATED|ESTABLISHED|RELATED,ESTABLISHED|ESTABLISHED,RELATED)|-p (?!tcp|all)\S+) "
+    r"(?<!!) (?:-i lo|--(?:ct)?state (?:RELATED|ESTABLISHED)(?:,RELATED|,ESTABLISHED)?|-p (?!tcp|all)\S+) "
 )
 BLOCKING = ("deny", "reject")
 

@@ -73,8 +73,8 @@ ROWS = (
     Row(
         "units",
         "files",
-        "systemd runs our unit files as the plan has them, since the start of the services, and no drop-in changes them",
-        "remove the drop-in, then systemctl daemon-reload; site.yml -e vllm_ray_restart=true writes our unit files again",
+        "the services run by our unit files as the plan has them, and no drop-in changes them",
+        "remove the drop-in, then systemctl daemon-reload; site.yml -e vllm_ray_restart=true restores our unit files",
     ),
     Row(
         "sudoers",
@@ -169,7 +169,8 @@ ROWS = (
         "firewall",
         "network",
         "ufw is in force in the kernel for IPv4 and IPv6, and closes what no rule allows",
-        "run site.yml with vllm_ray_firewall=manage; ufw reload where the kernel differs; iptables -D INPUT ... a rule beside ufw",
+        "run site.yml with vllm_ray_firewall=manage; ufw reload where the kernel differs; "
+        "iptables --delete INPUT a rule that is not ufw's",
     ),
     Row(
         "rules",
