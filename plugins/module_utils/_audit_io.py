@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import os
 import pwd
-import subprocess
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
@@ -38,7 +37,9 @@ ROWS: Mapping[str, Callable[[Place], Finding]] = {
     **_audit_leaks_io.ROWS,
     **_audit_net_io.ROWS,
 }
-UNIT_DIRECTORY = "/etc/systemd/system"
+# Prints the first $1 bytes of what a command prints.
+FIRST = 'limit=$1; shift; { "$@" || echo "it failed ($?)" >&2; } | head -c "$limit"'
+FAILED = b"it failed ("
 
 
 class Place:
@@ -149,19 +150,14 @@ class Place:
 
     def read(self, *argv: str, limit: int, seconds: int = 60) -> bytes:
         """Return what a command prints first, limit bytes at most. Raises Unknown where it is missing or fails."""
-        program = self.module.get_bin_path(argv[0])
-        if not program:
+        if not self.module.get_bin_path(argv[0]):
             raise Unknown(f"{argv[0]} is not installed")
-        null, env = subprocess.DEVNULL, {**os.environ, "LC_ALL": "C"}
-        command = ["timeout", str(seconds), program, *argv[1:]]
-        with subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null, env=env) as process:
-            data = t.cast("t.IO[bytes]", process.stdout).read(limit)
-            if len(data) == limit:
-                process.terminate()
-                return data
-        if process.returncode != 0:
-            raise Unknown(f"{argv[0]} ended with {process.returncode}")
-        return data
+        command = ["timeout", str(seconds), "/bin/sh", "-c", FIRST, "sh", str(limit), *argv]
+        status, out, err = self.module.run_command(command, environ_update={"LC_ALL": "C"}, encoding=None)
+        # What is cut off ends with an error, too.
+        if status != 0 or (FAILED in err and len(out) < limit):
+            raise Unknown(f"{argv[0]} ended with {status}: {err.decode(errors='replace').strip()[-200:]}")
+        return bytes(out)
 
     def run(self, *argv: str, seconds: int = 60) -> str:
         """Return what a command prints. Raises Unknown where it is missing, fails or takes too long."""

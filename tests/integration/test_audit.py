@@ -227,7 +227,14 @@ def test_the_journal(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.Monke
         f"vllm-ray-serve wrote {cluster.config}/api.key (1 lines)",
         f"? wrote {cluster.config}/ray.token (1 lines)",
     ]
-    assert ("3 lines of the last 32 MiB" if long else "2 lines of 7 days") in row["checked"]
+    assert ("3 lines of the last 16 MiB" if long else "2 lines of 7 days") in row["checked"]
+
+
+def test_a_journal_that_fails_is_not_known(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = cluster.write(cluster.root / "bin/journalctl", "#!/bin/sh\necho No journal files >&2\nexit 3\n", 0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    found = failing(cluster.ask(tmp_path, ("journal",), programs=True))["journal"]
+    assert "No journal files" in found and "it failed (3)" in found
 
 
 # --- What listens ----------------------------------------------------------------------------------------------------
