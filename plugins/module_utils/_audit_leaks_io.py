@@ -23,7 +23,8 @@ if t.TYPE_CHECKING:
 
 # What is read at most: lines and bytes of the journal, bytes of the end of a file and of all files, seconds for all.
 JOURNAL_LINES = 100_000
-JOURNAL_BYTES = 16 * _safe_io.MIB
+# The time in which the module's runner reads a program grows with the square of the bytes.
+JOURNAL_BYTES = 8 * _safe_io.MIB
 JOURNAL_DAYS = 7
 JOURNAL_SECONDS = 60
 FILE_BYTES = 8 * _safe_io.MIB

@@ -227,7 +227,7 @@ def test_the_journal(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.Monke
         f"vllm-ray-serve wrote {cluster.config}/api.key (1 lines)",
         f"? wrote {cluster.config}/ray.token (1 lines)",
     ]
-    assert ("3 lines of the last 16 MiB" if long else "2 lines of 7 days") in row["checked"]
+    assert ("3 lines of the last 8 MiB" if long else "2 lines of 7 days") in row["checked"]
 
 
 def test_a_journal_that_fails_is_not_known(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
