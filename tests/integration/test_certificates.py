@@ -310,6 +310,33 @@ def test_nothing_of_a_key_is_in_a_command_line_or_left_behind(folder: Path, tmp_
     assert [path for path in text.splitlines() if path.startswith("/") and Path(path).exists()] == []
 
 
+def test_a_run_that_is_killed_leaves_no_key_but_below_the_secrets(folder: Path, tmp_path: Path) -> None:
+    """openssl is a program here that kills the module once the key of the CA is there."""
+    tools, temporary = tmp_path / "tools", tmp_path / "temporary"
+    for place in (tools, temporary):
+        place.mkdir()
+    real = subprocess.run(["which", "openssl"], capture_output=True, text=True, check=True).stdout.strip()
+    (tools / "openssl").write_text(f'#!/bin/sh\n{real} "$@"\n[ "$1" != genpkey ] || kill -9 $PPID\n')
+    (tools / "openssl").chmod(0o755)
+    arguments = {"directory": str(folder), "cluster": "default", "names": NAMES}
+    done = subprocess.run(
+        [sys.executable, "-m", f"{MODULES}.tls_certificate"],
+        cwd=ROOT,
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr
+    left = [path for path in tmp_path.rglob("ca.key") if "PRIVATE KEY" in path.read_text()]
+    assert [path.parent.parent for path in left] == [folder]
+    assert stat.S_IMODE(left[0].parent.stat().st_mode) == 0o700
+    assert list(temporary.rglob("*.key")) == []
+    made(folder)
+    assert {path.name for path in folder.iterdir()} == {*FILES, "tls.json"}
+
+
 # --- Over real connections --------------------------------------------------------------------------------------------
 
 
