@@ -152,6 +152,6 @@ class ActionModule(ActionBase):
             plan["tls"]["files"] = files
             endpoint = plan["engine"]["endpoint"]
             address = endpoint.get("name") or urlsplit(endpoint["url"]).hostname
-            read = _tls_files_io.read(files, self._loader)
+            read = _tls_files_io.read(files, self._loader, address)
             problems += _tls_checks.given(server.name, server.settings, read, address, now)
         return problems

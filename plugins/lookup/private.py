@@ -11,8 +11,8 @@ short_description: Settings of a host that may hold a secret
 description:
   - Returns one dictionary with those C(vllm_ray_*) variables of the task's host that may hold a secret, checked and
     with their defaults.
-  - It also has what follows from them, C(env) (the environment of Ray and the engine) and C(args) (the options of the
-    engine).
+  - It also has what follows from them, C(env) (the environment of Ray and the engine), C(args) (the options of the
+    engine) and C(paths) (absolute paths in these options).
   - The plan, which a task returns and Ansible may log, does not have them. Give what this returns only to options with
     C(no_log), and register it nowhere.
 options:

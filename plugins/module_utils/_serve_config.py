@@ -41,9 +41,15 @@ SENTENCES = {
 }
 
 
+# Counts when more is refused than before, so that checks that passed are made again.
+RULES = 2
+
+
 def digest(release: str, config: Mapping[str, t.Any], environment: Iterable[str] = ()) -> str:
     """Return what identifies a check that passed: the release, the options and the names in the environment."""
-    return hashlib.sha256(json.dumps([release, config, sorted(environment)], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([RULES, release, config, sorted(environment)], sort_keys=True).encode()
+    ).hexdigest()
 
 
 def told(stdout: str, what: str) -> list[str]:
@@ -52,13 +58,17 @@ def told(stdout: str, what: str) -> list[str]:
     return next((json.loads(line[len(what) :]) for line in lines), [])
 
 
-def refusals(rc: int, stdout: str, stderr: str, names: Iterable[str]) -> dict[str, str]:
-    """Return why a release refuses something, by what it refuses, of SENTENCES. names: of environment variables."""
+def refusals(rc: int, stdout: str, stderr: str, names: Iterable[str], config: Mapping[str, t.Any]) -> dict[str, str]:
+    """Return why a release refuses something, by what it refuses, of SENTENCES.
+
+    names: of environment variables. config: the options.
+    """
     if rc and not told(stdout, "OPTIONS"):
         return {RELEASE: explain(stdout, stderr)}
     unknown = unknown_environment(stdout, names)
+    options = explain(stdout, stderr) if rc else disguised(told(stdout, "OPTIONS"), config)
     return {
-        **({OPTIONS: explain(stdout, stderr)} if rc else {}),
+        **({OPTIONS: options} if options else {}),
         **({ENVIRONMENT: unknown} if unknown else {}),
     }
 
@@ -88,6 +98,25 @@ def unknown_environment(stdout: str, names: Iterable[str]) -> str:
     nearest = {name: difflib.get_close_matches(name, known, n=1) for name in wrong}
     hints = [f"did you mean {match[0]} for {name}?" for name, match in nearest.items() if match]
     return " ".join([f"unknown: {', '.join(wrong)}", *hints]) if wrong else ""
+
+
+def disguised(known: Sequence[str], config: Mapping[str, t.Any]) -> str:
+    """Return what is wrong with options that the parser takes for others, past every check of their names.
+
+    argparse takes the beginning of a name, `name=value`, and a value that is an option itself.
+    """
+    plain = {str(name): f"--{str(name).partition('.')[0].replace('_', '-')}" for name in config}
+    wrong = []
+    for name, option in plain.items():
+        if option not in known:
+            full = [it[2:] for it in known if it.startswith(option.partition("=")[0])]
+            wrong.append(f"{name} is no full name of an option" + (f", write {' or '.join(full[:3])}" if full else ""))
+    wrong += [
+        f"{name} has a value that begins with a dash, which is an option itself"
+        for name, value in config.items()
+        if any(re.match(r"--|-[A-Za-z]", str(it)) for it in (value if isinstance(value, list) else [value]))
+    ]
+    return "; ".join(wrong)
 
 
 def explain(stdout: str, stderr: str) -> str:

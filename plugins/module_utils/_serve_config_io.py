@@ -36,5 +36,5 @@ def parse(module: AnsibleModule) -> dict[str, str]:
     finally:
         with _safe_io.parent_of(folder) as (above, name):
             above.remove(name)
-    refused = refusals(rc, out, err, module.params["environment"])
-    return without_secrets(refused, json.loads(module.params["config"]))
+    given = json.loads(module.params["config"])
+    return without_secrets(refusals(rc, out, err, module.params["environment"], given), given)

@@ -29,6 +29,7 @@ FILES = ("ca.key", "ca.crt", "tls.key", "tls.crt")
 # A CA's new key, before its certificate is in place.
 COMING = "ca.key.new"
 NOTES = "tls.json"
+WORKSHOP = ".openssl"
 # What check mode gives in place of what it does not make.
 PLACEHOLDER = "not made in check mode\n"
 
@@ -110,13 +111,33 @@ class Workshop:
 
 
 @contextlib.contextmanager
-def workshop(module: AnsibleModule, openssl: str, files: dict[str, bytes]) -> Iterator[Workshop]:
-    """Yield a directory for openssl with some files, which is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="vllm-ray-tls-") as path:
+def workshop(module: AnsibleModule, openssl: str, folder: str, files: dict[str, bytes]) -> Iterator[Workshop]:
+    """Yield a directory for openssl with some files, which is gone afterwards.
+
+    It is in the folder of the keys, where the next run removes what one that was killed has left. Where check mode
+    makes no such folder, or others could change it, it is one for temporary files.
+    """
+    with contextlib.ExitStack() as stack:
+        path = os.path.join(folder, WORKSHOP)
+        if closed(folder):
+            _safe_io.remove(path)
+            stack.callback(_safe_io.remove, path)
+            _safe_io.make_directories(path, mode=0o700)
+        else:
+            path = stack.enter_context(tempfile.TemporaryDirectory(prefix="vllm-ray-tls-"))
         place = Workshop(module, openssl, path)
         for name, data in files.items():
             place.put(name, data)
         yield place
+
+
+def closed(folder: str) -> bool:
+    """Whether there is a folder, and nobody else can write in it or move it: openssl goes by its path."""
+    try:
+        with _safe_io.open_directory(folder) as directory:
+            return not directory.exposed
+    except FileNotFoundError:
+        return False
 
 
 def read(path: str) -> bytes | None:
@@ -151,7 +172,7 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     if not openssl:
         texts = dict.fromkeys(("ca", "certificate", "key"), PLACEHOLDER) if check else {}
         return {"changed": check, "missing": ["openssl"], **texts}
-    with workshop(module, openssl, {**found, "openssl.cnf": _tls.config(names).encode()}) as place:
+    with workshop(module, openssl, folder, {**found, "openssl.cnf": _tls.config(names).encode()}) as place:
         finished = place.finish()
         if COMING in found and not check:
             if finished:

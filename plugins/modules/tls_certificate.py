@@ -31,7 +31,7 @@ options:
     description:
       - Directory of C(ca.key), C(ca.crt), C(tls.key) and C(tls.crt), and of C(tls.json) with what they were made from.
         Only their owner may read them.
-      - It is made with mode 0700.
+      - It is made with mode 0700. C(openssl) works in C(.openssl) below it, which is gone afterwards.
     type: path
     required: true
   cluster:

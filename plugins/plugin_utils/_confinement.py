@@ -22,6 +22,7 @@ import ipaddress
 import os
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact import parsed
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._value_types import clean
 
@@ -73,8 +74,8 @@ DEVICES = {
     "cpu": RDMA,
 }
 TEMPORARY = ("/tmp", "/var/tmp")
-# What connects an engine with a running MPS server.
-MPS = "CUDA_MPS_PIPE_DIRECTORY"
+# What connects an engine with a running MPS server, and where CUDA looks without it.
+MPS, MPS_DEFAULT = "CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"
 
 
 def confinement(facts: Mapping[str, t.Any]) -> list[str]:
@@ -103,7 +104,7 @@ def file_lines(facts: Mapping[str, t.Any], apart: bool) -> list[str]:
     written = {state, *map(clean, facts["write_paths"])}
     roots = {os.path.dirname(path) for path in (config, state)} - _value_types.SYSTEM_DIRECTORIES if apart else set()
     hidden = (*TEMPORARY, *roots)
-    mps = (facts.get("env") or {}).get(MPS)
+    mps = (facts.get("env") or {}).get(MPS) or (MPS_DEFAULT if facts["accelerator"] == "cuda" else "")
     read = {entry_below(path, hidden) for path in (*facts["read_paths"], mps) if path} - {"", config} - written
     return [
         *(f"TemporaryFileSystem={fit(root)}:ro" for root in sorted(roots)),
@@ -125,6 +126,20 @@ def entry_below(path: str, directories: Iterable[str]) -> str:
         return ""
     inner = max(around, key=len)
     return f"{inner}/{path[len(inner) + 1 :].partition('/')[0]}"
+
+
+def paths_in(value: t.Any) -> list[str]:
+    """Return the absolute paths in options, sorted: values at any depth, also in JSON and behind the `=` of NAME=PATH.
+
+    What is no path that a unit can name is left out.
+    """
+    value = parsed(value)
+    if isinstance(value, (dict, list)):
+        entries = value.values() if isinstance(value, dict) else value
+        return sorted({path for entry in entries for path in paths_in(entry)})
+    text = str(value)
+    path = text if text.startswith("/") else text.partition("=")[2]
+    return [path] if _value_types.is_host_path(path) else []
 
 
 def fit(path: str) -> str:

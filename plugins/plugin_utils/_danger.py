@@ -9,8 +9,8 @@ may be wanted. All of them are the check `protection`.
 
 from __future__ import annotations
 
-import ipaddress
 import re
+import socket
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact import parsed
@@ -60,7 +60,8 @@ ENVIRONMENT: dict[str, Danger] = {
         "error",
         "switches Ray's token off: whoever reaches Ray's ports runs code on all hosts",
         REMOVE,
-        lambda value: str(value).strip().lower() == "token",
+        # Ray takes capital letters, and switches the token off for anything else: also with a space.
+        lambda value: str(value).lower() == "token",
         "token, which the roles set",
     ),
     "RAY_AUTH_TOKEN.*|VLLM_API_KEY": Danger("error", "is a secret that the roles keep in a file", REMOVE, is_never),
@@ -92,6 +93,13 @@ ENVIRONMENT: dict[str, Danger] = {
         "remove it, or make sure that only root can write these directories",
         lambda value: not str(value).strip(),
     ),
+    **dict.fromkeys(
+        (
+            *("RAY_(RUNTIME_ENV|START)_HOOK", "PYTHON(HOME|USERBASE|STARTUP)", "VLLM_PLUGINS"),
+            *("VLLM_LOGGING_CONFIG_PATH", "NCCL_(NET|TUNER|PROFILER)_PLUGIN"),
+        ),
+        Danger("warning", "loads code from there", OWN_CODE, lambda value: not str(value).strip()),
+    ),
     "CUSTOM_FASTAPI_.*|CUSTOM_(PRE|POST)_PROCESS|CUSTOM_SCRIPT_FILENAME|SAGEMAKER_MODEL_PATH": Danger(
         "warning", "runs code of yours in the API server, some of it before the key is asked for", OWN_CODE, is_never
     ),
@@ -112,11 +120,17 @@ def is_closed_list(value: t.Any) -> bool:
 
 
 def is_internal(name: str) -> bool:
-    """Tell whether a domain is a pattern, this host, or an address."""
+    """Tell whether a domain is a pattern, an address as the C library takes it, or a name of no public host."""
+    plain = name.strip().lower().rstrip(".")
+    return bool(re.search(r"[*,:\[]|(^|\.)(localhost|internal|local)$", plain)) or is_number(plain)
+
+
+def is_number(name: str) -> bool:
+    """Tell whether the C library takes a name for an IPv4 address: 127.1, 2130706433 and 0x7f000001 are some, too."""
     try:
-        return bool(ipaddress.ip_address(name.strip("[]")))
-    except ValueError:
-        return "*" in name or name.lower() == "localhost"
+        return bool(socket.inet_aton(name))
+    except OSError:
+        return False
 
 
 OPTIONS: dict[str, Danger] = {
@@ -164,13 +178,27 @@ OPTIONS: dict[str, Danger] = {
         lambda value: str(value).lower() not in ("pt", "npcache"),
         "auto or safetensors",
     ),
-    **dict.fromkeys(
+}
+RUNS_CODE = Danger(
+    "warning", "runs code of yours in the engine", OWN_CODE, lambda value: is_off(value) or value == "auto"
+)
+OPTIONS.update(
+    dict.fromkeys(
         (
             *("io-processor-plugin", "logits-processors", "middleware", "model-class-overrides"),
             *("reasoning-parser-plugin", "scheduler-cls", "tool-parser-plugin", "worker-cls", "worker-extension-cls"),
         ),
-        Danger("warning", "runs code of yours in the engine", OWN_CODE, lambda value: is_off(value) or value == "auto"),
-    ),
+        RUNS_CODE,
+    )
+)
+# Names inside of options, at any depth. {pattern of names: what is wrong}
+NESTED: dict[str, Danger] = {
+    "trust-remote-code": OPTIONS["trust-remote-code"],
+    "load-format": OPTIONS["load-format"],
+    ".*-plugin|.*-cls|(.*-)?module-path": RUNS_CODE,
+    # Of speculative-config and of compilation-config.
+    "method": RUNS_CODE._replace(harmless=lambda value: value != "custom_class"),
+    "backend": RUNS_CODE._replace(harmless=lambda value: "." not in str(value)),
 }
 # Options of `ray start`.
 START_ARGUMENTS: dict[str, Danger] = {
@@ -181,6 +209,16 @@ START_ARGUMENTS: dict[str, Danger] = {
         lambda value: str(value) in ("127.0.0.1", "::1", "localhost"),
         "127.0.0.1",
     ),
+    "--ray-debugger-external": Danger(
+        "error", "lets whoever reaches a host run code in its workers, without the token", REMOVE, is_never
+    ),
+    "--system-config": Danger(
+        "error",
+        "can switch Ray's token off",
+        "remove it: all that may be in it can be in vllm_ray_env, as RAY_ and its name",
+        is_never,
+    ),
+    "--tracing-startup-hook": Danger("warning", "loads code from there", OWN_CODE, lambda value: not str(value)),
 }
 
 
@@ -200,9 +238,29 @@ def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
     logged = [
         Problem(host, CHECK, "warning", f"vllm_ray_serve_args: {name} has a secret", "none: vLLM logs its options", fix)
         for name, value in given.items()
-        if not found[name] and (SECRET_NAME.search(name) or any(map(SECRET_NAME.search, names_in(value))))
+        if not found[name] and any(map(SECRET_NAME.search, [name, *dict(entries_in(value))]))
     ]
-    return [problem(host, f"vllm_ray_serve_args: {name}", danger) for name, danger in applied(found, given)] + logged
+    inside = [
+        problem(host, f"vllm_ray_serve_args: {option}: {name}", danger)
+        for option, value in given.items()
+        for name, inner in [*dotted(option, value), *entries_in(value)]
+        for danger in [nested(name)]
+        if danger and not danger.harmless(inner)
+    ]
+    direct = [problem(host, f"vllm_ray_serve_args: {name}", danger) for name, danger in applied(found, given)]
+    return direct + inside + logged
+
+
+def nested(name: str) -> Danger | None:
+    """Return what is wrong with a name inside of an option."""
+    plain = name.replace("_", "-").lower()
+    return next((danger for pattern, danger in NESTED.items() if re.fullmatch(pattern, plain)), None)
+
+
+def dotted(option: str, value: t.Any) -> list[tuple[str, t.Any]]:
+    """Return the last name of an option such as speculative-config.model, which has what that name has in a mapping."""
+    _outer, dot, inner = option.rpartition(".")
+    return [(inner.rstrip("+"), value)] if dot else []
 
 
 def start_arguments(host: str, given: Sequence[t.Any]) -> list[Problem]:
@@ -246,9 +304,9 @@ def problem(host: str, what: str, danger: Danger) -> Problem:
     return Problem(host, CHECK, danger.severity, f"{what} {danger.why}", danger.expected, danger.fix)
 
 
-def names_in(value: t.Any) -> list[str]:
-    """Return the names in the value of an option, at any depth, also where it is text in JSON."""
+def entries_in(value: t.Any) -> list[tuple[str, t.Any]]:
+    """Return names and values in the value of an option, at any depth, also where it is text in JSON."""
     value = parsed(value)
     if isinstance(value, dict):
-        return [str(name) for name in value] + [name for entry in value.values() for name in names_in(entry)]
-    return [name for entry in value for name in names_in(entry)] if isinstance(value, list) else []
+        return [(str(name), it) for name, it in value.items()] + [e for it in value.values() for e in entries_in(it)]
+    return [entry for it in value for entry in entries_in(it)] if isinstance(value, list) else []

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _collective
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._confinement import paths_in
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import serve_args
 
 if t.TYPE_CHECKING:
@@ -48,7 +49,9 @@ def public_environment(settings: Mapping[str, t.Any], accelerator: str) -> dict[
 
 
 def private(settings: Mapping[str, t.Any], accelerator: str) -> dict[str, t.Any]:
-    """Return the settings of a host that may hold a secret, and what follows from them: `env` and `args`."""
+    """Return the settings of a host that may hold a secret, and what follows from them: `env`, `args`, and `paths` that
+    the options name.
+    """
     args = {**(CPU_SERVE_ARGS if accelerator == "cpu" else {}), **serve_args(settings)}
     held = {name: value for name, value in settings.items() if is_private(name)}
-    return {**held, "env": environment(settings, accelerator), "args": args}
+    return {**held, "env": environment(settings, accelerator), "args": args, "paths": paths_in(args)}

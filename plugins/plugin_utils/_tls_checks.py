@@ -47,10 +47,16 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Files:
-    """What is in the files of vllm_ray_tls=given, by FILES. why: why one could not be read."""
+    """What is in the files of vllm_ray_tls=given, by FILES. why: why one could not be read.
+
+    unfit: why a server can't start with the pair. untrusted: why a client that trusts the CA refuses the server. Both
+    are OpenSSL's words, empty where it has none.
+    """
 
     texts: Mapping[str, str] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
+    unfit: str = ""
+    untrusted: str = ""
 
 
 def is_address(text: str) -> bool:
@@ -197,6 +203,11 @@ def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: 
             problems.append(Problem(host, "tls", "error", found, "a certificate and its key", fix))
     for name, why in files.why.items():
         report(name, "error", f"can't be read: {why}", "a file on the controller", "correct the path")
+    for name in ("certificate", "ca"):
+        # These come to the serve host as files that everybody may read.
+        if "PRIVATE KEY" in files.texts.get(name, ""):
+            fix = "leave only certificates in it, and give the key by a file of its own in vllm_ray_tls_key"
+            report(name, "error", "has a private key, which all accounts of the host could read", "none", fix)
     if problems or not {"certificate", "key"} <= set(files.texts):
         return problems
     certificate, key = parse(files.texts["certificate"]), public_key(files.texts["key"])
@@ -221,6 +232,15 @@ def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: 
             found = f"is not for {address}, but for {some(certificate.names)}"
             fix = "set vllm_ray_tls_names to the name in it by which clients reach the API, or get one with this name"
             report("certificate", "error", found, "the name or address by which the API is asked", fix)
+    if any(problem.severity == "error" for problem in problems):
+        return problems
+    if files.unfit:
+        fix = "get one with a key of RSA 2048 or EC P-256, and see that each certificate in the file is whole"
+        report("certificate", "error", f"and its key can't serve: {files.unfit}", "a pair that OpenSSL takes", fix)
+    elif files.untrusted:
+        fix = "give the CA that signed it, and put certificates of CAs in between behind it in vllm_ray_tls_certificate"
+        found = f"makes clients refuse vllm_ray_tls_certificate: {files.untrusted}"
+        report("ca", "error", found, "the CA of a certificate for servers", fix)
     return problems
 
 

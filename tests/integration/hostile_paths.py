@@ -274,7 +274,7 @@ TABLE: dict[tuple[str, str], tuple[Case, ...]] = {
     ("tls_certificate", "directory"): (
         Case(
             {"directory": X, "cluster": "c", "names": ["h"], "refuse": False},
-            ("ca.key", "ca.crt", "tls.key", "tls.crt", "ca.key.new", "tls.json"),
+            ("ca.key", "ca.crt", "tls.key", "tls.crt", "ca.key.new", "tls.json", ".openssl"),
         ),
     ),
     ("tree_progress", "path"): (Case({"path": X, "token": "the token", "record_directory": f"{OWN}/records"}, MODEL),),

@@ -13,6 +13,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -312,6 +313,33 @@ def test_nothing_of_a_key_is_in_a_command_line_or_left_behind(folder: Path, tmp_
     assert [path for path in text.splitlines() if path.startswith("/") and Path(path).exists()] == []
 
 
+def test_a_run_that_is_killed_leaves_no_key_but_below_the_secrets(folder: Path, tmp_path: Path) -> None:
+    """openssl is a program here that kills the module once the key of the CA is there."""
+    tools, temporary = tmp_path / "tools", tmp_path / "temporary"
+    for place in (tools, temporary):
+        place.mkdir()
+    real = subprocess.run(["which", "openssl"], capture_output=True, text=True, check=True).stdout.strip()
+    (tools / "openssl").write_text(f'#!/bin/sh\n{real} "$@"\n[ "$1" != genpkey ] || kill -9 $PPID\n')
+    (tools / "openssl").chmod(0o755)
+    arguments = {"directory": str(folder), "cluster": "default", "names": NAMES}
+    done = subprocess.run(
+        [sys.executable, "-m", f"{MODULES}.tls_certificate"],
+        cwd=ROOT,
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr
+    left = [path for path in tmp_path.rglob("ca.key") if "PRIVATE KEY" in path.read_text()]
+    assert [path.parent.parent for path in left] == [folder]
+    assert stat.S_IMODE(left[0].parent.stat().st_mode) == 0o700
+    assert list(temporary.rglob("*.key")) == []
+    made(folder)
+    assert {path.name for path in folder.iterdir()} == {*FILES, "tls.json"}
+
+
 # --- Over real connections --------------------------------------------------------------------------------------------
 
 
@@ -500,17 +528,62 @@ def test_given_files_are_read_as_ansible_reads_files(folder: Path, tmp_path: Pat
     paths = _tls_files_io.paths(settings, str(tmp_path))
     assert paths["certificate"] == str(folder / "tls.crt")
     loader = DataLoader()
-    closed = _tls_files_io.read(paths, loader)
+    closed = _tls_files_io.read(paths, loader, "llm.example.com")
     assert set(closed.texts) == {"certificate"}
     assert "vault" in closed.why["key"].lower()
     loader.set_vault_secrets(vault.secrets)
-    found = _tls_files_io.read(paths, loader)
+    found = _tls_files_io.read(paths, loader, "llm.example.com")
     assert found.why == {"ca": "no such file"}
     assert _tls_checks.given("gpu01", settings, found, "llm.example.com", time.time())[0].found == (
         "vllm_ray_tls_ca: none.crt can't be read: no such file"
     )
-    found = _tls_files_io.read({name: paths[name] for name in ("certificate", "key")}, loader)
+    found = _tls_files_io.read({name: paths[name] for name in ("certificate", "key")}, loader, "llm.example.com")
     assert _tls_checks.given("gpu01", settings, found, "llm.example.com", time.time()) == []
+
+
+def test_given_files_are_tried_by_openssl(folder: Path, tmp_path: Path) -> None:
+    made(folder)
+    texts = {name: (folder / file).read_text() for name, file in GIVEN.items()}
+
+    def tried(address: str = "llm.example.com", **others: str) -> tuple[str, str]:
+        return _tls_files_io.tried({**texts, **others}, address)
+
+    before = set(os.listdir(_tls_files_io.MEMORY)) | set(os.listdir(tempfile.gettempdir()))
+    assert tried() == tried("192.0.2.11") == tried("2001:db8::1") == ("", "")
+    assert "not valid for 'other.example.com'" in tried("other.example.com")[1]
+    # A second certificate that is cut off, and a short key.
+    assert tried(certificate=f"{texts['certificate']}{texts['ca'][:300]}")[0]
+    short = openssl_pair(tmp_path, "rsa:1024", "serverAuth")
+    assert tried(**short) == ("EE_KEY_TOO_SMALL", "")
+    # Another CA of the same name, and a certificate for clients.
+    made(folder.parent.parent / "other" / "secrets")
+    other = (folder.parent.parent / "other" / "secrets" / "ca.crt").read_text()
+    assert tried(ca=other)[0] == "" and tried(ca=other)[1] != ""
+    client = openssl_pair(tmp_path, "rsa:2048", "clientAuth")
+    assert tried(**client, ca=client["certificate"]) == ("", "unsuitable certificate purpose")
+    # A passphrase is not asked for.
+    command = ["openssl", "pkey", "-in", str(folder / "tls.key"), "-aes128", "-passout", "pass:of a test"]
+    assert tried(key=subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)[0]
+    after = set(os.listdir(_tls_files_io.MEMORY)) | set(os.listdir(tempfile.gettempdir()))
+    assert [name for name in after - before if name.startswith("vllm-ray-tls-")] == []
+
+
+GIVEN = {"certificate": "tls.crt", "key": "tls.key", "ca": "ca.crt"}
+
+
+def openssl_pair(folder: Path, key: str, use: str) -> dict[str, str]:
+    """Return a certificate that signed itself, and its key."""
+    files = {"certificate": folder / "own.crt", "key": folder / "own.key"}
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", key, "-nodes", "-subj", "/CN=a test", "-days", "400"),
+            *("-addext", "subjectAltName=DNS:llm.example.com", "-addext", f"extendedKeyUsage={use}"),
+            *("-keyout", str(files["key"]), "-out", str(files["certificate"])),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return {name: path.read_text() for name, path in files.items()}
 
 
 # --- What vLLM does with it ------------------------------------------------------------------------------------------

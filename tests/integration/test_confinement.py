@@ -127,3 +127,16 @@ def test_units_have_hostile_paths_as_they_are(tmp_path: Path) -> None:
             assert [value for name, value in words if name == "User"] == ["vllm-ray"]
             units[f"vllm-{number}-{unit['name']}.service"] = unit["unit"]
     assert verified(tmp_path, units) == ""
+
+
+def test_units_wait_for_the_drivers_and_show_what_options_name() -> None:
+    """Ranks run in the unit of Ray's node, so both units show the files."""
+    options = {"chat-template": "/tmp/chat.jinja", "speculative-config": {"model": "/var/lib/vllm-ray/draft"}}
+    (answer,) = render([{"vllm_ray_serve_args": options}])
+    assert len(answer["units"]) == 2
+    for unit in answer["units"]:
+        lines = unit["unit"].splitlines()
+        assert "Wants=modprobe@nvidia_uvm.service" in lines
+        assert any(line.startswith("After=modprobe@nvidia_uvm.service ") for line in lines)
+        for path in ("/tmp/chat.jinja", "/var/lib/vllm-ray/draft", "/tmp/nvidia-mps"):
+            assert f"BindReadOnlyPaths=-{path}" in lines

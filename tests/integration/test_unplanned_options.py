@@ -9,9 +9,12 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import _serve_config
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _danger
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import UNPLANNED
 
@@ -50,3 +53,25 @@ def test_the_release_knows_what_is_said_to_be_dangerous(known: set[str]) -> None
     patterns = [pattern for pattern in _danger.ENVIRONMENT if pattern.startswith("VLLM_")]
     assert [pattern for pattern in patterns if not any(re.fullmatch(pattern, name) for name in known)] == []
     assert len(patterns) > 4
+
+
+def test_what_the_parser_takes_for_another_option_is_refused(tmp_path: Path) -> None:
+    """The parser itself takes all of it."""
+    role = yaml.safe_load((Path(__file__).parents[2] / "roles/vllm/vars/main.yml").read_text())
+    wrong = {"trust-remote": True, "served-model-name": ["a", "--enable-prompt-embeds"]}
+    good = {"speculative_config.num_speculative_tokens": 2, "no-enable-prefix-caching": True, "max_model_len": 512}
+    config = {"model": "/nowhere", **good, **wrong}
+    (tmp_path / "serve.yaml").write_text(json.dumps(config))
+    command = [f"{os.environ['VLLM_RAY_TEST_RELEASE']}/bin/python", "-c", _serve_config.SCRIPT]
+    environment = {**os.environ, "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [*command, str(tmp_path / "serve.yaml")], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert _serve_config.refusals(0, done.stdout, "", [], {**config, "api-k": "x"}) == {
+        "options": "trust-remote is no full name of an option, write trust-remote-code; "
+        "api-k is no full name of an option, write api-key; "
+        "served-model-name has a value that begins with a dash, which is an option itself"
+    }
+    # What the role itself writes.
+    assert _serve_config.refusals(0, done.stdout, "", [], {**role["__vllm_engine"], **role["__vllm_tls_options"]}) == {}

@@ -61,19 +61,53 @@ def test_unknown_names_in_the_environment() -> None:
 def test_what_a_release_refused(fixtures: Path) -> None:
     out, err = ((fixtures / "vllm" / f"parser_refuses.{end}").read_text(encoding="utf-8") for end in ("out", "err"))
     options = "unrecognized arguments: --swap-space --max-model-length 512"
-    refused = _serve_config.refusals(2, out, err, ["VLLM_LOGING_LEVEL", "VLLM_HOST_IP", "NCCL_DEBUG"])
+    refused = _serve_config.refusals(2, out, err, ["VLLM_LOGING_LEVEL", "VLLM_HOST_IP", "NCCL_DEBUG"], {})
     assert refused.keys() == {"options", "environment"}
     assert refused["options"].startswith(options)
     assert "did you mean max-model-len for max-model-length?" in refused["options"]
     assert refused["environment"].startswith("unknown: VLLM_LOGING_LEVEL ")
     assert f"vllm_ray_serve_args: {options}" in _serve_config.sentences(refused, "/r")
     # With options that it takes it ends with 0, and says nothing on stderr.
-    assert _serve_config.refusals(0, out, "", ["VLLM_HOST_IP"]) == {}
+    assert _serve_config.refusals(0, out, "", ["VLLM_HOST_IP"], {"port": 1}) == {}
+
+
+KNOWN = ["--port", "--trust-remote-code", "--no-trust-remote-code", "--speculative-config", "--stop", "--middleware"]
+DASH = "has a value that begins with a dash, which is an option itself"
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        ({"trust-remote-code": True, "port": -1, "stop": ["a", "-5", ""]}, ""),
+        ({"trust_remote_code": True, "no-trust-remote-code": True}, ""),
+        ({"speculative-config.trust_remote_code": True, "speculative_config.a": {"b": 1}}, ""),
+        ({"trust-remote": True}, "trust-remote is no full name of an option, write trust-remote-code"),
+        ({"trust_rem": True}, "trust_rem is no full name of an option, write trust-remote-code"),
+        (
+            {"spec.trust_remote_code": 1},
+            "spec.trust_remote_code is no full name of an option, write speculative-config",
+        ),
+        ({"middlew": ["a.B"]}, "middlew is no full name of an option, write middleware"),
+        ({"s": 1}, "s is no full name of an option, write speculative-config or stop"),
+        (
+            {"middleware=secret": True},
+            "middleware=secret is no full name of an option, write middleware",
+        ),
+        ({"tp": 1}, "tp is no full name of an option"),
+        ({"stop": ["a", "--trust-remote-code"]}, f"stop {DASH}"),
+        ({"stop": "--trust-remote-code"}, f"stop {DASH}"),
+        ({"port": "-tp"}, f"port {DASH}"),
+    ],
+)
+def test_options_that_the_parser_takes_for_others(config: dict[str, object], found: str) -> None:
+    assert _serve_config.disguised(KNOWN, config) == found
+    refused = _serve_config.refusals(0, "OPTIONS " + json.dumps(KNOWN), "", [], config)
+    assert refused == ({"options": found} if found else {})
 
 
 def test_a_vllm_that_cant_be_loaded_refuses_no_options(fixtures: Path) -> None:
     stderr = (fixtures / "vllm" / "parser_absent.err").read_text(encoding="utf-8")
-    refused = _serve_config.refusals(1, "", stderr, ["VLLM_LOGING_LEVEL"])
+    refused = _serve_config.refusals(1, "", stderr, ["VLLM_LOGING_LEVEL"], {"por": 1})
     assert refused == {"release": "ModuleNotFoundError: No module named 'vllm'"}
     assert _serve_config.sentences(refused, "/r").endswith("The vLLM in /r can't be loaded.")
 

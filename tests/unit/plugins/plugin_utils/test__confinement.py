@@ -63,18 +63,14 @@ def test_an_accelerator_has_its_devices(accelerator: str, open_: str, closed: st
 
 
 def test_other_clusters_are_hidden_and_the_own_is_there() -> None:
-    assert (
-        lines(accelerator="cpu")[-7:]
-        == [
-            "TemporaryFileSystem=/etc/vllm-ray:ro",
-            "TemporaryFileSystem=/var/lib/vllm-ray:ro",
-            "BindReadOnlyPaths=/etc/vllm-ray/c",
-            "BindReadOnlyPaths=-/var/lib/vllm-ray/models",
-            "BindPaths=/var/lib/vllm-ray/c",
-            "InaccessiblePaths=-/etc/vllm-ray/c/secrets",
-        ][-7:]
-        or True
-    )
+    assert lines(accelerator="cpu")[-6:] == [
+        "TemporaryFileSystem=/etc/vllm-ray:ro",
+        "TemporaryFileSystem=/var/lib/vllm-ray:ro",
+        "BindReadOnlyPaths=/etc/vllm-ray/c",
+        "BindReadOnlyPaths=-/var/lib/vllm-ray/models",
+        "BindPaths=/var/lib/vllm-ray/c",
+        "InaccessiblePaths=-/etc/vllm-ray/c/secrets",
+    ]
     assert lines(steps=[])[-2:] == [
         "ReadWritePaths=/var/lib/vllm-ray/c",
         "InaccessiblePaths=-/etc/vllm-ray/c/secrets",
@@ -94,13 +90,39 @@ def test_other_clusters_are_hidden_and_the_own_is_there() -> None:
     ],
 )
 def test_what_a_service_reads_is_there_although_its_place_is_hidden(steps: list[str], path: str, shown: str) -> None:
-    assert values("BindReadOnlyPaths", steps=steps, read_paths=[path])[len(steps) :] == ([shown] if shown else [])
+    found = values("BindReadOnlyPaths", accelerator="cpu", steps=steps, read_paths=[path])
+    assert found[len(steps) :] == ([shown] if shown else [])
 
 
-def test_a_pipe_of_mps_is_there() -> None:
-    assert values("BindReadOnlyPaths", steps=[], env={"CUDA_MPS_PIPE_DIRECTORY": "/tmp/nvidia-mps"}) == [
-        "-/tmp/nvidia-mps"
-    ]
+@pytest.mark.parametrize(
+    ("accelerator", "env", "shown"),
+    [
+        ("cuda", {}, ["-/tmp/nvidia-mps"]),
+        ("cuda", {"CUDA_MPS_PIPE_DIRECTORY": ""}, ["-/tmp/nvidia-mps"]),
+        ("cuda", {"CUDA_MPS_PIPE_DIRECTORY": "/tmp/mine/pipe"}, ["-/tmp/mine"]),
+        ("cuda", {"CUDA_MPS_PIPE_DIRECTORY": "/run/mps"}, []),
+        ("cpu", {}, []),
+    ],
+)
+def test_a_pipe_of_mps_is_there(accelerator: str, env: dict[str, str], shown: list[str]) -> None:
+    assert values("BindReadOnlyPaths", accelerator=accelerator, steps=[], env=env) == shown
+
+
+def test_paths_that_options_name() -> None:
+    options = {
+        "chat-template": "/tmp/chat.jinja",
+        "lora-modules": ["a=/var/tmp/lora", '{"name": "b", "path": "/data/b"}'],
+        "speculative-config": {"model": "/data/draft", "n": 3, "more": [{"path": "/data/more"}]},
+        "kv-transfer-config": '{"kv_connector_extra_config": {"root": "/data/kv"}}',
+        "port": 8000,
+        "served-model-name": "org/name",
+        # No paths: a template, one with a space, one that leads up.
+        "other": ["{{ a }}", "/tmp/a b", "/tmp/../etc", None, True],
+    }
+    paths = ["/data/b", "/data/draft", "/data/kv", "/data/more", "/tmp/chat.jinja", "/var/tmp/lora"]
+    assert _confinement.paths_in(options) == paths
+    shown = values("BindReadOnlyPaths", accelerator="cpu", steps=[], read_paths=_confinement.paths_in(options))
+    assert shown == ["-/tmp/chat.jinja", "-/var/tmp/lora"]
 
 
 def test_paths_to_write() -> None:
@@ -117,7 +139,13 @@ def test_paths_to_write() -> None:
 
 def test_roots_in_each_other() -> None:
     found = {
-        name: values(name, config_dir="/data/etc/c", state_dir="/data/c", read_paths=["/data/models/m", "/data/etc/d"])
+        name: values(
+            name,
+            accelerator="cpu",
+            config_dir="/data/etc/c",
+            state_dir="/data/c",
+            read_paths=["/data/models/m", "/data/etc/d"],
+        )
         for name in ("TemporaryFileSystem", "BindReadOnlyPaths", "BindPaths")
     }
     assert found == {

@@ -14,6 +14,12 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _danger
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._preflight import STAGES
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 
+# Variables by which code is loaded.
+LOADING = (
+    *("RAY_RUNTIME_ENV_HOOK", "RAY_START_HOOK", "VLLM_PLUGINS", "VLLM_LOGGING_CONFIG_PATH", "PYTHONHOME"),
+    *("PYTHONUSERBASE", "PYTHONSTARTUP", "NCCL_NET_PLUGIN", "NCCL_TUNER_PLUGIN"),
+)
+
 
 def severities(problems: list[Problem]) -> list[str]:
     assert {problem.check for problem in problems} <= {_danger.CHECK}
@@ -29,6 +35,8 @@ def test_the_check_is_one_of_preflight() -> None:
     [
         ("RAY_AUTH_MODE", "disabled", "error"),
         ("RAY_AUTH_MODE", "", "error"),
+        # Ray knows no such mode, and takes it for disabled.
+        ("RAY_AUTH_MODE", " token ", "error"),
         ("RAY_AUTH_TOKEN", "planted", "error"),
         ("RAY_AUTH_TOKEN_PATH", "/planted", "error"),
         ("VLLM_API_KEY", "planted", "error"),
@@ -46,6 +54,7 @@ def test_the_check_is_one_of_preflight() -> None:
         ("PATH", "/planted", "warning"),
         ("PYTHONPATH", "/planted", "warning"),
         ("VLLM_NCCL_SO_PATH", "/planted.so", "warning"),
+        *((name, "planted", "warning") for name in LOADING),
         ("CUSTOM_FASTAPI_MIDDLEWARE_THROTTLE", "planted:f", "warning"),
         ("SAGEMAKER_MODEL_PATH", "/planted", "warning"),
         ("AWS_SECRET_ACCESS_KEY", "planted", "warning"),
@@ -66,6 +75,8 @@ def test_environment_that_is_dangerous(name: str, value: Any, severity: str) -> 
     ("name", "value"),
     [
         ("RAY_AUTH_MODE", "token"),
+        ("RAY_AUTH_MODE", "Token"),
+        ("VLLM_PLUGINS", ""),
         ("VLLM_SERVER_DEV_MODE", "0"),
         ("VLLM_SERVER_DEV_MODE", False),
         ("VLLM_MEDIA_URL_ALLOW_REDIRECTS", 0),
@@ -104,7 +115,22 @@ def test_environment_that_is_not(name: str, value: Any) -> None:
         ("allowed-media-domains", ["*.example.org", "a.example"], "warning"),
         ("allowed-media-domains", "169.254.169.254", "warning"),
         ("allowed-media-domains", ["a.example", "[::1]"], "warning"),
-        ("allowed-media-domains", ["localhost"], "warning"),
+        *(
+            ("allowed-media-domains", [name], "warning")
+            for name in (
+                *("localhost", "LocalHost.", "a.localhost", "metadata.google.internal", "printer.local.", "127.1"),
+                *("2130706433", "0x7f000001", "0177.0.0.1", "169.254.169.254.", "::1", "a.example,localhost"),
+            )
+        ),
+        ("speculative-config", {"model": "/m", "trust_remote_code": True}, "warning"),
+        ("speculative-config", '{"trust_remote_code": true}', "warning"),
+        ("speculative-config.trust_remote_code", True, "warning"),
+        ("speculative-config", {"method": "custom_class", "model": "planted.Class"}, "warning"),
+        ("kv-transfer-config", {"kv_connector_module_path": "planted"}, "warning"),
+        ("kv-transfer-config", {"kv_connector_extra_config": {"tiers": [{"module_path": "planted"}]}}, "warning"),
+        ("kv-transfer-config.kv_connector_extra_config.spec_module_path", "planted", "warning"),
+        ("structured-outputs-config", {"reasoning_parser_plugin": "/planted.py"}, "warning"),
+        ("compilation-config", {"backend": "planted.compile"}, "warning"),
     ],
 )
 def test_options_that_are_dangerous(name: str, value: Any, severity: str) -> None:
@@ -128,6 +154,11 @@ def test_options_that_are_dangerous(name: str, value: Any, severity: str) -> Non
         ("reasoning-parser", "qwen3"),
         ("max-num-batched-tokens", 8192),
         ("hf-overrides", {"eos_token": "a", "key": 1}),
+        ("speculative-config", {"trust_remote_code": False, "method": "ngram", "model": "/srv/a.b"}),
+        ("speculative-config.num_speculative_tokens", 3),
+        ("structured-outputs-config", {"backend": "xgrammar", "reasoning_parser_plugin": ""}),
+        ("compilation-config", {"backend": "inductor"}),
+        ("allowed-media-domains", ["images.example.org.", "local.example.org", "1and1.example"]),
     ],
 )
 def test_options_that_are_not(name: str, value: Any) -> None:
@@ -155,6 +186,11 @@ def test_a_secret_inside_of_an_option_is_warned_of_as_vllm_logs_it(value: object
         (["--dashboard-host=0.0.0.0"], 1),
         (["--dashboard-host", "0.0.0.0"], 1),
         (["--verbose", "--dashboard-host", "::"], 1),
+        (['--system-config={"AUTH_MODE":"disabled"}'], 1),
+        # Ray reads JSON.
+        (["--system-config", '{"\\u0041UTH_MODE":"disabled"}'], 1),
+        (["--ray-debugger-external"], 1),
+        (["--verbose", "--ray-debugger-external", "--dashboard-host=::"], 2),
         (["--dashboard-host=127.0.0.1"], 0),
         (["--dashboard-host", "localhost"], 0),
         (["--dashboard-port=1", "--labels=a=--dashboard-host"], 0),

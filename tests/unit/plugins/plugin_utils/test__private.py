@@ -19,7 +19,7 @@ def test_every_setting_is_on_one_side() -> None:
     values = settings()
     public, private = _private.public(values), _private.private(values, "cuda")
     assert set(public).isdisjoint(private)
-    assert set(public) | set(private) == {*_settings.specification(), "env", "args"}
+    assert set(public) | set(private) == {*_settings.specification(), "env", "args", "paths"}
     assert {"vllm_ray_env", "vllm_ray_proxy", "vllm_ray_hf_token", "vllm_ray_serve_args"} <= set(private)
 
 

@@ -207,7 +207,10 @@ def test_a_certificate_without_names() -> None:
         (lambda pair: (pair.pem, "nonsense"), "key: /tls/key can't be used: it is no private key in PEM"),
         (lambda pair: (pair.pem, pair.pem), "key: /tls/key can't be used: it is no private key in PEM"),
         (lambda pair: ("nonsense", pair.key()), "certificate: /tls/certificate has no certificate in PEM"),
-        (lambda pair: (pair.key(), pair.key()), "certificate: /tls/certificate has no certificate in PEM"),
+        (
+            lambda pair: (pair.pem + pair.key(), pair.key()),
+            "certificate: /tls/certificate has a private key, which all accounts of the host could read",
+        ),
         (
             lambda pair: (pair.pem.replace("MII", "AAA"), pair.key()),
             "certificate: /tls/certificate has no certificate in PEM",
@@ -220,6 +223,26 @@ def test_a_pair_that_does_not_fit(change: Callable[[Pair], tuple[str, str]], fou
 
 def test_a_ca_that_is_none(pair: Pair) -> None:
     assert given(pair.pem, pair.key(), ca="x") == [("error", "vllm_ray_tls_ca: /tls/ca has no certificate in PEM")]
+
+
+def test_a_ca_with_its_key(pair: Pair) -> None:
+    found = "vllm_ray_tls_ca: /tls/ca has a private key, which all accounts of the host could read"
+    assert given(pair.pem, pair.key(), ca=pair.pem + pair.key()) == [("error", found)]
+
+
+def test_what_openssl_says_of_files(pair: Pair) -> None:
+    def told_of(**tried: str) -> list[tuple[str, str]]:
+        files = _tls_checks.Files({"certificate": pair.pem, "key": pair.key(), "ca": pair.pem}, {}, **tried)
+        return told(_tls_checks.given("gpu01", OWN, files, ADDRESS, NOW))
+
+    assert told_of() == []
+    unfit = "vllm_ray_tls_certificate: /tls/certificate and its key can't serve: EE_KEY_TOO_SMALL"
+    assert told_of(unfit="EE_KEY_TOO_SMALL") == [("error", unfit)]
+    untrusted = "vllm_ray_tls_ca: /tls/ca makes clients refuse vllm_ray_tls_certificate: unsuitable purpose"
+    assert told_of(untrusted="unsuitable purpose") == [("error", untrusted)]
+    # What is wrong for another reason is said once.
+    files = _tls_checks.Files({"certificate": pair.pem, "key": Pair("a").key()}, {}, unfit="KEY_VALUES_MISMATCH")
+    assert len(_tls_checks.given("gpu01", OWN, files, ADDRESS, NOW)) == 1
 
 
 @pytest.mark.parametrize(
