@@ -10,7 +10,6 @@ may be wanted. All of them are the check `protection`.
 from __future__ import annotations
 
 import re
-import socket
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact import parsed
@@ -120,17 +119,12 @@ def is_closed_list(value: t.Any) -> bool:
 
 
 def is_internal(name: str) -> bool:
-    """Tell whether a domain is a pattern, an address as the C library takes it, or a name of no public host."""
+    """Tell whether a domain is a pattern, several, an address, or a name of no public host.
+
+    The C library takes 127.1, 2130706433 and 0x7f000001 for addresses, too. No public name ends in a number.
+    """
     plain = name.strip().lower().rstrip(".")
-    return bool(re.search(r"[*,:\[]|(^|\.)(localhost|internal|local)$", plain)) or is_number(plain)
-
-
-def is_number(name: str) -> bool:
-    """Tell whether the C library takes a name for an IPv4 address: 127.1, 2130706433 and 0x7f000001 are some, too."""
-    try:
-        return bool(socket.inet_aton(name))
-    except OSError:
-        return False
+    return bool(re.search(r"[*,:\[\s]|(^|\.)(localhost|internal|local|\d+|0x[0-9a-f]*)$", plain))
 
 
 OPTIONS: dict[str, Danger] = {
