@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
             refused = (waited if refused is None else refused) if answer["untrusted"] else None
             if refused is not None and waited - refused >= LOADED:
                 what = (
-                    "its certificate is refused; if it was renewed, -e vllm_ray_restart=true has vLLM load the new one"
+                    "its certificate is refused; if it or vllm_ray_tls changed, -e vllm_ray_restart=true starts it anew"
                 )
                 return self._give_up(result, what, answer, {})
             log: dict[str, t.Any] = {}

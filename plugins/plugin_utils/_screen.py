@@ -133,7 +133,8 @@ def tls_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
     if tls["mode"] == "off":
         return []
     what = tls["files"]["certificate"] if tls.get("files") else "a CA and a certificate of its own"
-    return [("TLS", f"{what} (vllm_ray_tls={tls['mode']}){', ' + tls['expires'] if tls.get('expires') else ''}")]
+    used = f"; the certificate in use {tls['expires']}" if tls.get("expires") else ""
+    return [("TLS", f"{what} (vllm_ray_tls={tls['mode']}){used}")]
 
 
 def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]) -> str:

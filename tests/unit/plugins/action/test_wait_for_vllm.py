@@ -95,6 +95,6 @@ def test_a_certificate_that_is_not_accepted_gets_time_to_be_replaced(monkeypatch
     result, _queries = run(monkeypatch, [EXPIRED] * 3 + [NOT_YET] + [EXPIRED], [LOG])
     assert result["failed"]
     assert result["msg"] == (
-        "The engine does not serve: its certificate is refused; if it was renewed, -e vllm_ray_restart=true has vLLM "
-        "load the new one. certificate has expired"
+        "The engine does not serve: its certificate is refused; if it or vllm_ray_tls changed, "
+        "-e vllm_ray_restart=true starts it anew. certificate has expired"
     )

@@ -259,8 +259,8 @@ def test_a_snippet_is_python(ca_file: str) -> None:
         ({"mode": "off"}, None),
         ({"mode": "own", "expires": ""}, "a CA and a certificate of its own (vllm_ray_tls=own)"),
         (
-            {"mode": "own", "expires": "expires on 2027-12-31, in 397 days"},
-            "a CA and a certificate of its own (vllm_ray_tls=own), expires on 2027-12-31, in 397 days",
+            {"mode": "own", "expires": "expires on 2027-12-31"},
+            "a CA and a certificate of its own (vllm_ray_tls=own); the certificate in use expires on 2027-12-31",
         ),
         ({"mode": "given", "files": {"certificate": "/a.crt"}}, "/a.crt (vllm_ray_tls=given)"),
     ],
