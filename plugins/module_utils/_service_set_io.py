@@ -334,9 +334,9 @@ def act(
         if service.state == "absent":
             tree.absent(service.unit_path)
     units = {service.unit_path for service in services}
-    # Also drop-ins, in UNIT.d. systemd applies what they say of the network to units that run.
-    changed = any(path in units or os.path.dirname(path) in {f"{unit}.d" for unit in units} for path in tree.changed)
-    if real and services and (changed or manager.needs_reload(running)):
+    # systemd applies what drop-ins say of the network to units that run.
+    drop_ins = any(os.path.dirname(path).endswith(".service.d") for path in tree.changed)
+    if real and (drop_ins or (services and (units & set(tree.changed) or manager.needs_reload(running)))):
         manager.reload()
     for service in services:
         if service.state == "started" and not running[service.name].enabled:
