@@ -246,13 +246,17 @@ def test_services_are_driven(
     assert drive(tmp_path / "unit", running, verdict, wrote=wrote, check_mode=True) == (done, [])
 
 
-@pytest.mark.parametrize(("name", "commands"), [("unit.d", ["systemctl daemon-reload"]), ("other.d", []), ("unit", [])])
-def test_a_drop_in_counts_without_a_restart(tmp_path: Path, name: str, commands: list[str]) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize(
+    ("name", "commands"), [("a.service.d", ["systemctl daemon-reload"]), ("a.conf.d", []), ("a.service", [])]
+)
+def test_a_drop_in_counts_without_a_restart(tmp_path: Path, name: str, commands: list[str], alone: bool) -> None:
+    """alone: written by a task that keeps no service."""
     module: Any = Module()
     it = _service_set_io.Tree(module, set())
     it.changed += [str(tmp_path / name / "network.conf")]
-    up, manager = {NODE: UP}, _service_set_io.Systemd(module)
-    assert _service_set_io.act(manager, it, [service(tmp_path / "unit")], up, {NODE: Verdict("none")}) == []
+    manager, services = _service_set_io.Systemd(module), [] if alone else [service(tmp_path / "a.service")]
+    assert _service_set_io.act(manager, it, services, {NODE: UP}, {NODE: Verdict("none")}) == []
     assert module.commands == commands
 
 
