@@ -27,7 +27,7 @@ MODULES = "ansible_collections.vllm_ray.cluster.plugins.modules"
 NOBODY = 65534
 # Modules that get a release, an environment or a Python and start nothing of it as root: the test below. Those that
 # build refuse a Python that another account may change. supervisor runs everything as who runs the module.
-STARTING = ("collective_check", "host_info", "release_info", "serve_config_check", "support_part")
+STARTING = ("audit_host", "collective_check", "host_info", "release_info", "serve_config_check", "support_part")
 BUILDING = ("release_build", "release_resolve")
 DOWNLOADING = ("model_download",)
 
@@ -82,7 +82,12 @@ def arguments(module: str, release: Release, folder: Path, user: str) -> dict[st
     path = str(release.path)
     rank = {"ranks": [{"rank": 0}], "world": 1, "master": "127.0.0.1", "port": 6390, "backend": "gloo"}
     place = {"config": str(folder), "started": str(folder)}
+    none = dict.fromkeys(
+        ("state", "models", "clusters", "units", "supervisor_directory", "supervisor_bin"), str(folder)
+    )
+    asked = {"rows": ["ray"], "address": "127.0.0.1", "raylet_port": 9, "gcs_port": 9, "manager": "supervisor"}
     table: dict[str, dict[str, Any]] = {
+        "audit_host": {"release": path, "user": user, "services": ["n"], **place, **none, **asked},
         "release_info": {"path": path, "user": user},
         "serve_config_check": {"release": path, "config": {}, "passed_file": f"{folder}/passed", "user": user},
         "collective_check": {"release": path, "user": user, "environment": {"PROOF_OF_ENVIRONMENT": "a b'c"}, **rank},
