@@ -208,7 +208,7 @@ def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: 
         if "PRIVATE KEY" in files.texts.get(name, ""):
             fix = "leave only certificates in it, and give the key by a file of its own in vllm_ray_tls_key"
             report(name, "error", "has a private key, which all accounts of the host could read", "none", fix)
-    if problems or not {"certificate", "key"} <= set(files.texts):
+    if not {"certificate", "key"} <= set(files.texts):
         return problems
     certificate, key = parse(files.texts["certificate"]), public_key(files.texts["key"])
     if certificate is None:
