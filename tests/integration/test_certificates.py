@@ -625,7 +625,6 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(not RELEASE, reason="VLLM_RAY_TEST_RELEASE names no release")
 def test_vllm_loads_one_new_certificate_a_start(folder: Path, tmp_path: Path) -> None:
     """What docs and problem texts say of vLLM: it loads the first new certificate, and no later one."""
     made(folder)
