@@ -400,11 +400,3 @@ def rule_faults(rules: Iterable[Rule], own: str, ports: Mapping[int, str], publi
             named = ", ".join(f"{port} ({ports[port]})" for port in met[:3]) + (" ..." if met[3:] else "")
             faults.append(f"the rule '{' '.join(show(rule).split())}' opens {named}")
     return faults
-
-
-def is_loopback(address: str) -> bool:
-    """Tell whether only this host reaches an address that something listens on."""
-    if address in ("*", ""):
-        return False
-    found = ipaddress.ip_address(address.split("%")[0])
-    return bool((getattr(found, "ipv4_mapped", None) or found).is_loopback)

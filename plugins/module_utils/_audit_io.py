@@ -20,7 +20,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _safe_io,
     _ufw_io,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._audit import Finding, Unknown, is_loopback
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._audit import Finding, Unknown
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import processes
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import manager_for
 
@@ -136,7 +136,7 @@ class Place:
 
     @functools.cached_property
     def listeners(self) -> list[_listeners.Listener]:
-        return _port_io.listeners(self.module)
+        return _port_io.listeners()
 
     def is_ours(self, listener: _listeners.Listener) -> bool:
         """Whether a listening socket is held by a process of our services, which runs as their account."""
@@ -186,7 +186,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
                 "address": found.address,
                 "process": found.process,
                 "ours": place.is_ours(found),
-                "loopback": is_loopback(found.address),
+                "loopback": found.is_local,
             }
             for found in place.listeners
         ],

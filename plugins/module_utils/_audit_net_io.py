@@ -72,7 +72,7 @@ def open_rules(place: Place) -> Finding:
     ports = {
         listener.port: listener.process
         for listener in place.listeners
-        if not _audit.is_loopback(listener.address) and place.is_ours(listener)
+        if not listener.is_local and place.is_ours(listener)
     }
     comment = _ufw.comment_of(place.params["cluster"])
     faults = _audit.rule_faults(state.rules, comment, ports, place.params["public_ports"])

@@ -48,7 +48,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
     own = {state.pid for state in states.values() if state.pid}
     units = [f"{name}.service" for name in states]
     table = processes()
-    network = _nic_io.look(module, params["peers"], params["nic"], params["address"])
+    network = _nic_io.look(params["peers"], params["nic"], params["address"])
     address = (network["cluster_nic"] or {}).get("address") or "0.0.0.0"
     return {
         **details(module),
@@ -87,7 +87,7 @@ def usage(
 ) -> dict[str, t.Any]:
     """Return what else listens on our ports, which of them can't be bound, and what is left of others and of us."""
     ports = module.params["ports"]
-    found = _port_io.listeners(module)
+    found = _port_io.listeners()
     taken = _listeners.foreign_listeners(found, ports, own, table)
     free = sorted(set(ports) - {listener.port for listener in found})
     return {

@@ -331,7 +331,7 @@ def check_peer(connection: socket.socket, secret: Secret, limit: Limit) -> None:
             raise limit.refused()
         peer = listener
     if peer.uid != secret.owner:
-        pid = _port_io.process_with(peer.inode)
+        pid = _port_io.holders({peer.inode}).get(peer.inode, 0)
         raise Refused(stranger_text(port, peer.uid, pid, secret), kind="stranger", pid=pid)
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import sys
 import typing as t
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import pla
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-ARGV = ["ss", "-H", "-l", "-t", "-n", "-p"]
-# States of sockets in /proc/net/tcp.
-ESTABLISHED, LISTENS = "01", "0A"
+# States of sockets in /proc/net/tcp. A socket of UDP that is connected to nobody is closed, as TCP would call it.
+ESTABLISHED, CLOSED, LISTENS = "01", "07", "0A"
+LISTENING = {"tcp": LISTENS, "udp": CLOSED}
 RAY_PROGRAMS = ("raylet", "gcs_server")
 # What of a Ray runs as `python`, by a part of its command line, and what we call it.
 RAY_PARTS = {
@@ -46,17 +45,31 @@ class Process:
 
 @dataclass(frozen=True)
 class Listener:
-    """A listening TCP socket. pid is 0 where the owner may not be seen."""
+    """A listening socket. process is empty and pid 0 where no process that may be seen holds it.
 
+    proto: tcp or udp. address: :: also where IPv4 comes in by it. user: who made it, which everybody may see.
+    """
+
+    proto: str
     address: str
     port: int
-    pid: int
-    process: str
+    process: str = ""
+    pid: int = 0
+    user: str = ""
+    cgroup: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether only this host reaches it."""
+        return ipaddress.ip_address(plain_address(self.address)).is_loopback
+
+    def as_dict(self) -> dict[str, object]:
+        return {"port": self.port, "proto": self.proto, "process": self.process, "pid": self.pid}
 
 
 @dataclass(frozen=True)
 class Socket:
-    """A TCP socket as /proc/net/tcp and tcp6 show it. local and remote: (address, port).
+    """A socket as /proc/net/tcp, tcp6, udp and udp6 show it. local and remote: (address, port).
 
     inode is 0 where no process holds it: the connection waits in the queue of a listener, or has been closed. Only
     with an inode is uid the account of the process that holds it.
@@ -76,26 +89,6 @@ def known_as(name: str, command: str) -> str:
     return next((part for sign, part in RAY_PARTS.items() if sign in command), plain(name))
 
 
-def parse_ss(text: str) -> list[Listener]:
-    """Parse the output of ARGV."""
-    listeners = []
-    for line in text.split("\n"):
-        columns = line.split()
-        if len(columns) < 5 or columns[0] != "LISTEN":
-            continue
-        address, _colon, port = columns[3].rpartition(":")
-        owner = re.search(r'\(\("([^"]*)",pid=(\d+)', line)
-        listeners.append(
-            Listener(
-                address=address.split("%")[0].strip("[]"),
-                port=int(port),
-                pid=int(owner.group(2)) if owner else 0,
-                process=plain(owner.group(1)) if owner else "",
-            )
-        )
-    return listeners
-
-
 def plain_address(address: str) -> str:
     """Return an address in its usual form, without a zone; an IPv4 address that IPv6 carries as IPv4."""
     parsed = ipaddress.ip_address(address.split("%")[0])
@@ -110,15 +103,16 @@ def _end(text: str) -> tuple[str, int]:
     return plain_address(str(ipaddress.ip_address(packed))), int(port, 16)
 
 
-def parse_proc_net(text: str, port: int) -> list[Socket]:
-    """Return the sockets with a local port. text: of /proc/net/tcp or tcp6."""
+def parse_proc_net(text: str, port: int | None = None, state: str = "") -> list[Socket]:
+    """Return the sockets of /proc/net/tcp, tcp6, udp or udp6; only those with a local port, or in a state."""
     sockets = []
-    for line in text.splitlines():
+    for line in text.splitlines()[1:]:
         columns = line.split()
-        if len(columns) < 10 or not columns[1].endswith(f":{port:04X}"):
+        if len(columns) < 10 or (state and columns[3] != state):
             continue
-        local, remote = _end(columns[1]), _end(columns[2])
-        sockets.append(Socket(local, remote, columns[3], int(columns[7]), int(columns[9])))
+        if port is None or columns[1].endswith(f":{port:04X}"):
+            local, remote = _end(columns[1]), _end(columns[2])
+            sockets.append(Socket(local, remote, columns[3], int(columns[7]), int(columns[9])))
     return sockets
 
 
@@ -150,23 +144,29 @@ def foreign_listeners(
     own_pids: Collection[int],
     processes: Mapping[int, Process],
 ) -> list[Listener]:
-    """Return the listeners on our ports that do not come from our own services."""
+    """Return the listeners on our ports that do not come from our own services.
+
+    Where the process can't be seen, those of the account of our services count as theirs.
+    """
+    users = {processes[pid].user for pid in own_pids if pid in processes}
     return [
         listener
         for listener in listeners
-        if listener.port in ports and not is_descendant(listener.pid, own_pids, processes)
+        if listener.port in ports
+        and not is_descendant(listener.pid, own_pids, processes)
+        and (listener.pid or listener.user not in users)
     ]
 
 
 def describe(listener: Listener, processes: Mapping[int, Process]) -> dict[str, t.Any]:
-    """Return a listener with the user and the unit of its process, empty where they can't be seen."""
+    """Return a listener with the unit of its process; pid is 0 and words are empty where they can't be seen."""
     process = processes.get(listener.pid)
     return {
         "port": listener.port,
         "address": listener.address,
         "pid": listener.pid,
         "process": process.name if process else listener.process,
-        "user": process.user if process else "",
+        "user": process.user if process else listener.user,
         "unit": process.unit if process else "",
     }
 

@@ -27,7 +27,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _network, _nic
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import run
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._netlink_io import Network
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -459,15 +459,18 @@ def check(module: AnsibleModule) -> dict[str, t.Any]:
     name, token, began = params["name"], params["token"], time.monotonic()
     hosts = {host["name"]: host for host in params["hosts"]}
     own = hosts.get(name) or module.fail_json(msg=f"{name} is none of the hosts: {', '.join(hosts)}")
-    addresses = {entry.address: entry for entry in _nic.parse_addresses(run(module, ["ip", "-j", "address"]))}
+    try:
+        network = Network()
+        addresses = {entry.address: entry for entry in network.addresses()}
+    except OSError as error:
+        module.fail_json(msg=f"{name}: the kernel does not tell its addresses by rtnetlink: {error}")
     nic = addresses.get(own["address"]) or module.fail_json(
         msg=f"{name} has no address {own['address']}, it has: {', '.join(addresses)}"
     )
     peers = []
     for peer in _network.partners(list(hosts), name, token):
         address = hosts[peer]["address"]
-        route = _nic.parse_route(run(module, ["ip", "-j", "route", "get", address]))
-        peers.append(Peer(peer, address, hosts[peer]["ports"], route))
+        peers.append(Peer(peer, address, hosts[peer]["ports"], network.route(address)))
     port = _network.random_port(token, [port for host in hosts.values() for port in host["ports"]])
     meeting = Meeting(name, own["address"], nic.mtu, own["ports"], port, token, peers)
     asyncio.run(meeting.hold(params["window"], params["seconds"], params["measure"]))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import asdict, dataclass
 
@@ -103,32 +102,6 @@ class RdmaPort:
 
     def as_dict(self) -> dict[str, t.Any]:
         return {**asdict(self), "nics": list(self.nics), "gids": [asdict(gid) for gid in self.gids]}
-
-
-def parse_addresses(text: str) -> list[Address]:
-    """Parse the output of `ip -j address`."""
-    return [
-        Address(
-            nic=link["ifname"],
-            address=entry["local"],
-            family=entry["family"],
-            scope=entry.get("scope", ""),
-            # Loopback and some virtual links have the state UNKNOWN while they work.
-            up=link.get("operstate") in ("UP", "UNKNOWN"),
-            mtu=link.get("mtu", 0),
-        )
-        for link in json.loads(text or "[]")
-        for entry in link.get("addr_info", [])
-        if "local" in entry
-    ]
-
-
-def parse_route(text: str) -> Route | None:
-    """Parse the output of `ip -j route get ADDRESS`; None where there is no route."""
-    routes = json.loads(text or "[]")
-    if not routes or "dev" not in routes[0]:
-        return None
-    return Route(routes[0]["dev"], routes[0].get("prefsrc", ""), routes[0].get("gateway", ""))
 
 
 def parse_nics(tree: Mapping[str, str], ports: Iterable[RdmaPort] = ()) -> list[Nic]:

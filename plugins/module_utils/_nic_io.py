@@ -10,12 +10,11 @@ import socket
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _nic
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import entries, has, run, tree
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._netlink_io import Network
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import entries, tree
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from ansible.module_utils.basic import AnsibleModule
 
 # For hosts without peers: no packet is sent there.
 ANYWHERE = "192.0.2.1"
@@ -62,22 +61,21 @@ def rdma_tree() -> dict[str, str]:
     return result
 
 
-def route_to(module: AnsibleModule, address: str | None) -> _nic.Route | None:
-    """Return how the host reaches an address."""
-    return _nic.parse_route(run(module, ["ip", "-j", "route", "get", address])) if address else None
-
-
-def look(module: AnsibleModule, peers: Sequence[str], nic: str | None, address: str | None) -> dict[str, t.Any]:
+def look(peers: Sequence[str], nic: str | None, address: str | None) -> dict[str, t.Any]:
     """Return the cluster NIC and why it is that one, all NICs, RDMA ports and addresses, and the routes to the peers.
 
-    missing: programs without which addresses and routes can't be read.
+    error: why addresses and routes are not known, empty where they are.
     """
     ports = _nic.parse_rdma(rdma_tree())
     nics = _nic.parse_nics(net_tree(), ports)
-    addresses = _nic.parse_addresses(run(module, ["ip", "-j", "address"]))
     found = {peer: resolve(peer) for peer in peers}
-    routes = {peer: route_to(module, target) for peer, target in found.items()}
-    ways = [route for route in (routes.values() if peers else [route_to(module, ANYWHERE)]) if route]
+    try:
+        network, why = Network(), ""
+        addresses = network.addresses()
+        routes = {peer: network.route(target) if target else None for peer, target in found.items()}
+        ways = [route for route in (routes.values() if peers else [network.route(ANYWHERE)]) if route]
+    except OSError as error:
+        addresses, routes, ways, why = [], dict.fromkeys(peers), [], error.strerror or str(error)
     chosen = _nic.choose_cluster_nic(addresses, ways, nic, address, nics)
     return {
         "cluster_nic": chosen.as_dict() if chosen else None,
@@ -93,5 +91,5 @@ def look(module: AnsibleModule, peers: Sequence[str], nic: str | None, address: 
         "rdma_missing": [
             what for what, places in RDMA_NEEDS.items() if ports and not any(glob.glob(place) for place in places)
         ],
-        "missing": [] if has(module, "ip") else ["ip"],
+        "error": why,
     }

@@ -11,24 +11,41 @@ import socket
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _listeners
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import entries, has, processes, run
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import entries, processes, user_name
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_kernel
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ansible.module_utils.basic import AnsibleModule
+    from collections.abc import Collection, Sequence
 
 
-def listeners(module: AnsibleModule) -> list[_listeners.Listener]:
-    """Return all listening TCP sockets."""
-    return _listeners.parse_ss(run(module, _listeners.ARGV))
+def listeners(protocols: Sequence[str] = ("tcp",)) -> list[_listeners.Listener]:
+    """Return all listening sockets of these protocols: tcp and udp."""
+    found = [
+        (protocol, entry)
+        for protocol in protocols
+        for text in tables(protocol)
+        for entry in _listeners.parse_proc_net(text, state=_listeners.LISTENING[protocol])
+    ]
+    pids = holders({entry.inode for _protocol, entry in found})
+    names = {pid: plain((read_kernel(f"/proc/{pid}/comm") or "").strip()) for pid in {*pids.values()}}
+    groups = {pid: read_kernel(f"/proc/{pid}/cgroup") or "" for pid in names}
+
+    def listener(protocol: str, entry: _listeners.Socket) -> _listeners.Listener:
+        pid, user = pids.get(entry.inode, 0), user_name(entry.uid)
+        return _listeners.Listener(protocol, *entry.local, names.get(pid, ""), pid, user, groups.get(pid, ""))
+
+    return [listener(protocol, entry) for protocol, entry in found]
+
+
+def tables(protocol: str) -> list[str]:
+    """Return the kernel's tables of sockets."""
+    return [read_kernel(f"/proc/net/{protocol}{version}") or "" for version in ("", "6")]
 
 
 def sockets(port: int) -> list[_listeners.Socket]:
     """Return the TCP sockets of this host with a local port."""
-    texts = [read_kernel(f"/proc/net/{name}") or "" for name in ("tcp", "tcp6")]
-    return [found for text in texts for found in _listeners.parse_proc_net(text, port)]
+    return [found for text in tables("tcp") for found in _listeners.parse_proc_net(text, port)]
 
 
 def peer_of(connection: socket.socket) -> _listeners.Socket | None:
@@ -53,15 +70,22 @@ def is_local(connection: socket.socket) -> bool:
     return True
 
 
-def process_with(inode: int) -> int:
-    """Return the id of a process that has a socket open, 0 where none can be seen."""
-    wanted = f"socket:[{inode}]"
-    for pid in filter(str.isdigit, entries("/proc")):
+def holders(inodes: Collection[int]) -> dict[int, int]:
+    """Return {inode of a socket: id of a process that has it open}, without those that can't be seen.
+
+    Of several the first: children inherit. systemd opens sockets for others, so it comes last.
+    """
+    wanted = {f"socket:[{inode}]": inode for inode in inodes if inode}
+    found: dict[int, int] = {}
+    for pid in sorted((int(name) for name in entries("/proc") if name.isdigit()), key=lambda pid: (pid == 1, pid)):
+        if len(found) == len(wanted):
+            break
         for number in entries(f"/proc/{pid}/fd"):
             with contextlib.suppress(OSError):
-                if os.readlink(f"/proc/{pid}/fd/{number}") == wanted:
-                    return int(pid)
-    return 0
+                inode = wanted.get(os.readlink(f"/proc/{pid}/fd/{number}"))
+                if inode:
+                    found.setdefault(inode, pid)
+    return found
 
 
 def bind_error(address: str, port: int) -> str:
@@ -83,12 +107,11 @@ def bind_errors(address: str, ports: Sequence[int]) -> list[dict[str, t.Any]]:
     return [entry for entry in found if entry["error"]]
 
 
-def look(module: AnsibleModule, ports: Sequence[int], address: str) -> dict[str, t.Any]:
+def look(ports: Sequence[int], address: str) -> dict[str, t.Any]:
     """Return who listens on ports (on any, where none are named), and which of them can't be bound."""
     table = processes()
-    found = [listener for listener in listeners(module) if not ports or listener.port in ports]
+    found = [listener for listener in listeners() if not ports or listener.port in ports]
     return {
         "listeners": [_listeners.describe(listener, table) for listener in found],
         "bind_errors": bind_errors(address, ports),
-        "missing": [] if has(module, _listeners.ARGV[0]) else [_listeners.ARGV[0]],
     }

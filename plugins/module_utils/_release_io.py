@@ -25,7 +25,13 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _account_io, _lock_io, _release, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _account_io,
+    _environment,
+    _lock_io,
+    _release,
+    _safe_io,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import Entry, Python
 
 if t.TYPE_CHECKING:
@@ -40,6 +46,8 @@ LIBRARY_PACKAGES = {"libnuma.so.1": "libnuma1"}
 # A manifest has a line for each of some 60,000 files.
 LARGEST = 64 * _safe_io.MIB
 NVIDIA = "/proc/driver/nvidia/version"
+# Of NVIDIA's package cuda-compat.
+COMPAT = "/usr/local/cuda*/compat/libcuda.so.*"
 
 
 def read(path: str) -> str:
@@ -318,16 +326,27 @@ class Look:
         rc, _out, _err = _account_io.run_as(self.module, user, [base.path, "-I", "-c", "import ensurepip, venv"])
         return [f"python{'.'.join(map(str, _release.minor(base.version)))}-venv"] if rc else []
 
+    def environment(self, path: str) -> _environment.Environment | None:
+        """Return what an environment says of itself, None where it can't."""
+        argv = [f"{path}/bin/python", "-I", "-c", _environment.PROBE]
+        rc, out, _err = _account_io.run_as(self.module, self.params["user"], argv)
+        return None if rc else _environment.parse(out)
+
     def existing(self) -> dict[str, t.Any]:
         """Look at an environment that somebody else made."""
         path = self.params["path"]
         user = self.params["user"]
         python = find_python(self.module, f"{path}/bin/python", user)
-        found = packages(path)
+        environment = self.environment(path) if python else None
+        found = environment.packages if environment else packages(path)
         record = read_record(path)
         damaged = damage(path) if record and self.params["verify"] else []
         missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(self.params["libraries"])]
         problems = package_problems(missing, os.geteuid() == 0)
+        if environment:
+            driver = _release.parse_driver(_safe_io.read_kernel(NVIDIA) or "")
+            compat = bool(glob.glob(COMPAT))
+            problems += _environment.problems(path, environment, self.params["lock"], driver, compat)
         for name in ("vllm", "ray"):
             if not os.access(f"{path}/bin/{name}", os.X_OK):
                 fix = "set release_path (vllm_ray_release_path) to an environment with both, the same on all hosts"

@@ -12,7 +12,8 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-# What is asked of the system: {name of the file: command}. The release's own commands are not here.
+# What is asked of the system: {name of the file: command}; a program that is not installed is named among what is
+# missing. The release's own commands are not here.
 COMMANDS = {
     "system/ip-address": ["ip", "-statistics", "address"],
     "system/ip-route": ["ip", "route", "show", "table", "all"],
@@ -25,6 +26,11 @@ COMMANDS = {
     "system/memory": ["free", "-m"],
     "gpu/nvidia-smi": ["nvidia-smi", "-q"],
     "gpu/topology": ["nvidia-smi", "topo", "-m"],
+}
+# What the kernel says of the network, with or without programs that ask it.
+KERNEL_FILES = {
+    f"system/proc-net/{name}": f"/proc/net/{name}"
+    for name in ("arp", "dev", "fib_trie", "ipv6_route", "netstat", "route", "snmp", "sockstat", "tcp", "tcp6")
 }
 # `vllm collect-env` fails where there is neither pip nor uv, as in our releases; release.txt has all packages.
 COLLECT_ENV = """

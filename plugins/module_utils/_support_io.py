@@ -228,6 +228,12 @@ class Part:
                 self.add(f"{name}.txt", out)
             if why:
                 self.lack(f"{name}.txt", why)
+        for name, path in _support.KERNEL_FILES.items():
+            text = _safe_io.read_kernel(path)
+            if text is None:
+                self.lack(name, f"{path} can't be read")
+            else:
+                self.add(name, text[-self.limit :])
 
     def kernel(self) -> None:
         """Put in what the kernel says of GPUs and of memory that ran out."""

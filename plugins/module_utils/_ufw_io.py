@@ -11,15 +11,24 @@ import shlex
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io, _ufw, _ufw_batch_io, _ufw_plan
+from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
+    _port_io,
+    _safe_io,
+    _ufw,
+    _ufw_batch_io,
+    _ufw_plan,
+)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._netlink_io import Network
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import ssh_connection
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw_plan import Listener, Problem, Ssh
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw_plan import Problem, Ssh
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Listener
 
 # More commands than these are worth a process of their own for all of them.
 BATCH_FROM = 4
@@ -92,17 +101,6 @@ class Host:
         state = _ufw.read_state(read_text, filters)
         return state if self.module.get_bin_path("ufw") else replace(state, installed=False, enabled=False)
 
-    def listeners(self) -> list[Listener]:
-        """Return what listens, with the process that holds it."""
-        rc, out, err = self.run("ss", "-H", "-l", "-t", "-u", "-n", "-p")
-        if rc != 0:
-            self.module.fail_json(
-                msg=f"Cannot see what listens on this host, so nothing was changed: ss -lntup failed: {err.strip()}. "
-                "Install iproute2, or set firewall_mode=off (vllm_ray_firewall=off)."
-            )
-        found = _ufw_plan.parse_ss(out)
-        return [replace(x, cgroup=read_text(f"/proc/{x.pid}/cgroup") or "") if x.pid else x for x in found]
-
     def ssh(self, given: Sequence[int], listeners: Sequence[Listener], rules: Sequence[_ufw.Rule]) -> Ssh:
         """Return how SSH comes in."""
         found = _ufw_plan.parse_ssh_connection(ssh_connection())
@@ -111,8 +109,10 @@ class Host:
         return Ssh(ports, client, self.nic_of(server) if server and any(rule.nic_in for rule in rules) else "")
 
     def nic_of(self, address: str) -> str:
-        _rc, out, _err = self.run("ip", "-o", "address", "show", "to", address)
-        return out.split()[1] if out.split()[1:] else ""
+        try:
+            return next((entry.nic for entry in Network().addresses() if entry.address == address), "")
+        except OSError:
+            return ""
 
     def other_firewall(self, state: _ufw.State) -> str:
         """Return the name of a firewall that is in force besides ufw, or an empty text."""
@@ -221,7 +221,7 @@ class Run:
         return bool(self.params["mode"] == "manage") and self.want.present
 
     def reconcile(self, state: _ufw.State) -> dict[str, t.Any]:
-        listeners = self.host.listeners()
+        listeners = _port_io.listeners(("tcp", "udp"))
         ssh = self.host.ssh(self.params["ssh_ports"], listeners, _ufw_plan.foreign_rules(self.want, state))
         plan = _ufw_plan.make_plan(self.want, state, ssh, listeners)
         enable = self.manages and not _ufw.in_force(state)
@@ -313,7 +313,7 @@ class Run:
 
     def remaining(self) -> list[tuple[str, ...]]:
         """Return the commands that are left when the host is looked at again."""
-        state, listeners = self.host.state(), self.host.listeners()
+        state, listeners = self.host.state(), _port_io.listeners(("tcp", "udp"))
         ssh = self.host.ssh(self.params["ssh_ports"], listeners, _ufw_plan.foreign_rules(self.want, state))
         return [step.argv for step in _ufw_plan.make_plan(self.want, state, ssh, listeners).steps]
 

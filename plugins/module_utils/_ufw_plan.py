@@ -15,11 +15,12 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ufw
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw import ANY, BLOCKING, Rule, State
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Listener
 
 # What ufw's own before.rules let in on every host: DHCP, multicast DNS and UPnP discovery.
 BUILT_IN = {("udp", 68), ("udp", 546), ("udp", 1900), ("udp", 5353)}
@@ -66,31 +67,6 @@ class Want:
 
 
 @dataclass(frozen=True)
-class Listener:
-    """A listening socket. pid is 0 where no process of this host holds it."""
-
-    proto: str
-    address: str
-    port: int
-    process: str = ""
-    pid: int = 0
-    cgroup: str = ""
-
-    @property
-    def is_local(self) -> bool:
-        """Tell whether only this host reaches it."""
-        address = self.address.split("%")[0]
-        if address == "*":
-            return False
-        found = ipaddress.ip_address(address)
-        mapped = getattr(found, "ipv4_mapped", None)
-        return bool((mapped or found).is_loopback)
-
-    def as_dict(self) -> dict[str, object]:
-        return {"port": self.port, "proto": self.proto, "process": self.process, "pid": self.pid}
-
-
-@dataclass(frozen=True)
 class Problem:
     """A finding in the collection's words; the host is added by whoever knows its name."""
 
@@ -124,21 +100,6 @@ class Plan:
     hidden: dict[tuple[object, ...], Rule] = field(default_factory=dict)
     after: tuple[Rule, ...] = ()
     problems: tuple[Problem, ...] = ()
-
-
-def parse_ss(text: str) -> list[Listener]:
-    """Parse ss -H -l -t -u -n -p."""
-    found = []
-    for line in text.split("\n"):
-        words = line.split()
-        if len(words) < 6 or words[0] not in ("tcp", "udp"):
-            continue
-        address, _colon, port = words[4].rpartition(":")
-        owner = re.search(r'\(\("([^"]*)",pid=(\d+)', line)
-        if port.isdigit():
-            process, pid = (plain(owner.group(1)), int(owner.group(2))) if owner else ("", 0)
-            found.append(Listener(words[0], address.strip("[]") or "*", int(port), process, pid))
-    return found
 
 
 def parse_ssh_connection(text: str) -> tuple[str, str, int] | None:

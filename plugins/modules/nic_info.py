@@ -11,7 +11,7 @@ short_description: Look at the NICs of a host, and choose the cluster NIC
 description:
   - Tells what a host's NICs and RDMA devices are, how it reaches its peers, which NIC is the cluster NIC, and why
     the others are not.
-  - Addresses and routes are read by C(ip) of the package iproute2. Where it is not installed RV(missing) names it.
+  - Addresses and routes are asked of the kernel by rtnetlink, as C(ip) does; nothing has to be installed.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -155,11 +155,11 @@ rdma_missing:
   type: list
   elements: str
   sample: [libibverbs1]
-missing:
-  description: Programs that are missing, so that addresses and routes could not be read.
+error:
+  description: Why addresses and routes are not known, empty where they are.
   returned: always
-  type: list
-  elements: str
+  type: str
+  sample: Permission denied
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -176,7 +176,7 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     params = module.params
-    module.exit_json(changed=False, **_nic_io.look(module, params["peers"], params["nic"], params["address"]))
+    module.exit_json(changed=False, **_nic_io.look(params["peers"], params["nic"], params["address"]))
 
 
 if __name__ == "__main__":

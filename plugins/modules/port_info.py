@@ -11,7 +11,7 @@ short_description: Look at TCP ports of a host
 description:
   - Tells who listens on ports, and whether ports can be bound.
   - A port is bound for a moment to find out. Nobody can connect to it meanwhile.
-  - Listeners are read by C(ss) of the package iproute2. Owners are seen by root, others see their own.
+  - Listeners are read from C(/proc/net). Root sees the processes of all, others see their own, and the users of all.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -40,8 +40,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 listeners:
-  description: Who listens, with port, address, pid, process, user and unit. The pid is 0 and the words are empty
-    where they can't be seen.
+  description: Who listens, with port, address, pid, process, user and unit. The pid is 0, and process
+    and unit are empty, where they can't be seen.
   returned: always
   type: list
   elements: dict
@@ -53,11 +53,6 @@ bind_errors:
   type: list
   elements: dict
   sample: [{"port": 6379, "address": "192.0.2.11", "error": "Address already in use"}]
-missing:
-  description: Programs that are missing, so that listeners could not be read.
-  returned: always
-  type: list
-  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -72,7 +67,7 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    module.exit_json(changed=False, **_port_io.look(module, module.params["ports"], module.params["address"]))
+    module.exit_json(changed=False, **_port_io.look(module.params["ports"], module.params["address"]))
 
 
 if __name__ == "__main__":

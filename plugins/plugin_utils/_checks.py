@@ -103,17 +103,18 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     def add(check: str, severity: str, found: str, wanted: str, fix: str) -> None:
         problems.append(Problem(host.name, check, severity, found, wanted, fix))
 
-    without_ip = "ip" in look["network"].get("missing", [])
-    if without_ip:
-        found = "the program ip is not installed, so addresses and routes can't be read"
-        add("address", "error", found, "ip", "install the package iproute2 (Red Hat: iproute)")
+    why = look["network"]["error"]
+    if why:
+        found = f"the kernel does not tell addresses and routes: {why}"
+        fix = "let its processes open sockets of AF_NETLINK (seccomp, SELinux, a container's settings)"
+        add("address", "error", found, "addresses", fix)
     elif not look["network"]["cluster_nic"]:
         wanted = " and ".join(
             f"{name}={settings[name]}" for name in ("vllm_ray_nic", "vllm_ray_address") if settings.get(name)
         )
         have = ", ".join(f"{entry['nic']} {entry['address']}" for entry in look["network"]["addresses"]) or "none"
         add("address", "error", f"addresses: {have}", wanted or "an address", "set vllm_ray_nic or vllm_ray_address")
-    for peer in [] if without_ip else look["network"]["peers_without_route"]:
+    for peer in [] if why else look["network"]["peers_without_route"]:
         add("route", "warning", f"no route to {peer}", "a route to each peer", "mend the name or the route")
     variables = ports(settings, host.is_head, serves)
     # One process often listens on IPv4 and on IPv6.

@@ -213,3 +213,22 @@ def test_a_filter_file_has_one_filter_of_its_name() -> None:
         if len(returned) != 1 or not returned[0].startswith(f"{{'{path.stem}': ") or returned[0].count("': ") != 1:
             offences.append(f"{path.name}: {returned}")
     assert not offences, "\n".join(offences)
+
+
+# Hosts need not have them; a support bundle asks those that are there.
+NOT_THERE = {"arp", "ethtool", "fuser", "ifconfig", "ip", "lsof", "lspci", "nc", "netstat", "nmap", "ping", "ss"}
+BUNDLE = "_support.py"
+
+
+def test_no_program_is_run_that_a_pod_lacks() -> None:
+    """A command is a list that begins with it, or a call of run or run_command with it first."""
+    found = []
+    for path in sorted((walk.ROOT / "plugins").rglob("*.py")):
+        for node in ast.walk(parsed(path)):
+            words = node.elts if isinstance(node, ast.List) else []
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("run", "run_command"):
+                words = node.args
+            first = words[0] if words else None
+            if isinstance(first, ast.Constant) and first.value in NOT_THERE and path.name != BUNDLE:
+                found.append(f"{path.name}:{node.lineno} {first.value}")
+    assert found == []

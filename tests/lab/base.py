@@ -26,6 +26,9 @@ PACKAGES = (
     *("ufw", "iptables", "nftables", "iproute2", "iputils-ping", "netcat-openbsd", "iperf3", "curl", "rsync"),
     *("ca-certificates", "gnupg", "python3", "python3-venv", "python3-apt", "libnuma1", "libfaketime"),
 )
+# What hosts need not have: tests find it in TOOLS, and nothing else does.
+HIDDEN = {"ip": ("bin/ip", "sbin/ip"), "ss": ("bin/ss",), "nc": ("bin/nc.openbsd", "bin/nc")}
+TOOLS = "usr/local/lab"
 LEAVE_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 MASKED = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
@@ -67,7 +70,7 @@ def recipe(suite: str) -> str:
         machine = release(Path("/etc/os-release").read_text())
     except OSError:
         machine = ("", "")
-    return digest(*machine, suite, platform.machine(), *PACKAGES, *LEAVE_OUT, *MASKED, repr(FILES))
+    return digest(*machine, suite, platform.machine(), *PACKAGES, *LEAVE_OUT, *MASKED, repr((FILES, HIDDEN, TOOLS)))
 
 
 def apt_settings(dump: str) -> str:
@@ -167,6 +170,11 @@ def _configure(root: Path) -> None:
             found.unlink(missing_ok=True)
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
+    (root / TOOLS).mkdir()
+    for name, (program, *links) in HIDDEN.items():
+        (root / program).rename(root / TOOLS / name)
+        for link in links:
+            (root / link).unlink(missing_ok=True)
     run("chroot", root, "useradd", "--create-home", "--shell", "/bin/bash", "deploy")
     run("chroot", root, "systemctl", "enable", "systemd-networkd", "ssh")
     run("chroot", root, "systemctl", "mask", *MASKED)

@@ -57,7 +57,7 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
             "rdma": [],
             "rdma_missing": [],
             "routes": [],
-            "missing": [],
+            "error": "",
             "peers_without_route": [],
             "hostname_address": address,
         },

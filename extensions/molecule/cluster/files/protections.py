@@ -120,7 +120,7 @@ def holds_a_port() -> int:
     listen = "import socket, time; held = socket.create_server(('127.0.0.2', 8265)); time.sleep(600)"
     pid = started(sys.executable, "-c", listen, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[])
     end = time.monotonic() + 10
-    while "127.0.0.2:8265" not in run("ss", "-Hltn") and time.monotonic() < end:
+    while "127.0.0.2:8265" not in run("/usr/local/lab/ss", "-Hltn") and time.monotonic() < end:
         time.sleep(0.1)
     return pid
 

@@ -313,14 +313,6 @@ def test_rules_that_open_our_ports(rule: Rule, opens: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "local"),
-    [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("*", False), ("0.0.0.0", False), ("::", False)],
-)
-def test_loopback(address: str, local: bool) -> None:
-    assert _audit.is_loopback(address) is local
-
-
-@pytest.mark.parametrize(
     ("line", "who"),
     [
         ("Nov  9 01:02:03 h1 vllm-ray-serve[77]: key abc", "vllm-ray-serve"),

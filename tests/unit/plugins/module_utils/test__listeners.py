@@ -11,45 +11,13 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _listeners
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Listener, Process
+from ansible_collections.vllm_ray.cluster.tests import reference
 
 OURS = (8000, 8265, 6379, 6380, 10001, 52365)
 
 
 def captured(fixtures: Path, name: str) -> list[Listener]:
-    return _listeners.parse_ss((fixtures / "ss" / name).read_text(encoding="utf-8"))
-
-
-def test_the_sockets_of_a_head(fixtures: Path) -> None:
-    found = captured(fixtures, "head")
-    assert len(found) == 33
-    for listener in (
-        Listener("10.237.0.11", 8000, 1847, "vllm"),
-        Listener("*", 6379, 150, "gcs_server"),
-        Listener("::", 22, 49, "sshd"),
-        Listener("::ffff:127.0.0.1", 10001, 185, "python"),
-        Listener("127.0.0.1", 8265, 186, "python"),
-    ):
-        assert listener in found
-
-
-@pytest.mark.parametrize(
-    ("line", "listener"),
-    [
-        pytest.param("LISTEN 0 128 0.0.0.0:22 0.0.0.0:*", Listener("0.0.0.0", 22, 0, ""), id="owner-not-seen"),
-        pytest.param("LISTEN 0 5 127.0.0.53%lo:53 0.0.0.0:*", Listener("127.0.0.53", 53, 0, ""), id="with-a-nic"),
-        pytest.param("LISTEN 0 5 [fe80::1]%eno1:80 [::]:*", Listener("fe80::1", 80, 0, ""), id="ipv6-with-a-nic"),
-        pytest.param(
-            'LISTEN 0 5 *:80 *:* users:(("a b",pid=7,fd=3),("c",pid=8,fd=3))', Listener("*", 80, 7, "a b"), id="several"
-        ),
-    ],
-)
-def test_other_forms(line: str, listener: Listener) -> None:
-    assert _listeners.parse_ss(line) == [listener]
-
-
-@pytest.mark.parametrize("text", ["", "\n", "State Recv-Q Send-Q Local:Port", "ESTAB 0 0 192.0.2.1:22 192.0.2.2:5"])
-def test_what_is_no_listener_is_passed_over(text: str) -> None:
-    assert _listeners.parse_ss(text) == []
+    return reference.listeners((fixtures / "ss" / name).read_text(encoding="utf-8"), "tcp")
 
 
 def tree(*rows: tuple[int, int, str, str]) -> dict[int, Process]:
@@ -86,7 +54,10 @@ def test_a_port_that_is_not_ours_does_not_matter(fixtures: Path) -> None:
 
 
 def test_a_listener_whose_owner_is_not_seen_is_foreign() -> None:
-    assert _listeners.foreign_listeners([Listener("*", 8000, 0, "")], OURS, (138,), PROCESSES)
+    """But where it is of the account of our services it is theirs: who is not root may not see more."""
+    alien, service = (Listener("tcp", "::", 8000, user=user) for user in ("ann", "root"))
+    assert _listeners.foreign_listeners([alien, service], OURS, (138,), PROCESSES) == [alien]
+    assert _listeners.foreign_listeners([service], OURS, (), PROCESSES) == [service]
 
 
 def test_descent_ends_where_processes_went_away_or_go_in_a_circle() -> None:
@@ -211,3 +182,19 @@ def test_who_takes_a_connection(address: str, bound: str) -> None:
 )
 def test_addresses_in_their_usual_form(address: str, plain: str) -> None:
     assert _listeners.plain_address(address) == plain
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.53", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+    ],
+)
+def test_loopback(address: str, local: bool) -> None:
+    assert Listener("tcp", address, 80).is_local is local

@@ -13,43 +13,7 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _nic
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._nic import Address, Gid, Nic, RdmaPort, Route
-
-
-def text(fixtures: Path, name: str) -> str:
-    return (fixtures / "ip" / name).read_text(encoding="utf-8")
-
-
-def test_addresses(fixtures: Path) -> None:
-    found = _nic.parse_addresses(text(fixtures, "address.json"))
-    assert [(entry.nic, entry.address, entry.family, entry.scope, entry.up) for entry in found][:4] == [
-        ("lo", "127.0.0.1", "inet", "host", True),
-        ("lo", "::1", "inet6", "host", True),
-        ("host0", "10.237.0.11", "inet", "global", True),
-        ("host0", "fd42:1ee::b", "inet6", "global", True),
-    ]
-    assert (found[4].scope, found[4].mtu) == ("link", 1500)
-
-
-def test_no_address() -> None:
-    assert _nic.parse_addresses("") == []
-
-
-@pytest.mark.parametrize(
-    ("name", "route"),
-    [
-        ("route_peer.json", Route("host0", "10.237.0.11")),
-        ("route_gateway.json", Route("host0", "10.237.0.11", "10.237.0.1")),
-        ("route_loopback.json", Route("lo", "127.0.0.1")),
-        ("route_ipv6.json", Route("host0", "fd42:1ee::b")),
-    ],
-)
-def test_a_route(fixtures: Path, name: str, route: Route) -> None:
-    assert _nic.parse_route(text(fixtures, name)) == route
-
-
-@pytest.mark.parametrize("output", ["", "[]", '[{"type":"unreachable","dst":"192.0.2.1"}]'])
-def test_no_route(output: str) -> None:
-    assert _nic.parse_route(output) is None
+from ansible_collections.vllm_ray.cluster.tests import reference
 
 
 def address(nic: str, value: str, *, up: bool = True, scope: str = "global") -> Address:
@@ -240,7 +204,7 @@ def test_speeds(text: str, speed: int | None) -> None:
 
 
 def test_why_the_others_were_not_chosen(fixtures: Path) -> None:
-    addresses = _nic.parse_addresses((fixtures / "net" / "virtual_address.json").read_text(encoding="utf-8"))
+    addresses = reference.addresses((fixtures / "net" / "virtual_address.json").read_text(encoding="utf-8"))
     nics = _nic.parse_nics(tree_of(fixtures, "virtual_sys.json"))
     routes = [Route("eth0", "192.0.2.2", "192.0.2.1")]
     chosen = _nic.choose_cluster_nic(addresses, routes, nics=nics)

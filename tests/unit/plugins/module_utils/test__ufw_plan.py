@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ufw, _ufw_plan
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Listener
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw import Rule, State
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw_plan import Listener, Plan, Service, Ssh, Want
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw_plan import Plan, Service, Ssh, Want
+from ansible_collections.vllm_ray.cluster.tests import reference
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "ufw"
 OURS = "vllm-ray default"
@@ -187,7 +189,7 @@ def test_the_port_of_ssh_that_nothing_listens_on_any_more_is_closed() -> None:
     [
         pytest.param(22, [], [], (22,), id="connection"),
         pytest.param(2200, [22], [Listener("tcp", "0.0.0.0", 2222, "sshd", 5)], (22, 2200, 2222), id="all of them"),
-        pytest.param(None, [], [Listener("tcp", "*", 22, "systemd", 1)], (22,), id="socket activation"),
+        pytest.param(None, [], [Listener("tcp", "::", 22, "systemd", 1)], (22,), id="socket activation"),
         pytest.param(None, [], [Listener("tcp", "127.0.0.1", 22, "sshd", 1)], (), id="loopback only"),
         pytest.param(None, [], [], (), id="no ssh"),
     ],
@@ -227,10 +229,10 @@ def test_a_lockout_is_seen(rules: tuple[Rule, ...], policy: str, ipv6: bool, cli
     assert _ufw_plan.ssh_is_safe(WANT, state, Plan(after=rules), Ssh((22,), client)) is wanted
 
 
-LISTENERS = tuple(_ufw_plan.parse_ss(text("ss")))
+LISTENERS = tuple(reference.listeners(text("ss")))
 
 
-def test_listeners_are_read() -> None:
+def test_what_only_this_host_reaches() -> None:
     assert [(x.proto, x.port, x.process, x.is_local) for x in LISTENERS] == [
         ("udp", 5140, "python3", False),
         ("tcp", 8124, "python3", True),
@@ -252,25 +254,25 @@ def test_what_would_be_closed() -> None:
 @pytest.mark.parametrize(
     ("listener", "rules", "wanted"),
     [
-        pytest.param(Listener("tcp", "*", 80), (), True, id="no rule"),
-        pytest.param(Listener("tcp", "*", 80), (Rule(False, dport="80,443", proto="tcp"),), False, id="its port"),
-        pytest.param(Listener("udp", "*", 80), (Rule(False, dport="80,443", proto="tcp"),), True, id="other protocol"),
-        pytest.param(Listener("tcp", "*", 80), (Rule(False, "deny", dport="80"),), False, id="denied on purpose"),
-        pytest.param(Listener("tcp", "*", 80), (Rule(False),), False, id="everything is allowed"),
-        pytest.param(Listener("tcp", "*", 80), (Rule(False, nic_in="wg0"),), True, id="all of another interface"),
-        pytest.param(Listener("tcp", "*", 80), (PEER,), True, id="peers only"),
-        pytest.param(Listener("tcp", "*", 80), (Rule(False, dport="80", direction="out"),), True, id="outgoing"),
-        pytest.param(Listener("udp", "*", 5353), (), False, id="built into ufw"),
+        pytest.param(Listener("tcp", "::", 80), (), True, id="no rule"),
+        pytest.param(Listener("tcp", "::", 80), (Rule(False, dport="80,443", proto="tcp"),), False, id="its port"),
+        pytest.param(Listener("udp", "::", 80), (Rule(False, dport="80,443", proto="tcp"),), True, id="other protocol"),
+        pytest.param(Listener("tcp", "::", 80), (Rule(False, "deny", dport="80"),), False, id="denied on purpose"),
+        pytest.param(Listener("tcp", "::", 80), (Rule(False),), False, id="everything is allowed"),
+        pytest.param(Listener("tcp", "::", 80), (Rule(False, nic_in="wg0"),), True, id="all of another interface"),
+        pytest.param(Listener("tcp", "::", 80), (PEER,), True, id="peers only"),
+        pytest.param(Listener("tcp", "::", 80), (Rule(False, dport="80", direction="out"),), True, id="outgoing"),
+        pytest.param(Listener("udp", "::", 5353), (), False, id="built into ufw"),
         pytest.param(Listener("tcp", "::ffff:127.0.0.1", 80), (), False, id="loopback in an IPv6 socket"),
         pytest.param(Listener("tcp", "fe80::1%eth0", 80), (), True, id="scoped"),
-        pytest.param(Listener("tcp", "*", 80, "docker-proxy", 9), (), False, id="docker"),
+        pytest.param(Listener("tcp", "::", 80, "docker-proxy", 9), (), False, id="docker"),
         pytest.param(
-            Listener("tcp", "*", 6379, "gcs_server", 9, "0::/system.slice/vllm-ray-node@default.service\n"),
+            Listener("tcp", "::", 6379, "gcs_server", 9, cgroup="0::/system.slice/vllm-ray-node@default.service\n"),
             (),
             False,
             id="our own unit",
         ),
-        pytest.param(Listener("tcp", "*", 2049), (), True, id="the kernel listens"),
+        pytest.param(Listener("tcp", "::", 2049), (), True, id="the kernel listens"),
     ],
 )
 def test_would_close(listener: Listener, rules: tuple[Rule, ...], wanted: bool) -> None:

@@ -23,7 +23,7 @@ def host(name: str, *groups: str, look: dict[str, Any] | None = None, **given: A
 def look(**change: Any) -> dict[str, Any]:
     result: dict[str, Any] = {
         "host": {"pid1": "systemd", "os": {"id": "debian", "version": "12"}, "gpus": [{"index": 0}]},
-        "network": {"cluster_nic": {"nic": "eno1"}, "addresses": [], "peers_without_route": []},
+        "network": {"cluster_nic": {"nic": "eno1"}, "addresses": [], "peers_without_route": [], "error": ""},
         "usage": {"ports_taken": [], "foreign_ray": []},
     }
     for key, value in change.items():
@@ -109,13 +109,17 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
         ),
         ({"usage_foreign_ray": [RAY]}, {"take_over": True}, []),
         (
-            {"network_cluster_nic": None, "network_missing": ["ip"], "network_peers_without_route": ["gpu02"]},
+            {
+                "network_cluster_nic": None,
+                "network_error": "Not allowed",
+                "network_peers_without_route": ["gpu02"],
+            },
             {},
             [
                 (
                     "error",
-                    "the program ip is not installed, so addresses and routes can't be read",
-                    "install the package iproute2 (Red Hat: iproute)",
+                    "the kernel does not tell addresses and routes: Not allowed",
+                    "let its processes open sockets of AF_NETLINK (seccomp, SELinux, a container's settings)",
                 )
             ],
         ),

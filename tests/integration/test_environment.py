@@ -1,0 +1,74 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Environments of others, made of the release's own packages: what we say of them is what Ray says when it starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = "ansible_collections.vllm_ray.cluster.plugins.modules"
+RELEASE = Path(os.environ["VLLM_RAY_TEST_RELEASE"])
+# Ray's own test before it starts a head.
+ASK_RAY = "from ray._private.utils import get_dashboard_dependency_error as error; print(error())"
+
+
+def environment(folder: Path, *without: str) -> Path:
+    """Make one by hand that has the release's packages by a .pth file's folder, but for some."""
+    python = (RELEASE / "bin" / "python").resolve()
+    subprocess.run([python, "-m", "venv", "--without-pip", folder / "env"], check=True)
+    site = next((folder / "env" / "lib").glob("python*/site-packages"))
+    kit = folder / "kit"
+    kit.mkdir()
+    for place in next((RELEASE / "lib").glob("python*/site-packages")).iterdir():
+        if not place.name.lower().replace("-", "_").startswith(tuple(without or ("/",))):
+            (kit / place.name).symlink_to(place)
+    (site / "kit.pth").write_text(f"{kit}\n")
+    for name in ("ray", "vllm"):
+        (folder / "env" / "bin" / name).symlink_to(RELEASE / "bin" / name)
+    return folder / "env"
+
+
+def look(path: Path) -> dict[str, Any]:
+    """Return what release_info says."""
+    given = json.dumps({"ANSIBLE_MODULE_ARGS": {"path": str(path), "lock": "cpu"}})
+    argv = [sys.executable, "-m", f"{MODULES}.release_info"]
+    done = subprocess.run(argv, cwd=ROOT, input=given, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("without", "lacks"),
+    [
+        ((), ""),
+        (("aiohttp_cors",), "aiohttp_cors"),
+        (("aiohttp_cors", "opencensus", "prometheus_client"), "aiohttp_cors, opencensus, prometheus_client"),
+        (("py_spy", "colorful"), ""),
+    ],
+    ids=["whole", "one", "bare ray", "what no start needs"],
+)
+def test_parts_of_ray_that_its_head_needs(without: tuple[str, ...], lacks: str, tmp_path: Path) -> None:
+    path = environment(tmp_path, *without)
+    found = look(path)
+    assert found["versions"]["ray"] and found["versions"]["vllm"]
+    told = [entry["found"] for entry in found["problems"]]
+    assert told == ([f"ray {found['versions']['ray']} without {lacks}"] if lacks else [])
+    assert found["complete"] is not bool(lacks)
+    asked = subprocess.run([path / "bin/python", "-c", ASK_RAY], capture_output=True, text=True, check=True).stdout
+    assert (asked.strip() == "None") is not bool(lacks)
+
+
+def test_without_ray_at_all(tmp_path: Path) -> None:
+    path = environment(tmp_path, "ray")
+    (path / "bin" / "ray").unlink()
+    found = look(path)
+    assert [entry["found"] for entry in found["problems"]] == [f"no {path}/bin/ray"]
+    assert "ray" not in found["versions"]
