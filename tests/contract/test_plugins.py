@@ -230,5 +230,5 @@ def test_no_program_is_run_that_a_pod_lacks() -> None:
                 words = node.args
             first = words[0] if words else None
             if isinstance(first, ast.Constant) and first.value in NOT_THERE and path.name != BUNDLE:
-                found.append(f"{path.name}:{node.lineno} {first.value}")
+                found.append(f"{path.name}:{first.lineno} {first.value}")
     assert found == []
