@@ -178,6 +178,10 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
         values = place.values
     except (OSError, Unknown, ValueError, RecursionError):
         values = {}
+    try:
+        listening = place.listeners
+    except OSError:
+        listening = []  # the rows about them say so
     return {
         "rows": {name: found.without(values).as_dict() for name, found in rows.items()},
         "listeners": [
@@ -188,7 +192,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
                 "ours": place.is_ours(found),
                 "loopback": found.is_local,
             }
-            for found in place.listeners
+            for found in listening
         ],
     }
 

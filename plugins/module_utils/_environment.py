@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import normal, problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import problem
 
 # Run by the environment's own Python, which knows what its .pth files add. It imports none of its packages but those
 # of namespaces. Ray tells by the imports of optional_deps.py whether its dashboard can start; without it no head does.
 PROBE = """
-import ast, importlib.metadata, importlib.util, json, os
+import ast, importlib.metadata, importlib.util, json, os, re
 def place(name):
     try:
         spec = importlib.util.find_spec(name)
@@ -46,9 +48,15 @@ for node in ast.walk(source("torch", "version.py")):
     if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Constant):
         target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
         torch[getattr(target, "id", "")] = node.value.value
-names = {entry.metadata["Name"]: entry.version for entry in importlib.metadata.distributions()}
-print(json.dumps({
-    "packages": {name: version for name, version in names.items() if name and version},
+packages = {}
+for entry in importlib.metadata.distributions():
+    try:
+        # Of two the first is imported.
+        packages.setdefault(re.sub(r"[-_.]+", "-", entry.metadata["Name"]).lower(), entry.version)
+    except Exception:
+        continue  # pip leaves broken ones
+print("\\n" + json.dumps({
+    "packages": packages,
     "ray_lacks": sorted(lacks - {"__future__"}),
     "torch": {name: torch.get(name) or "" for name in ("cuda", "hip")} if torch else None,
 }))
@@ -56,6 +64,8 @@ print(json.dumps({
 # The smallest driver that runs programs made for a CUDA, by its major version: "Minor version compatibility" of
 # docs.nvidia.com/deploy/cuda-compatibility.
 CUDA_DRIVERS = {11: 450, 12: 525, 13: 580}
+# What a version may consist of: the environment may belong to another account, and the version goes into a command.
+VERSION = re.compile(r"[0-9A-Za-z.!+_-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -74,12 +84,21 @@ class Environment:
 def parse(printed: str) -> Environment | None:
     """Return what PROBE printed; None where it is not that."""
     try:
-        told = json.loads(printed)
-        packages = {normal(str(name)): str(version) for name, version in told["packages"].items()}
-        torch = told["torch"] and {name: str(told["torch"][name]) for name in ("cuda", "hip")}
+        # A .pth file may print something before it.
+        told = json.loads(printed.strip().splitlines()[-1])
+        packages = {name: version for name, version in told["packages"].items() if VERSION.fullmatch(version)}
+        torch = None if told["torch"] is None else {name: str(told["torch"][name]) for name in ("cuda", "hip")}
         return Environment(packages, tuple(map(str, told["ray_lacks"])), torch)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return None
+
+
+def silent(path: str) -> dict[str, str]:
+    """Return that an environment could not be asked."""
+    text = f"{path}/bin/python does not tell what it has, so its Ray and its CUDA are not checked"
+    return problem(
+        "release", "warning", text, "a Python that lists its packages", "mend it, or use another environment"
+    )
 
 
 def problems(path: str, found: Environment, lock: str, driver: str, compat: bool) -> list[dict[str, str]]:
@@ -88,7 +107,7 @@ def problems(path: str, found: Environment, lock: str, driver: str, compat: bool
     lock: cuda or cpu. driver: version of the NVIDIA driver, empty where there is none. compat: NVIDIA's package for
     newer CUDAs on older drivers is installed.
     """
-    pip = f"{path}/bin/python -m pip install"
+    pip = f"{shlex.quote(path)}/bin/python -m pip install"
     told = []
     ray = found.packages.get("ray")
     if ray and found.ray_lacks:

@@ -87,11 +87,17 @@ def usage(
 ) -> dict[str, t.Any]:
     """Return what else listens on our ports, which of them can't be bound, and what is left of others and of us."""
     ports = module.params["ports"]
-    found = _port_io.listeners()
-    taken = _listeners.foreign_listeners(found, ports, own, table)
-    free = sorted(set(ports) - {listener.port for listener in found})
+    found, why = [], ""
+    try:
+        found = _port_io.listeners(ports=ports) if ports else []
+    except OSError as error:
+        why = f"{error.filename}: {error.strerror}"
+    blind = not all(_port_io.sees(pid) for pid in own)
+    taken = _listeners.foreign_listeners(found, ports, own, table, blind)
+    free = sorted(set(ports) - {listener.port for listener in found}) if not why else []
     return {
         "ports_taken": [_listeners.describe(listener, table) for listener in taken],
+        "ports_unknown": why,
         "bind_errors": _port_io.bind_errors(address, free),
         "foreign_ray": [_listeners.facts(process) for process in _listeners.foreign_ray(table, own)],
         "strays": [{**_listeners.facts(process), "unit": process.unit} for process in _listeners.strays(table, own)],

@@ -143,12 +143,13 @@ def foreign_listeners(
     ports: Collection[int],
     own_pids: Collection[int],
     processes: Mapping[int, Process],
+    blind: bool = False,
 ) -> list[Listener]:
     """Return the listeners on our ports that do not come from our own services.
 
-    Where the process can't be seen, those of the account of our services count as theirs.
+    blind: the sockets of our services can't be seen, so that those of their account count as theirs, but for root's.
     """
-    users = {processes[pid].user for pid in own_pids if pid in processes}
+    users = {processes[pid].user for pid in own_pids if blind and pid in processes} - {"root"}
     return [
         listener
         for listener in listeners

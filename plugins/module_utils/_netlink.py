@@ -68,13 +68,20 @@ def ask_addresses() -> bytes:
     return _message(GET_ADDRESS, DUMP, ADDRESS.pack(0, 0, 0, 0, 0))
 
 
-def ask_route(address: str) -> bytes:
-    """Return the request for the route to an IP address. Raises ValueError where it is none."""
-    # The kernel takes the zone of an address from elsewhere.
-    target = ipaddress.ip_address(address.partition("%")[0]).packed
+def ask_route(address: str, nic: int = 0) -> bytes:
+    """Return the request for the route to an IP address, by a NIC where its index is given.
+
+    Raises ValueError where it is no address, or has a zone, which is the NIC's to tell.
+    """
+    parsed = ipaddress.ip_address(address)
+    if getattr(parsed, "scope_id", None):
+        raise ValueError(f"{address} has a zone")
+    target = parsed.packed
     family = IPV4 if len(target) == 4 else IPV6
-    head = ROUTE.pack(family, 8 * len(target), 0, 0, 0, 0, 0, 0, 0)
-    return _message(GET_ROUTE, 0, head + ATTRIBUTE.pack(ATTRIBUTE.size + len(target), TO) + target)
+    wanted = ATTRIBUTE.pack(ATTRIBUTE.size + len(target), TO) + target
+    if nic:
+        wanted += ATTRIBUTE.pack(ATTRIBUTE.size + 4, OUT) + struct.pack("=I", nic)
+    return _message(GET_ROUTE, 0, ROUTE.pack(family, 8 * len(target), 0, 0, 0, 0, 0, 0, 0) + wanted)
 
 
 def messages(data: bytes) -> Iterator[Message]:
@@ -88,8 +95,8 @@ def messages(data: bytes) -> Iterator[Message]:
 
 
 def error(message: Message) -> int:
-    """Return the number of the error that a message of the type ERROR has."""
-    return -int(struct.unpack_from("=i", message.body)[0])
+    """Return the number of the error that a message of the type ERROR has, or one of the type DONE may have."""
+    return -int(struct.unpack_from("=i", message.body)[0]) if len(message.body) >= 4 else 0
 
 
 def attributes(data: bytes) -> dict[int, bytes]:
@@ -125,6 +132,14 @@ def links(answers: Iterable[Message]) -> dict[int, Link]:
     return found
 
 
+def scope_of(address: str, said: int) -> str:
+    """Return the scope of an address. Not all kernels tell it: gVisor says 0 of all."""
+    parsed = ipaddress.ip_address(address)
+    if parsed.is_loopback:
+        return "host"
+    return "link" if parsed.version == 6 and parsed.is_link_local else SCOPES.get(said, "")
+
+
 def addresses(answers: Iterable[Message], nics: dict[int, Link]) -> list[Address]:
     """Return the addresses of this host, sorted by NIC, those of IPv4 first."""
     found = []
@@ -136,12 +151,12 @@ def addresses(answers: Iterable[Message], nics: dict[int, Link]) -> list[Address
             nic = nics.get(index)
             if own and nic:
                 name = {IPV4: "inet", IPV6: "inet6"}.get(family, "")
-                found.append((index, Address(nic.name, own, name, SCOPES.get(scope, ""), nic.up, nic.mtu)))
+                found.append((index, Address(nic.name, own, name, scope_of(own, scope), nic.up, nic.mtu)))
     return [entry for _index, entry in sorted(found, key=lambda pair: (pair[0], pair[1].family))]
 
 
 def route(answers: Iterable[Message], nics: dict[int, Link]) -> Route | None:
-    """Return the route of an answer to ask_route; None where it leads nowhere."""
+    """Return the route of an answer to ask_route; None where it leads nowhere. gVisor tells no source: it is empty."""
     for message in answers:
         if message.kind == NEW_ROUTE:
             has = attributes(message.body[ROUTE.size :])

@@ -459,18 +459,17 @@ def check(module: AnsibleModule) -> dict[str, t.Any]:
     name, token, began = params["name"], params["token"], time.monotonic()
     hosts = {host["name"]: host for host in params["hosts"]}
     own = hosts.get(name) or module.fail_json(msg=f"{name} is none of the hosts: {', '.join(hosts)}")
+    partners = _network.partners(list(hosts), name, token)
     try:
         network = Network()
         addresses = {entry.address: entry for entry in network.addresses()}
-    except OSError as error:
-        module.fail_json(msg=f"{name}: the kernel does not tell its addresses by rtnetlink: {error}")
+        routes = {peer: network.route(hosts[peer]["address"]) for peer in partners}
+    except (OSError, ValueError, struct.error) as error:
+        module.fail_json(msg=f"{name}: the kernel does not tell its addresses and routes by rtnetlink: {error}")
     nic = addresses.get(own["address"]) or module.fail_json(
         msg=f"{name} has no address {own['address']}, it has: {', '.join(addresses)}"
     )
-    peers = []
-    for peer in _network.partners(list(hosts), name, token):
-        address = hosts[peer]["address"]
-        peers.append(Peer(peer, address, hosts[peer]["ports"], network.route(address)))
+    peers = [Peer(peer, hosts[peer]["address"], hosts[peer]["ports"], routes[peer]) for peer in partners]
     port = _network.random_port(token, [port for host in hosts.values() for port in host["ports"]])
     meeting = Meeting(name, own["address"], nic.mtu, own["ports"], port, token, peers)
     asyncio.run(meeting.hold(params["window"], params["seconds"], params["measure"]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import socket
+import struct
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _nic
@@ -69,13 +70,16 @@ def look(peers: Sequence[str], nic: str | None, address: str | None) -> dict[str
     ports = _nic.parse_rdma(rdma_tree())
     nics = _nic.parse_nics(net_tree(), ports)
     found = {peer: resolve(peer) for peer in peers}
+    addresses: list[_nic.Address] = []
+    routes: dict[str, _nic.Route | None] = dict.fromkeys(peers)
+    ways, why = [], ""
     try:
-        network, why = Network(), ""
+        network = Network()
         addresses = network.addresses()
         routes = {peer: network.route(target) if target else None for peer, target in found.items()}
         ways = [route for route in (routes.values() if peers else [network.route(ANYWHERE)]) if route]
-    except OSError as error:
-        addresses, routes, ways, why = [], dict.fromkeys(peers), [], error.strerror or str(error)
+    except (OSError, ValueError, struct.error) as error:
+        why = getattr(error, "strerror", None) or str(error)
     chosen = _nic.choose_cluster_nic(addresses, ways, nic, address, nics)
     return {
         "cluster_nic": chosen.as_dict() if chosen else None,

@@ -6,41 +6,64 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _listeners
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import entries, processes, user_name
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._probe_io import processes, user_name
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_kernel
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 
-def listeners(protocols: Sequence[str] = ("tcp",)) -> list[_listeners.Listener]:
-    """Return all listening sockets of these protocols: tcp and udp."""
+def listeners(protocols: Sequence[str] = ("tcp",), ports: Collection[int] = ()) -> list[_listeners.Listener]:
+    """Return all listening sockets of these protocols, tcp and udp; only those of ports, where some are named.
+
+    Raises OSError where the kernel does not tell them: that is not the same as none.
+    """
     found = [
         (protocol, entry)
         for protocol in protocols
         for text in tables(protocol)
         for entry in _listeners.parse_proc_net(text, state=_listeners.LISTENING[protocol])
+        if not ports or entry.local[1] in ports
     ]
     pids = holders({entry.inode for _protocol, entry in found})
     names = {pid: plain((read_kernel(f"/proc/{pid}/comm") or "").strip()) for pid in {*pids.values()}}
     groups = {pid: read_kernel(f"/proc/{pid}/cgroup") or "" for pid in names}
+    users = {uid: user_name(uid) for uid in {entry.uid for _protocol, entry in found}}
 
     def listener(protocol: str, entry: _listeners.Socket) -> _listeners.Listener:
-        pid, user = pids.get(entry.inode, 0), user_name(entry.uid)
-        return _listeners.Listener(protocol, *entry.local, names.get(pid, ""), pid, user, groups.get(pid, ""))
+        pid = pids.get(entry.inode, 0)
+        address, port = entry.local
+        name, user, group = names.get(pid, ""), users[entry.uid], groups.get(pid, "")
+        return _listeners.Listener(protocol, address, port, name, pid, user, group)
 
     return [listener(protocol, entry) for protocol, entry in found]
 
 
 def tables(protocol: str) -> list[str]:
-    """Return the kernel's tables of sockets."""
-    return [read_kernel(f"/proc/net/{protocol}{version}") or "" for version in ("", "6")]
+    """Return the kernel's tables of sockets. Raises OSError where there is none; that of IPv6 may be missing."""
+    texts = []
+    for path in (f"/proc/net/{protocol}", f"/proc/net/{protocol}6"):
+        text = read_kernel(path)
+        if text is None and (os.path.lexists(path) or not path.endswith("6")):
+            raise OSError(errno.EACCES, "the kernel does not tell sockets", path)
+        texts.append(text or "")
+    return texts
+
+
+def sees(pid: int) -> bool:
+    """Tell whether the sockets of a process can be seen."""
+    try:
+        os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    return True
 
 
 def sockets(port: int) -> list[_listeners.Socket]:
@@ -77,12 +100,17 @@ def holders(inodes: Collection[int]) -> dict[int, int]:
     """
     wanted = {f"socket:[{inode}]": inode for inode in inodes if inode}
     found: dict[int, int] = {}
-    for pid in sorted((int(name) for name in entries("/proc") if name.isdigit()), key=lambda pid: (pid == 1, pid)):
+    for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), key=lambda pid: (pid == 1, pid)):
         if len(found) == len(wanted):
             break
-        for number in entries(f"/proc/{pid}/fd"):
+        folder = f"/proc/{pid}/fd"
+        try:
+            numbers = os.listdir(folder)
+        except OSError:
+            continue
+        for number in numbers:
             with contextlib.suppress(OSError):
-                inode = wanted.get(os.readlink(f"/proc/{pid}/fd/{number}"))
+                inode = wanted.get(os.readlink(f"{folder}/{number}"))
                 if inode:
                     found.setdefault(inode, pid)
     return found
@@ -108,10 +136,12 @@ def bind_errors(address: str, ports: Sequence[int]) -> list[dict[str, t.Any]]:
 
 
 def look(ports: Sequence[int], address: str) -> dict[str, t.Any]:
-    """Return who listens on ports (on any, where none are named), and which of them can't be bound."""
+    """Return who listens on ports (on any, where none are named), and which of them can't be bound.
+
+    Raises OSError where the kernel does not tell who listens.
+    """
     table = processes()
-    found = [listener for listener in listeners() if not ports or listener.port in ports]
     return {
-        "listeners": [_listeners.describe(listener, table) for listener in found],
+        "listeners": [_listeners.describe(listener, table) for listener in listeners(ports=ports)],
         "bind_errors": bind_errors(address, ports),
     }

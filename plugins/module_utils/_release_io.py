@@ -347,6 +347,8 @@ class Look:
             driver = _release.parse_driver(_safe_io.read_kernel(NVIDIA) or "")
             compat = bool(glob.glob(COMPAT))
             problems += _environment.problems(path, environment, self.params["lock"], driver, compat)
+        elif python:
+            problems.append(_environment.silent(path))
         for name in ("vllm", "ray"):
             if not os.access(f"{path}/bin/{name}", os.X_OK):
                 fix = "set release_path (vllm_ray_release_path) to an environment with both, the same on all hosts"

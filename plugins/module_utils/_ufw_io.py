@@ -101,6 +101,17 @@ class Host:
         state = _ufw.read_state(read_text, filters)
         return state if self.module.get_bin_path("ufw") else replace(state, installed=False, enabled=False)
 
+    def listeners(self) -> list[Listener]:
+        """Return what listens on this host."""
+        try:
+            return _port_io.listeners(("tcp", "udp"))
+        except OSError as error:
+            self.module.fail_json(
+                msg=f"Cannot see what listens here, so nothing was changed: {error.filename}: {error.strerror}. "
+                "Let it be read, or set firewall_mode=off (vllm_ray_firewall=off)."
+            )
+            raise AssertionError("unreachable") from error
+
     def ssh(self, given: Sequence[int], listeners: Sequence[Listener], rules: Sequence[_ufw.Rule]) -> Ssh:
         """Return how SSH comes in."""
         found = _ufw_plan.parse_ssh_connection(ssh_connection())
@@ -221,7 +232,7 @@ class Run:
         return bool(self.params["mode"] == "manage") and self.want.present
 
     def reconcile(self, state: _ufw.State) -> dict[str, t.Any]:
-        listeners = _port_io.listeners(("tcp", "udp"))
+        listeners = self.host.listeners()
         ssh = self.host.ssh(self.params["ssh_ports"], listeners, _ufw_plan.foreign_rules(self.want, state))
         plan = _ufw_plan.make_plan(self.want, state, ssh, listeners)
         enable = self.manages and not _ufw.in_force(state)
@@ -313,7 +324,7 @@ class Run:
 
     def remaining(self) -> list[tuple[str, ...]]:
         """Return the commands that are left when the host is looked at again."""
-        state, listeners = self.host.state(), _port_io.listeners(("tcp", "udp"))
+        state, listeners = self.host.state(), self.host.listeners()
         ssh = self.host.ssh(self.params["ssh_ports"], listeners, _ufw_plan.foreign_rules(self.want, state))
         return [step.argv for step in _ufw_plan.make_plan(self.want, state, ssh, listeners).steps]
 

@@ -120,10 +120,15 @@ def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def is_of_root(listener: Listener, process: str) -> bool:
+    """Tell whether it is that program: anybody may give a process a name, but not an account."""
+    return listener.process == process and listener.user == "root"
+
+
 def ssh_ports(connection: int | None, given: Iterable[int], listeners: Iterable[Listener]) -> tuple[int, ...]:
     """Return the ports of SSH: that of the connection, what the user says, where sshd listens, else 22 if in use."""
     ports = {*given, *([connection] if connection else [])}
-    ports.update(x.port for x in listeners if x.proto == "tcp" and x.process == "sshd" and not x.is_local)
+    ports.update(x.port for x in listeners if is_of_root(x, "sshd") and x.proto == "tcp" and not x.is_local)
     if not ports:
         ports.update(x.port for x in listeners if (x.proto, x.port) == ("tcp", 22) and not x.is_local)
     return tuple(sorted(ports))
@@ -257,7 +262,7 @@ def would_close(listeners: Iterable[Listener], rules: Collection[Rule]) -> list[
     for listener in listeners:
         known = listener.is_local or (listener.proto, listener.port) in BUILT_IN or OWN_CGROUP in listener.cgroup
         # Docker's own rules pass what it publishes before any packet comes to ufw.
-        if known or listener.process == "docker-proxy":
+        if known or is_of_root(listener, "docker-proxy"):
             continue
         if not any(_speaks_of(rule, listener) for rule in rules):
             found.setdefault((listener.proto, listener.port), listener)
@@ -438,7 +443,7 @@ def picture(status: str, rules: Iterable[Rule], comment: str, hidden: Iterable[t
 
 def before_enabling(state: State, listeners: Iterable[Listener], ip_forward: str | None) -> Iterable[Problem]:
     """Return what to know before ufw is enabled and that is no reason not to."""
-    published = sorted({x.port for x in listeners if x.process == "docker-proxy" and not x.is_local})
+    published = sorted({x.port for x in listeners if is_of_root(x, "docker-proxy") and not x.is_local})
     if published:
         yield Problem(
             "warning",

@@ -67,7 +67,11 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    module.exit_json(changed=False, **_port_io.look(module.params["ports"], module.params["address"]))
+    try:
+        found = _port_io.look(module.params["ports"], module.params["address"])
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename}: {error.strerror}")
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

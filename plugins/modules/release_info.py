@@ -10,8 +10,9 @@ module: release_info
 short_description: What a host has of a release
 description:
   - Says whether a release is complete on this host, which Python it stands on and which versions it has.
-  - With O(path) it looks at an environment that somebody else made.
-  - It reads directories and small files and runs one interpreter, unless O(verify) is set.
+  - With O(path) it looks at an environment that somebody else made, and asks its Python, as O(user), for its packages,
+    for what Ray's head needs of C(ray[default]), and for which CUDA its torch is made.
+  - It reads directories and small files, unless O(verify) is set.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -35,9 +36,10 @@ options:
     type: str
     default: ''
   lock:
-    description: Name of the lock.
+    description:
+      - Name of the lock. With O(path), V(cuda) says that its torch is to use GPUs, and V(cpu) that it need not.
     type: str
-    default: cuda
+    default: ''
   uv_version:
     description: Version of uv that makes releases.
     type: str
@@ -190,7 +192,7 @@ ARGUMENTS = {
     "id": {"type": "str"},
     "name": {"type": "str", "default": ""},
     "recipe": {"type": "str", "default": ""},
-    "lock": {"type": "str", "default": "cuda"},
+    "lock": {"type": "str", "default": ""},
     "uv_version": {"type": "str", "default": ""},
     "python": {"type": "str", "default": ""},
     "builder_python": {"type": "dict", "options": PYTHON},

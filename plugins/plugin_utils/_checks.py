@@ -117,6 +117,10 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     for peer in [] if why else look["network"]["peers_without_route"]:
         add("route", "warning", f"no route to {peer}", "a route to each peer", "mend the name or the route")
     variables = ports(settings, host.is_head, serves)
+    hidden = look["usage"]["ports_unknown"]
+    if hidden:
+        fix = "let the modules read /proc/net there (SELinux, AppArmor, a container's settings)"
+        add("port", "warning", f"it is not known who listens: {hidden}", "the kernel's tables of sockets", fix)
     # One process often listens on IPv4 and on IPv6.
     for taken in {(entry["port"], entry["pid"]): entry for entry in look["usage"]["ports_taken"]}.values():
         variable = variables.get(taken["port"])

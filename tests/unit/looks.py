@@ -66,6 +66,7 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
             "ports_taken": [],
             "foreign_ray": [],
             "bind_errors": [],
+            "ports_unknown": "",
             "strays": [],
             "stale_sockets": [],
         },

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _environment
 
 WHOLE = {
-    "packages": {"ray": "2.60.0", "vllm": "0.32.0", "torch": "2.13.0+cu130", "Prometheus_Client": "1"},
+    "packages": {"ray": "2.60.0", "vllm": "0.32.0", "torch": "2.13.0+cu130", "prometheus-client": "1"},
     "ray_lacks": [],
     "torch": {"cuda": "13.0", "hip": ""},
 }
@@ -29,10 +29,16 @@ def found(
     return [(entry["check"], entry["severity"], entry["found"]) for entry in told]
 
 
-def test_names_of_packages_are_normal() -> None:
-    environment = _environment.parse(json.dumps(WHOLE))
+def test_what_is_printed_before_does_not_matter() -> None:
+    environment = _environment.parse(f"a .pth file says hello\n\n{json.dumps(WHOLE)}\n")
     assert environment is not None
     assert environment.packages["prometheus-client"] == "1"
+
+
+def test_a_version_that_is_a_command_is_none() -> None:
+    environment = _environment.parse(json.dumps({**WHOLE, "packages": {"ray": "2'; reboot #", "vllm": "0.32.0"}}))
+    assert environment is not None
+    assert dict(environment.packages) == {"vllm": "0.32.0"}
 
 
 def test_one_that_is_whole() -> None:
@@ -84,7 +90,17 @@ def test_a_torch_that_is_not_for_the_gpus(torch: object, lock: str, text: str) -
 
 
 @pytest.mark.parametrize(
-    "printed", ["", "null", "[]", "{}", '{"packages": [], "torch": null}', "Traceback", "1" * 5000]
+    "printed",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"packages": [], "torch": null}',
+        '{"packages": {}, "ray_lacks": [], "torch": {}}',
+        "Traceback",
+        "1" * 5000,
+    ],
 )
 def test_what_is_no_answer(printed: str) -> None:
     assert _environment.parse(printed) is None

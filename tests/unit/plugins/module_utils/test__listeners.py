@@ -54,10 +54,13 @@ def test_a_port_that_is_not_ours_does_not_matter(fixtures: Path) -> None:
 
 
 def test_a_listener_whose_owner_is_not_seen_is_foreign() -> None:
-    """But where it is of the account of our services it is theirs: who is not root may not see more."""
-    alien, service = (Listener("tcp", "::", 8000, user=user) for user in ("ann", "root"))
-    assert _listeners.foreign_listeners([alien, service], OURS, (138,), PROCESSES) == [alien]
-    assert _listeners.foreign_listeners([service], OURS, (), PROCESSES) == [service]
+    """But where our own are not seen either, one of their account is theirs; root has too many."""
+    ann, root = (Listener("tcp", "::", 8000, user=user) for user in ("ann", "root"))
+    ours = {138: Process(138, 1, "ray", "ann")}
+    assert _listeners.foreign_listeners([ann, root], OURS, (138,), ours) == [ann, root]
+    assert _listeners.foreign_listeners([ann, root], OURS, (138,), ours, blind=True) == [root]
+    assert _listeners.foreign_listeners([root], OURS, (138,), PROCESSES, blind=True) == [root]
+    assert _listeners.foreign_listeners([ann], OURS, (), ours, blind=True) == [ann]
 
 
 def test_descent_ends_where_processes_went_away_or_go_in_a_circle() -> None:

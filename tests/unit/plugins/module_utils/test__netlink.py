@@ -77,3 +77,25 @@ def test_attributes_of_a_wrong_length_are_left_out(data: bytes) -> None:
 def test_what_is_no_address_has_no_request(address: str) -> None:
     with pytest.raises(ValueError):
         _netlink.ask_route(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "scope"),
+    [
+        ("127.0.0.1", 0, "host"),
+        ("::1", 0, "host"),
+        ("fe80::1", 0, "link"),
+        ("192.0.2.1", 0, "global"),
+        ("10.8.0.1", 253, "link"),
+    ],
+)
+def test_scopes_also_of_kernels_that_do_not_tell_them(address: str, said: int, scope: str) -> None:
+    """gVisor says 0 of all."""
+    assert _netlink.scope_of(address, said) == scope
+
+
+def test_a_zone_is_not_ignored() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        _netlink.ask_route("fe80::1%eth0")
+    by = _netlink.ask_route("fe80::1", 7)
+    assert len(by) == len(_netlink.ask_route("fe80::1")) + 8

@@ -188,10 +188,13 @@ def test_the_port_of_ssh_that_nothing_listens_on_any_more_is_closed() -> None:
     ("connection", "given", "listeners", "wanted"),
     [
         pytest.param(22, [], [], (22,), id="connection"),
-        pytest.param(2200, [22], [Listener("tcp", "0.0.0.0", 2222, "sshd", 5)], (22, 2200, 2222), id="all of them"),
+        pytest.param(
+            2200, [22], [Listener("tcp", "0.0.0.0", 2222, "sshd", 5, "root")], (22, 2200, 2222), id="all of them"
+        ),
         pytest.param(None, [], [Listener("tcp", "::", 22, "systemd", 1)], (22,), id="socket activation"),
         pytest.param(None, [], [Listener("tcp", "127.0.0.1", 22, "sshd", 1)], (), id="loopback only"),
         pytest.param(None, [], [], (), id="no ssh"),
+        pytest.param(None, [], [Listener("tcp", "::", 4444, "sshd", 9, "ann")], (), id="a name that ann gave"),
     ],
 )
 def test_ports_of_ssh(connection: int | None, given: list[int], listeners: list[Listener], wanted: object) -> None:
@@ -229,7 +232,8 @@ def test_a_lockout_is_seen(rules: tuple[Rule, ...], policy: str, ipv6: bool, cli
     assert _ufw_plan.ssh_is_safe(WANT, state, Plan(after=rules), Ssh((22,), client)) is wanted
 
 
-LISTENERS = tuple(reference.listeners(text("ss")))
+# Captured by root of processes of root.
+LISTENERS = tuple(replace(entry, user="root") for entry in reference.listeners(text("ss")))
 
 
 def test_what_only_this_host_reaches() -> None:
@@ -265,7 +269,7 @@ def test_what_would_be_closed() -> None:
         pytest.param(Listener("udp", "::", 5353), (), False, id="built into ufw"),
         pytest.param(Listener("tcp", "::ffff:127.0.0.1", 80), (), False, id="loopback in an IPv6 socket"),
         pytest.param(Listener("tcp", "fe80::1%eth0", 80), (), True, id="scoped"),
-        pytest.param(Listener("tcp", "::", 80, "docker-proxy", 9), (), False, id="docker"),
+        pytest.param(Listener("tcp", "::", 80, "docker-proxy", 9, "root"), (), False, id="docker"),
         pytest.param(
             Listener("tcp", "::", 6379, "gcs_server", 9, cgroup="0::/system.slice/vllm-ray-node@default.service\n"),
             (),
@@ -379,7 +383,7 @@ def test_what_gets_in_past_ufw(line: str, opens: bool) -> None:
 
 
 def test_what_to_know_before_enabling() -> None:
-    docker = Listener("tcp", "0.0.0.0", 8080, "docker-proxy", 7)
+    docker = Listener("tcp", "0.0.0.0", 8080, "docker-proxy", 7, "root")
     state = replace(EMPTY, input_policy="ACCEPT", ipv6=False)
     assert [x.fix for x in _ufw_plan.before_enabling(state, [docker], "1\n")] == [
         "publish them on a loopback or cluster address",

@@ -24,7 +24,7 @@ def look(**change: Any) -> dict[str, Any]:
     result: dict[str, Any] = {
         "host": {"pid1": "systemd", "os": {"id": "debian", "version": "12"}, "gpus": [{"index": 0}]},
         "network": {"cluster_nic": {"nic": "eno1"}, "addresses": [], "peers_without_route": [], "error": ""},
-        "usage": {"ports_taken": [], "foreign_ray": []},
+        "usage": {"ports_taken": [], "ports_unknown": "", "foreign_ray": []},
     }
     for key, value in change.items():
         part, _underscore, name = key.partition("_")
@@ -108,6 +108,17 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
             ],
         ),
         ({"usage_foreign_ray": [RAY]}, {"take_over": True}, []),
+        (
+            {"usage_ports_unknown": "/proc/net/tcp: Permission denied"},
+            {},
+            [
+                (
+                    "warning",
+                    "it is not known who listens: /proc/net/tcp: Permission denied",
+                    "let the modules read /proc/net there (SELinux, AppArmor, a container's settings)",
+                )
+            ],
+        ),
         (
             {
                 "network_cluster_nic": None,

@@ -1,0 +1,187 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps with models of real size and random weights: loading, restarts, and speed beside an engine by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from .place import DEMO, ROOT, Failed, Place
+from .steps import URL, engine_log, outage, release, told
+
+# Models of random weights, by the shapes of Llama 3.1 8B and Qwen3 30B A3B, and small ones for a rehearsal.
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "dtype": "bfloat16", "hidden_act": "silu",
+    "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+    "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 128256, "max_position_embeddings": 8192,
+    "rms_norm_eps": 1e-05, "rope_theta": 500000.0, "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+MOE = {
+    **LLAMA, "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "hidden_size": 2048,
+    "intermediate_size": 6144, "num_hidden_layers": 48, "num_key_value_heads": 4, "vocab_size": 151936,
+    "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768, "norm_topk_prob": True,
+    "decoder_sparse_step": 1, "mlp_only_layers": [], "attention_bias": False,
+}  # fmt: skip
+SMALL = {"hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
+         "num_key_value_heads": 2, "head_dim": 64, "vocab_size": 576, "max_position_embeddings": 1024}  # fmt: skip
+SMALL_MOE = {**SMALL, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
+
+
+def make_model(place: Place, name: str, config: dict[str, Any], small: dict[str, Any]) -> Path:
+    """Write a model of random weights below the home, where there is room for it, or in memory."""
+    config = {**config, **(small if place.cpu else {})}
+    folder = place.work / name
+    if shutil.disk_usage(place.work).free < 80 << 30 and name == "moe" and not place.cpu:
+        folder = Path("/dev/shm") / name
+    if (folder / "model.safetensors.index.json").is_file():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for file in ("tokenizer_config.json", "generation_config.json"):
+        shutil.copy(DEMO / file, folder)
+    # Every number that the model may say is a token.
+    tokenizer = json.loads((DEMO / "tokenizer.json").read_text())
+    known = {*tokenizer["model"]["vocab"].values(), *(entry["id"] for entry in tokenizer["added_tokens"])}
+    spare = sorted(set(range(config["vocab_size"])) - known)
+    tokenizer["model"]["vocab"].update({f"<{number}>": number for number in spare})
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    place.run(release(place) / "bin" / "python", ROOT / "tests" / "gpu" / "weights.py", folder)
+    return folder
+
+
+def read_rate(folder: Path) -> float:
+    """Return GB/s of reading the first file of weights with nothing of it in memory."""
+    file = min(folder.glob("*.safetensors"))
+    os.sync()
+    with open(file, "rb", buffering=0) as stream:
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        begin, count = time.monotonic(), 0
+        while block := stream.read(16 << 20):
+            count += len(block)
+    return round(count / (time.monotonic() - begin) / 1e9, 2)
+
+
+def cold(folder: Path) -> None:
+    """Let nothing of the weights be in memory."""
+    os.sync()
+    for file in folder.glob("*.safetensors"):
+        with open(file, "rb") as stream:
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def served(place: Place, folder: Path, **args: Any) -> dict[str, Any]:
+    """Serve a model in place of the one before, with nothing of it in memory; then kill the core, for a warm start."""
+    cold(folder)
+    begin = time.monotonic()
+    settings = {"served-model-name": "demo", "max-model-len": 1024 if place.cpu else 4096, **args}
+    place.playbook("site.yml", model=str(folder), serve_args=settings, restart=True, proof=[])
+    seconds = round(time.monotonic() - begin, 1)
+    first = told(engine_log(place).read_text(errors="replace"))
+    return {"site_s": seconds, "cold": first, "warm": outage(place, "VLLM::EngineCor")}
+
+
+def large(place: Place) -> dict[str, Any]:
+    """A dense model of 8B: loading beside the disk's own rate, and what caches save at the second start."""
+    begin = time.monotonic()
+    folder = make_model(place, "large", LLAMA, SMALL)
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    made = round(time.monotonic() - begin, 1)
+    args = {} if place.cpu else {"gpu-memory-utilization": 0.4}
+    found = {"bytes": size, "made_s": made, "disk_gb_s": read_rate(folder), **served(place, folder, **args)}
+    if "weights_s" in found["cold"]:
+        found["load_gb_s"] = round(size / found["cold"]["weights_s"] / 1e9, 2)
+    return found
+
+
+def moe(place: Place) -> dict[str, Any]:
+    """A mixture of experts of 30B."""
+    folder = make_model(place, "moe", MOE, SMALL_MOE)
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return {"bytes": size, "place": str(folder), "disk_gb_s": read_rate(folder), **served(place, folder)}
+
+
+# --- Speed -----------------------------------------------------------------------------------------------------------
+
+
+def bench(place: Place, url: str, model: Path, name: str) -> dict[str, float]:
+    """Measure an endpoint by vLLM's own client."""
+    target = place.results / f"bench-{name}.json"
+    target.unlink(missing_ok=True)
+    count, size = (10, 32) if place.cpu else (400, 512)
+    env = {**place.environment(), "OPENAI_API_KEY": (place.work / "key").read_text().strip()}
+    env.pop("PYTHONPATH")
+    options = {
+        "backend": "openai", "base-url": url, "model": "demo", "tokenizer": model, "dataset-name": "random",
+        "random-input-len": size, "random-output-len": size // 4, "num-prompts": count, "max-concurrency": 32,
+        "seed": 1, "result-dir": target.parent, "result-filename": target.name,
+    }  # fmt: skip
+    words = [f"--{option}={value}" for option, value in options.items()]
+    place.run(release(place) / "bin" / "vllm", "bench", "serve", "--ignore-eos", "--save-result", *words, env=env)
+    found = json.loads(target.read_text())
+    return {"tokens_s": round(found["output_throughput"], 1), "ttft_ms": round(found["median_ttft_ms"], 2)}
+
+
+def by_hand(place: Place) -> Path:
+    """Return the options of our engine, without where it listens and what closes it."""
+    ours = next((place.home / ".vllm-ray" / "etc").glob("*/serve-main.yaml"))
+    options = json.loads("".join(line for line in ours.read_text().splitlines() if not line.startswith("#")))
+    hand = place.work / "hand.yaml"
+    hand.write_text(json.dumps({key: value for key, value in options.items() if key not in ("host", "port")}))
+    return hand
+
+
+def speed(place: Place) -> dict[str, Any]:
+    """Our endpoint beside the same engine started by hand with the same options, in turn."""
+    model, other = place.work / "large", "http://127.0.0.1:8111"
+    env = {**place.environment(), "VLLM_API_KEY": (place.work / "key").read_text().strip()}
+    env.pop("PYTHONPATH")
+    command: list[str | Path] = [
+        release(place) / "bin" / "vllm",
+        "serve",
+        "--config",
+        by_hand(place),
+        "--host=127.0.0.1",
+        "--port=8111",
+    ]
+    with (place.results / "hand.log").open("w") as stream:
+        engine = subprocess.Popen(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
+        )
+        try:
+            wait(place, engine, f"{other}/health")
+            rounds = [
+                {
+                    "ours": bench(place, URL, model, f"ours-{number}"),
+                    "hand": bench(place, other, model, f"hand-{number}"),
+                }
+                for number in range(3)
+            ]
+        finally:
+            os.killpg(engine.pid, signal.SIGTERM)
+            engine.wait(60)
+    # The first round warms both up.
+    best = {who: max(entry[who]["tokens_s"] for entry in rounds[1:]) for who in ("ours", "hand")}
+    first = {who: min(entry[who]["ttft_ms"] for entry in rounds[1:]) for who in ("ours", "hand")}
+    ratio = {"tokens": round(best["ours"] / best["hand"], 3), "ttft": round(first["ours"] / first["hand"], 3)}
+    return {"ratio": ratio, "rounds": rounds}
+
+
+def wait(place: Place, engine: subprocess.Popen[bytes], url: str) -> None:
+    """Wait until an engine is healthy."""
+    while not place.over and engine.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(1)
+    raise Failed("the engine by hand does not start, see hand.log")
