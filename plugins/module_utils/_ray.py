@@ -165,16 +165,24 @@ def _load_report(status: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
     return report
 
 
-def table_lines(table: Iterable[Mapping[str, t.Any]], names: Mapping[str, str]) -> list[str]:
+def table_lines(table: Iterable[Mapping[str, t.Any]], names: Mapping[str, str], apart: str = "") -> list[str]:
     """Return the node table as lines of text. names: {address: name of the host}.
 
+    apart: the host whose engine has its GPUs without Ray, by the mp executor: Ray is not offered them.
     A dead node is left out where its host has come back with a new one.
     """
     table = list(table)
+
+    def gpus(node: Mapping[str, t.Any]) -> str:
+        """Return what Ray knows of its GPUs."""
+        own = ", the engine has its GPUs without Ray" if apart and names.get(node["address"]) == apart else ""
+        if node["gpus"]:
+            return f"{node['gpus_used']} of {node['gpus']} GPUs in use by Ray{own}"
+        return own[2:] or "offers Ray no GPU"
+
     alive = {node["address"] for node in table if node["alive"]}
     return [
-        f"{names.get(node['address'], '?')}  {node['address']}  "
-        f"{'alive' if node['alive'] else 'dead'}  {node['gpus_used']} of {node['gpus']} GPUs in use"
+        f"{names.get(node['address'], '?')}  {node['address']}  {'alive' if node['alive'] else 'dead'}  {gpus(node)}"
         for node in sorted(table, key=lambda node: (not node["is_head"], node["address"]))
         if node["alive"] or node["address"] not in alive
     ]

@@ -96,7 +96,7 @@ lines:
   returned: success
   type: list
   elements: str
-  sample: ["gpu01  192.0.2.11  alive  0 of 2 GPUs in use"]
+  sample: ["gpu01  192.0.2.11  alive  0 of 2 GPUs in use by Ray"]
 waiting:
   description: Placement groups that wait for resources.
   returned: success

@@ -93,6 +93,7 @@ def summary(
         "model": next((detail["model"] for detail in details if detail.get("model")), {}),
         "ray": next((detail["nodes"] for detail in details if detail.get("nodes")), {}),
         "names": plan.get("names", {}),
+        "apart": found[0] if found and engine.get("executor") == "mp" and there[found[0]]["host"]["gpus"] else "",
         "tls": (plan.get("tls") or {}).get("expires", ""),
         "hosts": {name: host(looks.get(name)) for name in names},
         "problems": [dict(problem) for problem in problems],
@@ -199,7 +200,7 @@ def engine_lines(summary: Mapping[str, t.Any]) -> list[tuple[str, str]]:
         lines.append(("TLS", f"the certificate of the API {summary['tls']}"))
     if ray and not ray["exists"]:
         lines.append(("nodes", f"Ray does not answer: {ray['why']}"))
-    lines += [("node", line) for line in table_lines(ray.get("nodes", []), summary["names"])]
+    lines += [("node", line) for line in table_lines(ray.get("nodes", []), summary["names"], summary["apart"])]
     return lines
 
 

@@ -211,11 +211,14 @@ def kill(place: Place) -> dict[str, Any]:
 
 
 def rank(place: Place) -> dict[str, Any]:
-    """A rank dies, which is a process of Ray's once Ray runs the ranks."""
-    args = {"served-model-name": "demo", "distributed-executor-backend": "ray"}
+    """A rank dies. With one GPU it is a part of the core; with more, a process of its own."""
+    gpus = json.loads((place.results / "machine.json").read_text())["found"]["gpus"]
+    if len(gpus) < 2:
+        return {"left_out": "with one GPU the rank is a part of the core"}
+    args = {"served-model-name": "demo", "tensor-parallel-size": 2}
     place.playbook("site.yml", serve_args=args, restart=True)
-    found = outage(place, "ray::RayWorkerP")
-    place.playbook("site.yml", restart=True)
+    found = outage(place, "VLLM::Worker_TP")
+    place.playbook("site.yml", restart=True, relayout=True)
     return found
 
 

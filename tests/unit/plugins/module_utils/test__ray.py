@@ -136,14 +136,26 @@ def test_the_node_table(table: list[dict[str, Any]]) -> None:
 
 def test_the_node_table_as_lines(table: list[dict[str, Any]]) -> None:
     assert _ray.table_lines(table, {"10.237.0.11": "h1", "10.237.0.12": "h2"}) == [
-        "h1  10.237.0.11  alive  1 of 1 GPUs in use",
-        "h2  10.237.0.12  alive  1 of 1 GPUs in use",
-        "?  10.237.0.13  alive  1 of 1 GPUs in use",
+        "h1  10.237.0.11  alive  1 of 1 GPUs in use by Ray",
+        "h2  10.237.0.12  alive  1 of 1 GPUs in use by Ray",
+        "?  10.237.0.13  alive  1 of 1 GPUs in use by Ray",
+    ]
+
+
+def test_an_engine_that_has_its_gpus_without_ray(table: list[dict[str, Any]]) -> None:
+    """By the mp executor Ray is offered none of them: that is not 0 of 0 in use."""
+    nodes = [{**node, "gpus": 0, "gpus_used": 0} for node in table if node["alive"]]
+    assert _ray.table_lines(nodes[:2], NAMES, "h1") == [
+        "h1  10.237.0.11  alive  the engine has its GPUs without Ray",
+        "h2  10.237.0.12  alive  offers Ray no GPU",
+    ]
+    assert _ray.table_lines(table[2:3], NAMES, "h1") == [
+        "h1  10.237.0.11  alive  1 of 1 GPUs in use by Ray, the engine has its GPUs without Ray"
     ]
 
 
 def test_a_node_that_died_and_did_not_come_back_is_a_line(table: list[dict[str, Any]]) -> None:
-    assert _ray.table_lines(table[:3], NAMES)[2] == "h3  10.237.0.13  dead  0 of 0 GPUs in use"
+    assert _ray.table_lines(table[:3], NAMES)[2] == "h3  10.237.0.13  dead  offers Ray no GPU"
 
 
 @pytest.mark.parametrize(

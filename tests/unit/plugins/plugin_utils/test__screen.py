@@ -204,11 +204,11 @@ def test_the_summary() -> None:
 
 def test_the_proof_and_how_to_use_it() -> None:
     answers = [{"ok": True, "text": "A collection.", "why": ""}]
-    lines = ["gpu01  192.0.2.11  alive  4 of 4 GPUs in use"]
+    lines = ["gpu01  192.0.2.11  alive  4 of 4 GPUs in use by Ray"]
     assert _screen.proof(PLAN, ENDPOINT, lines, ["demo"], answers, "~/.config/vllm-ray/default.key") == (
         """
 READY http://192.0.2.11:8000/v1 serves demo with TP=4 PP=1
-  node    gpu01  192.0.2.11  alive  4 of 4 GPUs in use
+  node    gpu01  192.0.2.11  alive  4 of 4 GPUs in use by Ray
   answer  A collection.
 
 printf 'Authorization: Bearer %s' "$(cat ~/.config/vllm-ray/default.key)" | curl -sS -H @- \\

@@ -68,7 +68,7 @@ The cluster default serves demo with TP=2 PP=1 at http://192.0.2.11:8000 on gpu0
   KV cache   1,986,400 tokens, 484.96 requests of 4,096 tokens at once
   planned    1,990,000 tokens, 485.84 requests of 4,096 tokens at once
   model      /m/Q--Q/abc, revision abc, manifest 5f2c3b0e1a2b
-  node       gpu01  192.0.2.11  alive  2 of 2 GPUs in use
+  node       gpu01  192.0.2.11  alive  2 of 2 GPUs in use by Ray
   release    cuda-1: vllm 0.32.0, ray 2.60.0, Python 3.11.2
 
   gpu01  192.0.2.11  node active, serve active  2 GPUs, 0 of 281 GiB in use
