@@ -124,7 +124,9 @@ class Wanted:
         python = settings.get("vllm_ray_bundle_python") or _bundle.python_of(wish)
         platform = settings.get("vllm_ray_bundle_platform") or _bundle_parts_io.own_platform()
         self.target = _bundle.target(python or _bundle_parts_io.own_python(), platform)
-        self.names = _bundle.package_names(self.accelerator, settings) if "packages" in self.parts else []
+        system_python = "" if self.managed else self.target.python
+        packages = _bundle.package_names(self.accelerator, settings, system_python)
+        self.names = packages if "packages" in self.parts else []
         model = settings["vllm_ray_model"]
         own_model = model if "model" in self.parts and model.startswith("/") else ""
         self.model = settings.get("vllm_ray_bundle_model") or own_model

@@ -48,6 +48,9 @@ def environment(node: Mapping[str, t.Any]) -> dict[str, str]:
     }
     if node.get("gpu_indices") is not None:
         result["CUDA_VISIBLE_DEVICES"] = ",".join(str(index) for index in node["gpu_indices"])
+        # FlashInfer compiles its sampler at the first start, by nvcc and a C++ compiler, for 107 s (docs/gpu.md); most
+        # hosts have a driver alone, and then the engine dies. vLLM's own sampler needs neither.
+        result["VLLM_USE_FLASHINFER_SAMPLER"] = "0"
     if node.get("rdma_devices"):
         result["NCCL_IB_HCA"] = ",".join(node["rdma_devices"])
     result.update({name: str(value) for name, value in (node.get("env") or {}).items()})

@@ -42,6 +42,12 @@ PYTHON_PROBE = (
     "print(json.dumps([platform.python_version(),getattr(sys,'_base_executable',None) or sys.executable,"
     "platform.machine()]))"
 )
+# Whether a Python has its C headers.
+HEADERS_PROBE = (
+    "import os,sysconfig;"
+    "scheme=sysconfig.get_default_scheme().replace('posix_local','posix_prefix');"
+    "print('there' if os.path.exists(sysconfig.get_paths(scheme)['include']+'/Python.h') else 'missing')"
+)
 
 
 def problem(check: str, severity: str, found: str, wanted: str, fix: str) -> dict[str, str]:

@@ -281,6 +281,8 @@ class Look:
         record = read_record(path) if path else {}
         damaged = damage(path) if record and params["verify"] else []
         missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(params["libraries"])]
+        if params["compiles"]:
+            missing += self.missing_compiler(python)
         if params["builds"] and not params["brings_uv"] and python and not record:
             missing += self.missing_venv(python)
         if id_ and params["builder_id"] and id_ != params["builder_id"]:
@@ -326,6 +328,17 @@ class Look:
         rc, _out, _err = _account_io.run_as(self.module, user, [base.path, "-I", "-c", "import ensurepip, venv"])
         return [f"python{'.'.join(map(str, _release.minor(base.version)))}-venv"] if rc else []
 
+    def missing_compiler(self, python: Python | None) -> list[str]:
+        """Return the packages without which Triton can't compile its launchers, which are C, when an engine starts."""
+        missing = [] if any(map(self.module.get_bin_path, ("gcc", "clang"))) else ["gcc"]
+        missing += [] if os.path.exists("/usr/include/stdio.h") else ["libc6-dev"]
+        if python and python.path:
+            argv = [python.path, "-I", "-c", _release.HEADERS_PROBE]
+            rc, out, _err = _account_io.run_as(self.module, self.params["user"], argv)
+            if rc == 0 and out.strip() == "missing":
+                missing.append(f"python{'.'.join(map(str, _release.minor(python.version)))}-dev")
+        return missing
+
     def environment(self, path: str) -> _environment.Environment | None:
         """Return what an environment says of itself, None where it can't."""
         argv = [f"{path}/bin/python", "-I", "-c", _environment.PROBE]
@@ -342,6 +355,7 @@ class Look:
         record = read_record(path)
         damaged = damage(path) if record and self.params["verify"] else []
         missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(self.params["libraries"])]
+        missing += self.missing_compiler(python) if self.params["compiles"] else []
         problems = package_problems(missing, os.geteuid() == 0)
         if environment:
             driver = _release.parse_driver(_safe_io.read_kernel(NVIDIA) or "")

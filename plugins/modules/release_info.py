@@ -91,6 +91,11 @@ options:
     type: list
     elements: str
     default: []
+  compiles:
+    description: Whether engines compile on this host when they start, as Triton does for GPUs, so that a C compiler
+      and the headers of C and of the Python are looked for.
+    type: bool
+    default: false
   user:
     description:
       - Account of the services. Where the module is root, it runs Python and packages of others as this account, or as
@@ -202,6 +207,7 @@ ARGUMENTS = {
     "space_gib": {"type": "int", "default": 0},
     "min_driver": {"type": "int"},
     "libraries": {"type": "list", "elements": "str", "default": []},
+    "compiles": {"type": "bool", "default": False},
     "user": {"type": "str", "default": ""},
     "verify": {"type": "bool", "default": False},
     "refuse": {"type": "bool", "default": False},

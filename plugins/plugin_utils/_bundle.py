@@ -34,7 +34,7 @@ PACKAGES, CONTROLLER, MODEL = "packages", "controller", "model"
 # The variable in which playbooks register what bundle_open returned.
 REGISTERED = "__vllm_ray_bundle"
 # What roles install of the distribution, by accelerator. uv comes as a program, so no python3-venv is needed.
-LIBRARIES = {"cuda": [], "cpu": ["libnuma1"]}
+LIBRARIES = {"cuda": ["gcc", "libc6-dev"], "cpu": ["libnuma1"]}
 
 
 class BundleError(Exception):
@@ -86,12 +86,17 @@ def python_of(wish: str) -> str:
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
 
-def package_names(accelerator: str, settings: Mapping[str, t.Any]) -> list[str]:
-    """Return what roles install of the distribution. Without root they install nothing."""
+def package_names(accelerator: str, settings: Mapping[str, t.Any], python: str) -> list[str]:
+    """Return what roles install of the distribution. Without root they install nothing.
+
+    python: version of the hosts' Python, whose headers engines on GPUs need; empty where uv brings it with them.
+    """
     if settings["vllm_ray_scope"] != "system":
         return []
+    headers = [f"python{'.'.join(python.split('.')[:2])}-dev"] if python and accelerator == "cuda" else []
     openssl = ["openssl"] if settings["vllm_ray_tls"] == "own" else []
-    return [*LIBRARIES[accelerator], *(["ufw"] if settings["vllm_ray_firewall"] != "off" else []), *openssl]
+    ufw = ["ufw"] if settings["vllm_ray_firewall"] != "off" else []
+    return [*LIBRARIES[accelerator], *headers, *ufw, *openssl]
 
 
 def apt_argv(names: Sequence[str], work: str) -> list[str]:

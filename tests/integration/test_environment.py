@@ -37,10 +37,10 @@ def environment(folder: Path, *without: str) -> Path:
     return folder / "env"
 
 
-def look(path: Path) -> dict[str, Any]:
-    """Return what release_info says."""
-    given = json.dumps({"ANSIBLE_MODULE_ARGS": {"path": str(path), "lock": "cpu"}})
-    argv = [sys.executable, "-m", f"{MODULES}.release_info"]
+def look(path: Path, *before: str, **options: Any) -> dict[str, Any]:
+    """Return what release_info says. before: a command that runs it."""
+    given = json.dumps({"ANSIBLE_MODULE_ARGS": {"path": str(path), "lock": "cpu", **options}})
+    argv = [*before, sys.executable, "-m", f"{MODULES}.release_info"]
     done = subprocess.run(argv, cwd=ROOT, input=given, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
 
@@ -72,3 +72,26 @@ def test_without_ray_at_all(tmp_path: Path) -> None:
     found = look(path)
     assert [entry["found"] for entry in found["problems"]] == [f"no {path}/bin/ray"]
     assert "ray" not in found["versions"]
+
+
+# A host as most are that only run programs.
+BARE = """
+for program in gcc clang; do
+  for folder in /usr/local/bin /usr/bin /bin; do
+    [ ! -e "$folder/$program" ] || mount --bind /dev/null "$folder/$program"
+  done
+done
+[ ! -d /usr/include ] || mount -t tmpfs none /usr/include
+exec "$@"
+"""
+
+
+def test_what_engines_on_gpus_compile_with() -> None:
+    """Triton needs a C compiler and the headers of the Python when an engine starts."""
+    if os.geteuid() != 0:
+        pytest.fail("this test needs root")
+    bare = ("unshare", "--mount", "sh", "-c", BARE, "sh")
+    found = look(RELEASE, *bare, compiles=True)
+    minor = ".".join(found["python"]["version"].split(".")[:2])
+    assert found["missing_packages"] == ["gcc", "libc6-dev", f"python{minor}-dev"]
+    assert look(RELEASE, *bare)["missing_packages"] == []

@@ -71,9 +71,18 @@ def table(fixtures: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        pytest.param({}, {"CUDA_VISIBLE_DEVICES": "0,2", "NCCL_IB_HCA": None}, id="some-gpus"),
+        pytest.param(
+            {},
+            {"CUDA_VISIBLE_DEVICES": "0,2", "VLLM_USE_FLASHINFER_SAMPLER": "0", "NCCL_IB_HCA": None},
+            id="some-gpus",
+        ),
         pytest.param({"gpu_indices": []}, {"CUDA_VISIBLE_DEVICES": ""}, id="no-gpu-hides-all"),
-        pytest.param({"gpu_indices": None}, {"CUDA_VISIBLE_DEVICES": None}, id="cpu"),
+        pytest.param(
+            {"gpu_indices": None}, {"CUDA_VISIBLE_DEVICES": None, "VLLM_USE_FLASHINFER_SAMPLER": None}, id="cpu"
+        ),
+        pytest.param(
+            {"env": {"VLLM_USE_FLASHINFER_SAMPLER": 1}}, {"VLLM_USE_FLASHINFER_SAMPLER": "1"}, id="as-the-user-says"
+        ),
         pytest.param({"rdma_devices": ["mlx5_0", "mlx5_1"]}, {"NCCL_IB_HCA": "mlx5_0,mlx5_1"}, id="rdma"),
         pytest.param(
             {"env": {"NCCL_SOCKET_IFNAME": "ib0", "N": 3}}, {"NCCL_SOCKET_IFNAME": "ib0", "N": "3"}, id="users"
