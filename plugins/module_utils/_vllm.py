@@ -31,7 +31,11 @@ _RANK = re.compile(r"^\((?:RayWorkerProc|Worker\w*)[^)]*\)")
 _DEATH = re.compile(r"A worker died or was killed|rank=\S+ died unexpectedly")
 # Ray colours the names of its processes, also where nobody looks, and counts what several ranks say alike.
 _NOISE = re.compile(r"\x1b\[[0-9;]*m|(?<!\s)\s*\[repeated \d+x across cluster\]|(?<!\s)\s*\x1b?\r$")
-_LOGGER = re.compile(r"(?:ERROR|CRITICAL|FATAL|INFO|WARNING|DEBUG) \d\S* \d\S* (?:\[[^\]]*\]\s*)?")
+_LOGGER = re.compile(
+    r"(?:ERROR|CRITICAL|FATAL|INFO|WARNING|DEBUG) \d\S* \d\S* (?:\[[^\]]*\]\s*)?"
+    # That of FlashInfer.
+    r"|^\d{4}-\S+ \d\S* - [A-Z]+ - \S+ - "
+)
 
 
 # What uvicorn says when the API listens, which vLLM lets it do when the model is loaded.
@@ -183,6 +187,8 @@ def start_seconds(lines: Iterable[str], started: float) -> float | None:
 def progress(lines: Sequence[str]) -> str:
     """Return what the log says last, without its prefixes."""
     for line in reversed(plain(lines)):
+        # A bar draws itself again and again on one line.
+        line = line.rstrip().rpartition("\r")[2]
         text = _LOGGER.sub("", re.sub(r"^(?:\([^)]*\)\s*)*", "", line), count=1).strip()
         if text:
             return text[:100]

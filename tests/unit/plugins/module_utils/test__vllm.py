@@ -156,6 +156,18 @@ def test_the_size_of_the_cache_is_that_of_the_last_start(fixtures: Path) -> None
     assert _vllm.kv_cache([]) == {}
 
 
+def test_a_start_on_a_gpu_that_compiles_has_no_error(fixtures: Path) -> None:
+    """It warns of FlashInfer's missing kernels, and says for a minute what one that hangs says."""
+    lines = (fixtures / "vllm" / "h200.log").read_text(encoding="utf-8").splitlines()
+    assert _vllm.first_error(lines) == ""
+    assert _vllm.kv_cache(lines) == {"tokens": 44782736, "context": 1024, "concurrency": 43733.14}
+    building = next(number for number, line in enumerate(lines) if "Building JIT module" in line)
+    told = "flashinfer.jit: Building JIT module sampling; this can take several minutes on first use."
+    assert _vllm.progress(lines[: building + 1]) == told
+    bar = "Capturing CUDA graphs (FULL):   0%|          | 0/2\rCapturing CUDA graphs (FULL): 100%|##########| 2/2\n"
+    assert _vllm.progress([bar]) == "Capturing CUDA graphs (FULL): 100%|##########| 2/2"
+
+
 @pytest.mark.parametrize(
     ("started", "seconds"),
     [(1795284542.8, 87.0), (1795284732.0, 52.5), (1795284785.0, None)],
