@@ -124,7 +124,10 @@ class Wanted:
         python = settings.get("vllm_ray_bundle_python") or _bundle.python_of(wish)
         platform = settings.get("vllm_ray_bundle_platform") or _bundle_parts_io.own_platform()
         self.target = _bundle.target(python or _bundle_parts_io.own_python(), platform)
-        system_python = "" if self.managed else self.target.python
+        # Headers are the distribution's where the Python is, which is this machine's as its packages are.
+        ours = not wish or (wish.startswith("/usr/bin/") and not settings.get("vllm_ray_release_path"))
+        same = self.target.minor == _bundle.target(_bundle_parts_io.own_python(), platform).minor
+        system_python = self.target.python if ours and same else ""
         packages = _bundle.package_names(self.accelerator, settings, system_python)
         self.names = packages if "packages" in self.parts else []
         model = settings["vllm_ray_model"]

@@ -32,6 +32,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
     _release,
     _safe_io,
 )
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import SYSTEM_PATH
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import Entry, Python
 
 if t.TYPE_CHECKING:
@@ -281,8 +282,7 @@ class Look:
         record = read_record(path) if path else {}
         damaged = damage(path) if record and params["verify"] else []
         missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(params["libraries"])]
-        if params["compiles"]:
-            missing += self.missing_compiler(python)
+        missing += self.missing_compiler(python, path)
         if params["builds"] and not params["brings_uv"] and python and not record:
             missing += self.missing_venv(python)
         if id_ and params["builder_id"] and id_ != params["builder_id"]:
@@ -328,11 +328,21 @@ class Look:
         rc, _out, _err = _account_io.run_as(self.module, user, [base.path, "-I", "-c", "import ensurepip, venv"])
         return [f"python{'.'.join(map(str, _release.minor(base.version)))}-venv"] if rc else []
 
-    def missing_compiler(self, python: Python | None) -> list[str]:
-        """Return the packages without which Triton can't compile its launchers, which are C, when an engine starts."""
-        missing = [] if any(map(self.module.get_bin_path, ("gcc", "clang"))) else ["gcc"]
-        missing += [] if os.path.exists("/usr/include/stdio.h") else ["libc6-dev"]
-        if python and python.path:
+    def missing_compiler(self, python: Python | None, path: str) -> list[str]:
+        """Return the packages without which Triton can't compile its launchers, which are C, when an engine starts.
+
+        Where there is no GPU nothing is compiled. Triton looks in the PATH of our services; a compiler of the
+        environment's own brings its headers of C.
+        """
+        if not self.params["compiles"] or not _safe_io.read_kernel(NVIDIA):
+            return []
+        found = next(
+            filter(None, (shutil.which(name, path=f"{path}/bin:{SYSTEM_PATH}") for name in ("clang", "gcc"))), ""
+        )
+        missing = [] if found else ["gcc"]
+        if not found.startswith(f"{path}/") and not os.path.exists("/usr/include/stdio.h"):
+            missing.append("libc6-dev")
+        if python and os.access(python.path, os.X_OK):
             argv = [python.path, "-I", "-c", _release.HEADERS_PROBE]
             rc, out, _err = _account_io.run_as(self.module, self.params["user"], argv)
             if rc == 0 and out.strip() == "missing":
@@ -355,7 +365,7 @@ class Look:
         record = read_record(path)
         damaged = damage(path) if record and self.params["verify"] else []
         missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(self.params["libraries"])]
-        missing += self.missing_compiler(python) if self.params["compiles"] else []
+        missing += self.missing_compiler(python, path)
         problems = package_problems(missing, os.geteuid() == 0)
         if environment:
             driver = _release.parse_driver(_safe_io.read_kernel(NVIDIA) or "")

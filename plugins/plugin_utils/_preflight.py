@@ -24,7 +24,7 @@ STAGES = {
         "layout", "parity", "rotation", "changes",
     ),
     "network": ("reachability", "link", "bandwidth"),
-    "release": ("release", "parser", "collective"),
+    "release": ("release", "package", "parser", "collective"),
 }  # fmt: skip
 # Checks of a look that the test between hosts makes again, and better.
 RETESTED = ("mtu", "route")
@@ -73,12 +73,17 @@ def gather(
         (name, check) for check in RETESTED for name, answer in tested.items() if network.state == "done" and answer
     }
     looked = [p for p in plan["problems"] if (p["host"], p["check"]) not in better]
-    problems = [*ssh.get("problems", []), *looked, *network.problems, *parser.problems, *collective.problems]
+    # Before the first deploy there is no release of ours, and nothing is wrong with that.
+    given = releases if settings.get("vllm_ray_release_path") else ready
+    lacks = [
+        {"host": name, **entry} for name, release in given.items() for entry in (release or {}).get("problems", [])
+    ]
+    problems = [*ssh.get("problems", []), *looked, *lacks, *network.problems, *parser.problems, *collective.problems]
     told = {(problem["host"], problem["check"]) for problem in problems}
     problems += [problem.as_dict() for problem in (*_parity.problems(matrix, told), *_parity.changed(changes))]
     off = settings.get("vllm_ray_checks_off") or []
     states = dict.fromkeys(STAGES["network"], network.state)
-    states["release"] = "done" if ready else "not yet, there is no release"
+    states["release"] = states["package"] = "done" if ready or lacks else "not yet, there is no release"
     states["parser"] = parser.state
     states["collective"] = collective.state
     states["changes"] = "done" if worked else "not yet, no run has ended well"

@@ -72,6 +72,13 @@ def verdict(plan: Mapping[str, t.Any], looks: Answers) -> str:
     return VERDICTS.get(state_of(engine), "does not serve {what}: {why}").format(what=what, why=engine["why"])
 
 
+def apart(look: Mapping[str, t.Any]) -> bool:
+    """Return whether the engine of a host has its GPUs by the mp executor, so that Ray is not offered them."""
+    alive = (*GOOD, _engine_state.LOADING, _engine_state.NO_ANSWER)
+    engine = look["engine"]
+    return engine.get("executor") == "mp" and state_of(engine) in alive and bool(look["host"]["gpus"])
+
+
 def summary(
     plan: Mapping[str, t.Any], names: Sequence[str], looks: Answers, problems: Sequence[Mapping[str, str]]
 ) -> dict[str, t.Any]:
@@ -93,7 +100,7 @@ def summary(
         "model": next((detail["model"] for detail in details if detail.get("model")), {}),
         "ray": next((detail["nodes"] for detail in details if detail.get("nodes")), {}),
         "names": plan.get("names", {}),
-        "apart": found[0] if found and engine.get("executor") == "mp" and there[found[0]]["host"]["gpus"] else "",
+        "apart": found[0] if found and apart(there[found[0]]) else "",
         "tls": (plan.get("tls") or {}).get("expires", ""),
         "hosts": {name: host(looks.get(name)) for name in names},
         "problems": [dict(problem) for problem in problems],

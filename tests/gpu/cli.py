@@ -11,8 +11,8 @@
 
 DIR holds what was prepared (parts may arrive one by one; the first step waits for none). Each step has a limit. What it
 found is in DIR/results/STEP.json as soon as it is known, what it printed in DIR/results/STEP.log. Who is interrupted
-calls it again: steps that ended well are not taken twice. Everything is made below DIR/work, the services included:
-`tests/gpu/run DIR stop` ends them.
+calls it again: steps that ended well are not taken twice. Everything is made below DIR, the services included:
+`tests/gpu/run DIR stop` ends them, and a later run deploys again.
 """
 
 from __future__ import annotations
@@ -103,5 +103,6 @@ def main(words: list[str]) -> int:
         return 0
     if unknown := set(options.steps) - set(STEPS):
         parser.error(f"no step {', '.join(sorted(unknown))}; there are {', '.join(STEPS)}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ended in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ended, signal.default_int_handler)
     return 0 if run_steps(Place(Path(options.folder)), options.steps) else 1

@@ -62,8 +62,9 @@ def main(folder: Path) -> None:
 
     torch.manual_seed(1)
     for name, shape in shapes(json.loads((folder / "config.json").read_text())):
-        made = torch.ones(shape) if len(shape) == 1 else torch.randn(shape, device=device) * 0.02
-        shard[name] = made.to(torch.bfloat16).cpu().contiguous()
+        # An engine may hold most of the GPU.
+        made = torch.empty(shape, dtype=torch.bfloat16, device=device)
+        shard[name] = (made.fill_(1.0) if len(shape) == 1 else made.normal_(0, 0.02)).cpu()
         total += shard[name].nbytes
         if sum(tensor.nbytes for tensor in shard.values()) >= SHARD:
             flush()

@@ -82,16 +82,34 @@ for program in gcc clang; do
   done
 done
 [ ! -d /usr/include ] || mount -t tmpfs none /usr/include
+mount -t tmpfs none /proc/driver
+if [ -n "$0" ]; then
+  mkdir /proc/driver/nvidia
+  cp "$0" /proc/driver/nvidia/version
+fi
 exec "$@"
 """
+DRIVER = str(ROOT / "tests" / "fixtures" / "release" / "nvidia_version")
 
 
 def test_what_engines_on_gpus_compile_with() -> None:
     """Triton needs a C compiler and the headers of the Python when an engine starts."""
     if os.geteuid() != 0:
         pytest.fail("this test needs root")
-    bare = ("unshare", "--mount", "sh", "-c", BARE, "sh")
+    bare = ("unshare", "--mount", "sh", "-c", BARE, DRIVER)
     found = look(RELEASE, *bare, compiles=True)
     minor = ".".join(found["python"]["version"].split(".")[:2])
     assert found["missing_packages"] == ["gcc", "libc6-dev", f"python{minor}-dev"]
     assert look(RELEASE, *bare)["missing_packages"] == []
+    without_gpu = ("unshare", "--mount", "sh", "-c", BARE, "")
+    assert look(RELEASE, *without_gpu, compiles=True)["missing_packages"] == []
+
+
+def test_a_compiler_of_the_environment_is_found_where_triton_looks(tmp_path: Path) -> None:
+    """As of conda: it brings the headers of C, and those of the Python are the Python's own."""
+    if os.geteuid() != 0:
+        pytest.fail("this test needs root")
+    path = environment(tmp_path)
+    (path / "bin" / "gcc").symlink_to("/bin/true")
+    found = look(path, "unshare", "--mount", "sh", "-c", BARE, DRIVER, compiles=True)
+    assert [name for name in found["missing_packages"] if "python" not in name] == []

@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _preflight
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._stages import Stage
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
@@ -58,6 +60,19 @@ def test_one_healthy_host_before_anything_is_deployed() -> None:
     assert states(found)["release"] == "not yet, there is no release"
     assert states(found)["changes"] == "not yet, no run has ended well"
     assert states(found)["collective"] == "left out, the engine serves"
+
+
+@pytest.mark.parametrize(
+    ("versions", "path", "told"),
+    [({"vllm": "0.32.0"}, "", True), ({}, "", False), ({}, "/srv/env", True)],
+    ids=["a release", "none yet", "one of the user's own"],
+)
+def test_what_a_release_lacks_is_told(versions: dict[str, str], path: str, told: bool) -> None:
+    lack = {"check": "package", "severity": "error", "found": "missing: gcc", "wanted": "it", "fix": "install it"}
+    release = {**RELEASE, "versions": versions, "problems": [lack]}
+    found = gather(ONE, releases={"gpu01": release}, vllm_ray_release_path=path)
+    assert found.problems == ([{"host": "gpu01", **lack}] if told else [])
+    assert (states(found)["package"] == "done") is told
 
 
 def test_the_first_contact_tells_more_than_that_a_host_was_not_reached() -> None:

@@ -86,6 +86,21 @@ The cluster default serves demo with TP=2 PP=1 at http://192.0.2.11:8000 on gpu0
     )
 
 
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        ({"executor": "mp"}, "the engine has its GPUs without Ray"),
+        ({"executor": "ray"}, "offers Ray no GPU"),
+        ({"executor": "mp", "serving": False, "state": "down"}, "offers Ray no GPU"),
+    ],
+    ids=["mp", "ray", "down"],
+)
+def test_whose_gpus_they_are(engine: dict[str, Any], told: str) -> None:
+    head = {**serving(**engine), "details": details(nodes={"exists": True, "nodes": [{**NODE, "gpus": 0}], "why": ""})}
+    text = shown({**PLAN, "names": {"192.0.2.11": "gpu01"}}, {"gpu01": head})
+    assert f"node       gpu01  192.0.2.11  alive  {told}\n" in text
+
+
 def test_looks_without_details_and_a_plan_without_advice_are_enough() -> None:
     assert shown(PLAN, {"gpu01": serving()}).splitlines() == [
         "",
