@@ -361,7 +361,7 @@ class Look:
         user = self.params["user"]
         python = find_python(self.module, f"{path}/bin/python", user)
         environment = self.environment(path) if python else None
-        found = environment.packages if environment else packages(path)
+        found = {**packages(path), **(environment.packages if environment else {})}
         record = read_record(path)
         damaged = damage(path) if record and self.params["verify"] else []
         missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(self.params["libraries"])]
