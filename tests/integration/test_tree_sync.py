@@ -7,6 +7,7 @@ doesn't. Rates are limited, so that there is a middle in which to break somethin
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import http.client
 import itertools
@@ -203,11 +204,18 @@ class Disk:
 
     # Of linux/ext4.h: EXT4_IOC_SHUTDOWN, and its flag that not even the journal is written any more.
     SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
+    # CLONE_NEWNS of linux/sched.h.
+    NEW_MOUNTS = 0x00020000
 
     def __init__(self, place: Path, mib: int) -> None:
         self.place, self.image, self.mib = place, place.with_name(f"{place.name}.ext4"), mib
 
     def __enter__(self) -> Disk:
+        # Namespaces that others make meanwhile would keep copies of a mount, and the next mount would get the file
+        # system without power that they still hold.
+        if ctypes.CDLL(None, use_errno=True).unshare(self.NEW_MOUNTS):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
         with self.image.open("wb") as stream:
             stream.truncate(self.mib * MIB)
         subprocess.run(["mkfs.ext4", "-q", self.image], check=True)
