@@ -164,8 +164,8 @@ def test_a_start_on_a_gpu_that_compiles_has_no_error(fixtures: Path) -> None:
     building = next(number for number, line in enumerate(lines) if "Building JIT module" in line)
     told = "flashinfer.jit: Building JIT module sampling; this can take several minutes on first use."
     assert _vllm.progress(lines[: building + 1]) == told
-    bar = "Capturing CUDA graphs (FULL):   0%|          | 0/2\rCapturing CUDA graphs (FULL): 100%|##########| 2/2\n"
-    assert _vllm.progress([bar]) == "Capturing CUDA graphs (FULL): 100%|##########| 2/2"
+    line = "Capturing CUDA graphs (FULL):   0%|          | 0/2\rCapturing CUDA graphs (FULL): 100%|##########| 2/2\n"
+    assert _vllm.progress([line]) == "Capturing CUDA graphs (FULL): 100%|##########| 2/2"
 
 
 @pytest.mark.parametrize(
