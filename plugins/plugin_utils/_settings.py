@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing as t
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -15,9 +16,6 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _accounts, _bundle, _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._specification_io import specification
-
-if t.TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PREFIX = "vllm_ray_"
 # Options of `vllm serve` that the plan reckons with.
@@ -49,7 +47,7 @@ def check(host: str, variables: Mapping[str, t.Any], bundle: Mapping[str, t.Any]
     variables: all variables of the host; others than vllm_ray_* are passed over. bundle: what bundle_open returned.
     """
     spec = specification()
-    own = {name: variables[name] for name in variables if name.startswith(PREFIX)}
+    own = {name: own_copy(variables[name]) for name in variables if name.startswith(PREFIX)}
     given = _bundle.laid_over(own, bundle)
     problems = [unknown_variable(host, name) for name in sorted(given) if name not in spec]
     known = {name: value for name, value in given.items() if name in spec}
@@ -83,6 +81,19 @@ def check(host: str, variables: Mapping[str, t.Any], bundle: Mapping[str, t.Any]
         values["vllm_ray_serve_args"] = {name: options[name] for name in options if name not in unfit}
     values["vllm_ray_user"] = values.get("vllm_ray_user") or _accounts.account_of(values["vllm_ray_cluster"])
     return Settings(values, problems)
+
+
+def own_copy(value: t.Any) -> t.Any:
+    """Return a value in dicts, lists and texts of Python.
+
+    Those of Ansible carry all variables of the host, to render what they hold when it is read. Whoever copies one
+    copies these, which is what a validator does to each value.
+    """
+    if isinstance(value, Mapping):
+        return {own_copy(name): own_copy(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [own_copy(entry) for entry in value]
+    return str(value) if isinstance(value, str) else value
 
 
 def without_login(value: t.Any) -> t.Any:

@@ -9,14 +9,17 @@ import functools
 import pathlib
 import typing as t
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 SPEC_FILE = pathlib.Path(__file__).parents[2] / "meta" / "argument_specs.yml"
 
 
 @functools.cache
 def specification() -> dict[str, dict[str, t.Any]]:
-    """Return {variable: option} as in an argument_specs.yml."""
+    """Return {variable: option} as in an argument_specs.yml.
+
+    Each task that asks is a process of its own and reads it again, so it is read by libyaml where that is.
+    """
     with SPEC_FILE.open(encoding="utf-8") as stream:
-        options: dict[str, dict[str, t.Any]] = yaml.safe_load(stream)["argument_specs"]["main"]["options"]
+        options: dict[str, dict[str, t.Any]] = yaml_load(stream)["argument_specs"]["main"]["options"]
     return options

@@ -117,3 +117,17 @@ def test_values_of_an_ini_file_or_a_command_line(given: dict[str, Any], value: A
     settings = _settings.check("gpu01", {**GOOD, **given})
     assert settings.problems == []
     assert settings.values[next(iter(given))] == value
+
+
+class Lazy(dict[str, Any]):
+    """As a dictionary among Ansible's variables, which takes all variables with it where it is copied."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Lazy:
+        raise AssertionError("all variables are copied")
+
+
+def test_values_of_ansible_are_not_copied_with_all_variables() -> None:
+    """That was half of the computing of a run that changes nothing."""
+    given = Lazy({"served-model-name": "demo", "hf-overrides": Lazy({"a": [1, "b"]})})
+    values = _settings.check("gpu01", {**GOOD, "vllm_ray_serve_args": given}).values
+    assert values["vllm_ray_serve_args"] == {"served-model-name": "demo", "hf-overrides": {"a": [1, "b"]}}
