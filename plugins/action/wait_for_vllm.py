@@ -54,10 +54,12 @@ class ActionModule(ActionBase):
         start = said = time.monotonic()
         refused = restarts = None
         while True:
+            # The host asks again by itself: a module's start costs it more than many questions.
             answer = self._ask("vllm_endpoint_info", question, task_vars)
             if failed(answer):
                 return {**result, **answer}
             waited = time.monotonic() - start
+            question["wait"] = max(0, min(PROGRESS, int(arguments["timeout"] - waited)))
             if answer["ready"] and not answer["renewed"] and waited < LOADED and not self._task.check_mode:
                 time.sleep(arguments["interval"])
                 continue

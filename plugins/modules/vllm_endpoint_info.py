@@ -60,6 +60,10 @@ options:
         description: Seconds until all of the answer must be here.
         type: int
         default: 60
+  wait:
+    description: For how many seconds it goes on asking, once a second, where the engine does not answer yet.
+    type: int
+    default: 0
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
@@ -110,6 +114,8 @@ renewed:
   type: bool
 """
 
+import time
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import (
@@ -144,7 +150,10 @@ ARGUMENTS = {
             "seconds": {"type": "int", "default": 60},
         },
     },
+    "wait": {"type": "int", "default": 0},
 }
+# Seconds between two questions of one run.
+PAUSE = 1
 
 
 def ask(url: str, key: Secret, model: str, proof: dict, trust: dict) -> Answer:
@@ -164,27 +173,37 @@ def shows(url: str, certificate: str) -> bool:
         return False
 
 
-def main() -> None:
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    url, key, model = module.params["url"], read_secret(module.params["key_file"]), module.params["model"]
-    trust = {name: module.params[name] for name in ("ca_file", "server_name")}
-    certificate = certificate_in(module.params["certificate_file"])
-    result = {"changed": False, "untrusted": False, "renewed": True}
+def look(options: dict) -> dict:
+    """Ask an engine once. options: those of this module. Returns what it returns."""
+    url, key, model = options["url"], read_secret(options["key_file"]), options["model"]
+    trust = {name: options[name] for name in ("ca_file", "server_name")}
+    certificate = certificate_in(options["certificate_file"])
+    result = {"untrusted": False, "renewed": True}
     try:
         models = model_names(request_json(f"{url}/v1/models", key, **trust))
     except Refused as error:
         result["untrusted"] = error.kind == "untrusted"
-        module.exit_json(**result, ready=False, models=[], answers=[], final=False, why=f"{url}: {error}")
-    answers = [ask(url, key, model, proof, trust) for proof in module.params["proof"]]
+        return {**result, "ready": False, "models": [], "answers": [], "final": False, "why": f"{url}: {error}"}
+    answers = [ask(url, key, model, proof, trust) for proof in options["proof"]]
     result["renewed"] = shows(url, certificate)
-    module.exit_json(
+    return {
         **result,
-        ready=all(answer.ok for answer in answers),
-        models=models,
-        answers=[answer.as_dict() for answer in answers],
-        final=any(answer.final and not answer.ok for answer in answers),
-        why=next((answer.why for answer in answers if not answer.ok), ""),
-    )
+        "ready": all(answer.ok for answer in answers),
+        "models": models,
+        "answers": [answer.as_dict() for answer in answers],
+        "final": any(answer.final and not answer.ok for answer in answers),
+        "why": next((answer.why for answer in answers if not answer.ok), ""),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    end = time.monotonic() + module.params["wait"]
+    while True:
+        found = look(module.params)
+        if found["ready"] or found["final"] or found["untrusted"] or time.monotonic() + PAUSE > end:
+            module.exit_json(changed=False, **found)
+        time.sleep(PAUSE)
 
 
 if __name__ == "__main__":

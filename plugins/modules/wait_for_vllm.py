@@ -65,7 +65,9 @@ options:
     type: int
     default: 1800
   interval:
-    description: Seconds between two questions.
+    description:
+      - Seconds between two calls of M(vllm_ray.cluster.vllm_endpoint_info). Each but the first one asks once a second
+        for up to 10 s.
     type: float
     default: 2
   fail:

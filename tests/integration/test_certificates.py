@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _tls_checks, _tls_files_io
 from ansible_collections.vllm_ray.cluster.tests.integration import run_module
-from ansible_collections.vllm_ray.cluster.tests.integration.fake_service import Service
+from ansible_collections.vllm_ray.cluster.tests.integration.fake_service import Service, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = "ansible_collections.vllm_ray.cluster.plugins.modules"
@@ -495,6 +496,26 @@ def test_the_module_that_asks_an_engine(folder: Path, start: Start, key: Path) -
     found = ask()
     assert (found["ready"], found["untrusted"], found["final"]) == (False, True, False)
     assert "its certificate or its TLS is not accepted: " in found["why"]
+
+
+def test_the_module_that_asks_an_engine_waits_for_it(key: Path, tmp_path: Path) -> None:
+    port = free_port("127.0.0.1")
+    usual = {"url": f"http://127.0.0.1:{port}", "key_file": str(key), "model": "demo", "proof": []}
+    began: list[Service] = []
+    starter = threading.Timer(1, lambda: began.append(Service(tmp_path, OURS, port=port)))
+    starter.start()
+    try:
+        early = run_module.run("vllm_endpoint_info", usual, tmp_path)
+        waited = run_module.run("vllm_endpoint_info", {**usual, "wait": 4}, tmp_path)
+    finally:
+        starter.join()
+        began[0].end()
+    assert (early.answer["ready"], early.seconds < 0.9) == (False, True)
+    assert waited.answer["ready"]
+    # It gives up in time, with the reason of the last question.
+    late = run_module.run("vllm_endpoint_info", {**usual, "wait": 2}, tmp_path)
+    assert (late.answer["ready"], late.answer["untrusted"], 0.9 < late.seconds < 3) == (False, False, True)
+    assert "refused" in late.answer["why"]
 
 
 @pytest.mark.parametrize(("days", "state"), [(397, "serves"), (0, "unknown")])

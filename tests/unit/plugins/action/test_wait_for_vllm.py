@@ -26,7 +26,10 @@ FAILED = {"failed": True, "msg": "systemctl: not found"}
 def run(
     monkeypatch: pytest.MonkeyPatch, endpoints: list[dict[str, Any]], logs: list[dict[str, Any]]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what the action returns, and what it asked of the log. The last answers stay. Time passes by sleeping."""
+    """Return what the action returns, and what it asked of the log. The last answers stay.
+
+    Time passes by sleeping, here and on the host, which waits where it has no answer.
+    """
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
@@ -41,7 +44,10 @@ def run(
         if module_name.endswith("log_info"):
             queries.append(dict(module_args))
         listed = answers[module_name]
-        return listed.pop(0) if len(listed) > 1 else listed[0]
+        answer = listed.pop(0) if len(listed) > 1 else listed[0]
+        if answer is NOT_YET:
+            clock[0] += module_args.get("wait", 0)
+        return answer
 
     monkeypatch.setattr(action, "_execute_module", execute)
     return action.run(task_vars={}), queries
@@ -49,7 +55,8 @@ def run(
 
 def test_it_waits_until_the_engine_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     result, _queries = run(monkeypatch, [NOT_YET, NOT_YET, READY], [LOG])
-    assert (result["ready"], result["seconds"]) == (True, 4.0)
+    # The first question is not waited for, so that the log is shown at once; the second one is, for 10 s.
+    assert (result["ready"], result["seconds"]) == (True, 14.0)
 
 
 def test_a_crash_ends_it_with_the_first_error_of_the_first_start(monkeypatch: pytest.MonkeyPatch) -> None:
