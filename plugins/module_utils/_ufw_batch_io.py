@@ -14,20 +14,25 @@ import contextlib
 import gettext
 import importlib
 import io
+import sys
 import typing as t
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def run(commands: Sequence[Sequence[str]]) -> str:
+def run(program: str, commands: Sequence[Sequence[str]]) -> str:
     """Run commands of ufw that add and delete rules, under its lock, and load the rules into the kernel once.
 
-    Return why it did not come to the end, empty where it did. The rules in the kernel may be old ones then.
+    program: path of ufw. Return why it did not come to the end, empty where it did. The rules in the kernel may be old
+    ones then.
     """
+    argv = sys.argv
     try:
         # What ufw prints must not get into the module's own output.
         with contextlib.redirect_stdout(io.StringIO()):
+            # ufw checks who may write to its program. That of a module is in an archive, where there is no such file.
+            sys.argv = [program]
             gettext.install("ufw")
             frontend, util = (importlib.import_module(f"ufw.{name}") for name in ("frontend", "util"))
             lock = util.create_lock("/run/ufw.lock")
@@ -37,6 +42,8 @@ def run(commands: Sequence[Sequence[str]]) -> str:
                 util.release_lock(lock)
     except (Exception, SystemExit) as error:  # SystemExit is how ufw ends on an error
         return f"{type(error).__name__}: {error}"
+    finally:
+        sys.argv = argv
     return ""
 
 

@@ -78,7 +78,7 @@ class Host:
     ) -> None:
         """Run commands of ufw; many of them in one process as far as that goes."""
         if len(commands) > BATCH_FROM and not self.module.check_mode:
-            why = _ufw_batch_io.run(commands)
+            why = _ufw_batch_io.run(self.module.get_bin_path("ufw", required=True), commands)
             left = remaining()
             self.commands += [shlex.join(["ufw", *argv]) for argv in commands if argv not in left]
             if why or left:

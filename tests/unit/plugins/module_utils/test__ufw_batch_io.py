@@ -19,6 +19,7 @@ def create_lock(path): log.append("lock"); return "lock"
 def release_lock(lock): log.append("unlock")
 """
 FRONTEND = """
+import os, sys
 from types import SimpleNamespace
 from ufw.util import log
 
@@ -28,7 +29,10 @@ class Backend:
         {fault}
 
 class UFWFrontend:
-    def __init__(self, dry): self.backend = Backend()
+    def __init__(self, dry):
+        # As ufw does: it looks who may write to the program that it believes to be its own.
+        os.stat(sys.argv[0])
+        self.backend = Backend()
     def do_action(self, action, rule, kind, force):
         print("Rule added")
         if rule == "bad":
@@ -67,6 +71,7 @@ def log() -> list[str]:
     return list(sys.modules["ufw.util"].log)
 
 
+UFW = "/bin/sh"
 COMMANDS = [("allow", "a"), ("allow", "b")]
 
 
@@ -74,29 +79,32 @@ def test_rules_are_loaded_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make(tmp_path, monkeypatch)
-    assert _ufw_batch_io.run(COMMANDS) == ""
+    # The program of a module is in an archive.
+    monkeypatch.setattr(sys, "argv", ["/tmp/payload.zip/plugins/modules/ufw_peers.py"])
+    assert _ufw_batch_io.run(UFW, COMMANDS) == ""
+    assert sys.argv == ["/tmp/payload.zip/plugins/modules/ufw_peers.py"]
     assert log() == ["lock", "a", "b", "load", "unlock"]
     assert capsys.readouterr().out == ""
 
 
 def test_a_ufw_of_another_inside_is_left_alone_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, monkeypatch, reload="_load_rules")
-    assert "_reload_user_rules" in _ufw_batch_io.run(COMMANDS)
+    assert "_reload_user_rules" in _ufw_batch_io.run(UFW, COMMANDS)
     assert log() == ["lock", "unlock"]
 
 
 def test_what_was_done_before_an_error_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, monkeypatch)
-    assert _ufw_batch_io.run([("allow", "a"), ("allow", "bad"), ("allow", "b")]) == "SystemExit: ERROR: bad rule"
+    assert _ufw_batch_io.run(UFW, [("allow", "a"), ("allow", "bad"), ("allow", "b")]) == "SystemExit: ERROR: bad rule"
     assert log() == ["lock", "a", "load", "unlock"]
 
 
 def test_rules_that_can_not_be_loaded_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, monkeypatch, fault="raise OSError('iptables-restore failed')")
-    assert _ufw_batch_io.run(COMMANDS) == "OSError: iptables-restore failed"
+    assert _ufw_batch_io.run(UFW, COMMANDS) == "OSError: iptables-restore failed"
     assert log() == ["lock", "a", "b", "load", "unlock"]
 
 
 def test_without_ufws_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [])
-    assert _ufw_batch_io.run(COMMANDS).startswith("ModuleNotFoundError: No module named 'ufw'")
+    assert _ufw_batch_io.run(UFW, COMMANDS).startswith("ModuleNotFoundError: No module named 'ufw'")
