@@ -61,7 +61,7 @@ options:
         type: int
         default: 60
   wait:
-    description: For how many seconds it goes on asking, once a second, where the engine does not answer yet.
+    description: Seconds to keep asking, once a second, while the engine does not answer yet.
     type: int
     default: 0
 author:

@@ -84,10 +84,10 @@ def check(host: str, variables: Mapping[str, t.Any], bundle: Mapping[str, t.Any]
 
 
 def own_copy(value: t.Any) -> t.Any:
-    """Return a value in dicts, lists and texts of Python.
+    """Return a copy of a value in plain dicts, lists and strings.
 
-    Those of Ansible carry all variables of the host, to render what they hold when it is read. Whoever copies one
-    copies these, which is what a validator does to each value.
+    Ansible's lazy containers refer to all variables of the host. Its argument validator copies every value, and a copy
+    of a lazy container copies all these variables, too.
     """
     if isinstance(value, Mapping):
         return {own_copy(name): own_copy(entry) for name, entry in value.items()}

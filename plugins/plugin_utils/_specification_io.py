@@ -18,7 +18,7 @@ SPEC_FILE = pathlib.Path(__file__).parents[2] / "meta" / "argument_specs.yml"
 def specification() -> dict[str, dict[str, t.Any]]:
     """Return {variable: option} as in an argument_specs.yml.
 
-    Each task that asks is a process of its own and reads it again, so it is read by libyaml where that is.
+    Every task that needs it reads the file again, in a process of its own: Ansible's loader uses libyaml if available.
     """
     with SPEC_FILE.open(encoding="utf-8") as stream:
         options: dict[str, dict[str, t.Any]] = yaml_load(stream)["argument_specs"]["main"]["options"]

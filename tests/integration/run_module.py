@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import os
@@ -73,8 +72,6 @@ def run(module: str, args: dict[str, Any], folder: Path, programs: bool = False)
     importlib.import_module(f"{MODULES}.{module}")
     private = {"_ansible_tmpdir": str(folder), "_ansible_no_log": True}
     with (folder / "output").open("w+b") as output:
-        # What is here already is no matter of the child's collector, which would copy each page of it.
-        gc.freeze()
         begin = time.monotonic()
         pid = os.fork()
         if pid == 0:
