@@ -41,11 +41,16 @@ STEPS: dict[str, tuple[Callable[[Place], dict[str, Any]], int]] = {
     "look": (steps.look, 300),
     "kill": (steps.kill, 300),
     "rank": (steps.rank, 600),
+    "weights": (models.weights, 900),
     "large": (models.large, 900),
     "speed": (models.speed, 600),
     "moe": (models.moe, 1200),
+    "pair": (steps.pair, 600),
     "stop": (steps.stop, 60),
 }
+
+# What is taken only by its name: it ends all, or needs a second GPU.
+ON_DEMAND = ("pair", "stop")
 
 
 def take(place: Place, name: str) -> bool:
@@ -70,7 +75,7 @@ def take(place: Place, name: str) -> bool:
 
 def run_steps(place: Place, wanted: list[str]) -> bool:
     """Take the steps that are wanted, or all that have not ended well; return whether all did."""
-    names = wanted or [name for name in STEPS if name != "stop" and not place.has(name)]
+    names = wanted or [name for name in STEPS if name not in ON_DEMAND and not place.has(name)]
     return all(take(place, name) for name in names)
 
 

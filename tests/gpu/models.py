@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -35,9 +37,10 @@ MOE = {
 }  # fmt: skip
 SMALL = {"hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
          "num_key_value_heads": 2, "head_dim": 64, "vocab_size": 576, "max_position_embeddings": 1024}  # fmt: skip
+SMALL_MOE = {**SMALL, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
+MODELS = {"large": (LLAMA, SMALL), "moe": (MOE, SMALL_MOE)}
 # Bytes of the large ones on a disk, with room to spare.
 SIZES = {"large": 18 << 30, "moe": 64 << 30}
-SMALL_MOE = {**SMALL, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
 
 
 def make_model(place: Place, name: str, config: dict[str, Any], small: dict[str, Any]) -> Path:
@@ -60,8 +63,25 @@ def make_model(place: Place, name: str, config: dict[str, Any], small: dict[str,
     tokenizer["model"]["vocab"].update({f"<{number}>": number for number in spare})
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     (folder / "config.json").write_text(json.dumps(config, indent=1))
-    place.run(release(place) / "bin" / "python", ROOT / "tests" / "gpu" / "weights.py", folder)
+    place.run(python_with_torch(place), ROOT / "tests" / "gpu" / "weights.py", folder, env=dict(os.environ))
     return folder
+
+
+def python_with_torch(place: Place) -> Path:
+    """This machine's own Python where it has what writes weights, else the release's."""
+    own = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
+    return Path(sys.executable) if own else release(place) / "bin" / "python"
+
+
+def weights(place: Place) -> dict[str, Any]:
+    """Write the models of random weights. Where Python has torch, it needs nothing of what is carried here."""
+    found = {}
+    for name, shapes in MODELS.items():
+        begin = time.monotonic()
+        folder = make_model(place, name, *shapes)
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        found[name] = {"bytes": size, "seconds": round(time.monotonic() - begin, 1)}
+    return found
 
 
 def read_rate(folder: Path) -> float:
@@ -89,40 +109,32 @@ def served(place: Place, folder: Path, **args: Any) -> dict[str, Any]:
 
     site.yml hashes a model that it does not know, so the first start finds all in memory, and compiles.
     """
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    found: dict[str, Any] = {"bytes": size, "disk_gb_s": read_rate(folder)}
     begin = time.monotonic()
     settings = {"served-model-name": "demo", "max-model-len": 1024 if place.cpu else 4096, **args}
     place.playbook("site.yml", model=str(folder), serve_args=settings, restart=True, proof=[])
-    seconds = round(time.monotonic() - begin, 1)
-    first = told(engine_log(place).read_text(errors="replace"))
+    found["site_s"] = round(time.monotonic() - begin, 1)
+    found["first"] = told(engine_log(place).read_text(errors="replace"))
     cold(folder)
     # The engine that dies reads nothing any more; the next one reads from the disk.
-    return {
-        "site_s": seconds,
-        "first": first,
-        "cold": outage(place, "VLLM::EngineCor"),
-        "warm": outage(place, "VLLM::EngineCor"),
-    }
+    found["cold"] = outage(place, "VLLM::EngineCor")
+    if "weights_s" in found["cold"]:
+        found["load_gb_s"] = round(size / found["cold"]["weights_s"] / 1e9, 2)
+    return {**found, "warm": outage(place, "VLLM::EngineCor")}
 
 
 def large(place: Place) -> dict[str, Any]:
     """A dense model of 8B: loading beside the disk's own rate, and what caches save at the second start."""
-    begin = time.monotonic()
-    folder = make_model(place, "large", LLAMA, SMALL)
-    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    made = round(time.monotonic() - begin, 1)
+    folder = make_model(place, "large", *MODELS["large"])
     # An engine by hand has to fit beside it.
     args = {"gpu-memory-utilization": 0.3 if place.cpu else 0.4}
-    found = {"bytes": size, "made_s": made, "disk_gb_s": read_rate(folder), **served(place, folder, **args)}
-    if "weights_s" in found["cold"]:
-        found["load_gb_s"] = round(size / found["cold"]["weights_s"] / 1e9, 2)
-    return found
+    return served(place, folder, **args)
 
 
 def moe(place: Place) -> dict[str, Any]:
     """A mixture of experts of 30B."""
-    folder = make_model(place, "moe", MOE, SMALL_MOE)
-    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    return {"bytes": size, "place": str(folder), "disk_gb_s": read_rate(folder), **served(place, folder)}
+    return served(place, make_model(place, "moe", *MODELS["moe"]))
 
 
 # --- Speed -----------------------------------------------------------------------------------------------------------

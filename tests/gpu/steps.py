@@ -223,15 +223,19 @@ def kill(place: Place) -> dict[str, Any]:
 
 
 def rank(place: Place) -> dict[str, Any]:
-    """A rank dies: with two GPUs or more, one of two."""
+    """A rank dies."""
+    return outage(place, "VLLM::Worker")
+
+
+def pair(place: Place) -> dict[str, Any]:
+    """With two GPUs: the engine over both, and one of its ranks dies."""
     gpus = json.loads((place.results / "machine.json").read_text())["found"]["gpus"]
     if len(gpus) < 2:
-        return outage(place, "VLLM::Worker")
+        raise Failed(f"this machine has {len(gpus)} GPU")
     args = {"served-model-name": "demo", "tensor-parallel-size": 2}
+    begin = time.monotonic()
     place.playbook("site.yml", serve_args=args, restart=True)
-    found = outage(place, "VLLM::Worker")
-    place.playbook("site.yml", restart=True, relayout=True)
-    return found
+    return {"site_s": round(time.monotonic() - begin, 1), **outage(place, "VLLM::Worker")}
 
 
 def stop(place: Place) -> dict[str, Any]:
@@ -243,7 +247,9 @@ def stop(place: Place) -> dict[str, Any]:
     if processes(place):
         raise Failed(f"still there: {sorted(processes(place).values())}")
     # What was found of services that run is to be found anew.
-    names = [name for name in ("deploy", "again", "look", "kill", "rank", "large", "speed", "moe") if place.has(name)]
+    names = [
+        name for name in ("deploy", "again", "look", "kill", "rank", "large", "speed", "moe", "pair") if place.has(name)
+    ]
     for name in names:
         (place.results / f"{name}.json").rename(place.results / f"{name}.before.json")
     return {"found": names}
