@@ -113,7 +113,8 @@ def served(place: Place, folder: Path, **args: Any) -> dict[str, Any]:
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     found: dict[str, Any] = {"bytes": size, "disk_gb_s": read_rate(folder)}
     begin = time.monotonic()
-    settings = {"served-model-name": "demo", "max-model-len": 1024 if place.cpu else 4096, **args}
+    length = 1024 if place.cpu else 4096
+    settings = {"served-model-name": "demo", "tensor-parallel-size": 1, "max-model-len": length, **args}
     place.playbook("site.yml", model=str(folder), serve_args=settings, restart=True, proof=[])
     found["site_s"] = round(time.monotonic() - begin, 1)
     found["first"] = told(engine_log(place).read_text(errors="replace"))
