@@ -131,9 +131,16 @@ def weigh(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishes
 
 
 def distinct(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return of the layouts that fit the best of each TP size and set of hosts, in the given order."""
-    found: dict[tuple[object, ...], Verdict] = {}
+    """Return the layouts that fit: the best of each TP size and set of hosts, then those that differ in PP alone.
+
+    Each part is in the given order.
+    """
+    best: dict[tuple[object, ...], Verdict] = {}
+    rest: dict[tuple[object, ...], Verdict] = {}
     for verdict in verdicts:
         if verdict.fits:
-            found.setdefault((verdict.candidate.tp, *verdict.candidate.gpus), verdict)
-    return list(found.values())
+            candidate = verdict.candidate
+            best.setdefault((candidate.tp, *candidate.gpus), verdict)
+            rest.setdefault((candidate.tp, candidate.pp, *candidate.gpus), verdict)
+    chosen = list(best.values())
+    return chosen + [verdict for verdict in rest.values() if verdict not in chosen]

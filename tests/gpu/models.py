@@ -112,17 +112,20 @@ def served(place: Place, folder: Path, **args: Any) -> dict[str, Any]:
     """
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     found: dict[str, Any] = {"bytes": size, "disk_gb_s": read_rate(folder)}
+    place.tell(found)
     begin = time.monotonic()
     length = 1024 if place.cpu else 4096
     settings = {"served-model-name": "demo", "tensor-parallel-size": 1, "max-model-len": length, **args}
     place.playbook("site.yml", model=str(folder), serve_args=settings, restart=True, proof=[])
     found["site_s"] = round(time.monotonic() - begin, 1)
     found["first"] = told(engine_log(place).read_text(errors="replace"))
+    place.tell(found)
     cold(folder)
     # The engine that dies reads nothing any more; the next one reads from the disk.
     found["cold"] = outage(place, "VLLM::EngineCor")
     if "weights_s" in found["cold"]:
         found["load_gb_s"] = round(size / found["cold"]["weights_s"] / 1e9, 2)
+    place.tell(found)
     return {**found, "warm": outage(place, "VLLM::EngineCor")}
 
 

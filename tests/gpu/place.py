@@ -48,6 +48,10 @@ class Place:
         self.limit = begin + seconds
         return begin
 
+    def tell(self, found: dict[str, Any]) -> None:
+        """Write what is known before the step has ended."""
+        self.log.with_suffix(".part.json").write_text(json.dumps(found, indent=1) + "\n")
+
     def has(self, step: str) -> bool:
         """Tell whether a step ended well."""
         told = self.results / f"{step}.json"

@@ -24,6 +24,7 @@ from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planne
 )
 from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_models import (
     H100,
+    H200,
     RTX4090,
     cluster,
     some_hosts,
@@ -33,6 +34,16 @@ from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planne
 
 def ask(case: Case) -> _advice.Advice:
     return _advice.advise(model(case.model), case.cluster, case.link, case.wishes)
+
+
+def test_layouts_that_differ_in_pp_alone_are_the_next_best_where_there_are_no_others() -> None:
+    """Two H200s served an 8B with TP=1 PP=2 "as no other layout fits", and PP=1 fitted."""
+    wishes = Wishes(tp=1, max_model_len=4096, utilization=0.4)
+    found = _advice.advise(model("llama-3.1-8b"), cluster((H200, 2)), TCP10, wishes)
+    assert found["fits"]
+    sizes = {(found["tp"], found["pp"]), *((other["tp"], other["pp"]) for other in found["alternatives"])}
+    assert sizes == {(1, 1), (1, 2)}
+    assert not any("no other layout fits" in reason for reason in found["reasons"])
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
