@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         settings = _settings.of_host(names[0], variables).values
         if settings.get("vllm_ray_release_path"):
             raise ActionFailed(
-                f"The cluster stands on {settings['vllm_ray_release_path']}, which is no release. Wanted: a cluster "
+                f"The cluster stands on {settings['vllm_ray_release_path']}, which is no release. Expected: a cluster "
                 "whose releases site.yml makes. To go elsewhere, change vllm_ray_release_path and run site.yml."
             )
         found = answers(hostvars, names, [arguments["listed"]])

@@ -58,7 +58,7 @@ class Bring:
         needed, free = sum(item.size for item in missing), self.free()
         if free < needed:
             self.module.fail_json(
-                msg=f"{free / 1e9:.1f} GB free in {self.path}. Wanted: {needed / 1e9:.1f} GB. To mend: make room, or "
+                msg=f"{free / 1e9:.1f} GB free in {self.path}. Expected: {needed / 1e9:.1f} GB. To fix: make room, or "
                 "set vllm_ray_root to a directory with room."
             )
         above = _safe_io.open_directory(self.path, make=0o755)

@@ -33,7 +33,7 @@ class Refused(Failed):
     """Something in a tree can't be used. found, wanted, fix: as of a problem."""
 
     def __init__(self, found: str, wanted: str, fix: str) -> None:
-        super().__init__(f"{found}. Wanted: {wanted}. To fix it, {fix}.")
+        super().__init__(f"{found}. Expected: {wanted}. To fix it, {fix}.")
         self.found, self.wanted, self.fix = found, wanted, fix
 
 

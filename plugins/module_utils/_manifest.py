@@ -82,7 +82,7 @@ def problem(check: str, found: str, wanted: str, fix: str, severity: str = "erro
 
 def sentence(problem: Mapping[str, str]) -> str:
     """Return a problem as a line of an error."""
-    return f"{problem['found']}. Wanted: {problem['wanted']}. To mend: {problem['fix']}."
+    return f"{problem['found']}. Expected: {problem['wanted']}. To fix: {problem['fix']}."
 
 
 def entries(tree: Iterable[_tree.Entry]) -> list[Entry]:

@@ -232,7 +232,7 @@ class Store:
             if link and link not in going:
                 place = os.path.join(self.path, link)
                 raise Failed(
-                    f"{place} is a link to {os.path.realpath(place)}, and {name} behind it differs. Wanted: a "
+                    f"{place} is a link to {os.path.realpath(place)}, and {name} behind it differs. Expected: a "
                     "directory of its own. Remove the link, and run it again."
                 )
 
@@ -269,7 +269,7 @@ class Store:
         free = free_bytes(self.staging)
         if self.brought and free < needed:
             raise Failed(
-                f"{existing(self.path)} has {free / GIB:.1f} GiB free. Wanted: {needed / GIB:.1f} GiB, "
+                f"{existing(self.path)} has {free / GIB:.1f} GiB free. Expected: {needed / GIB:.1f} GiB, "
                 f"{reserve / GIB:.1f} GiB of it to spare. Make room, or choose another path."
             )
 
@@ -442,7 +442,7 @@ class Store:
                 wanted = entry._replace(text=entry.text if entry.kind == _tree.LINK else "")
                 if found != wanted or (status and not _safe_io.trusted(status.st_uid)):
                     raise Failed(
-                        f"{directory.at(name)} is not what its manifest says although it was just made. Wanted: that "
+                        f"{directory.at(name)} is not what its manifest says although it was just made. Expected: that "
                         f"nobody else writes to {self.path}. Look who does, and run it again."
                     )
 

@@ -369,7 +369,7 @@ class Host:
         self.addresses = {host["name"]: str(ipaddress.ip_address(host["address"])) for host in params["hosts"]}
         if self.name not in self.addresses or len({*self.addresses.values()}) < len(params["hosts"]):
             raise Failed(
-                f"{self.name}: the hosts are {', '.join(self.order)}. Wanted: this host among them, and names and "
+                f"{self.name}: the hosts are {', '.join(self.order)}. Expected: this host among them, and names and "
                 "addresses of their own. Correct the hosts."
             )
         self.address = self.addresses[self.name]
@@ -409,7 +409,7 @@ class Host:
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
             return server
         raise Failed(
-            f"{self.name} can't listen on {self.address}, ports {', '.join(map(str, self.ports))}: {error}. Wanted: "
+            f"{self.name} can't listen on {self.address}, ports {', '.join(map(str, self.ports))}: {error}. Expected: "
             "an address of this host, and a free port. Correct the host's address, or try again."
         )
 
@@ -593,7 +593,7 @@ class Host:
             return store.put(number, data)
         except OSError as error:
             self.failure = (
-                f"{self.name} can't write to {store.staging}: {error}. Wanted: a disk that takes it. Make room, and "
+                f"{self.name} can't write to {store.staging}: {error}. Expected: a disk that takes it. Make room, and "
                 f"run it again: {self.path} is as it was."
             )
             raise
@@ -634,12 +634,12 @@ class Host:
         if self.source:
             raise Failed(
                 f"{self.name} heard nothing of {self.source}, which downloads the tree, for "
-                f"{self.params['patience']:.0f} s. Not reachable: {self.source}. Wanted: its run, and connections "
+                f"{self.params['patience']:.0f} s. Not reachable: {self.source}. Expected: its run, and connections "
                 "between the hosts' addresses. Look at what it says, and at the firewall; then run it again."
             )
         raise Failed(
             f"{self.name} knows no host that has the tree {(self.params['digest'] or '')[:12]}. It asked: "
-            f"{', '.join(asked)}, and heard of: {', '.join(sorted(heard)) or 'nobody'}. Wanted: one host at least "
+            f"{', '.join(asked)}, and heard of: {', '.join(sorted(heard)) or 'nobody'}. Expected: one host at least "
             f"whose {self.path} has this digest, and connections between the hosts' addresses. Describe the tree "
             "again, and look at the firewall."
         )
@@ -755,7 +755,7 @@ class Host:
             more = f" and {len(lost) - NAMES_SHOWN} more" if len(lost) > NAMES_SHOWN else ""
             raise Failed(
                 f"{self.path} on {self.name} was not made by this module and differs: {', '.join(lost[:NAMES_SHOWN])}"
-                f"{more}. Wanted: consent to replace or remove these. Set replace=true, or choose another path."
+                f"{more}. Expected: consent to replace or remove these. Set replace=true, or choose another path."
             )
 
     def start(self, store: _store_io.Store, text: str) -> None:
@@ -828,7 +828,7 @@ class Host:
             f"{self.name} lacks {_tree.count(missing)} of {len(schedule.sizes)} pieces, of {len(names)} files such as "
             f"{names[0]!r}, and none has come for {self.params['patience']:.0f} s. Not reachable: "
             f"{', '.join(away) or 'nobody'}. Had some of them: {', '.join(with_pieces) or 'nobody'}. Gave other bytes "
-            f"than their hash wants: {'; '.join(wrong) or 'nobody'}. Wanted: every piece on one host at least. Bring "
+            f"than their hash wants: {'; '.join(wrong) or 'nobody'}. Expected: every piece on one host at least. Bring "
             "the hosts back, or mend their files by a full look; then run it again: what is here is kept."
         )
 
@@ -861,7 +861,7 @@ def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]
     """Read a tree, write its record, and return its digest and sizes."""
     path, account = _folders_io.resolved(params["path"]), account_of(params.get("user") or "")
     if not os.path.isdir(path):
-        raise Failed(f"{path} is no directory. Wanted: a tree. Correct the path.")
+        raise Failed(f"{path} is no directory. Expected: a tree. Correct the path.")
     record = _tree_io.read_record(params["record_directory"], path)
     full = params["depth"] == "full"
     now = _tree_io.look(path, record, full=full, plain=params["plain"], account=account)

@@ -198,7 +198,7 @@ class Run:
     def __call__(self) -> dict[str, t.Any]:
         result = self.decide()
         for problem in self.problems:
-            self.module.warn(plain(f"{problem.found}. Wanted: {problem.wanted}. To fix: {problem.fix}"))
+            self.module.warn(plain(f"{problem.found}. Expected: {problem.wanted}. To fix: {problem.fix}"))
         return result
 
     def decide(self) -> dict[str, t.Any]:
@@ -287,7 +287,7 @@ class Run:
         """Stop, before anything is changed, where the change would do harm or could not work."""
         errors = [problem for problem in self.problems if problem.severity == "error"]
         if errors:
-            self.fail("; ".join(f"{x.found} (wanted: {x.wanted}; mend by: {x.fix})" for x in errors))
+            self.fail("; ".join(f"{x.found} (expected: {x.wanted}; fix: {x.fix})" for x in errors))
         if not enable:
             return
         if not state.filters:

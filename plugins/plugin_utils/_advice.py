@@ -100,7 +100,7 @@ def advise(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishe
     hosts = [host for host in hosts if host.gpus]
     kinds = sorted({gpu.model for host in hosts for gpu in host.gpus if not gpu.known})
     notes = [*model.notes, *(f"{kind} is not in the table of GPUs: its speed is a guess" for kind in kinds)]
-    notes += [f"{name} is set, with which the plan does not reckon" for name in wishes.unreckoned]
+    notes += [f"{name} is set, and the plan does not take it into account" for name in wishes.unreckoned]
     if not hosts:
         return refused(["no host offers a GPU"], ["hosts with GPUs"], notes)
     if hosts[0].name != serve_host:

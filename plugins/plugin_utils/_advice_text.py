@@ -181,7 +181,7 @@ def close(best: Verdict) -> str:
     """Say that a layout misses by less than the estimate may be off."""
     return (
         f"that is {gib(best.lacking)} GiB too much, and the reserve may be off by {gib(_memory.ERROR)}, so vLLM may"
-        " take it all the same"
+        " still start"
     )
 
 

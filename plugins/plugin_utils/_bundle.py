@@ -41,7 +41,7 @@ class BundleError(Exception):
     """Something is wrong with a bundle, or with what it shall be made of. Its text says what, and what mends it."""
 
     def __init__(self, what: str, found: str, wanted: str, fix: str) -> None:
-        super().__init__(f"{what}: found {found}. Wanted: {wanted}. To mend: {fix}.")
+        super().__init__(f"{what}: found {found}. Expected: {wanted}. To fix: {fix}.")
 
 
 # --- For whom --------------------------------------------------------------------------------------------------------

@@ -21,17 +21,17 @@ if t.TYPE_CHECKING:
 # fail or hang (vllm#4114, nccl#1257).
 MUST_AGREE = {
     "python": ("error", "set vllm_ray_python, or let site.yml build the release"),
-    "vllm": ("error", "run site.yml, or mend vllm_ray_release_path on the odd one"),
-    "ray": ("error", "run site.yml, or mend vllm_ray_release_path on the odd one"),
-    "torch": ("error", "run site.yml, or mend vllm_ray_release_path on the odd one"),
-    "nccl": ("error", "run site.yml, or mend vllm_ray_release_path on the odd one"),
+    "vllm": ("error", "run site.yml, or correct vllm_ray_release_path on the host that differs"),
+    "ray": ("error", "run site.yml, or correct vllm_ray_release_path on the host that differs"),
+    "torch": ("error", "run site.yml, or correct vllm_ray_release_path on the host that differs"),
+    "nccl": ("error", "run site.yml, or correct vllm_ray_release_path on the host that differs"),
     "machine": ("error", "leave hosts of another architecture out of this cluster"),
     "driver": ("warning", "install the same NVIDIA driver on all hosts"),
     "cuda": ("warning", "install the same NVIDIA driver on all hosts"),
     "os": ("warning", "bring the hosts to the same release of the distribution"),
     "glibc": ("warning", "bring the hosts to the same release of the distribution"),
-    "mtu": ("warning", "ip link set dev NIC mtu VALUE on the odd one, and in its network configuration"),
-    "kernel": ("info", "update and reboot the odd one"),
+    "mtu": ("warning", "ip link set dev NIC mtu VALUE on the host that differs, and in its network configuration"),
+    "kernel": ("info", "update and reboot the host that differs"),
     "gpu model": ("info", "the plan weighs hosts by their GPUs; compare it"),
     "gpu memory": ("info", "the plan weighs hosts by their GPUs; compare it"),
 }
@@ -54,7 +54,14 @@ def problems(matrix: Matrix, told: Collection[tuple[str, str]] = ()) -> list[Pro
     told: (host, check) of what is known already: a check of a row's name has said more than that a host is odd.
     """
     return [
-        Problem(host, "parity", MUST_AGREE[row][0], f"{row} {value}", f"{majority(values)} as most", MUST_AGREE[row][1])
+        Problem(
+            host,
+            "parity",
+            MUST_AGREE[row][0],
+            f"{row} {value}",
+            f"{majority(values)} as on most hosts",
+            MUST_AGREE[row][1],
+        )
         for row, values in matrix.items()
         if row in MUST_AGREE
         for host, value in odd(values).items()

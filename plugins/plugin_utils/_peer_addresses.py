@@ -41,6 +41,6 @@ def address(name: str, hostvars: t.Any, option: str, resolve: Callable[[str], st
             return resolve(place)
         except OSError as error:
             raise AnsibleActionFail(
-                f"{name}: {place} has no address: {error}. Wanted: the address by which the other hosts reach it. Give "
-                f"it in {option}, or as ansible_host."
+                f"{name}: {place} has no address: {error}. Expected: the address by which the other hosts reach it. "
+                f"Give it in {option}, or as ansible_host."
             ) from error

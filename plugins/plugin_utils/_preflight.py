@@ -93,7 +93,7 @@ def gather(
         for name in listed
     ]
     shown = [name for name in names if name in there]
-    lines = ["", "Hosts, * marks the odd ones:", *_parity.lines(matrix, shown, _report.WIDTH)]
+    lines = ["", "Hosts (* differs from most):", *_parity.lines(matrix, shown, _report.WIDTH)]
     if worked:
         lines += ["", "Since the last good run:", *(f"  {line}" for line in changes or ["nothing of this changed"])]
     for part in (network.lines, collective.lines):

@@ -72,7 +72,7 @@ def problem_lines(problems: Problems, width: int = WIDTH) -> list[str]:
     for problem, *cells in zip(ordered, *columns):
         head = "  " + "  ".join(cell.ljust(size) for cell, size in zip(cells, widths)) + "  "
         margin = " " * len(head)
-        for label, text in (("", problem["found"]), ("wanted: ", problem["wanted"]), ("to mend: ", problem["fix"])):
+        for label, text in (("", problem["found"]), ("expected: ", problem["wanted"]), ("fix: ", problem["fix"])):
             wrapped = textwrap.wrap(
                 f"{label}{text}",
                 max(40, width - len(head)),
@@ -122,7 +122,7 @@ def junit(problems: Problems, checks: Sequence[Check], strict: bool, name: str =
             elif stopping:
                 failed += 1
                 text = "\n".join(
-                    plain(f"{p['host']}: {p['found']}; wanted: {p['wanted']}; to mend: {p['fix']}") for p in stopping
+                    plain(f"{p['host']}: {p['found']}; expected: {p['wanted']}; fix: {p['fix']}") for p in stopping
                 )
                 ET.SubElement(case, "failure", message=f"{count(stopping)}").text = text
             rest = [problem for problem in own if problem not in stopping]

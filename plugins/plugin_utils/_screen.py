@@ -109,7 +109,7 @@ def artefact_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
     if lacking and not held and not release["path"]:
         copied = [name for name in lacking if name != release["builder"]]
         steps = [f"built on {release['builder']}"] * (release["builder"] in lacking)
-        steps += [f"passed on to {', '.join(copied)}"] * bool(copied)
+        steps += [f"copied to {', '.join(copied)}"] * bool(copied)
         lines.append(("release", ", ".join(steps)))
     if model.get("missing"):
         size = f"{model['bytes'] / 1e9:.1f} GB " if model["bytes"] else ""
@@ -150,7 +150,7 @@ def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]
     lines = ["", f"{title} on {len(advice['gpus'])} of {len(hosts)} hosts, {total} GPUs", *table(rows)]
     if not advice["fits"]:
         told = [("WARNING", f"{'; '.join(advice['refusals'])}; {advice['close']}")]
-        told += [*(("to mend", change) for change in advice["changes"]), *(("note", note) for note in advice["notes"])]
+        told += [*(("change", change) for change in advice["changes"]), *(("note", note) for note in advice["notes"])]
         return "\n".join([*lines, *table(told)])
     return "\n".join([*lines, *table(advice_lines(advice))])
 
@@ -225,5 +225,5 @@ def held(reasons: Mapping[str, Sequence[str]]) -> str:
     if not reasons:
         return ""
     rows = [(host, reason) for host, listed in reasons.items() for reason in listed]
-    title = "PREPARED, and the engine serves on as before. -e vllm_ray_restart=true stops and changes it, because:"
+    title = "PREPARED: the running engine was not touched. These changes need a restart (-e vllm_ray_restart=true):"
     return "\n".join(["", "", title, *table(rows)])

@@ -64,7 +64,7 @@ def problems_text(plan: Mapping[str, t.Any], problems: Sequence[Mapping[str, str
     releases = {name: (look.get("details") or {}).get("release") or {} for name, look in there.items()}
     matrix = _parity.matrix(there, releases)
     found = [*problems, *(problem.as_dict() for problem in _parity.problems(matrix))]
-    lines = ["Hosts, * marks the odd ones:", *_parity.lines(matrix, list(there), _report.WIDTH), ""]
+    lines = ["Hosts (* differs from most):", *_parity.lines(matrix, list(there), _report.WIDTH), ""]
     lines += [_report.count(found), *_report.problem_lines(found), _screen.render({**plan, "problems": []})]
     return "\n".join(lines) + "\n"
 

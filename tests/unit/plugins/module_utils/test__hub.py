@@ -416,7 +416,9 @@ def test_wrong_bytes_are_named() -> None:
 
 
 def test_a_mirror_that_changed() -> None:
-    assert f"is now {'1' * 12}. Wanted: that of {'2' * 12}." in sentence(_hub.moved_problem(MIRROR, "1" * 40, "2" * 40))
+    assert f"is now {'1' * 12}. Expected: that of {'2' * 12}." in sentence(
+        _hub.moved_problem(MIRROR, "1" * 40, "2" * 40)
+    )
 
 
 def test_what_a_name_means() -> None:
@@ -425,7 +427,7 @@ def test_what_a_name_means() -> None:
 
 
 def test_a_directory_with_another_commit() -> None:
-    assert "/m holds commit abc. Wanted: commit def." in sentence(_hub.held_problem("/m", Pin("abc", "/m"), "def"))
+    assert "/m holds commit abc. Expected: commit def." in sentence(_hub.held_problem("/m", Pin("abc", "/m"), "def"))
     assert "/m holds files of an unknown commit." in sentence(_hub.held_problem("/m", None, "def"))
 
 

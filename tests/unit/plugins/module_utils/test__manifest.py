@@ -90,7 +90,7 @@ def test_missing_files(names: list[str], index: object, missing: list[str]) -> N
 def test_the_error_of_a_directory_that_is_no_model() -> None:
     (problem,) = _manifest.model_problems("/m", "h1", ["config.json"], empty=False)
     assert _manifest.sentence(problem) == (
-        "/m on h1 has no config.json. Wanted: a model with all its files. To mend: name the directory that holds the "
+        "/m on h1 has no config.json. Expected: a model with all its files. To fix: name the directory that holds the "
         "model's files, or bring what is missing into it."
     )
 
@@ -100,7 +100,7 @@ def test_the_error_of_a_full_disk() -> None:
     assert _manifest.disk_problems("/m", 0, 0, _manifest.GIB) == []
     (problem,) = _manifest.disk_problems("/m", 10 * _manifest.GIB, 10 * _manifest.GIB, _manifest.GIB)
     assert _manifest.sentence(problem) == (
-        "/m has 10.0 GiB free. Wanted: 11.0 GiB (10.0 GiB to copy and 1.0 GiB to spare). To mend: make room, or set "
+        "/m has 10.0 GiB free. Expected: 11.0 GiB (10.0 GiB to copy and 1.0 GiB to spare). To fix: make room, or set "
         "model_root (vllm_ray_model_root) to a directory on a larger file system."
     )
 

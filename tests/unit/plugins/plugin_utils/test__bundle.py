@@ -139,7 +139,7 @@ def test_members_are_those_of_the_manifest(names: list[str]) -> None:
 
 
 def test_a_bundle_with_another_uv_says_what_to_install() -> None:
-    with pytest.raises(BundleError, match=r"found uv 0\.13\.9, made by vllm_ray\.cluster 1\.0\.0\. Wanted: uv 0\.14"):
+    with pytest.raises(BundleError, match=r"found uv 0\.13\.9, made by vllm_ray\.cluster 1\.0\.0\. Expected: uv 0\.14"):
         _bundle.check_uv("b.tar", MADE, "0.14.0")
     _bundle.check_uv("b.tar", MADE, "0.13.9")
     _bundle.check_uv("b.tar", replace(MADE, files=()), "0.14.0")

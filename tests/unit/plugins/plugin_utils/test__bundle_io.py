@@ -98,7 +98,7 @@ def test_a_bundle_that_is_cut_short_is_refused(tmp_path: Path, size: int) -> Non
     bundle = write(tmp_path)
     assert bundle.stat().st_size > size
     cut(bundle, size)
-    with pytest.raises(BundleError, match=r"b\.tar: found .* Wanted: .* To mend: copy it again"):
+    with pytest.raises(BundleError, match=r"b\.tar: found .* Expected: .* To fix: copy it again"):
         unpack(bundle)
     assert not (tmp_path / "home").exists()
 
@@ -115,9 +115,7 @@ def test_every_single_changed_byte_of_contents_is_found(tmp_path: Path) -> None:
     at = data.index(b"a" * 100) + 50
     data[at] ^= 1
     bundle.write_bytes(data)
-    with pytest.raises(
-        BundleError, match=r"found wheels/a\.whl with 200000 bytes, SHA-256 .* To mend: copy the bundle"
-    ):
+    with pytest.raises(BundleError, match=r"found wheels/a\.whl with 200000 bytes, SHA-256 .* To fix: copy the bundle"):
         unpack(bundle)
     assert [path.name for path in (tmp_path / "home").iterdir() if path.name.count(".") == 0] == []
 
@@ -168,7 +166,7 @@ def test_another_bundle_than_the_wanted_one_is_refused_before_it_is_unpacked(tmp
     bundle = write(tmp_path)
     sha256 = hashlib.sha256(_bundle_io.members(str(bundle))[1]).hexdigest()
     home = tmp_path / "home"
-    with pytest.raises(BundleError, match=f"found the SHA-256 {sha256}. Wanted: {'0' * 64}"):
+    with pytest.raises(BundleError, match=f"found the SHA-256 {sha256}. Expected: {'0' * 64}"):
         _bundle_io.unpack(str(bundle), UV, str(home), print, "0" * 64)
     assert not home.exists()
     directory, _manifest, _fresh = _bundle_io.unpack(str(bundle), UV, str(home), print, f" {sha256.upper()}\n")

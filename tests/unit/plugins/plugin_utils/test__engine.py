@@ -220,7 +220,7 @@ def test_options_that_the_plan_does_not_reckon_with_leave_the_last_word_to_vllm(
     # With YaRN, as Qwen says; config.json has 40960 tokens.
     longer = choose([host(1, serve_args={"max-model-len": 131072, "hf-overrides": "{}"})], "qwen3-32b")
     assert (longer.problems, longer.advice["max_model_len"]) == ([], 131072)
-    assert "hf-overrides is set, with which the plan does not reckon" in longer.advice["notes"]
+    assert "hf-overrides is set, and the plan does not take it into account" in longer.advice["notes"]
 
 
 def test_gpus_that_tell_no_memory_are_laid_out_by_their_number() -> None:

@@ -56,11 +56,11 @@ def test_the_table_has_errors_first_and_wraps() -> None:
     assert _report.problem_lines([MTU, PORT], width=64) == [
         "  ERROR    gpu02  port  port 6379 is held by redis-server (pid",
         "                        812, user redis)",
-        "                        wanted: free",
-        "                        to mend: stop it",
+        "                        expected: free",
+        "                        fix: stop it",
         "  WARNING  gpu10  mtu   MTU 1400",
-        "                        wanted: 9000 as on the others",
-        "                        to mend: ip link set eth1 mtu 9000",
+        "                        expected: 9000 as on the others",
+        "                        fix: ip link set eth1 mtu 9000",
     ]
     assert _report.problem_lines([]) == []
 
@@ -90,7 +90,7 @@ def test_junit_has_a_case_per_check() -> None:
     failure = suites["host"].find("testcase/failure")
     assert failure is not None
     assert (
-        failure.text == "gpu02: port 6379 is held by redis-server (pid 812, user redis); wanted: free; to mend: stop it"
+        failure.text == "gpu02: port 6379 is held by redis-server (pid 812, user redis); expected: free; fix: stop it"
     )
     assert "MTU 1400" in (suites["network"].findtext("testcase/system-out") or "")
 

@@ -70,11 +70,11 @@ PLAN of the cluster default: demo with TP=4 PP=1 (mp executor, cuda) at http://1
   note  gpu02 joins, unused by the engine
   The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true.
   ERROR    -      inventory  two heads
-                             wanted: exactly one
-                             to mend: remove one
+                             expected: exactly one
+                             fix: remove one
   WARNING  gpu02  os         fedora 44
-                             wanted: Debian 12 or later
-                             to mend: go on at your own risk"""
+                             expected: Debian 12 or later
+                             fix: go on at your own risk"""
     )
 
 
@@ -141,7 +141,7 @@ def test_the_screen_explains_what_is_planned_and_what_will_move() -> None:
         "  better    more of it",
         "  better    2 engines of TP=4 PP=1 each within a host: about 9,000 tokens/s together",
         "  note      a guess",
-        "  release   built on gpu01, passed on to gpu02",
+        "  release   built on gpu01, copied to gpu02",
         "  model     65.0 GB from huggingface to gpu01, gpu02",
         "  note      gpu02 joins, unused by the engine",
         f"{SERVES} It takes about 94 s to start again.",
@@ -166,7 +166,7 @@ def test_a_layout_of_a_plan_without_hosts_that_misses_narrowly() -> None:
         "PLAN for demo: TP=4 PP=1 (mp executor) on 1 of 1 hosts, 4 GPUs",
         f"  gpu01  engine uses 4 of 4 x H100 80GB  {MEMORY}",
         "  WARNING  it needs 21.8 GiB; that is 0.1 GiB too much",
-        "  to mend  less",
+        "  change   less",
         "  note     a guess",
     ]
 
@@ -187,8 +187,8 @@ Any one of these would do:
 
 
 LINES = """  ERROR  -  inventory  two heads
-                       wanted: exactly one
-                       to mend: remove one"""
+                       expected: exactly one
+                       fix: remove one"""
 
 
 def test_the_screen_of_problems_alone() -> None:
@@ -274,7 +274,7 @@ def test_what_waits_for_consent() -> None:
     assert _screen.held({"gpu01": ["a is stale", "b is stale"], "worker-2": ["c"]}) == (
         """
 
-PREPARED, and the engine serves on as before. -e vllm_ray_restart=true stops and changes it, because:
+PREPARED: the running engine was not touched. These changes need a restart (-e vllm_ray_restart=true):
   gpu01     a is stale
   gpu01     b is stale
   worker-2  c"""

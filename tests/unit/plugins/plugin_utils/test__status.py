@@ -143,7 +143,7 @@ def test_problems_stand_below() -> None:
         "wanted": "room",
         "fix": "free it",
     }
-    assert shown(PLAN, {}, [problem]).endswith("to mend: free it")
+    assert shown(PLAN, {}, [problem]).endswith("fix: free it")
 
 
 def test_where_an_engine_may_serve_out_of_sight() -> None:

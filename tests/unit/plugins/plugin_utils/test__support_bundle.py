@@ -71,7 +71,7 @@ def test_hosts_that_differ_are_problems() -> None:
     looks = {f"gpu0{n}": {**look(n), "details": {"release": release}} for n, release in enumerate(releases, 1)}
     text = documents(problems=[problem], looks=looks)["problems.txt"]
     assert "2 errors" in text
-    assert "to mend: free it" in text
+    assert "fix: free it" in text
     assert "3.11.2*" in text
 
 
