@@ -80,9 +80,13 @@ def weights(place: Place) -> dict[str, Any]:
     for name, shapes in MODELS.items():
         begin = time.monotonic()
         folder = make_model(place, name, *shapes)
-        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-        found[name] = {"bytes": size, "seconds": round(time.monotonic() - begin, 1)}
+        found[name] = {"bytes": size_of(folder), "seconds": round(time.monotonic() - begin, 1)}
     return found
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes of a model's weights."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
 def read_rate(folder: Path) -> float:
@@ -110,12 +114,14 @@ def served(place: Place, folder: Path, **args: Any) -> dict[str, Any]:
 
     site.yml hashes a model that it does not know, so the first start finds all in memory, and compiles.
     """
-    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    size = size_of(folder)
     found: dict[str, Any] = {"bytes": size, "disk_gb_s": read_rate(folder)}
     place.tell(found)
     begin = time.monotonic()
     length = 1024 if place.cpu else 4096
-    settings = {"served-model-name": "demo", "tensor-parallel-size": 1, "max-model-len": length, **args}
+    # One GPU, whatever the machine has.
+    sizes = {"tensor-parallel-size": 1, "pipeline-parallel-size": 1}
+    settings = {"served-model-name": "demo", "max-model-len": length, **sizes, **args}
     place.playbook("site.yml", model=str(folder), serve_args=settings, restart=True, proof=[])
     found["site_s"] = round(time.monotonic() - begin, 1)
     found["first"] = told(engine_log(place).read_text(errors="replace"))
@@ -196,10 +202,12 @@ def speed(place: Place) -> dict[str, Any]:
         )
         try:
             wait(place, engine, f"{other}/health")
+            urls = {"ours": URL, "hand": other}
+            # Who comes first changes with each round.
             rounds = [
                 {
-                    "ours": bench(place, URL, model, f"ours-{number}"),
-                    "hand": bench(place, other, model, f"hand-{number}"),
+                    name: bench(place, urls[name], model, f"{name}-{number}")
+                    for name in sorted(urls, reverse=number % 2 == 0)
                 }
                 for number in range(3)
             ]
