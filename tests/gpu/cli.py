@@ -11,7 +11,8 @@
 
 DIR holds what was prepared (parts may arrive one by one; the first step waits for none). Each step has a limit. What it
 found is in DIR/results/STEP.json as soon as it is known, what it printed in DIR/results/STEP.log. Who is interrupted
-calls it again: steps that ended well are not taken twice. Everything is made below DIR, the services included:
+calls it again: steps that ended well are not taken twice. Everything is made below DIR, the services included (the
+models of random weights below the directory that the variable MODELS names, where the disk is too small for them):
 `tests/gpu/run DIR stop` ends them, and a later run deploys again.
 """
 

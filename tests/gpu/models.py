@@ -40,20 +40,23 @@ SMALL = {"hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 2, "
 SMALL_MOE = {**SMALL, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}
 MODELS = {"large": (LLAMA, SMALL), "moe": (MOE, SMALL_MOE)}
 # Bytes of the large ones on a disk, with room to spare, and of the bundle with its release.
-SIZES = {"large": 18 << 30, "moe": 64 << 30}
+SIZES = {"large": 18 << 30, "moe": 58 << 30}
 RELEASE = 30 << 30
 
 
 def make_model(place: Place, name: str, config: dict[str, Any], small: dict[str, Any]) -> Path:
     """Write a model of random weights."""
     config = {**config, **(small if place.cpu else {})}
-    folder = place.work / name
+    folder = place.models / name
     if (folder / "model.safetensors.index.json").is_file():
         return folder
     shutil.rmtree(folder, ignore_errors=True)
-    room, need = shutil.disk_usage(place.work).free, SIZES[name] + (0 if place.has("deploy") else RELEASE)
+    beside = place.models.stat().st_dev == place.work.stat().st_dev and not place.has("deploy")
+    room, need = shutil.disk_usage(place.models).free, SIZES[name] + (RELEASE if beside else 0)
     if not place.cpu and room < need:
-        raise Failed(f"{place.work} has {room >> 30} GiB free; {name} with what else comes needs {need >> 30}")
+        raise Failed(
+            f"{place.models} has {room >> 30} GiB free; {name} with what else comes needs {need >> 30}: set MODELS=DIR"
+        )
     folder.mkdir(parents=True)
     for file in ("tokenizer_config.json", "generation_config.json"):
         shutil.copy(DEMO / file, folder)
@@ -115,7 +118,7 @@ def served(place: Place, folder: Path, **args: Any) -> dict[str, Any]:
     site.yml hashes a model that it does not know, so the first start finds all in memory, and compiles.
     """
     size = size_of(folder)
-    found: dict[str, Any] = {"bytes": size, "disk_gb_s": read_rate(folder)}
+    found: dict[str, Any] = {"bytes": size, "folder": str(folder), "disk_gb_s": read_rate(folder)}
     place.tell(found)
     begin = time.monotonic()
     length = 1024 if place.cpu else 4096
@@ -180,7 +183,7 @@ def by_hand(place: Place) -> Path:
 
 def speed(place: Place) -> dict[str, Any]:
     """Our endpoint beside the same engine started by hand with the same options, in turn."""
-    model, other = place.work / "large", "http://127.0.0.1:8111"
+    model, other = place.models / "large", "http://127.0.0.1:8111"
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", 8111)) == 0:
             raise Failed("something answers at port 8111 already, perhaps an engine by hand of an earlier run: end it")

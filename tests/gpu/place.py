@@ -27,7 +27,8 @@ class Failed(Exception):
 class Place:
     """The directory of a run.
 
-    work: what is made there; home: the home of services and of Ansible, with a short path, as Ray's sockets are below.
+    work: what is made there; home: the home of services and of Ansible, with a short path, as Ray's sockets are below;
+    models: where the models of random weights are written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,6 +36,7 @@ class Place:
         self.work, self.home, self.results = (self.folder / name for name in ("work", "h", "results"))
         for made in (self.work, self.home, self.results):
             made.mkdir(exist_ok=True)
+        self.models = Path(os.environ.get("MODELS", self.work))
         self.settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text())
         self.cpu = self.settings["accelerator"] == "cpu"
         self.log = Path(os.devnull)
