@@ -17,7 +17,7 @@ ARGUMENTS = {
         "elements": "str",
         "default": ["__vllm_ray_network_gathered", "__vllm_ray_network_started"],
     },
-    "release": {"type": "list", "elements": "str", "default": ["__vllm_ray_release", "__release_look"]},
+    "release": {"type": "list", "elements": "str", "default": ["__vllm_ray_release", "release_found"]},
 }
 
 

@@ -19,6 +19,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
     _members,
     _plan,
     _report,
+    _role_variables,
     _run_io,
     _screen,
     _settings,
@@ -132,8 +133,34 @@ class ActionModule(ActionBase):
         told["protection"] = protection
         told["users"] = {host.name: host.settings["vllm_ray_user"] for host in hosts}
         told["paths"] = {host.name: host.paths.as_dict() for host in hosts}
+        told["hosts"] = [] if "hosts" not in plan else self._hosts(plan, looks, variables, bundle)
         told["worked"] = next((host.look["host"].get("worked") for host in hosts if host.is_head and host.look), None)
         return {**result, "changed": False, "plan": plan, **told}
+
+    def _hosts(
+        self,
+        plan: dict[str, t.Any],
+        looks: t.Mapping[str, t.Mapping[str, t.Any] | None],
+        variables: t.Mapping[str, t.Any],
+        bundle: t.Mapping[str, t.Any],
+    ) -> list[dict[str, t.Any]]:
+        """Return the arguments of plan_host for each host of the plan: groups where it was reached, and variables."""
+        hostvars, groups = variables["hostvars"], {member["name"]: member["groups"] for member in plan["members"]}
+        run = _role_variables.Run(
+            directory=str(variables.get("inventory_dir") or ""),
+            bundle=str(bundle["directory"]) if bundle.get("lock") else "",
+            ssh_ports={name: int(hostvars[name].get("ansible_port") or 0) for name in plan["hosts"]},
+            hosts=list(variables["ansible_play_hosts_all"]),
+            looks={name: look for name, look in looks.items() if look and not why_absent(look)},
+        )
+        return [
+            {
+                "name": name,
+                "groups": groups.get(name, []),
+                "variables": _role_variables.role_variables(plan, name, run),
+            }
+            for name in plan["hosts"]
+        ]
 
     def _tls(
         self, hosts: list[_host.Host], plan: dict[str, t.Any], variables: t.Mapping[str, t.Any], renews: bool

@@ -36,7 +36,7 @@ ARGUMENTS = {
         "default": ["__vllm_ray_collective_gathered", "__vllm_ray_collective_started"],
     },
     "release": {"type": "str", "default": "__vllm_ray_release"},
-    "parser": {"type": "str", "default": "__vllm_check"},
+    "parser": {"type": "str", "default": "vllm_check"},
 }
 
 

@@ -23,7 +23,7 @@ ARGUMENTS = {
     "held_in": {"type": "list", "elements": "str", "required": True},
     "worked": {"type": "dict", "default": {}},
     "look": {"type": "str", "default": "__vllm_ray_look"},
-    "release": {"type": "str", "default": "__release_look"},
+    "release": {"type": "str", "default": "release_found"},
 }
 
 

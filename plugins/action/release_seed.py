@@ -22,7 +22,7 @@ ARGUMENTS = {
     "built": {"type": "dict", "default": {}},
     "trusted": {"type": "str", "default": ""},
     "hosts": {"type": "list", "elements": "dict", "default": []},
-    "look": {"type": "str", "default": "__release_look"},
+    "look": {"type": "str", "default": "release_found"},
 }
 
 

@@ -33,7 +33,7 @@ options:
     description: Names of variables in which each host's M(vllm_ray.cluster.release_info) may be registered.
     type: list
     elements: str
-    default: [__vllm_ray_release, __release_look]
+    default: [__vllm_ray_release, release_found]
 seealso:
   - module: vllm_ray.cluster.collective_check
 author:

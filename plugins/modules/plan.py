@@ -64,8 +64,7 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description:
-    - What the cluster should be. C(engine), C(hosts), C(peers), C(members) and C(record) are the parts that playbooks
-      make role variables of.
+    - What the cluster should be.
   returned: success
   type: dict
   contains:
@@ -116,6 +115,13 @@ plan:
       description: The part of the plan that is about one host, by name.
       type: dict
       returned: success
+hosts:
+  description:
+    - For each host of the plan its C(name), the C(groups) by which plays find it, and the C(variables) of roles that
+      hold no secret. M(vllm_ray.cluster.plan_host) takes them. Empty where errors stand in the way.
+  returned: success
+  type: list
+  elements: dict
 reached:
   description: Hosts that were looked at, with name, cluster address and the ports that their services use.
   returned: success

@@ -53,7 +53,7 @@ options:
   parser:
     description: Name of the variable in which M(vllm_ray.cluster.serve_config_check) was registered on the serve host.
     type: str
-    default: __vllm_check
+    default: vllm_check
 seealso:
   - module: vllm_ray.cluster.plan
 author:

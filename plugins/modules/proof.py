@@ -68,7 +68,7 @@ options:
   release:
     description: Name of the variable in which each host's M(vllm_ray.cluster.release_info) was registered.
     type: str
-    default: __release_look
+    default: release_found
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
@@ -82,7 +82,7 @@ EXAMPLES = r"""
     models: "{{ proof.models }}"
     answers: "{{ proof.answers }}"
     key_file: ~/.config/vllm-ray/default.key
-    held_in: [__ray_node_set, __vllm_serve_set]
+    held_in: [ray_services, vllm_services]
 """
 
 RETURN = r"""

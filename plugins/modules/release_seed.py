@@ -57,7 +57,7 @@ options:
   look:
     description: Name of the variable in which each host's M(vllm_ray.cluster.release_info) was registered.
     type: str
-    default: __release_look
+    default: release_found
 seealso:
   - module: vllm_ray.cluster.release_info
   - module: vllm_ray.cluster.trusted_digest

@@ -20,11 +20,18 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _plan, _private, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+    _host,
+    _members,
+    _plan,
+    _private,
+    _role_variables,
+    _settings,
+)
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 from ansible_collections.vllm_ray.cluster.tests.unit import looks
 
-MAPPING = walk.ROOT / "playbooks" / "vars" / "roles.yml"
+VARIABLES = [walk.ROOT / "playbooks" / "vars" / f"{name}.yml" for name in ("roles", "serve")]
 DEMO_MODEL = str(walk.ROOT / "demo-model" / "model")
 # {inventory: (GPUs of each host, the layout that must come of it: TP, PP, executor)}
 PLANS = {
@@ -102,20 +109,26 @@ def test_roles_get_what_they_specify(name: str) -> None:
         "__vllm_ray_certificate": {"ca": "c", "certificate": "d", "key": "e"},
         "__vllm_ray_secrets": {"values_by_name": {"ray.token": "t", "api.key": "k"}},
         "__vllm_ray_look": {"engine": {}},
-        "__release_look": {"path": "/opt/release"},
-        "__release_builder_look": {"id": "cpu-1"},
-        "ansible_play_hosts_all": list(plan["hosts"]),
+        "release_found": {"path": "/opt/release"},
+        "release_of_builder": {"id": "cpu-1"},
     }
-    mapping = DataLoader().load_from_file(str(MAPPING), trusted_as_template=True)
+    loaded = [DataLoader().load_from_file(str(path), trusted_as_template=True) for path in VARIABLES]
+    run = _role_variables.Run(str(walk.ROOT), hosts=list(plan["hosts"]), looks={"gpu01": {"engine": {}}})
     offences = []
     for host in plan["hosts"]:
         hostvars = {other: {"inventory_hostname": other} for other in plan["hosts"]}
         # The lookup of this name reads them where a play runs.
         private = _private.private(settings[host], plan["accelerator"])
-        variables = {**mapping, **done, "__private": private, "inventory_hostname": host, "hostvars": hostvars}
+        given_by_plan = _role_variables.role_variables(plan, host, run)
+        templates = {**loaded[0], **loaded[1]}
+        offences += [f"{name} is given twice" for name in templates if name in given_by_plan]
+        own = {"__private": private, "inventory_hostname": host, "hostvars": hostvars}
+        variables = {**given_by_plan, **templates, **done, **own}
         templar = Templar(loader=DataLoader(), variables=variables)
         for role in walk.roles():
             options = {option: spec for entry in walk.specs(role).values() for option, spec in entry.items()}
+            unknown = [name for name in given_by_plan if name.startswith(f"{role.name}_") and name not in options]
+            offences += [f"{role.name} has no {name}" for name in unknown]
             given = {option: templar.template(variables[option]) for option in options if option in variables}
             errors = ArgumentSpecValidator(options).validate(given).error_messages
             offences += [f"{host}: {role.name}: {error}" for error in errors]
@@ -144,7 +157,7 @@ def test_the_key_of_another_inventory_is_kept(tmp_path: Path, setting: str | Non
     known = {"__vllm_ray_plan": {"plan": plan}, "__vllm_ray_secrets": secrets}
     (tmp_path / "known.json").write_text(json.dumps(known))
     asked = ["--module-name=debug", "--args=var=__key_file", f"--extra-vars=@{tmp_path}/known.json"]
-    command = ["ansible", "localhost", *asked, f"--extra-vars=@{MAPPING}"]
+    command = ["ansible", "localhost", *asked, *(f"--extra-vars=@{path}" for path in VARIABLES)]
     env = {
         **os.environ,
         "HOME": str(tmp_path),

@@ -196,9 +196,9 @@ def test_the_controller_gets_the_key_that_the_engine_serves_with(
     state = _service_set.Running(active=running)
     started, wanted = {paths[name]: value for name, value in sums.items()}, dict.fromkeys(paths.values(), "new")
     verdict = _service_set.decide(service, state, started, wanted, may_stop=False)
-    mapping = DataLoader().load_from_file(str(walk.ROOT / "playbooks/vars/roles.yml"), trusted_as_template=True)
+    mapping = DataLoader().load_from_file(str(walk.ROOT / "playbooks/vars/serve.yml"), trusted_as_template=True)
     held = {"serve": verdict.reasons} if verdict.action == "hold" else {}
-    templar = Templar(loader=DataLoader(), variables={**mapping, "__vllm_serve_set": {"held": held}})
+    templar = Templar(loader=DataLoader(), variables={**mapping, "vllm_services": {"held": held}})
     assert templar.template(mapping["__serves_with_key"]) is serves
 
 

@@ -126,10 +126,39 @@ def test_defaults_and_specs_agree() -> None:
     assert not offences, "\n".join(offences)
 
 
+def outputs(role: Path) -> set[str]:
+    """Return the variables that others may read after a role, by the table in its README."""
+    _before, _heading, text = (role / "README.md").read_text(encoding="utf-8").partition("## Variables for later tasks")
+    return set(re.findall(rf"^\| `({role.name}_\w+)` \|", text, re.MULTILINE))
+
+
+def test_nobody_reads_what_is_private_to_a_role() -> None:
+    offences = []
+    for path in walk.below("playbooks", "plugins", "roles"):
+        if path.suffix not in (".yml", ".py", ".j2"):
+            continue
+        for name in re.findall(r"\b__(?!vllm_ray_)(?:firewall|model|ray|release|vllm)_\w+", path.read_text("utf-8")):
+            owner = name.removeprefix("__").partition("_")[0]
+            if not path.is_relative_to(walk.ROOT / "roles" / owner):
+                offences.append(f"{path.relative_to(walk.ROOT)}: {name}")
+    assert not offences, "\n".join(offences)
+
+
+def test_what_a_role_leaves_is_used_elsewhere() -> None:
+    """Else it is private."""
+    paths = [path for path in walk.below("playbooks", "plugins") if path.suffix in (".yml", ".py")]
+    texts = [path.read_text("utf-8") for path in paths]
+    named = {role.name: outputs(role) for role in walk.roles()}
+    assert all(named.values())
+    unused = [name for names in named.values() for name in names if not any(name in text for text in texts)]
+    assert unused == []
+
+
 def test_names_carry_the_role() -> None:
     offences = []
     for role in walk.roles():
         public, private = f"{role.name}_", f"__{role.name}_"
+        left = outputs(role)
         offences += [
             f"{role.name} defaults: {name}"
             for name in walk.load_mapping(role / "defaults" / "main.yml")
@@ -139,7 +168,7 @@ def test_names_carry_the_role() -> None:
             f"{role.name} vars: {name}"
             for path in walk.below(f"roles/{role.name}/vars", suffix=".yml")
             for name in walk.load_mapping(path)
-            if not name.startswith(private)
+            if not name.startswith(private) and name not in left
         ]
         for task in walk.role_tasks(role):
             # Ansible's own, such as how it connects, are called as it calls them.
@@ -149,7 +178,9 @@ def test_names_carry_the_role() -> None:
             if walk.short(task.action) == "set_fact":
                 names += [name for name in task.args if name != "cacheable"]
             offences += [
-                f"{task.place}: {name}" for name in names if name and not name.startswith((private, "ansible_"))
+                f"{task.place}: {name}"
+                for name in names
+                if name and not name.startswith((private, "ansible_")) and name not in left
             ]
     assert not offences, "\n".join(offences)
 

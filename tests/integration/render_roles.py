@@ -46,7 +46,7 @@ def files_of(role: str, templar: Templar) -> list[dict[str, Any]]:
 
 def render(given: dict[str, Any], home: str) -> dict[str, Any]:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ray
-    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _plan, _settings
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _plan, _role_variables, _settings
     from ansible_collections.vllm_ray.cluster.tests.unit import looks
 
     checked = _settings.check("gpu01", {"vllm_ray_model": "/srv/demo", **given})
@@ -60,11 +60,14 @@ def render(given: dict[str, Any], home: str) -> dict[str, Any]:
     release = f"{home}/release"
     variables = {
         **{name: value for role in ("ray", "vllm") for name, value in variables_of(role).items()},
+        **_role_variables.role_variables(plan, "gpu01", _role_variables.Run(hosts=["gpu01"])),
         **DataLoader().load_from_file(str(MAPPING), trusted_as_template=True),
+        # What the play that serves has.
+        "vllm_tls_ca": "",
         "__vllm_ray_plan": {"plan": plan},
         "__vllm_ray_secrets": {"values_by_name": {"ray.token": "t" * 64, "api.key": "k" * 64}},
         "__vllm_ray_look": {"engine": {}, "model": {"directory": checked.values["vllm_ray_model"]}, "host": {}},
-        "__release_look": {"path": release},
+        "release_found": {"path": release},
         "inventory_hostname": "gpu01",
         "hostvars": {"gpu01": {"vllm_ray_model": "/srv/demo", **given}},
         "vllm_ray_scope": checked.values["vllm_ray_scope"],

@@ -89,7 +89,7 @@ class Deployment(Cluster):
             return run(module_name.rpartition(".")[2], **module_args)
 
         monkeypatch.setattr(action, "_execute_module", execute)
-        hostvars = {name: {"__release_look": answer} for name, answer in looks.items()}
+        hostvars = {name: {"release_found": answer} for name, answer in looks.items()}
         variables = {"hostvars": hostvars, "ansible_play_batch": self.names, "ansible_forks": 5}
         return action.run(task_vars=variables)
 

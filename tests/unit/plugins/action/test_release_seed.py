@@ -45,7 +45,7 @@ def run(
 
     monkeypatch.setattr(action, "_execute_module", execute)
     variables = {
-        "hostvars": {name: {"__release_look": answer} for name, answer in looks.items()},
+        "hostvars": {name: {"release_found": answer} for name, answer in looks.items()},
         "ansible_play_batch": list(looks),
         "ansible_forks": 5,
     }
