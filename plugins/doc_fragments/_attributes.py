@@ -15,11 +15,11 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: In check mode the module says what would change and leaves the host as it is.
+    description: In check mode, the module reports what would change and does not change the host.
   diff_mode:
-    description: In diff mode the module shows what it changes, or would change, as before and after.
+    description: In diff mode, the module shows the state before and after its changes.
   idempotent:
-    description: A second run with the same options, with nothing touched in between, changes nothing.
+    description: A second run with the same options changes nothing if the host was not changed in between.
 """
 
     # For modules and action plugins that only read.
@@ -28,13 +28,13 @@ options: {}
 attributes:
   check_mode:
     support: full
-    details: It only reads, so it does the same in check mode.
+    details: The module only reads, so check mode makes no difference.
   diff_mode:
     support: N/A
-    details: It only reads, so there is nothing to show.
+    details: The module only reads, so there is no diff.
   idempotent:
     support: full
-    details: It only reads, so it never reports a change.
+    details: The module only reads, so it never reports a change.
 """
 
     # For modules that wait for something, or test something, and leave nothing behind.
@@ -43,10 +43,10 @@ options: {}
 attributes:
   diff_mode:
     support: N/A
-    details: It changes nothing that a diff could show.
+    details: The module changes nothing, so there is no diff.
   idempotent:
     support: full
-    details: It never reports a change.
+    details: The module never reports a change.
 """
 
     # For modules of the collection's action group (see C(meta/runtime.yml)).
@@ -65,7 +65,7 @@ attributes:
 options: {}
 attributes:
   action:
-    description: A part of the work is done on the controller.
+    description: Part of the work runs on the controller.
     support: full
 """
 
@@ -74,7 +74,7 @@ attributes:
 options: {}
 attributes:
   action:
-    description: A part of the work is done on the controller.
+    description: Part of the work runs on the controller.
     support: full
-    details: All of the work is done on the controller.
+    details: All of the work runs on the controller.
 """

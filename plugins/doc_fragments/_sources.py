@@ -13,31 +13,31 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   index_url:
-    description: URL of the package index.
+    description: URL of the package index. Default is pip's configuration.
     type: str
   extra_index_urls:
-    description: URLs of further package indexes.
+    description: URLs of additional package indexes. Default is pip's configuration.
     type: list
     elements: str
   find_links:
-    description: Directories or URLs with wheels.
+    description: Directories or URLs with wheels. Default is pip's configuration.
     type: list
     elements: str
   proxy:
-    description: URL of the proxy for downloads.
+    description: URL of the proxy for downloads. Default is pip's configuration.
     type: str
   ca_certificate:
-    description: File with the certificates that downloads trust.
+    description: File with the CA certificates that downloads trust. Default is pip's configuration.
     type: path
   cache_dir:
-    description: Directory of uv's cache. Default is uv's own, C(~/.cache/uv).
+    description: Directory of uv's cache. Default is C(~/.cache/uv).
     type: path
   torch_backend:
     description:
-      - Backend for uv's C(--torch-backend). By default it is C(cpu) where the sources have no build of torch for the
-        CPU and the lock wants one.
+      - Value of uv's C(--torch-backend). By default, it is C(cpu) if the lock requires torch for the CPU and no source
+        has it. Otherwise it is not set.
     type: str
   wheels:
-    description: Directory on the host with wheels that are offered besides the sources.
+    description: Directory on the host with additional wheels. By default, there are none.
     type: path
 """

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: cluster_hosts
-short_description: The hosts of the cluster
+short_description: List the hosts of the cluster
 description:
   - Returns the hosts of the head's and the workers' groups, the head first.
-  - Where the inventory has neither group, returns all hosts, so that the plan is reached and can say so.
+  - If the inventory has neither group, returns all hosts. The plan then reports the missing groups.
 positional: groups
 options:
   _input:
-    description: The magic variable C(hostvars).
+    description: Magic variable C(hostvars).
     type: dict
     required: true
   groups:
-    description: The magic variable C(groups).
+    description: Magic variable C(groups).
     type: dict
     required: true
 author:
@@ -24,7 +24,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Gather the hosts of the cluster in a group
+- name: Add the hosts of the cluster to a group
   ansible.builtin.add_host:
     name: "{{ item }}"
     groups: [vllm_ray_hosts]
@@ -33,7 +33,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Names of hosts.
+  description: Inventory names of the hosts.
   type: list
   elements: str
 """

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: node_lines
-short_description: A node table as lines of text
+short_description: Format a node table as lines of text
 description:
-  - Returns a line for each node of Ray, the head first.
+  - Returns one line for each Ray node, the head first.
 positional: names
 options:
   _input:
@@ -31,7 +31,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The lines.
+  description: One line for each node.
   type: list
   elements: str
 """

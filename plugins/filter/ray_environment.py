@@ -5,12 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: ray_environment
-short_description: Environment of a Ray node
+short_description: Return the environment of a Ray node
 description:
-  - Returns the environment variables of a Ray node and, by inheritance, of its workers.
+  - Returns the environment variables of a Ray node. Its workers inherit them.
 options:
   _input:
-    description: The node, as in the C(vars) of the role P(vllm_ray.cluster.ray#role).
+    description: Settings of the node, as in the C(vars) of the role P(vllm_ray.cluster.ray#role).
     type: dict
     required: true
 author:
@@ -18,14 +18,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show it
+- name: Show the environment
   ansible.builtin.debug:
     msg: "{{ node | vllm_ray.cluster.ray_environment }}"
 """
 
 RETURN = r"""
 _value:
-  description: Environment of a Ray node.
+  description: Environment variables of the node.
   type: dict
 """
 

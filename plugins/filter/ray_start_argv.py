@@ -5,12 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: ray_start_argv
-short_description: Command line of a Ray node
+short_description: Return the command line of a Ray node
 description:
-  - Returns the words of C(ray start) for a node that stays in the foreground.
+  - Returns the arguments of C(ray start) for a node that runs in the foreground.
 options:
   _input:
-    description: The node, as in the C(vars) of the role P(vllm_ray.cluster.ray#role).
+    description: Settings of the node, as in the C(vars) of the role P(vllm_ray.cluster.ray#role).
     type: dict
     required: true
 author:
@@ -18,14 +18,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show it
+- name: Show the command line
   ansible.builtin.debug:
     msg: "{{ node | vllm_ray.cluster.ray_start_argv }}"
 """
 
 RETURN = r"""
 _value:
-  description: Command line of a Ray node.
+  description: Command line of the node.
   type: list
   elements: str
 """

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: release_header
-short_description: First line of a lock that is kept
+short_description: Return the first line of a resolved lock
 description:
-  - Returns the line by which a lock that was resolved from requirements tells what it was resolved from, and for which
-    Python. Where the line differs, the lock is no longer that of its requirements.
+  - Returns a comment line that identifies the requirements and the Python from which a lock was resolved. If the line
+    of a stored lock differs, the lock must be resolved again.
 options:
   _input:
-    description: All that the lock is resolved from.
+    description: All inputs of the lock, such as requirements.
     type: any
     required: true
   python:
@@ -23,14 +23,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show it
+- name: Show the line
   ansible.builtin.debug:
     msg: "{{ ['my-plugin==1.0'] | vllm_ray.cluster.release_header({'version': '3.11.2', 'machine': 'x86_64'}) }}"
 """
 
 RETURN = r"""
 _value:
-  description: The line, a comment.
+  description: The comment line.
   type: str
 """
 

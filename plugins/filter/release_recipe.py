@@ -5,13 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: release_recipe
-short_description: Digest and name of what a release is made from
+short_description: Return digest and name of the inputs of a release
 description:
-  - Returns what makes a release the one that it is, apart from the Python on the host. Two releases whose recipe and
-    Python are the same are the same.
+  - Returns what identifies a release, except the Python of the host. Releases with the same recipe and the same Python
+    are identical.
 options:
   _input:
-    description: The texts of all files that a release is made from, by their names. One is C(LOCK.lock).
+    description: Contents of all files that a release is built from, by file name. One of them is C(LOCK.lock).
     type: dict
     required: true
   lock:
@@ -23,7 +23,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show it
+- name: Show the recipe
   ansible.builtin.debug:
     msg: "{{ {'cpu.lock': lookup('ansible.builtin.file', 'cpu.lock', rstrip=false)}
       | vllm_ray.cluster.release_recipe('cpu') }}"
@@ -35,16 +35,16 @@ _value:
   type: dict
   contains:
     digest:
-      description: SHA-256 of all of it.
+      description: SHA-256 of all inputs.
       type: str
     name:
-      description: Readable beginning of the ids of its releases.
+      description: Readable prefix of the ids of its releases.
       type: str
     lock:
       description: Name of the lock.
       type: str
     uv:
-      description: Version of uv that makes it.
+      description: Version of uv that builds the release.
       type: str
 """
 

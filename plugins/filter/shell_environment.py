@@ -5,10 +5,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: shell_environment
-short_description: Environment variables as lines that a shell reads
+short_description: Format environment variables as shell assignments
 description:
-  - Returns a line C(NAME='value') for each variable, sorted by name and quoted.
-  - A name that a shell does not take as the name of a variable is an error.
+  - Returns one line C(NAME='value') for each variable, quoted and sorted by name.
+  - Fails if a name is not a valid name of a shell variable.
 options:
   _input:
     description: Environment variables.
@@ -26,7 +26,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The lines, each ended by a line feed.
+  description: The lines, each terminated by a line feed.
   type: str
 """
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: sudoers_value
-short_description: A word as sudo reads it from sudoers
+short_description: Escape a value for a sudoers file
 description:
   - Escapes spaces, C(,), C(:), C(=), C(#) and backslashes with a backslash.
-  - A value with a control character is an error. So is one with a character that can't be escaped in the path of a
-    command, such as C(*), and one that sudo takes for a number or another kind of group.
+  - Fails if the value has a control character, or a character that cannot be escaped in the path of a command, such as
+    C(*).
+  - Also fails if sudo would read the value as a number or as another kind of group.
 options:
   _input:
-    description: The value.
+    description: Value to escape.
     type: str
     required: true
 author:
@@ -27,7 +28,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The value, for one word of a rule.
+  description: The value, escaped as one word of a rule.
   type: str
 """
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: supervisor_value
-short_description: A value as supervisor reads it from its configuration
+short_description: Check a value for a supervisor configuration
 description:
-  - Returns the value as it is. A value that supervisor would read as something else is an error.
-  - Such a value has a control character, which begins a new line. Or it has C(;) or C(#) after a space, which begins a
-    comment.
-  - C(%) begins an expansion. Supervisor expands some settings once and others twice, so C(%) can't be escaped.
+  - Returns the value unchanged. Fails if supervisor would read it differently.
+  - Control characters are rejected, because they can start a new line. So are C(;) and C(#) after a space, because they
+    start a comment.
+  - C(%) is rejected, because it starts an expansion. Supervisor expands some settings once and others twice, so C(%)
+    cannot be escaped.
 options:
   _input:
     description: The value.
@@ -28,7 +29,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The value, for one setting of a section.
+  description: The unchanged value, for one setting of a section.
   type: str
 """
 

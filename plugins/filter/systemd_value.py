@@ -5,18 +5,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: systemd_value
-short_description: A value as systemd reads it from a unit
+short_description: Escape a value for a systemd unit
 description:
-  - Doubles C(%), which begins a specifier in most settings.
-  - O(quoted=true) quotes the value as one word, such as the path of a program in C(ExecStart).
-  - A value with a control character is an error, as it would begin a new line or setting.
+  - Doubles C(%), because it starts a specifier in most settings.
+  - With O(quoted=true), quotes the value as one word, such as the path of a program in C(ExecStart).
+  - Fails if the value has a control character, because that would start a new line or setting.
 options:
   _input:
     description: The value.
     type: str
     required: true
   quoted:
-    description: Whether the setting is split into words.
+    description: Whether systemd splits the setting into words.
     type: bool
     default: false
 author:
@@ -31,7 +31,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The value, for one setting of a unit.
+  description: The escaped value, for one setting of a unit.
   type: str
 """
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: unit_confinement
-short_description: Directives that confine the services of a cluster
+short_description: Return systemd directives that confine a service
 description:
-  - Returns the directives that confine a service of a cluster, for the section C([Service]) of its unit.
-  - A path that the unit must name and that systemd can't read is an error.
+  - Returns the sandboxing directives of a service of a cluster, for the section C([Service]) of its unit.
+  - Fails if a required path cannot be written in a systemd unit.
 options:
   _input:
     description:
-      - The facts of the service, as in the C(vars) of the role P(vllm_ray.cluster.ray#role).
-      - C(steps) = which parts of the second step are on, of V(devices), V(network) and V(files).
+      - Settings of the service, as in the C(vars) of the role P(vllm_ray.cluster.ray#role).
+      - C(steps) = active optional restrictions, out of V(devices), V(network) and V(files).
       - C(accelerator) = V(cuda), V(rocm) or V(cpu).
       - C(config_dir), C(state_dir) = absolute paths of the cluster's directories.
-      - C(read_paths), C(write_paths) = further absolute paths that the service needs.
-      - C(env) = environment of the service.
+      - C(read_paths), C(write_paths) = additional absolute paths that the service reads or writes.
+      - C(env) = environment variables of the service.
     type: dict
     required: true
 author:
@@ -32,7 +32,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The directives, one a line.
+  description: The directives, one per element.
   type: list
   elements: str
 """

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: unit_network
-short_description: Addresses that a confined service may reach
+short_description: Return systemd directives for allowed addresses
 description:
-  - Returns the directives that let a unit with C(IPAddressDeny=any) exchange packets with addresses and networks.
-  - They are in a drop-in of the unit, which systemd applies to a running service without a restart.
+  - Returns directives that allow a unit with C(IPAddressDeny=any) to exchange packets with addresses and networks.
+  - Write them to a drop-in of the unit. It takes effect on a running service without a restart.
 options:
   _input:
-    description: IP addresses and networks, or V(any). Empty texts are passed over.
+    description: IP addresses and networks, or V(any). Empty strings are ignored.
     type: list
     elements: str
     required: true
@@ -27,7 +27,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The directives, one a line.
+  description: The directives, one per element.
   type: list
   elements: str
 """

@@ -7,28 +7,28 @@ DOCUMENTATION = r"""
 name: private
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
-short_description: Settings of a host that may hold a secret
+short_description: Read settings of a host that may contain secrets
 description:
-  - Returns one dictionary with those C(vllm_ray_*) variables of the task's host that may hold a secret, checked and
-    with their defaults.
-  - It also has what follows from them, C(env) (the environment of Ray and the engine), C(args) (the options of the
-    engine) and C(paths) (absolute paths in these options).
-  - The plan, which a task returns and Ansible may log, does not have them. Give what this returns only to options with
-    C(no_log), and register it nowhere.
+  - Returns one dictionary with the C(vllm_ray_*) variables of the task's host that may contain secrets. The variables
+    are validated, and unset ones have their defaults.
+  - It also has derived values. C(env) is the environment of Ray and the engine, C(args) the options of the engine, and
+    C(paths) the absolute paths in these options.
+  - The plan does not contain these values, because Ansible may log it. Pass them only to options with C(no_log), and do
+    not register them.
 options:
   _terms:
     description: Not used.
     type: list
     elements: str
   accelerator:
-    description: What the engine computes on.
+    description: Type of device that the engine runs on.
     type: str
     choices: [cuda, cpu]
     required: true
 """
 
 EXAMPLES = r"""
-- name: Make the environment of a node
+- name: Write the environment of a node
   vllm_ray.cluster.service_set:
     secret_files:
       - {path: /etc/vllm-ray/default/node.env, mode: "0640", format: environment}
@@ -38,7 +38,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: One dictionary.
+  description: List with one dictionary.
   type: list
   elements: dict
 """

@@ -7,11 +7,11 @@ DOCUMENTATION = r"""
 name: run_token
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
-short_description: The token of a transfer or a check between hosts
+short_description: Return the token of a transfer or a check between hosts
 description:
-  - Returns the token by which the hosts of a transfer or of a check know one another. It follows from the name and
-    from a secret of the present run, so no task has to return it.
-  - Give it only to options with C(no_log).
+  - Returns the token with which the hosts of a transfer or check authenticate each other. It is derived from the name
+    and a secret of the present run, so no task has to return it.
+  - Pass it only to options with C(no_log).
 options:
   _terms:
     description: Names of transfers or checks, such as RV(vllm_ray.cluster.transfer_plan#module:run).
@@ -21,7 +21,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Fetch what is missing
+- name: Copy missing files from other hosts
   vllm_ray.cluster.tree_sync:
     path: /var/lib/vllm-ray/models/demo
     name: "{{ inventory_hostname }}"
@@ -32,7 +32,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: A token for each name.
+  description: One token for each name.
   type: list
   elements: str
 """

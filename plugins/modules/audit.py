@@ -8,15 +8,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit
-short_description: Judge whether the protections of a cluster hold
+short_description: Evaluate the audit of a cluster's protections
 description:
-  - Judges what M(vllm_ray.cluster.audit_host), M(vllm_ray.cluster.audit_reach) and M(vllm_ray.cluster.ufw_peers) (in
-    check mode) found on all hosts, row by row. Shows the rows that do not hold, each with what was found, what is
-    expected and how to fix it, and how many rows hold.
-  - A row that could not be asked does not hold. In scope C(user), what needs root is a warning.
-  - Writes C(audit.json), with all rows, and JUnit's C(audit.xml) where C(vllm_ray_report) names a directory.
-  - Fails where a row does not hold. C(audit_ROW) in C(vllm_ray_checks_off) leaves out a row, such as V(audit_kernel).
-  - Changes nothing on hosts. One call judges the whole cluster, so a task sets C(run_once).
+  - Evaluates the results of M(vllm_ray.cluster.audit_host), M(vllm_ray.cluster.audit_reach) and
+    M(vllm_ray.cluster.ufw_peers) (in check mode) on all hosts, row by row.
+  - Shows how many rows passed. For each failed row, shows what was found, what is expected and how to fix it.
+  - A row that could not be checked counts as failed. In scope C(user), rows that require root are warnings.
+  - Writes C(audit.json) with all rows and C(audit.xml) (JUnit) to the directory in C(vllm_ray_report), if set.
+  - Fails if a row failed. To ignore a row, add C(audit_ROW) to C(vllm_ray_checks_off), such as V(audit_kernel).
+  - Changes nothing on hosts. One call covers the whole cluster, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -24,31 +24,31 @@ extends_documentation_fragment:
   - vllm_ray.cluster._attributes.actiongroup_cluster
 options:
   plan:
-    description: What M(vllm_ray.cluster.plan) returned.
+    description: Result of M(vllm_ray.cluster.plan).
     type: dict
     required: true
   outside:
-    description: What M(vllm_ray.cluster.audit_reach) returned on a host outside of the cluster.
+    description: Result of M(vllm_ray.cluster.audit_reach) on a host outside the cluster.
     type: dict
     default: {}
   stranger:
-    description: Name of that host.
+    description: Name of the host outside the cluster.
     type: str
     default: localhost
   look:
-    description: Name of the variable in which each host's look was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.look).
     type: str
     default: __vllm_ray_look
   inside:
-    description: Name of the variable in which M(vllm_ray.cluster.audit_host) was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.audit_host).
     type: str
     default: __vllm_ray_audit_host
   rules:
-    description: Name of the variable in which M(vllm_ray.cluster.ufw_peers) was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.ufw_peers).
     type: str
     default: __vllm_ray_audit_rules
   peers:
-    description: Name of the variable in which each host registered M(vllm_ray.cluster.audit_reach).
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.audit_reach).
     type: str
     default: __vllm_ray_audit_peers
 seealso:
@@ -58,7 +58,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Judge
+- name: Evaluate the audit
   vllm_ray.cluster.audit:
     plan: "{{ planned }}"
     outside: "{{ outside }}"
@@ -67,15 +67,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report:
-  description: The report, as it is in C(audit.json).
+  description: The report, as written to C(audit.json).
   returned: success
   type: dict
   contains:
     passed:
-      description: Whether all rows hold, apart from warnings.
+      description: Whether all rows passed, except warnings.
       type: bool
     worst:
-      description: The worst severity of a row that does not hold, V(none) where all hold.
+      description: The worst severity of a failed row, V(none) if all passed.
       type: str
     rows:
       description: All rows, each with host, row, group, state, found, expected, fix, severity and holds.

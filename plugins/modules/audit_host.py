@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit_host
-short_description: Audit the protections of a cluster on a host, from inside
+short_description: Audit the protections of a cluster on a host
 description:
-  - Looks at files, trees, the service account, processes, logs, the firewall and what answers without token or key.
-    M(vllm_ray.cluster.audit) judges the answers of all hosts.
-  - Changes nothing. Secrets are compared on the host and are never returned. No secret is sent anywhere.
-  - What can't be asked is not known, and never an error.
-  - Time and size of each search are bounded.
+  - Checks files, directories, the service account, processes, logs, the firewall, and which endpoints answer without
+    token or key. M(vllm_ray.cluster.audit) evaluates the results of all hosts.
+  - Changes nothing. Secrets are compared on the host. They are never returned or sent.
+  - A check that cannot run is reported as unknown and does not fail the module.
+  - Each search has a time limit and a size limit.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -23,15 +23,15 @@ attributes:
   action:
     support: full
     details:
-      - The action plugin takes O(plan), O(user), O(sudoers), O(unit_texts) and O(networks) alone, and fills in the
-        others by the plan.
+      - The action plugin accepts only O(plan), O(user), O(sudoers), O(unit_texts) and O(networks). It sets the others
+        from the plan.
 options:
   plan:
-    description: What M(vllm_ray.cluster.plan) returned. For the action plugin alone.
+    description: Result of M(vllm_ray.cluster.plan). Only for the action plugin.
     type: dict
     default: {}
   rows:
-    description: Rows to ask.
+    description: Rows of the audit to check.
     type: list
     elements: str
     choices:
@@ -67,11 +67,11 @@ options:
     type: str
     default: default
   user:
-    description: The service account. Default is whoever runs the module.
+    description: Service account. If empty, the user who runs the module.
     type: str
     default: ''
   manager:
-    description: What supervises the services.
+    description: Process manager of the services.
     type: str
     choices: [systemd, supervisor]
     default: systemd
@@ -82,7 +82,7 @@ options:
     description: Directory with C(supervisorctl).
     type: path
   services:
-    description: Names of the units that the host should have, without C(.service), or programs.
+    description: Names of the units that the host should have, without C(.service), or of supervisor programs.
     type: list
     elements: str
     default: []
@@ -95,7 +95,7 @@ options:
     type: path
     default: /var/lib/vllm-ray/default
   started:
-    description: Directory of what the services were started with.
+    description: Directory that records the files with which each service was started.
     type: path
     default: /run/vllm-ray/default
   models:
@@ -103,49 +103,49 @@ options:
     type: path
     default: /var/lib/vllm-ray/models
   model:
-    description: The model that serves, where it lies elsewhere.
+    description: Path of the served model, if it is outside O(models).
     type: path
   manifests:
-    description: Directory of the records of models.
+    description: Directory for the records of model manifests.
     type: path
     default: /var/lib/vllm-ray/manifests
   root:
-    description: Directory of releases, none where the release is the user's own.
+    description: Directory of releases. Unset if the user provides the environment.
     type: path
   release:
-    description: The release, or the link to it.
+    description: Path of the release or of the link to it.
     type: path
     default: /etc/vllm-ray/default/current
   units:
-    description: Directory of the units, or of the programs of supervisor.
+    description: Directory of the unit files, or of the program files of supervisor.
     type: path
     default: /etc/systemd/system
   unit_texts:
-    description: What the file of each unit should have, by the unit's name. Units that are not in it are not compared.
+    description: Expected content of each unit file, by unit name. Other units are not compared.
     type: dict
     default: {}
   command:
-    description: The command C(vllm-ray).
+    description: Path of the command C(vllm-ray).
     type: path
     default: /usr/local/bin/vllm-ray
   clusters:
-    description: Directory in which the command finds the clusters of the host.
+    description: Directory in which the clusters of the host are registered for the command.
     type: path
     default: /etc/vllm-ray/.clusters
   sudoers:
-    description: The rules that sudo should have for the operators of the cluster, none where it is empty.
+    description: Expected sudo rules for the operators of the cluster. If empty, no rules are expected.
     type: str
     default: ''
   sudoers_file:
-    description: The file with these rules.
+    description: File with the sudo rules.
     type: path
     default: /etc/sudoers.d/vllm-ray-default
   address:
-    description: The host's cluster address.
+    description: Cluster address of the host.
     type: str
     default: ''
   ports:
-    description: Ports that only services of the cluster may hold.
+    description: Ports on which only services of the cluster may listen.
     type: list
     elements: int
     default: []
@@ -159,7 +159,7 @@ options:
     type: int
     default: 6380
   gcs_port:
-    description: Port of the GCS, 0 where the host is not the head.
+    description: Port of the GCS. V(0) if the host is not the head.
     type: int
     default: 0
   dashboard:
@@ -171,15 +171,15 @@ options:
     type: str
     default: ''
   api_open:
-    description: Routes of the API that this host may ask without the key.
+    description: Routes of the API that this host may request without the key.
     type: list
     elements: str
     default: []
   ca_file:
-    description: Certificates that the API's certificate is verified by. Default is those of the host.
+    description: File with the CA certificates to verify the API's certificate with. Default is the host's CAs.
     type: path
   server_name:
-    description: Name that the API's certificate must have. Default is the host of O(api).
+    description: Host name that the API's certificate must have. If empty, the host in O(api).
     type: str
     default: ''
   networks:
@@ -205,23 +205,23 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rows:
-  description: What each row found.
+  description: Result of each row.
   returned: always
   type: dict
   contains:
     checked:
-      description: What was looked at.
+      description: What was checked.
       type: str
     faults:
-      description: What is wrong, a sentence each. Empty where the row holds.
+      description: Problems, one sentence each. Empty if the row passed.
       type: list
       elements: str
     unknown:
-      description: Why the row could not be asked, empty where it could.
+      description: Why the row could not be checked. Empty if it could.
       type: str
   sample: {"groups": {"checked": "1 groups", "faults": ["vllm-ray is in the group docker"], "unknown": ""}}
 listeners:
-  description: What listens on the host.
+  description: Listening ports of the host.
   returned: always
   type: list
   elements: dict
@@ -230,16 +230,16 @@ listeners:
       description: TCP port.
       type: int
     address:
-      description: Address it is bound to.
+      description: Address that it listens on.
       type: str
     process:
-      description: Name of the process, empty where it can't be seen.
+      description: Name of the process, empty if it is not visible.
       type: str
     ours:
-      description: Whether it is a process of our services.
+      description: Whether the process belongs to a service of the cluster.
       type: bool
     loopback:
-      description: Whether only this host reaches it.
+      description: Whether the port is reachable only from this host.
       type: bool
   sample: [{"port": 6379, "address": "*", "process": "gcs_server", "ours": true, "loopback": false}]
 """

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit_reach
-short_description: Try which ports of hosts can be reached
+short_description: Probe which TCP ports of hosts are reachable
 description:
-  - Connects to ports by TCP and closes the connections at once. It sends nothing.
-  - Ports are tried 256 at the same time, so the time is bounded.
-  - Addresses of the machine that asks are left out, as its own firewall does not see such connections.
+  - Opens TCP connections and closes them at once, without sending data.
+  - Probes up to 256 ports in parallel, to limit the total time.
+  - Skips addresses of the probing machine, because connections to them bypass its firewall.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -21,28 +21,31 @@ attributes:
   action:
     support: full
     details:
-      - The action plugin fills in O(targets) from what M(vllm_ray.cluster.host_info) and M(vllm_ray.cluster.audit_host)
-        registered on each host of the cluster.
+      - The action plugin sets O(targets) from the registered results of M(vllm_ray.cluster.host_info) and
+        M(vllm_ray.cluster.audit_host) on each host of the cluster.
 options:
   plan:
-    description: What M(vllm_ray.cluster.plan) returned. For the action plugin alone.
+    description: Result of M(vllm_ray.cluster.plan). Only for the action plugin.
     type: dict
     default: {}
   peer:
-    description: Whether the task's own host asks, which leaves itself out. For the action plugin alone.
+    description: Whether the host of the task is the probing host. It is then excluded from the targets. Only for the
+      action plugin.
     type: bool
     default: true
   look:
-    description: Name of the variable in which each host's look was registered. For the action plugin alone.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.look). Only for the
+      action plugin.
     type: str
     default: __vllm_ray_look
   inside:
     description:
-      - Name of the variable in which M(vllm_ray.cluster.audit_host) was registered. For the action plugin alone.
+      - Name of the variable with each host's registered result of M(vllm_ray.cluster.audit_host). Only for the action
+        plugin.
     type: str
     default: __vllm_ray_audit_host
   targets:
-    description: Hosts to try.
+    description: Hosts to probe.
     type: list
     elements: dict
     default: []
@@ -52,17 +55,17 @@ options:
         type: str
         required: true
       addresses:
-        description: Its addresses, IPv4 and IPv6.
+        description: Addresses of the host, IPv4 and IPv6.
         type: list
         elements: str
         required: true
       ports:
-        description: TCP ports to try at each address.
+        description: TCP ports to probe at each address.
         type: list
         elements: int
         required: true
   timeout:
-    description: Seconds after which a port without an answer counts as closed.
+    description: Timeout of a connection in seconds. A port without an answer counts as closed.
     type: float
     default: 2.0
 seealso:
@@ -73,7 +76,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Try what a stranger reaches
+- name: Probe the ports from outside the cluster
   vllm_ray.cluster.audit_reach:
     plan: "{{ planned }}"
     peer: false
@@ -84,26 +87,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 hosts:
-  description: What was found of each host.
+  description: Result for each host.
   returned: always
   type: dict
   contains:
     asked:
-      description: How many pairs of address and port were tried.
+      description: Number of probed pairs of address and port.
       type: int
     answered:
-      description: How many of them the host answered, by accepting or refusing the connection.
+      description: Number of pairs that the host answered, by accepting or refusing the connection.
       type: int
     addresses:
-      description: The addresses that were tried.
+      description: Probed addresses.
       type: list
       elements: str
     open:
-      description: What is open, each with C(address) and C(port).
+      description: Open ports, each with C(address) and C(port).
       type: list
       elements: dict
     no_route:
-      description: Addresses to which there is no route.
+      description: Addresses without a route.
       type: list
       elements: str
   sample:
@@ -114,13 +117,13 @@ hosts:
       open: [{address: 192.0.2.11, port: 22}]
       no_route: []
 own:
-  description: Addresses that are the machine's own, which were left out.
+  description: Skipped addresses of the probing machine itself.
   returned: always
   type: list
   elements: str
   sample: []
 sources:
-  description: The address from which the machine talks to each address, empty where it has no route.
+  description: Source address for each probed address. Empty if there is no route.
   returned: always
   type: dict
   sample: {"192.0.2.11": "192.0.2.1"}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bundle_copy
-short_description: Bring a part of a bundle to a host
+short_description: Copy a part of a bundle to a host
 description:
-  - Sends the files of one part of an unpacked bundle that a host lacks. M(vllm_ray.cluster.bundle_install) checks each
-    of them there, by the bundle's manifest.
+  - Sends the files of one part of an unpacked bundle that are missing on the host. M(vllm_ray.cluster.bundle_install)
+    checks each file on the host against the bundle's manifest.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.action
@@ -21,20 +21,20 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: The files are wheels, packages and programs.
+    details: The files are binary.
   idempotent:
     support: full
 options:
   bundle:
-    description: Directory on the controller, RV(vllm_ray.cluster.bundle_open#module:directory).
+    description: Directory of the unpacked bundle on the controller, RV(vllm_ray.cluster.bundle_open#module:directory).
     type: path
     required: true
   part:
-    description: Directory in the bundle, such as V(wheels), V(tools) or V(packages).
+    description: Directory in the bundle to copy, such as V(wheels), V(tools) or V(packages).
     type: str
     required: true
   path:
-    description: Directory on the host that gets its files.
+    description: Target directory on the host.
     type: path
     required: true
 seealso:
@@ -44,7 +44,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Have packages
+- name: Copy packages
   vllm_ray.cluster.bundle_copy:
     bundle: /home/ann/.ansible/vllm-ray/bundles/0f3b6c1d2a4e5f60
     part: packages

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bundle_install
-short_description: Check files that the controller brought, and give them their names
+short_description: Check files that the controller sent, and install them
 description:
-  - The host's part of M(vllm_ray.cluster.bundle_copy), which calls it and sends the files in between.
-  - A file gets to its place when its SHA-256 is right. After a run that broke off, what is staged is not sent again.
+  - Part of M(vllm_ray.cluster.bundle_copy) that runs on the host. M(vllm_ray.cluster.bundle_copy) calls it before and
+    after it sends the files.
+  - A file is installed only if its SHA-256 matches. After an interrupted run, staged files are not sent again.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.actiongroup_cluster
@@ -19,31 +20,31 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: The files are wheels, packages and programs.
+    details: The files are binary.
   idempotent:
     support: full
 options:
   step:
-    description: V(stage) tells which files to send where, V(install) checks and places them.
+    description: V(stage) returns which files to send and where. V(install) checks and installs them.
     type: str
     choices: [stage, install]
     required: true
   path:
-    description: Directory that gets the files.
+    description: Target directory.
     type: path
     required: true
   files:
-    description: The files.
+    description: Files to install.
     type: list
     elements: dict
     required: true
     suboptions:
       path:
-        description: Path below O(path).
+        description: Path of the file, relative to O(path).
         type: str
         required: true
       size:
-        description: Bytes.
+        description: Size in bytes.
         type: int
         required: true
       sha256:
@@ -51,11 +52,12 @@ options:
         type: str
         required: true
       mode:
-        description: Mode, as a number.
+        description: File mode, as a decimal number.
         type: int
         required: true
   account:
-    description: Number of the account that sends files. Root lets it write to the staging directory.
+    description: User id of the account that sends files. If the module runs as root, it allows this account to write to
+      the staging directory.
     type: int
     default: 0
 seealso:
@@ -65,7 +67,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See what to send
+- name: List the files to send
   vllm_ray.cluster.bundle_install:
     step: stage
     path: /opt/vllm-ray/packages
@@ -78,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 staging:
-  description: Directory to send files to.
+  description: Staging directory to send files to.
   returned: success
   type: str
   sample: /opt/vllm-ray/packages/.vllm-ray-staging
@@ -89,7 +91,7 @@ send:
   elements: str
   sample: [ufw_0.36.2-1_all.deb]
 bad:
-  description: Paths of files that arrived with other content.
+  description: Paths of files whose content does not match.
   returned: success
   type: list
   elements: str

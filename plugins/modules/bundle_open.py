@@ -8,11 +8,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bundle_open
-short_description: Check a bundle and unpack it on the controller
+short_description: Check and unpack a bundle on the controller
 description:
-  - Compares every file of a bundle with the bundle's manifest, and unpacks it below C(ANSIBLE_HOME/vllm-ray/bundles).
-  - A bundle that is unpacked there already is not unpacked again. Its directory may be removed at any time.
-  - Playbooks register what it returns as C(__vllm_ray_bundle); the settings that follow from a bundle are read there.
+  - Checks every file of a bundle against its manifest, and unpacks the bundle below C(ANSIBLE_HOME/vllm-ray/bundles).
+  - A bundle that is already unpacked there is not unpacked again. You can remove its directory at any time.
+  - The playbooks register the result as C(__vllm_ray_bundle), from which settings of the bundle are read.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.controller
@@ -20,22 +20,23 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: It unpacks in check mode too, as what follows stands on what is in it. It is not called a change.
+    details: It also unpacks in check mode, because later tasks depend on the content. This is not reported as a change.
   diff_mode:
     support: none
-    details: Nothing but a directory of the controller changes.
+    details: Only a directory on the controller changes.
   idempotent:
     support: full
 options:
   path:
-    description: The bundle, a file on the controller. A relative path is one of the current directory.
+    description: Path of the bundle file on the controller. A relative path starts at the current directory.
     type: path
     required: true
   sha256:
     description:
-      - SHA-256 of the bundle, as M(vllm_ray.cluster.bundle_write) returns it. Empty for any bundle.
-      - Another bundle is refused before anything is unpacked.
-      - It is that of the bundle's manifest, which has the SHA-256 of each file.
+      - Expected SHA-256 of the bundle, as M(vllm_ray.cluster.bundle_write) returns it. If empty, any bundle is
+        accepted.
+      - A different bundle is rejected before anything is unpacked.
+      - It is the hash of the bundle's manifest, which contains the SHA-256 of each file.
     type: str
     default: ""
 seealso:
@@ -54,67 +55,67 @@ EXAMPLES = r"""
 
 RETURN = r"""
 directory:
-  description: Where it is unpacked.
+  description: Directory with the unpacked bundle.
   returned: success
   type: str
   sample: /home/ann/.ansible/vllm-ray/bundles/0f3b6c1d2a4e5f60
 made_by:
-  description: Name and version of the collection that made it.
+  description: Name and version of the collection that wrote the bundle.
   returned: success
   type: str
   sample: vllm_ray.cluster 1.0.0
 accelerator:
-  description: What its release computes on, empty where it has none.
+  description: Accelerator of its release, empty if it has no release.
   returned: success
   type: str
   sample: cuda
 python:
-  description: The hosts' Python that it is for.
+  description: Python version of the hosts that it is for.
   returned: success
   type: str
   sample: "3.12"
 platform:
-  description: The hosts' C library and machine that it is for.
+  description: C library and architecture of the hosts that it is for.
   returned: success
   type: str
   sample: manylinux_2_39_x86_64
 uv:
-  description: Version of its uv.
+  description: Version of uv in the bundle.
   returned: success
   type: str
   sample: 0.13.9
 managed:
-  description: The Python that it has for uv to install, empty where it has none.
+  description: Version of the Python in the bundle that uv installs, empty if it has none.
   returned: success
   type: str
   sample: 3.12.9
 lock:
-  description: Where its lock is in it, empty where it has none.
+  description: Path of the lock in the bundle, empty if it has none.
   returned: success
   type: str
   sample: locks/cuda.lock
 lock_wish:
-  description: The user's C(vllm_ray_release_lock) when it was made.
+  description: Value of C(vllm_ray_release_lock) when the bundle was written.
   returned: success
   type: str
   sample: ""
 model:
-  description: Where its model is in it, empty where it has none.
+  description: Path of the model in the bundle, empty if it has none.
   returned: success
   type: str
   sample: model/Qwen3-32B
 model_wish:
-  description: The user's C(vllm_ray_model) when it was made.
+  description: Value of C(vllm_ray_model) when the bundle was written.
   returned: success
   type: str
   sample: Qwen/Qwen3-32B
 os:
-  description: Distribution that its packages are of, empty where it has none.
+  description: Distribution of its packages, empty if it has none.
   returned: success
   type: str
   sample: ubuntu 24.04
 packages:
-  description: Packages of the distribution that it brings with all they need.
+  description: Packages of the distribution that it contains, with their dependencies.
   returned: success
   type: list
   elements: str

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bundle_write
-short_description: Write all that a deployment takes from outside to one file
+short_description: Write a bundle for a deployment without network access
 description:
-  - Gathers what hosts without a network need, on this machine, which has one, and writes it to one tar file. No host is
-    contacted.
-  - It is made for the hosts of the inventory by its variables, or by this machine where they say nothing.
-  - The same contents give the same bytes. The manifest, with size and SHA-256 of every file, is written last.
-  - Downloads are kept beside the file until it is whole, so a run that broke off goes on where it was.
+  - Downloads everything that hosts without network access need, and writes it to one tar file. This machine needs
+    network access. No host is contacted.
+  - The bundle matches the hosts as the inventory variables describe them. Unset values are taken from this machine.
+  - The same content always results in the same bytes. The manifest, with size and SHA-256 of every file, is the last
+    member.
+  - Downloads are kept beside the file until it is complete, so an interrupted run continues where it stopped.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.controller
@@ -22,10 +23,10 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: In check mode it says what the file would hold. Nothing is downloaded.
+    details: In check mode, it shows what the file would contain and downloads nothing.
   diff_mode:
     support: none
-    details: It is one large file.
+    details: The bundle is one large binary file.
   idempotent:
     support: full
 seealso:
@@ -41,12 +42,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The file.
+  description: Path of the bundle.
   returned: success
   type: str
   sample: /home/ann/vllm-ray-cuda-py3.12-x86_64.tar
 digest:
-  description: SHA-256 of the bundle, that is of its manifest, for C(vllm_ray_bundle_sha256).
+  description: SHA-256 of the bundle's manifest, for C(vllm_ray_bundle_sha256).
   returned: when it is not check mode
   type: str
   sample: 0f3b6c1d2a4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8

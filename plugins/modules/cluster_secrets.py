@@ -7,36 +7,36 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_secrets
-short_description: Make and read the secrets of a cluster
+short_description: Create and read the secrets of a cluster
 description:
-  - Makes each secret that is not there yet from 32 random bytes, in a file that only its owner may read.
-  - The secrets are returned, so a task that calls this must set C(no_log).
-  - A file with less than 32 printable characters is an error, so that no service starts with an empty secret.
+  - Creates each missing secret from 32 random bytes, in a file that only its owner may read.
+  - Returns the secrets, so the task must set C(no_log).
+  - Fails if a file has fewer than 32 printable characters, so that no service starts with an empty secret.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
   check_mode:
     support: full
-    details: A secret that is not there yet, or would be made anew, is returned as zeros.
+    details: In check mode, a secret that would be created or renewed is returned as zeros.
   diff_mode:
     support: none
   idempotent:
     support: full
 options:
   directory:
-    description: Directory of the secrets. It is made with mode 0700.
+    description: Directory of the secrets. It is created with mode 0700 if it is missing.
     type: path
     required: true
   names:
-    description: Names of the secrets, each the name of a file.
+    description: Names of the secrets. Each is the name of a file in O(directory).
     type: list
     elements: str
     required: true
   renew:
     description:
-      - Which of O(names) to make anew, each with a list of reasons, such as hosts that must not know it any more.
-      - A secret is made anew once for each reason, also where a run ends before all hosts have the new one. A reason
-        that is not given any more is forgotten.
+      - Secrets of O(names) to renew, each with a list of reasons, such as hosts that must not know it any more.
+      - A secret is renewed once for each reason, even if a run ends before all hosts have the new one. A reason that is
+        no longer listed is forgotten.
     type: dict
     default: {}
 author:
@@ -44,7 +44,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Make and read the secrets
+- name: Create and read the secrets
   vllm_ray.cluster.cluster_secrets:
     directory: /etc/vllm-ray/default/secrets
     names: [ray.token, api.key]
@@ -54,11 +54,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 values_by_name:
-  description: The secrets by name.
+  description: Secrets by name.
   returned: always
   type: dict
 former:
-  description: SHA-256 of the previous secrets, by name, empty where there was none. It finds files that still have one.
+  description: SHA-256 of the previous secrets, by name. Empty if there was none. Use it to find files with a previous
+    secret.
   returned: always
   type: dict
 """

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: collective_check
-short_description: Let the ranks of a plan add up a tensor
+short_description: Run an all-reduce over the ranks of a plan
 description:
-  - Runs an all-reduce of C(torch.distributed) over exactly the hosts and GPUs of a plan, in the release, and tells
-    whether the sum is right, the bandwidth per size and the transports that NCCL chose.
-  - Every host runs it at the same time, each with its own ranks. One that does not come is named by the others within
-    O(seconds), so as many hosts as there are must run at once (C(forks)).
-  - GPUs that an engine holds can't take part; leave the check out while it serves.
+  - Runs an all-reduce of C(torch.distributed) over exactly the hosts and GPUs of a plan, with the Python of the
+    release.
+  - Reports whether the sum is correct, the bandwidth for each size, and the transports that NCCL selected.
+  - Run it on all hosts at the same time, each with its own ranks. C(forks) must not be smaller than the number of
+    hosts, because a host that does not join within O(seconds) is reported as missing.
+  - GPUs that an engine uses cannot take part. Skip the check while an engine serves.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
 options:
   release:
-    description: Directory of the environment that holds torch.
+    description: Directory of the environment with torch.
     type: path
     required: true
   backend:
@@ -28,21 +29,21 @@ options:
     choices: [nccl, gloo]
     default: nccl
   ranks:
-    description: The ranks of this host, each with C(rank) and C(device), the index among the visible GPUs.
+    description: Ranks of this host.
     type: list
     elements: dict
     required: true
     suboptions:
       rank:
-        description: Number of the rank, from 0.
+        description: Number of the rank, starting at 0.
         type: int
         required: true
       device:
-        description: Index of its GPU.
+        description: Index of its GPU among the visible GPUs.
         type: int
         default: 0
   world:
-    description: Number of all ranks.
+    description: Total number of ranks on all hosts.
     type: int
     required: true
   master:
@@ -50,28 +51,30 @@ options:
     type: str
     required: true
   port:
-    description: Port on which rank 0 lets the others meet, while the check runs.
+    description: Port on which rank 0 listens for the other ranks while the check runs.
     type: int
     required: true
   seconds:
-    description: Seconds that each step may take.
+    description: Timeout of each step, in seconds.
     type: int
     default: 30
   environment:
     description:
-      - Environment of the ranks, as the Ray node of the host has it, as far as it matters to NCCL, Gloo, CUDA or torch.
-      - The host's journal keeps it, so it is no place for secrets.
+      - Environment variables of the ranks. They should equal those of the host's Ray node that concern NCCL, Gloo, CUDA
+        or torch.
+      - Do not put secrets here, because the journal of the host records the variables.
     type: dict
     default: {}
   user:
-    description: User that the ranks run as where the module is root, or C(nobody) as long as there is no such user.
+    description: User that runs the ranks if the module runs as root. C(nobody) is used if the user does not exist yet.
+      By default, the user who runs the module.
     type: str
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
 """
 
 EXAMPLES = r"""
-- name: Add up over two hosts with one GPU each
+- name: Run the check over two hosts with one GPU each
   vllm_ray.cluster.collective_check:
     release: /opt/vllm-ray/releases/cuda-vllm0.32.0-py3.12.3-0f3b6c1d2a4e
     ranks:
@@ -83,32 +86,32 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ranks:
-  description: What came of each rank of this host, by its number.
+  description: Result of each rank of this host, by its number.
   returned: always
   type: dict
   contains:
     step:
-      description: Where it ended, one of C(start), C(import), C(meet), C(connect), C(reduce), C(done).
+      description: Last step that it reached, one of C(start), C(import), C(meet), C(connect), C(reduce), C(done).
       type: str
       returned: always
     missing:
-      description: Ranks that did not come.
+      description: Ranks that did not join.
       type: list
       elements: int
       returned: always
     gbytes_per_second:
-      description: Bus bandwidth by size in bytes, as nccl-tests define it.
+      description: Bus bandwidth in GB/s as defined by nccl-tests, by size in bytes.
       type: dict
       returned: always
       sample: {"1048576": 3.1, "67108864": 4.3}
     transports:
-      description: Transports that NCCL's log names.
+      description: Transports named in NCCL's log.
       type: list
       elements: str
       returned: always
       sample: [NET/Socket, P2P/CUMEM]
     wrong:
-      description: What came out where the sum is wrong.
+      description: The sum, if it is wrong.
       type: float
       returned: always
     error:

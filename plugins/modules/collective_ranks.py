@@ -8,29 +8,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: collective_ranks
-short_description: Say what each host has to do in a collective check
+short_description: Compute the arguments of a collective check for each host
 description:
-  - Turns the plan into the arguments of M(vllm_ray.cluster.collective_check) on each host of the engine. The ranks have
-    the GPUs and the environment that the engine will have.
-  - Says why where there can be none, such as an engine that serves or starts, an engine with one GPU, no release, or a
-    network that is not open yet.
-  - One call is about all hosts of the play, so a task sets C(run_once).
+  - Computes the arguments of M(vllm_ray.cluster.collective_check) for each host of the engine from the plan. The ranks
+    get the GPUs and the environment that the engine will use.
+  - Returns the reason if the check cannot run. Examples are an engine that serves or starts, an engine with one GPU, no
+    release, or a blocked network.
+  - One call covers all hosts of the play, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.controller
 options:
   plan:
-    description: What M(vllm_ray.cluster.plan) returned.
+    description: Result of M(vllm_ray.cluster.plan).
     type: dict
     required: true
   network:
-    description: Names of variables in which each host's M(vllm_ray.cluster.network_check) may be registered.
+    description: Names of variables that may have each host's registered result of M(vllm_ray.cluster.network_check).
     type: list
     elements: str
     default: [__vllm_ray_network_gathered, __vllm_ray_network_started]
   release:
-    description: Names of variables in which each host's M(vllm_ray.cluster.release_info) may be registered.
+    description: Names of variables that may have each host's registered result of M(vllm_ray.cluster.release_info).
     type: list
     elements: str
     default: [__vllm_ray_release, release_found]
@@ -41,7 +41,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See which ranks there are
+- name: Compute the ranks
   vllm_ray.cluster.collective_ranks:
     plan: "{{ __vllm_ray_plan }}"
   run_once: true
@@ -50,16 +50,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 why:
-  description: Why there can be no collective check now, empty where there can.
+  description: Why the collective check cannot run now. Empty if it can.
   returned: success
   type: str
   sample: not needed, the engine uses one GPU
 hosts:
-  description: Arguments of M(vllm_ray.cluster.collective_check), by host.
+  description: Arguments of M(vllm_ray.cluster.collective_check) by host.
   returned: success
   type: dict
 background:
-  description: Whether there are more hosts than forks, so that they must be started in the background.
+  description: Whether the tasks must be started in the background, because there are more hosts than forks.
   returned: success
   type: bool
 """

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gpu_info
-short_description: Look at the GPUs of a host
+short_description: Gather facts about the GPUs of a host
 description:
-  - Tells what C(nvidia-smi) knows of the GPUs, how they are linked, and which processes hold their memory.
-  - A host without GPUs returns an empty list. Where there should be some, RV(gpu_error) says why there are none.
-  - GPUs of AMD are told by C(amd-smi), in RV(amd_gpus). Where it is missing or fails, they are only counted on the PCI
-    bus. No release of vLLM is made for them.
+  - Returns the properties of NVIDIA GPUs from C(nvidia-smi), their links, and the processes that use their memory.
+  - On a host without GPUs, the list is empty. If GPUs exist but cannot be queried, RV(gpu_error) has the reason.
+  - AMD GPUs are queried with C(amd-smi) and returned in RV(amd_gpus). If C(amd-smi) is missing or fails, they are only
+    counted on the PCI bus. The collection has no vLLM release for them.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -23,45 +23,46 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at the GPUs
+- name: Gather facts about the GPUs
   vllm_ray.cluster.gpu_info:
   register: seen
 
-- name: Show who holds memory
+- name: Show the processes that use GPU memory
   ansible.builtin.debug:
     msg: "{{ seen.gpus | map(attribute='processes') | flatten }}"
 """
 
 RETURN = r"""
 gpus:
-  description: The GPUs of NVIDIA, in the order of C(nvidia-smi). What a GPU or its driver does not tell is V(none).
+  description: NVIDIA GPUs, in the order of C(nvidia-smi). A value that the GPU or its driver does not report is
+    V(none).
   returned: always
   type: list
   elements: dict
   contains:
     index:
-      description: Its number.
+      description: Index of the GPU.
       returned: always
       type: int
     uuid:
-      description: Its UUID.
+      description: UUID of the GPU.
       returned: always
       type: str
     name:
-      description: Its model.
+      description: Model name of the GPU.
       returned: always
       type: str
       sample: NVIDIA H200
     memory_mib:
-      description: Its memory, in MiB.
+      description: Total memory, in MiB.
       returned: always
       type: int
     used_mib:
-      description: Memory that is in use, in MiB, without what the driver keeps for itself.
+      description: Used memory in MiB, without the memory that the driver reserves.
       returned: always
       type: int
     reserved_mib:
-      description: Memory that the driver keeps for itself, in MiB.
+      description: Memory that the driver reserves, in MiB.
       returned: always
       type: int
     driver:
@@ -70,22 +71,22 @@ gpus:
       type: str
       sample: 580.159.04
     cuda:
-      description: Newest CUDA that the driver supports.
+      description: Newest CUDA version that the driver supports.
       returned: always
       type: str
       sample: "13.0"
     architecture:
-      description: Its architecture.
+      description: Architecture of the GPU.
       returned: always
       type: str
       sample: Hopper
     compute_capability:
-      description: Its compute capability.
+      description: Compute capability of the GPU.
       returned: always
       type: str
       sample: "9.0"
     bus:
-      description: Its address on the PCI bus.
+      description: PCI bus address of the GPU.
       returned: always
       type: str
     persistence:
@@ -97,7 +98,7 @@ gpus:
       returned: always
       type: bool
     mig_devices:
-      description: Number of its MIG devices.
+      description: Number of MIG devices.
       returned: always
       type: int
     ecc:
@@ -113,87 +114,87 @@ gpus:
       returned: always
       type: bool
     memory_failed:
-      description: Whether bad memory can't be replaced any more.
+      description: Whether bad memory can no longer be replaced.
       returned: always
       type: bool
     power_limit:
-      description: Its power limit, in watts.
+      description: Power limit, in watts.
       returned: always
       type: float
     pcie:
-      description: Generation and width of its PCIe link, now and at most. An idle GPU lowers the generation.
+      description: Current and maximum generation and width of the PCIe link. An idle GPU lowers the current generation.
       returned: always
       type: dict
       sample: {"generation": 5, "generation_max": 5, "width": 16, "width_max": 16}
     links:
-      description: Its links to other GPUs and to RDMA devices, in the words of C(nvidia-smi topo -m).
+      description: Links to other GPUs and to RDMA devices, as C(nvidia-smi topo -m) names them.
       returned: always
       type: dict
       sample: {"gpus": {"1": "NV18"}, "nics": {"mlx5_0": "PIX"}}
     processes:
       description:
-        - Processes that hold its memory, with pid, kind (C = compute, G = graphics), process, MiB, user and unit. User
-          and unit are empty where they can't be seen.
-        - Whether they are ours, of a cluster's own services, only M(vllm_ray.cluster.host_info) knows, which is told
-          the services; here it is V(false).
+        - Processes that use its memory, with pid, kind (C = compute, G = graphics), process, mib, user, unit and ours.
+          User and unit are empty if they are not visible.
+        - C(ours) shows whether the process belongs to a service of the cluster. It is always V(false) here. Only
+          M(vllm_ray.cluster.host_info) knows the services.
       returned: always
       type: list
       elements: dict
       sample: [{"pid": 542, "kind": "C", "process": "python3", "mib": 1542, "user": "ann", "unit": "", "ours": false}]
 amd_gpus:
-  description: The GPUs of AMD, in the order of C(amd-smi). What it does not tell is V(none).
+  description: AMD GPUs, in the order of C(amd-smi). A value that it does not report is V(none).
   returned: always
   type: list
   elements: dict
   contains:
     index:
-      description: Its number.
+      description: Index of the GPU.
       returned: always
       type: int
     uuid:
-      description: Its UUID.
+      description: UUID of the GPU.
       returned: always
       type: str
     name:
-      description: Its model.
+      description: Model name of the GPU.
       returned: always
       type: str
       sample: AMD Instinct MI210
     memory_mib:
-      description: Its memory, in MiB.
+      description: Total memory, in MiB.
       returned: always
       type: int
     used_mib:
-      description: Memory that is in use, in MiB.
+      description: Used memory, in MiB.
       returned: always
       type: int
     driver:
-      description: Version of the driver, or of the kernel that it came with.
+      description: Version of the driver, or of the kernel that includes it.
       returned: always
       type: str
       sample: 6.16.6
     architecture:
-      description: What programs are compiled for.
+      description: Architecture to compile programs for.
       returned: always
       type: str
       sample: gfx90a
     bus:
-      description: Its address on the PCI bus.
+      description: PCI bus address of the GPU.
       returned: always
       type: str
     processes:
-      description: As of RV(gpus[].processes). MiB are V(none) where C(amd-smi) lists a process under several GPUs and
-        does not tell of which it holds them.
+      description: Processes, as in RV(gpus[].processes). C(mib) is V(none) if C(amd-smi) lists a process under several
+        GPUs without the memory on each.
       returned: always
       type: list
       elements: dict
 gpu_error:
-  description: Why GPUs of NVIDIA can't be looked at. Empty where all is well, or there are none.
+  description: Why NVIDIA GPUs cannot be queried. Empty if there is no error or no GPU.
   returned: always
   type: str
   sample: "Failed to initialize NVML: Driver/library version mismatch NVML library version: 550.144"
 pci_gpus:
-  description: Number of GPUs on the PCI bus, whatever their driver.
+  description: Number of GPUs on the PCI bus by vendor, with or without a driver.
   returned: always
   type: dict
   sample: {"nvidia": 8, "amd": 0}

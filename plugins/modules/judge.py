@@ -8,37 +8,37 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: judge
-short_description: Judge what one stage of checks found
+short_description: Evaluate the results of one stage of checks
 description:
-  - Shows what the hosts found about the network between them, or what came of their ranks together, with a table of
-    problems that says what is wanted and what mends it.
-  - Fails on errors, and with C(vllm_ray_strict) on warnings too. C(vllm_ray_checks_off) leaves checks out by name.
-  - One call judges all hosts of the play, so a task sets C(run_once).
+  - Shows the results of the network check or the collective check of all hosts. A table of problems shows what was
+    found, what is expected and how to fix it.
+  - Fails on errors, and with C(vllm_ray_strict) also on warnings. Checks named in C(vllm_ray_checks_off) are ignored.
+  - One call covers all hosts of the play, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.controller
 options:
   stage:
-    description: What is judged, M(vllm_ray.cluster.network_check) or M(vllm_ray.cluster.collective_check).
+    description: Stage to evaluate, M(vllm_ray.cluster.network_check) or M(vllm_ray.cluster.collective_check).
     type: str
     choices: [network, collective]
     required: true
   plan:
-    description: What M(vllm_ray.cluster.plan) returned.
+    description: Result of M(vllm_ray.cluster.plan).
     type: dict
     required: true
   planned:
-    description: What M(vllm_ray.cluster.collective_ranks) returned, for O(stage=collective).
+    description: Result of M(vllm_ray.cluster.collective_ranks), for O(stage=collective).
     type: dict
     default: {}
   answers:
-    description: Names of variables in which each host's result may be registered.
+    description: Names of variables that may have each host's registered result.
     type: list
     elements: str
     required: true
   look:
-    description: Name of the variable in which each host's look was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.look).
     type: str
     default: __vllm_ray_look
 seealso:
@@ -48,7 +48,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Judge the network
+- name: Evaluate the network check
   vllm_ray.cluster.judge:
     stage: network
     plan: "{{ __vllm_ray_plan }}"
@@ -58,12 +58,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 state:
-  description: V(done), or why it was not checked.
+  description: V(done), or the reason why the check did not run.
   returned: success
   type: str
   sample: left out, the engine serves
 problems:
-  description: What is wrong, each with host, check, severity, found, wanted and fix.
+  description: Problems, each with host, check, severity, found, wanted and fix.
   returned: success
   type: list
   elements: dict

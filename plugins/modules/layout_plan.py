@@ -8,14 +8,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: layout_plan
-short_description: Plan the layout of an engine for hosts of a file
+short_description: Plan the layout of an engine for hosts described in a file
 description:
-  - Says how an engine would be laid out over hosts that need not be there yet, why, what the next best layouts would
-    give, and what would make it better. Fails where no layout fits, and tells which changes would do; sizes that are
-    set and miss by less than the estimate may be off are a warning.
-  - The model is C(vllm_ray_model), a directory or a C(config.json) on the controller, or an id of a hub. Sizes are
-    those of C(vllm_ray_serve_args). With C(vllm_ray_plan_file) the plan is written there in JSON.
-  - Contacts no host, and the hub only for small files of a model that is not on the controller.
+  - Computes the layout of an engine for hosts that do not need to exist yet. Shows the reasons, the next best layouts
+    and possible improvements.
+  - Fails if no layout fits, and shows which changes would help. Configured sizes that miss by less than the error of
+    the estimate are a warning.
+  - Uses the model in C(vllm_ray_model), which is a directory or C(config.json) on the controller, or an id on a hub.
+    Sizes are those in C(vllm_ray_serve_args). If C(vllm_ray_plan_file) is set, the plan is written there as JSON.
+  - Contacts no host. Contacts the hub only for small files of a model that is not on the controller.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -23,10 +24,10 @@ extends_documentation_fragment:
 options:
   hosts_file:
     description:
-      - A file on the controller, in JSON or YAML. Either C(preflight.json) of C(preflight.yml), or C(hosts) and C(link)
-        as in the example.
-      - A host stands for C(count) hosts that are alike. C(memory_gib) is the memory of one of its GPUs, C(inside) what
-        joins them, V(nvlink) or V(pcie). The first host is the serve host.
+      - JSON or YAML file on the controller. Either the C(preflight.json) of C(preflight.yml), or a mapping with
+        C(hosts) and C(link) as in the example.
+      - Each entry of C(hosts) describes C(count) identical hosts. C(memory_gib) is the memory of one GPU. C(inside) is
+        the link between the GPUs, V(nvlink) or V(pcie). The first host is the serve host.
     type: path
     required: true
 seealso:
@@ -47,44 +48,44 @@ EXAMPLES = r"""
 
 RETURN = r"""
 advice:
-  description: The layout with its figures and reasons.
+  description: The selected layout with its figures and reasons.
   returned: success
   type: dict
   contains:
     tp:
-      description: Size of tensor parallelism.
+      description: Tensor parallel size.
       returned: success
       type: int
     pp:
-      description: Size of pipeline parallelism.
+      description: Pipeline parallel size.
       returned: success
       type: int
     gpus:
-      description: GPUs of each host that the engine uses.
+      description: Number of GPUs that the engine uses, by host.
       returned: success
       type: dict
     kv_tokens:
-      description: Tokens that the KV cache holds.
+      description: Number of tokens that fit into the KV cache.
       returned: success
       type: int
     concurrency:
-      description: Requests of the longest length that it holds at once.
+      description: Number of concurrent requests of maximum length that fit into the KV cache.
       returned: success
       type: float
     tokens_per_second:
-      description: An estimate of the output tokens per second of all requests.
+      description: Estimated output tokens per second of all requests.
       returned: success
       type: int
     fits:
-      description: Whether it fits.
+      description: Whether the layout fits.
       returned: success
       type: bool
     close:
-      description: By how much sizes that are set miss, where the estimate may be off by more. Empty where they fit.
+      description: By how much configured sizes miss, if the estimate may be off by more. Empty if they fit.
       returned: success
       type: str
     reasons:
-      description: Why this layout.
+      description: Reasons for this layout.
       returned: when it fits
       type: list
       elements: str

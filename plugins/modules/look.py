@@ -8,11 +8,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: look
-short_description: Look at a host as its vllm_ray_* variables say
+short_description: Gather facts about a host for the plan
 description:
-  - Turns the C(vllm_ray_*) variables of a host into a call of M(vllm_ray.cluster.host_info), which tells the plan
-    what there is.
-  - Checks no variable. M(vllm_ray.cluster.plan) does, for all hosts at once.
+  - Calls M(vllm_ray.cluster.host_info) with options derived from the C(vllm_ray_*) variables of a host. The plan uses
+    the result.
+  - Does not validate the variables. M(vllm_ray.cluster.plan) does this for all hosts at once.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -20,17 +20,17 @@ extends_documentation_fragment:
 options:
   host:
     description:
-      - Name of the host whose variables are meant. Default is the host of the task.
-      - Needed where the task is delegated.
+      - Name of the host whose variables are used. Default is the host of the task.
+      - Required if the task is delegated.
     type: str
   details:
-    description: Whether to read more, as M(vllm_ray.cluster.host_info) with its option C(details).
+    description: Whether to read additional facts, with the option C(details) of M(vllm_ray.cluster.host_info).
     type: bool
     default: false
   may_verify:
     description:
-      - Whether files of the model are hashed, every one or those that were touched, as C(vllm_ray_model_verify) says.
-        What runs the role model after it need not, as that hashes them, too.
+      - Whether to hash files of the model, all or only changed ones, as C(vllm_ray_model_verify) selects. Not required
+        if the role model runs afterwards, because it hashes them too.
     type: bool
     default: false
 seealso:
@@ -41,7 +41,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look
+- name: Gather facts about the host
   vllm_ray.cluster.look:
   ignore_unreachable: true
   register: __vllm_ray_look
@@ -49,31 +49,31 @@ EXAMPLES = r"""
 
 RETURN = r"""
 unreached:
-  description: Whether there was no connection to the host of O(host), which is another one than that of the task.
+  description: Whether the host in O(host) was unreachable, if it is not the host of the task.
   returned: it can't be reached
   type: bool
 host:
-  description: As of M(vllm_ray.cluster.host_info).
+  description: See M(vllm_ray.cluster.host_info).
   returned: success
   type: dict
 network:
-  description: As of M(vllm_ray.cluster.host_info).
+  description: See M(vllm_ray.cluster.host_info).
   returned: success
   type: dict
 engine:
-  description: As of M(vllm_ray.cluster.host_info).
+  description: See M(vllm_ray.cluster.host_info).
   returned: success
   type: dict
 usage:
-  description: As of M(vllm_ray.cluster.host_info).
+  description: See M(vllm_ray.cluster.host_info).
   returned: success
   type: dict
 details:
-  description: As of M(vllm_ray.cluster.host_info).
+  description: See M(vllm_ray.cluster.host_info).
   returned: O(details) is set
   type: dict
 asked:
-  description: The controller's clock before and after the call, in seconds since 1970.
+  description: Clock of the controller before and after the call, in seconds since 1970.
   returned: always
   type: dict
   sample: {"sent": 1795273200.1, "received": 1795273200.9}

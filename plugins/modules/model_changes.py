@@ -8,10 +8,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: model_changes
-short_description: Say what makes a model directory the wanted one
+short_description: Report the changes to a model directory
 description:
-  - Names the files that are copied, replaced and removed, as M(vllm_ray.cluster.model_manifest) found it.
-  - It changes nothing itself, and reports as changed what is done by other tasks, or would be in check mode.
+  - Lists the files that are copied, replaced and removed, from the results of M(vllm_ray.cluster.model_manifest).
+  - Changes nothing itself. Reports C(changed) for changes that other tasks make, or would make in check mode.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.controller
@@ -21,21 +21,21 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: The two manifests are shown.
+    details: The diff shows both manifests.
   idempotent:
     support: full
-    details: Where O(compared) has nothing to copy or remove, nothing is reported.
+    details: If O(compared) has nothing to copy or remove, no change is reported.
 options:
   compared:
-    description: What M(vllm_ray.cluster.model_manifest) returned for the host.
+    description: Result of M(vllm_ray.cluster.model_manifest) for the host.
     type: dict
     required: true
   wanted:
-    description: What M(vllm_ray.cluster.model_manifest) returned for the source.
+    description: Result of M(vllm_ray.cluster.model_manifest) for the source.
     type: dict
     required: true
   synced:
-    description: What M(vllm_ray.cluster.tree_sync) returned, where it has run.
+    description: Result of M(vllm_ray.cluster.tree_sync), if it has run.
     type: dict
     default: {}
 author:
@@ -43,7 +43,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Say what changes
+- name: Report the changes
   vllm_ray.cluster.model_changes:
     compared: "{{ compared }}"
     wanted: "{{ source }}"
@@ -56,11 +56,11 @@ copied:
   type: list
   elements: str
 copied_bytes:
-  description: Their size.
+  description: Size of the copied files, in bytes.
   returned: success
   type: int
 replaced:
-  description: Those of them that were there with other content.
+  description: Copied files that existed with different content.
   returned: success
   type: list
   elements: str
@@ -70,7 +70,7 @@ removed:
   type: list
   elements: str
 digest:
-  description: The digest that the directory will have.
+  description: Digest of the directory after the changes.
   returned: success
   type: str
 """

@@ -9,11 +9,11 @@ DOCUMENTATION = r"""
 module: model_copy
 short_description: Copy a model from the controller to a host
 description:
-  - Sends the files that M(vllm_ray.cluster.model_manifest) found to be missing or to be others.
-  - They are staged on the host, checked by their hashes, and then moved to their places, so that no half of a file or
-    of a new directory is ever seen there. A copy that was interrupted goes on with the files that have not arrived yet.
-  - The work is done by the action plugin of this name and by M(vllm_ray.cluster.model_install). From one host to the
-    others the model goes by M(vllm_ray.cluster.tree_sync).
+  - Sends the files that are missing or different according to M(vllm_ray.cluster.model_manifest).
+  - The files are staged on the host, checked by their hashes and then moved, so that no partial file or directory is
+    visible. An interrupted copy continues with the files that have not arrived yet.
+  - The action plugin of this name and M(vllm_ray.cluster.model_install) do the work. To copy a model between hosts, use
+    M(vllm_ray.cluster.tree_sync).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.action
@@ -23,21 +23,21 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: M(vllm_ray.cluster.model_changes) shows what changes.
+    details: M(vllm_ray.cluster.model_changes) shows the changes.
   idempotent:
     support: full
-    details: Where O(compared) has nothing to copy or remove, nothing is done.
+    details: If O(compared) has nothing to copy or remove, nothing is done.
 options:
   compared:
-    description: What M(vllm_ray.cluster.model_manifest) returned for the host.
+    description: Result of M(vllm_ray.cluster.model_manifest) for the host.
     type: dict
     required: true
   wanted:
-    description: What M(vllm_ray.cluster.model_manifest) returned for the directory on the controller.
+    description: Result of M(vllm_ray.cluster.model_manifest) for the directory on the controller.
     type: dict
     required: true
   record_directory:
-    description: Directory of the records of manifests on the host.
+    description: Directory on the host for the records of manifests.
     type: path
     default: /var/lib/vllm-ray/manifests
 author:
@@ -45,7 +45,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Copy what is missing
+- name: Copy missing files
   vllm_ray.cluster.model_copy:
     compared: "{{ compared }}"
     wanted: "{{ source }}"
@@ -53,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sent_bytes:
-  description: What had to be sent. Files that an interrupted copy had brought are not sent again.
+  description: Bytes sent in this call. Files from an interrupted copy are not sent again.
   returned: success
   type: int
 """

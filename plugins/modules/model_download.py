@@ -7,46 +7,46 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: model_download
-short_description: Download a model once and have it on all hosts
+short_description: Download a model once and copy it to all hosts
 description:
-  - One host downloads one commit of a model from Hugging Face or ModelScope by the hub's own client, or from a mirror.
-    Run on all hosts at the same time, the others fetch each file from it, and from one another, as soon as the file is
-    finished and has the hash that the hub says. Without O(hosts) it only downloads.
-  - On every host the directory appears when all of it is there.
-  - A branch or tag is resolved to its commit once. Later runs keep that commit, and need no network.
-  - A download that was interrupted goes on. Finished files are kept. Of files that were under way, those of ModelScope
-    and of mirrors go on where they were; the client of Hugging Face goes on after a lost connection, but begins them
-    again after it was ended.
-  - A mirror is a directory of a web server with a file C(SHA256SUMS) that names all files, as C(sha256sum) writes it.
-    What C(SHA256SUMS) says is what it has in place of a commit.
-  - While it runs on O(hosts), each of them listens on its cluster address, as M(vllm_ray.cluster.tree_sync) does.
+  - One host downloads one commit of a model, from Hugging Face or ModelScope with the hub's own client, or from a
+    mirror.
+  - Run the module on all hosts at the same time. The other hosts copy each file from the first host and from one
+    another as soon as the file is complete and matches the hub's hash. Without O(hosts), the module only downloads.
+  - On each host, the directory appears only when it is complete.
+  - A branch or tag is resolved to its commit once. Later runs keep that commit and need no network access.
+  - After an interruption, finished files are kept. Partial files from ModelScope and mirrors are continued. The client
+    of Hugging Face continues a file after a lost connection, but starts it again after the client was stopped.
+  - A mirror is a directory on a web server with a file C(SHA256SUMS) that lists all files in the format of
+    C(sha256sum). The content of C(SHA256SUMS) takes the place of a commit.
+  - With O(hosts), each host listens on its cluster address during the call, like M(vllm_ray.cluster.tree_sync).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.actiongroup_cluster
 attributes:
   check_mode:
     support: full
-    details: The hub is asked for the commit and the size of the files.
+    details: In check mode, the hub is queried for the commit and the size of the files.
   diff_mode:
     support: none
-    details: The message says what is downloaded.
+    details: The message shows what is downloaded.
   idempotent:
     support: full
 notes:
-  - Ansible starts a task on as many hosts at a time as it has forks. Where there are more hosts than forks, run it with
-    C(async) and C(poll=0) and gather the results by M(ansible.builtin.async_status).
+  - Ansible runs a task on at most C(forks) hosts at a time. With more hosts than forks, run it with C(async) and
+    C(poll=0), and read the results with M(ansible.builtin.async_status).
 options:
   state:
     description:
-      - V(present) has the model on the host.
-      - V(asked) only tells which commit is wanted, whether the host has it, and, if it is the one that downloads and
-        O(commit) is not known yet, how large it is. A commit that is there is kept for later runs.
-      - What V(asked) returns is also for M(vllm_ray.cluster.transfer_plan).
+      - V(present) downloads or copies the model to the host.
+      - V(asked) only returns the commit of O(revision) and whether the host has it. On the downloading host without
+        O(commit), it also returns the size. An existing commit is kept for later runs.
+      - The result of V(asked) is also input for M(vllm_ray.cluster.transfer_plan).
     type: str
     choices: [asked, present]
     default: present
   hub:
-    description: The hub, or V(mirror).
+    description: Hub to download from, or V(mirror) for a web server.
     type: str
     choices: [huggingface, mirror, modelscope]
     default: huggingface
@@ -55,22 +55,22 @@ options:
     type: str
     required: true
   revision:
-    description: Branch, tag or commit. Default is the hub's, C(main) or C(master).
+    description: Branch, tag or commit. If empty, the hub's default, C(main) or C(master).
     type: str
     default: ''
   commit:
-    description: RV(commit) that the host which downloads found for O(revision). Needed on hosts that don't download.
+    description: RV(commit) that the downloading host returned for O(revision). Required on hosts that do not download.
     type: str
     default: ''
   update:
-    description: Whether to ask the hub again which commit O(revision) is.
+    description: Whether to resolve O(revision) again on the hub.
     type: bool
     default: false
   path:
-    description: Absolute path of the model. Default is a directory for each model and commit in O(root).
+    description: Absolute path of the model on the host. Default is a directory for each model and commit in O(root).
     type: path
   root:
-    description: Directory of models.
+    description: Directory for models.
     type: path
     default: /var/lib/vllm-ray/models
   exclude:
@@ -79,32 +79,33 @@ options:
     elements: str
     default: []
   python:
-    description: Path of a Python that has the hub's client, such as the release's. Needed on the host that downloads
-      from a hub.
+    description: Path of a Python with the hub's client, such as the release's. Required on the host that downloads from
+      a hub.
     type: path
   user:
     description:
-      - Account of the services. Where the module is root, the hub's client runs as this account, or as C(nobody) as
-        long as there is no such account, and what it downloads is copied and checked file by file. Empty = as who runs
-        the module.
+      - Account of the services. If the module runs as root, the hub's client runs as this account, or as C(nobody) if
+        the account does not exist yet. Each downloaded file is then copied and checked. If empty, the client runs as
+        the user who runs the module.
     type: str
     default: ''
   token:
-    description: Token of the hub, for the host that downloads. It reaches the client by its environment and is not
-      written anywhere.
+    description: Access token for the hub, for the downloading host. It is passed in the environment of the client and
+      not written anywhere.
     type: str
   proxy:
-    description: URL of the proxy to the hub. Default is what the environment says.
+    description: URL of the proxy to the hub. Default is from the environment.
     type: str
   ca_certificate:
-    description: File with the certificates to trust. Default is the system's.
+    description: File with the CA certificates to trust. Default is the system's.
     type: path
   endpoint:
-    description: URL of the hub, or of a server that answers in its stead.
+    description: URL of the hub or of a server that replaces it. If empty, the hub's own URL.
     type: str
     default: ''
   hosts:
-    description: All hosts that are to have it, this one too; the same list in the same order on all of them.
+    description: All hosts that should get the model, including this one. The list must have the same order on all
+      hosts.
     type: list
     elements: dict
     default: []
@@ -114,42 +115,44 @@ options:
         type: str
         required: true
       address:
-        description: Its cluster address.
+        description: Cluster address of the host.
         type: str
         required: true
   name:
-    description: Which of O(hosts) this one is.
+    description: Name of this host in O(hosts).
     type: str
     default: this host
   source:
-    description: Which of O(hosts) downloads. Default is this one.
+    description: Name of the downloading host in O(hosts). If empty, this host.
     type: str
     default: ''
   run_token:
-    description: A secret text that is new for each run and the same on all O(hosts). Needed with them.
+    description: Secret that is new for each run and the same on all O(hosts). Required with O(hosts).
     type: str
   limit_mbit:
-    description: Mbit/s that this host sends to others, and that it receives from them, at most. V(0) = no limit.
+    description: Maximum rate in Mbit/s at which this host sends to other hosts, and at which it receives from them.
+      V(0) means no limit.
     type: float
     default: 0
   window:
-    description: Seconds that a host may come later than this one.
+    description: Seconds that another host may start later than this one.
     type: float
     default: 10
   grace:
-    description: Seconds that a host that was there may be silent before the others leave without it; 5 at least.
+    description: Seconds without a message after which a host that took part counts as lost. At least 5.
     type: float
     default: 30
   patience:
-    description: Seconds after which a host gives up if nothing comes and nobody downloads, or another run is at work.
+    description: Seconds after which a host gives up if it receives nothing and no host downloads, or if another run is
+      active.
     type: float
     default: 60
   record_directory:
-    description: Directory of the records of manifests.
+    description: Directory for the records of manifests.
     type: path
     default: /var/lib/vllm-ray/manifests
   reserve_gib:
-    description: What must stay free on the file system, in GiB.
+    description: Space that must stay free on the file system, in GiB.
     type: float
     default: 1
 seealso:
@@ -166,7 +169,7 @@ EXAMPLES = r"""
     python: /opt/vllm-ray/releases/cuda-2f1d/bin/python
     token: "{{ hf_token }}"
 
-- name: Find out which commit of a model is wanted
+- name: Resolve the commit of a model
   vllm_ray.cluster.model_download:
     state: asked
     hub: mirror
@@ -175,7 +178,7 @@ EXAMPLES = r"""
   run_once: true
   register: asked
 
-- name: Have it on all hosts
+- name: Download the model to all hosts
   vllm_ray.cluster.model_download:
     hub: mirror
     model: https://mirror.example/models/Qwen3-32B
@@ -190,29 +193,29 @@ EXAMPLES = r"""
 
 RETURN = r"""
 exists:
-  description: Whether the model is there now; in check mode it may not be.
+  description: Whether the model exists now. May be V(false) in check mode.
   returned: success
   type: bool
 directory:
-  description: Where the model is.
+  description: Directory of the model.
   returned: success
   type: str
 commit:
-  description: The commit that it is.
+  description: Commit of the model.
   returned: success
   type: str
 filesystem:
-  description: Mount point, type and source of the file system, and whether it is shared between hosts.
+  description: Mount point, type and source of the file system of the directory, and whether hosts share it.
   returned: O(state=asked)
   type: dict
   sample: {"point": "/models", "type": "nfs4", "source": "storage:/models", "shared": true}
 to_copy:
-  description: The directory, if it is not there.
+  description: Directory of the model, if it is missing.
   returned: O(state=asked)
   type: list
   elements: str
 to_copy_bytes:
-  description: Size of all files that will be downloaded.
+  description: Size of all files to download, in bytes.
   returned: O(state=asked)
   type: int
 to_remove:
@@ -221,36 +224,36 @@ to_remove:
   type: list
   elements: str
 bytes:
-  description: Size of all files.
+  description: Size of all files, in bytes.
   returned: when the host took part in a transfer
   type: int
 digest:
-  description: That of M(vllm_ray.cluster.tree_sync), of a plain tree.
+  description: Digest of the model, as M(vllm_ray.cluster.tree_sync) computes it for a plain tree.
   returned: when the host took part in a transfer
   type: str
 received_bytes:
-  description: What came from other hosts.
+  description: Bytes received from other hosts.
   returned: when the host took part in a transfer
   type: int
 received_from:
-  description: What came from which host, in bytes.
+  description: Bytes received, by host.
   returned: when the host took part in a transfer
   type: dict
 sent_bytes:
-  description: What was sent to other hosts.
+  description: Bytes sent to other hosts.
   returned: when the host took part in a transfer
   type: int
 absent:
-  description: Hosts that were not seen to end with the whole model.
+  description: Hosts that were not seen to finish with the complete model.
   returned: when the host took part in a transfer
   type: list
   elements: str
 seconds:
-  description: How long the transfer took; it lasts until no other host needs this one.
+  description: Duration of the transfer in seconds. It ends when no other host needs this one.
   returned: when the host took part in a transfer
   type: float
 problem:
-  description: What is wrong.
+  description: The problem that was found.
   returned: failure
   type: dict
 """

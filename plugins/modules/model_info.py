@@ -7,42 +7,42 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: model_info
-short_description: Tell what a model is, from its configuration and the headers of its files
+short_description: Read the properties of a model from its configuration and file headers
 description:
-  - Reads the sizes, quantisation, KV cache and bytes of a model as vLLM will see them, without loading it.
-  - Of a directory only its configurations, the index, the headers of safetensors files and the names are read.
-  - Of a hub only C(config.json), C(hf_quant_config.json) and the index are fetched.
-  - What had to be assumed is told in RV(model.notes).
+  - Reads sizes, quantisation, KV cache and bytes of a model as vLLM sees them, without loading the model.
+  - In a directory, reads only configuration files, the weight index, headers of safetensors files, and file names.
+  - From a hub, downloads only C(config.json), C(hf_quant_config.json) and the weight index.
+  - Assumptions are listed in RV(model.notes).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.actiongroup_cluster
 options:
   model:
-    description: Absolute path of a model's directory, or id of a model of a hub.
+    description: Absolute path of the model's directory, id of a model on a hub, or URL on a mirror.
     type: str
     required: true
   hub:
-    description: The hub of an id, or V(mirror) for a URL.
+    description: Hub of a model id. Use V(mirror) for a URL.
     type: str
     choices: [huggingface, mirror, modelscope]
     default: huggingface
   revision:
-    description: Branch, tag or commit. Default is the hub's, C(main) or C(master).
+    description: Branch, tag or commit. If empty, the hub's default, C(main) or C(master).
     type: str
     default: ''
   endpoint:
-    description: URL of the hub or of a mirror.
+    description: URL of the hub or of a mirror. If empty, the hub's own URL.
     type: str
     default: ''
   token:
-    description: Token of the hub. It is sent in a header, and to no other server.
+    description: Access token for the hub. It is sent in a header, only to the hub.
     type: str
   proxy:
-    description: URL of the proxy to the hub. Default is what the environment says.
+    description: URL of the proxy to the hub. Default is from the environment.
     type: str
   ca_certificate:
-    description: File with the certificates to trust. Default is the system's.
+    description: File with the CA certificates to trust. Default is the system's.
     type: path
 seealso:
   - module: vllm_ray.cluster.model_download
@@ -51,23 +51,23 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at a model before it is downloaded
+- name: Read the properties of a model before the download
   vllm_ray.cluster.model_info:
     model: Qwen/Qwen3-32B
 
-- name: Look at a model on the host
+- name: Read the properties of a model on the host
   vllm_ray.cluster.model_info:
     model: /var/lib/vllm-ray/models/Qwen--Qwen3-32B/main
 """
 
 RETURN = r"""
 model:
-  description: What the model is. Sizes are bytes, lengths tokens; lists have an entry for each layer.
+  description: Properties of the model. Sizes are in bytes, lengths in tokens. Lists have one entry for each layer.
   returned: success
   type: dict
   contains:
     architecture:
-      description: The class that vLLM loads.
+      description: Model class that vLLM loads.
       returned: success
       type: str
       sample: Qwen3ForCausalLM
@@ -77,7 +77,7 @@ model:
       type: str
       sample: qwen3
     layers:
-      description: Decoder layers.
+      description: Number of decoder layers.
       returned: success
       type: int
     hidden:
@@ -85,52 +85,52 @@ model:
       returned: success
       type: int
     heads:
-      description: Attention heads. A TP size must divide them.
+      description: Number of attention heads. The tensor parallel size must divide it.
       returned: success
       type: int
     kv_heads:
-      description: Key-value heads, V(1) for MLA.
+      description: Number of key-value heads, V(1) for MLA.
       returned: success
       type: int
     head_dim:
-      description: Size of a key, or of what MLA caches of a token.
+      description: Size of a key, or of the vector that MLA caches for a token.
       returned: success
       type: int
     intermediates:
-      description: Widths of MLPs and experts. A TP size must divide each of them.
+      description: Widths of MLPs and experts. The tensor parallel size must divide each of them.
       returned: success
       type: list
       elements: int
     vocabulary:
-      description: Entries of the vocabulary.
+      description: Size of the vocabulary.
       returned: success
       type: int
     context:
-      description: Longest sequence.
+      description: Maximum length of a sequence.
       returned: success
       type: int
     usual_context:
-      description: Length that vLLM takes where no C(max-model-len) is set.
+      description: Length that vLLM uses if C(max-model-len) is not set.
       returned: success
       type: int
     dtype:
-      description: Type of activations, of the KV cache, and of weights that are not quantised.
+      description: Data type of activations, KV cache, and weights that are not quantised.
       returned: success
       type: str
     quantization:
-      description: Method of quantisation, empty for none.
+      description: Quantisation method, empty for none.
       returned: success
       type: str
     group_size:
-      description: Input channels that share a scale, V(0) for none, all of a channel or all of a tensor.
+      description: Number of input channels that share a scale. V(0) for no scale, or for one per channel or tensor.
       returned: success
       type: int
     experts:
-      description: Routed experts, V(0) for a dense model.
+      description: Number of routed experts, V(0) for a dense model.
       returned: success
       type: int
     experts_per_token:
-      description: Experts that a token visits.
+      description: Number of experts per token.
       returned: success
       type: int
     mla:
@@ -138,50 +138,52 @@ model:
       returned: success
       type: bool
     tied_embeddings:
-      description: Whether the head is the embedding.
+      description: Whether the output head and the embedding share weights.
       returned: success
       type: bool
     windows:
-      description: Sliding windows, V(0) for full attention.
+      description: Sizes of the sliding windows, V(0) for full attention.
       returned: success
       type: list
       elements: int
     kv_bytes_per_token:
-      description: KV cache of a token on one GPU without tensor parallelism.
+      description: KV cache of a token on one GPU, without tensor parallelism.
       returned: success
       type: list
       elements: int
     layer_bytes:
-      description: Weights of the layers.
+      description: Size of the weights of each layer.
       returned: success
       type: list
       elements: int
     embedding_bytes:
-      description: Weights of the embedding.
+      description: Size of the weights of the embedding.
       returned: success
       type: int
     head_bytes:
-      description: Weights of the head, V(0) where it is the embedding.
+      description: Size of the weights of the output head, V(0) if shared with the embedding.
       returned: success
       type: int
     other_bytes:
-      description: All other weights, such as the last norm and parts for images. Layers for speculation are left out.
+      description: Size of all other weights, such as the last norm and image encoders. Layers for speculative decoding
+        are not counted.
       returned: success
       type: int
     bytes_from:
-      description: V(files) for headers, V(index) for shapes that were fitted to the size in the index, V(shapes).
+      description: Source of the sizes. V(files) means file headers, V(index) means shapes scaled to the size in the
+        index, and V(shapes) means shapes only.
       returned: success
       type: str
     query_rank:
-      description: Rank of MLA's compressed queries, V(0) where they are not compressed and without MLA.
+      description: Rank of MLA's compressed queries. V(0) if they are not compressed, or without MLA.
       returned: success
       type: int
     weight_bits:
-      description: Bits of a weight of a linear layer, without its scales.
+      description: Bits per weight of a linear layer, without scales.
       returned: success
       type: float
     notes:
-      description: What had to be assumed.
+      description: Assumptions that were made.
       returned: success
       type: list
       elements: str
@@ -190,25 +192,25 @@ place:
   returned: success
   type: str
 commit:
-  description: Commit of the hub, empty for a directory.
+  description: Commit on the hub, empty for a directory.
   returned: success
   type: str
 code:
   description:
-    - Files of code that the model brings, or that its configurations name.
-    - vLLM runs them with C(trust-remote-code). Of a hub, only what C(config.json) names is known.
+    - Code files that the model contains or that its configuration names.
+    - vLLM runs them with C(trust-remote-code). For a model on a hub, only files named in C(config.json) are known.
   returned: success
   type: list
   elements: str
   sample: [modeling_demo.py]
 pickled:
-  description: Files of weights that may run code when they are loaded. Empty where there are safetensors files.
+  description: Weight files that may run code when they are loaded. Empty if there are safetensors files.
   returned: success
   type: list
   elements: str
   sample: [pytorch_model.bin]
 problem:
-  description: What is wrong.
+  description: The problem that was found.
   returned: failure
   type: dict
 """

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: model_install
-short_description: Make a model directory of files that the controller sent
+short_description: Create a model directory from files that the controller sent
 description:
-  - The part of M(vllm_ray.cluster.model_copy) that runs on the host.
-  - Files come by their names into a staging directory, are checked, and moved by renames. A new directory appears as a
-    whole.
+  - Part of M(vllm_ray.cluster.model_copy) that runs on the host.
+  - The files arrive in a staging directory, are checked, and moved by renames. A new directory appears only when it is
+    complete.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.actiongroup_cluster
@@ -20,32 +20,32 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: M(vllm_ray.cluster.model_changes) shows what changes.
+    details: M(vllm_ray.cluster.model_changes) shows the changes.
   idempotent:
     support: partial
-    details: It does what it is told; M(vllm_ray.cluster.model_manifest) says what there is to do.
+    details: It always runs the given step. M(vllm_ray.cluster.model_manifest) finds out whether it is needed.
 options:
   path:
     description: Absolute path of the model directory.
     type: path
     required: true
   step:
-    description: V(stage) makes the staging directory, V(install) makes the model directory of what is in it.
+    description: V(stage) creates the staging directory. V(install) creates the model directory from its content.
     type: str
     choices: [stage, install]
     required: true
   files:
-    description: Files to bring, with their sizes in bytes. Needed for O(step=stage).
+    description: Files to send, with their sizes in bytes. Required for O(step=stage).
     type: dict
   user:
     description: Name or number of the account that writes to the staging directory.
     type: str
     required: true
   digest:
-    description: Digest of the model, whose manifest is in the staging directory. Needed for O(step=install).
+    description: Digest of the model, whose manifest is in the staging directory. Required for O(step=install).
     type: str
   record_directory:
-    description: Directory of the records of manifests.
+    description: Directory for the records of manifests.
     type: path
     default: /var/lib/vllm-ray/manifests
 author:
@@ -53,7 +53,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Make the staging directory
+- name: Create the staging directory
   vllm_ray.cluster.model_install:
     path: /data/models/Qwen3-32B
     step: stage
@@ -63,16 +63,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 staging:
-  description: The staging directory.
+  description: Path of the staging directory.
   returned: for O(step=stage)
   type: str
 held:
-  description: Files that it holds already.
+  description: Files that it already contains.
   returned: for O(step=stage)
   type: list
   elements: str
 bad:
-  description: Files that are missing there or have other content. Then nothing is moved.
+  description: Files that are missing there or have different content. If there are any, nothing is moved.
   returned: for O(step=install)
   type: list
   elements: str

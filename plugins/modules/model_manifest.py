@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: model_manifest
-short_description: Read the manifest of a model directory, and compare it with another
+short_description: Read the manifest of a model directory and compare it with another
 description:
-  - Returns path, size and hash of each file of a directory, through links, without hidden files.
-  - A record keeps the hashes of the files' pieces with size, times and inode of each file. Files that are as the record
-    says are not hashed again. M(vllm_ray.cluster.tree_sync) uses the same records.
-  - It changes nothing but its record. What makes the directory like O(wanted) is returned, and done by
-    M(vllm_ray.cluster.tree_sync) and M(vllm_ray.cluster.model_copy).
-  - A directory that the collection made is wanted as it is recorded. Where it is a source and was changed since, what
-    is returned is the record's, with RV(to_copy) and RV(to_remove) for what makes it so again.
-  - Fails where the directory can't serve as a model, or where it must not be made like O(wanted).
+  - Returns path, size and hash of each file of a directory. It follows links and ignores hidden files.
+  - A record stores the hashes of the files' pieces with size, times and inode of each file. Files that match the record
+    are not hashed again. M(vllm_ray.cluster.tree_sync) uses the same records.
+  - Changes only the record. Returns the differences from O(wanted). M(vllm_ray.cluster.tree_sync) and
+    M(vllm_ray.cluster.model_copy) apply them.
+  - In a directory that the collection created, the record is the expected state. If such a source was changed, the
+    module returns the manifest of the record. RV(to_copy) and RV(to_remove) then list what restores it.
+  - Fails if the directory is not a usable model, or must not be changed to match O(wanted).
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.action
@@ -24,10 +24,10 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: On the controller the record is written in check mode too; it is a cache there.
+    details: On the controller, the record is also written in check mode, because it is only a cache there.
   diff_mode:
     support: none
-    details: The record is no setting of the host. M(vllm_ray.cluster.model_changes) shows what is copied.
+    details: The record is not a setting of the host. M(vllm_ray.cluster.model_changes) shows what is copied.
   idempotent:
     support: full
 options:
@@ -37,8 +37,8 @@ options:
     required: true
   side:
     description:
-      - Where the directory is looked for. V(auto) = on the host, and if it is not there, on the controller.
-      - On the controller the action plugin of the same name reads it.
+      - Location of the directory. V(auto) uses the host if it exists there, otherwise the controller.
+      - On the controller, the action plugin of the same name reads it.
     type: str
     choices: [host, controller, auto]
     default: host
@@ -47,38 +47,39 @@ options:
     type: str
     default: ''
   depth:
-    description: V(full) hashes every file, V(quick) those that are not as the record says.
+    description: V(full) hashes every file. V(quick) hashes only files that differ from the record.
     type: str
     choices: [quick, full]
     default: quick
   record_directory:
-    description: Directory of the records on the host. On the controller they are in C(vllm-ray/manifests) below
+    description: Directory for the records on the host. On the controller, they are in C(vllm-ray/manifests) below
       C(ANSIBLE_HOME).
     type: path
     default: /var/lib/vllm-ray/manifests
   user:
-    description: Account that must be able to read the files. Where it isn't there yet, everybody must.
+    description: Account that must be able to read the files. If it does not exist yet, the files must be readable by
+      everybody. If empty, this is not checked.
     type: str
     default: ''
   required:
-    description: Files that a model must have. What the indexes of weights name is required as well.
+    description: Files that a model must have. Files named in weight indexes are also required.
     type: list
     elements: str
     default: [config.json]
   digest:
-    description: Digest that the directory must have.
+    description: Digest that the directory must have. If empty, any digest is accepted.
     type: str
     default: ''
   wanted:
-    description: What this module returned for the directory that this one should be like.
+    description: Result of this module for the directory to compare with. By default, nothing is compared.
     type: dict
   replace:
-    description: Whether files may be replaced or removed in a directory that the collection did not make. Files that
-      once had the wanted content may be replaced anyway.
+    description: Whether files may be replaced or removed in a directory that the collection did not create. Files that
+      once had the content of O(wanted) may always be replaced.
     type: bool
     default: false
   reserve_gib:
-    description: What must stay free on the file system, in GiB.
+    description: Space that must stay free on the file system, in GiB.
     type: float
     default: 1
 author:
@@ -102,7 +103,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 exists:
-  description: Whether there is such a directory.
+  description: Whether the directory exists.
   returned: always
   type: bool
 directory:
@@ -110,7 +111,7 @@ directory:
   returned: always
   type: str
 where:
-  description: Name of the host that has it, or V(the controller).
+  description: Name of the host with the directory, or V(the controller).
   returned: always
   type: str
 controller:
@@ -125,56 +126,56 @@ files:
   elements: dict
   sample: [{"path": "config.json", "size": 652, "hash": "9f86d081884c7d65..."}]
 piece_bytes:
-  description: Size of the pieces. It follows from the size of the model.
+  description: Size of a piece in bytes. It depends on the size of the model.
   returned: always
   type: int
 digest:
-  description: One hash for all of it, by which M(vllm_ray.cluster.tree_sync) knows it as a plain tree. Equal digests
-    mean equal models.
+  description: One hash of the whole manifest, equal to the digest of M(vllm_ray.cluster.tree_sync) for a plain tree.
+    Models with the same digest are identical.
   returned: always
   type: str
 bytes:
-  description: Size of all files.
+  description: Size of all files, in bytes.
   returned: always
   type: int
 hashed_bytes:
-  description: Size of the files that were hashed in this call.
+  description: Size of the files that were hashed in this call, in bytes.
   returned: always
   type: int
 filesystem:
-  description: Mount point, type and source of the file system, and whether it is shared between hosts.
+  description: Mount point, type and source of the file system of the directory, and whether hosts share it.
   returned: always
   type: dict
   sample: {"point": "/models", "type": "nfs4", "source": "storage:/models", "shared": true}
 free_bytes:
-  description: Free bytes on it.
+  description: Free space of the file system, in bytes.
   returned: always
   type: int
 to_copy:
-  description: Files to copy, so that the directory is like O(wanted).
+  description: Files to copy to make the directory match O(wanted).
   returned: always
   type: list
   elements: dict
 to_copy_bytes:
-  description: Size of these files.
+  description: Size of these files, in bytes.
   returned: always
   type: int
 to_remove:
-  description: Files to remove, so that the directory is like O(wanted).
+  description: Files to remove to make the directory match O(wanted).
   returned: always
   type: list
   elements: str
 damaged:
-  description: Files whose content changed while size and time of modification did not.
+  description: Files whose content changed while size and modification time did not.
   returned: always
   type: list
   elements: str
 record:
-  description: Path of the file that holds the record.
+  description: Path of the record.
   returned: always
   type: str
 problems:
-  description: What is wrong.
+  description: Problems that were found.
   returned: always
   type: list
   elements: dict

@@ -9,9 +9,9 @@ DOCUMENTATION = r"""
 module: model_prune
 short_description: Remove old revisions of a model
 description:
-  - Of the directories beside O(path), which are other revisions of the model, it removes those that the collection made
-    and that nobody uses, but for the newest ones.
-  - It notes what the cluster uses on this host, so that another cluster of the same host leaves that alone.
+  - Removes other revisions of the model, which are the directories beside O(path). It removes only unused directories
+    that the collection created, and keeps the newest O(keep) of them.
+  - Records which models the cluster uses on this host, so that other clusters on the host do not remove them.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.actiongroup_cluster
@@ -20,12 +20,12 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: RV(removed) names what goes.
+    details: RV(removed) lists the removed directories.
   idempotent:
     support: full
 options:
   path:
-    description: Absolute path of the revision that the cluster is to use.
+    description: Absolute path of the revision that the cluster will use.
     type: path
     required: true
   cluster:
@@ -38,16 +38,17 @@ options:
     elements: str
     default: []
   configs:
-    description: Patterns of files with the options of C(vllm serve) on this host, whatever cluster they are of.
+    description: Patterns of files with the options of C(vllm serve) of any cluster on this host. Models named in them
+      are not removed.
     type: list
     elements: str
     default: []
   keep:
-    description: How many revisions stay besides those that are used. V(-1) = all.
+    description: Number of unused revisions to keep. V(-1) keeps all.
     type: int
     default: 1
   record_directory:
-    description: Directory of the records of manifests.
+    description: Directory for the records of manifests.
     type: path
     default: /var/lib/vllm-ray/manifests
 author:
@@ -63,7 +64,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed:
-  description: Directories that were removed, or would be.
+  description: Directories that were removed, or would be in check mode.
   returned: success
   type: list
   elements: str

@@ -9,31 +9,31 @@ DOCUMENTATION = r"""
 module: network_check
 short_description: Test the network from this host to all its peers
 description:
-  - Runs on all hosts of a cluster at the same time. They find one another by their addresses and a token, and test all
-    pairs in both directions without any help from the controller.
-  - It listens on the ports that the services will use and on a random one, for as long as the call lasts, and only on
-    the cluster address. A port that is taken, by a service of ours for example, is left alone, and peers connect to
-    what is there without sending it anything.
-  - A packet without an answer, a refusal, a link address that nobody answers for, and a missing route are told apart.
-  - The largest packet that passes unfragmented is found by UDP packets of up to the NIC's MTU. No privilege is needed.
-  - Round trip and transfer rate are measured by one pair after the other, in the rounds of a tournament, so that no
-    host has two transfers at a time. The rate is that of one TCP connection.
-  - Above 32 hosts, every host is paired with the first one and with some 31 others, which the token chooses.
-  - Every wait has an end. A host that never comes costs its peers O(window) seconds.
+  - Run it on all hosts of a cluster at the same time. The hosts find one another by address and token, and test all
+    pairs in both directions without the controller.
+  - During the call, it listens on the ports of the services and on a random port, only on the cluster address. A port
+    in use, for example by a service of the cluster, is skipped. Peers then connect to the existing listener without
+    sending data.
+  - Distinguishes no answer, a refused connection, an unanswered link address (ARP or NDP), and a missing route.
+  - Finds the largest packet that passes unfragmented with UDP packets up to the NIC's MTU. This needs no privileges.
+  - Measures round trip time and transfer rate in rounds, so that each host has only one transfer at a time. The rate is
+    that of one TCP connection.
+  - With more than 32 hosts, each host tests the first host and about 31 others, selected by the token.
+  - All waits are limited. For a host that never starts, the peers wait O(window) seconds.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.wait_module
 attributes:
   check_mode:
     support: full
-    details: It leaves nothing behind, so it does the same in check mode.
+    details: The module leaves nothing on the host, so check mode makes no difference.
 notes:
-  - Ansible starts a task on as many hosts at a time as it has forks. Where there are more hosts than forks, run it with
-    C(async) and C(poll=0) and gather the results by M(ansible.builtin.async_status); otherwise the last hosts would
-    only begin when the first have given up. See the examples.
+  - Ansible runs a task on at most C(forks) hosts at a time. With more hosts than forks, run it with C(async) and
+    C(poll=0), and read the results with M(ansible.builtin.async_status). Otherwise the last hosts start only after the
+    first have given up. See the examples.
 options:
   hosts:
-    description: All hosts of the cluster, this one too; the same list in the same order on all of them.
+    description: All hosts of the cluster, including this one. The list must have the same order on all hosts.
     type: list
     elements: dict
     required: true
@@ -43,40 +43,40 @@ options:
         type: str
         required: true
       address:
-        description: Its cluster address.
+        description: Cluster address of the host.
         type: str
         required: true
       ports:
-        description: Ports that its services use.
+        description: Ports of the services on the host.
         type: list
         elements: int
         default: []
   name:
-    description: Which of O(hosts) this one is.
+    description: Name of this host in O(hosts).
     type: str
     required: true
   token:
-    description: Any text that is new for each run and the same on all hosts, so that nothing else is taken for a peer.
+    description: Text that is new for each run and the same on all hosts. It identifies the peers of this run.
     type: str
     required: true
   window:
-    description: Seconds that a peer may come later than this host.
+    description: Seconds that a peer may start later than this host.
     type: float
     default: 10
   measure:
     description:
-      - Whether to measure transfer rates. With V(false), as for hosts that serve, a few packets per peer are all
-        that is sent.
+      - Whether to measure transfer rates. With V(false), only a few packets per peer are sent. Use it for hosts that
+        serve.
     type: bool
     default: true
   seconds:
-    description: Length of each transfer, more than 0.1.
+    description: Duration of each transfer in seconds, more than 0.1.
     type: float
     default: 0.25
   now:
     description:
-      - The controller's time in seconds, by which RV(began) and RV(ended) of all hosts can be compared. The clocks of
-        hosts cannot be trusted for that.
+      - Time of the controller in seconds. RV(began) and RV(ended) are based on it, because the clocks of the hosts may
+        differ.
     type: float
     default: 0
 author:
@@ -97,7 +97,7 @@ EXAMPLES = r"""
     hosts: "{{ network_hosts }}"
     name: "{{ inventory_hostname }}"
     token: "{{ run_id }}"
-    # Hosts are started in groups of as many as there are forks, some two seconds for each group.
+    # Hosts start in groups of ansible_forks, about two seconds for each group.
     window: "{{ 10 + 2 * (network_hosts | length / ansible_forks) }}"
     now: "{{ now().timestamp() }}"
   async: "{{ 0 if network_hosts | length <= ansible_forks else 300 }}"
@@ -105,7 +105,7 @@ EXAMPLES = r"""
   register: network_started
   changed_when: false
 
-- name: Gather the results where there are fewer forks than hosts
+- name: Read the results if there are fewer forks than hosts
   ansible.builtin.async_status:
     jid: "{{ network_started.ansible_job_id }}"
   register: network_gathered
@@ -117,28 +117,28 @@ EXAMPLES = r"""
 
 RETURN = r"""
 nic:
-  description: The NIC that has the cluster address.
+  description: NIC with the cluster address.
   returned: success
   type: str
 address:
-  description: The cluster address.
+  description: Cluster address.
   returned: success
   type: str
 mtu:
-  description: The NIC's MTU in bytes.
+  description: MTU of the NIC, in bytes.
   returned: success
   type: int
 random_port:
-  description: The port that was tested beside the pinned ones, on all hosts the same.
+  description: Port that was tested in addition to those of the services. It is the same on all hosts.
   returned: success
   type: int
 listened:
-  description: Ports that this module listened on.
+  description: Ports on which this module listened.
   returned: success
   type: list
   elements: int
 taken:
-  description: Ports that it could not listen on, and why.
+  description: Ports on which it could not listen, with the reasons.
   returned: success
   type: dict
   sample: {"6379": "Address already in use"}
@@ -147,53 +147,55 @@ began:
   returned: success
   type: float
 ended:
-  description: O(now) and the seconds that the test took.
+  description: O(now) plus the duration of the test.
   returned: success
   type: float
 complete:
-  description: Whether it came to the end of all rounds in time.
+  description: Whether all rounds finished in time.
   returned: success
   type: bool
 peers:
-  description: What was found about the way to each peer, by the name of the peer.
+  description: Results for the path to each peer, by name of the peer.
   returned: success
   type: dict
   contains:
     ports:
       description:
-        - What each port did, by its number.
-        - V(open), a peer of this run answered; V(service), something else listens there; V(refused), by the peer or a
-          firewall; V(blocked), no answer; V(no answer), nobody on the link answers for the address; V(no route).
+        - State of each port, by number.
+        - V(open) = a peer of this run answered. V(service) = another program listens. V(refused) = the peer or a
+          firewall refused the connection. V(blocked) = no answer. V(no answer) = no device on the link answers for the
+          address. V(no route) = there is no route.
       type: dict
       sample: {"6379": "open", "24711": "blocked"}
     heard:
-      description: Whether the peer took part at the same time and was heard of, in either direction.
+      description: Whether any message was exchanged with the peer during the test, in either direction.
       type: bool
     nic:
-      description: NIC by which packets to the peer leave. V(none) where there is no route.
+      description: NIC for packets to the peer. V(none) if there is no route.
       type: str
     source:
       description: Source address of packets to the peer.
       type: str
     seen_from:
-      description: Source address of what came from the peer. V(none) if nothing came.
+      description: Source address of packets from the peer. V(none) if none arrived.
       type: str
     largest_packet:
-      description: Size of the largest IP packet that reached the peer uncut. V(none) where UDP does not pass at all.
+      description: Size in bytes of the largest IP packet that reached the peer unfragmented. V(none) if UDP does not
+        pass at all.
       type: int
     told_path_mtu:
-      description: Whether a router told this host that larger packets do not pass, so that TCP can heed it.
+      description: Whether a router reported a smaller path MTU to this host, so that TCP can adapt.
       type: bool
     rtt_ms:
-      description: Median round trip of a short TCP message in milliseconds.
+      description: Median round trip time of a short TCP message, in milliseconds.
       type: float
     wrong_answer:
-      description: What the peer said instead of a size or a rate. Empty where all its answers were of the right form.
+      description: Invalid answer of the peer in place of a size or rate. Empty if all answers were valid.
       type: str
     gbit_s:
       description:
-        - Rate of a transfer to the peer in Gbit/s, in its best 40 ms. V(0.0) if none got through.
-        - V(none) if none was tried.
+        - Rate of a transfer to the peer in Gbit/s, in its best 40 ms. V(0.0) if no data arrived.
+        - V(none) if it was not measured.
       type: float
 """
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nic_info
-short_description: Look at the NICs of a host, and choose the cluster NIC
+short_description: Gather facts about the NICs of a host and select the cluster NIC
 description:
-  - Tells what a host's NICs and RDMA devices are, how it reaches its peers, which NIC is the cluster NIC, and why
-    the others are not.
-  - Addresses and routes are asked of the kernel by rtnetlink, as C(ip) does; nothing has to be installed.
+  - Returns the NICs and RDMA devices of a host, its routes to the peers, the cluster NIC, and why other NICs were not
+    selected.
+  - Reads addresses and routes from the kernel by rtnetlink, like C(ip). No package is required.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -22,10 +22,10 @@ options:
     elements: str
     default: []
   nic:
-    description: Name of the cluster NIC, where it is not the one with the route to the peers.
+    description: Name of the cluster NIC. Default is the NIC with the route to the peers.
     type: str
   address:
-    description: Cluster address, where it is not the cluster NIC's first.
+    description: Cluster address. Default is the first address of the cluster NIC.
     type: str
 seealso:
   - module: vllm_ray.cluster.host_info
@@ -34,60 +34,60 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at the NICs
+- name: Gather facts about the NICs
   vllm_ray.cluster.nic_info:
     peers: [192.0.2.12, 192.0.2.13]
 """
 
 RETURN = r"""
 cluster_nic:
-  description: The cluster NIC and address, and why these. V(none) if nothing fits.
+  description: Selected cluster NIC and address, with the reason. V(none) if no NIC is suitable.
   returned: always
   type: dict
   sample: {"nic": "eno1", "address": "192.0.2.11", "mtu": 1500, "why": "holds the route to the other hosts"}
 why_not:
-  description: Why each other NIC is not the cluster NIC. NICs made by software that have no address are left out.
+  description: Why each other NIC was not selected. Virtual NICs without an address are omitted.
   returned: always
   type: dict
   sample: {"docker0": "virtual", "eno2": "down"}
 addresses:
-  description: All addresses but those of loopback and link, with nic, address and whether the NIC is up.
+  description: All addresses except loopback and link-local ones, with nic, address and whether the NIC is up.
   returned: always
   type: list
   elements: dict
 nics:
-  description: The NICs.
+  description: NICs of the host.
   returned: always
   type: list
   elements: dict
   contains:
     name:
-      description: Its name.
+      description: Name of the NIC.
       returned: always
       type: str
     kind:
-      description: What it is.
+      description: Kind of NIC.
       returned: always
       type: str
       choices: [physical, infiniband, bond, vlan, bridge, virtual, loopback]
     up:
-      description: Whether it is up.
+      description: Whether the NIC is up.
       returned: always
       type: bool
     mtu:
-      description: Its MTU, in bytes.
+      description: MTU, in bytes.
       returned: always
       type: int
     speed:
-      description: Its speed in Mbit/s, V(none) where it does not tell.
+      description: Speed in Mbit/s, V(none) if it is not reported.
       returned: always
       type: int
     driver:
-      description: Its driver.
+      description: Name of the driver.
       returned: always
       type: str
     rdma:
-      description: RDMA devices that are the same hardware.
+      description: RDMA devices of the same hardware.
       returned: always
       type: list
       elements: str
@@ -98,21 +98,21 @@ rdma:
   elements: dict
   contains:
     device:
-      description: Its RDMA device.
+      description: RDMA device of the port.
       returned: always
       type: str
       sample: mlx5_0
     port:
-      description: Its number.
+      description: Number of the port.
       returned: always
       type: int
     state:
-      description: Its logical state.
+      description: Logical state of the port.
       returned: always
       type: str
       sample: ACTIVE
     physical:
-      description: Its physical state.
+      description: Physical state of the port.
       returned: always
       type: str
       sample: LinkUp
@@ -121,42 +121,42 @@ rdma:
       returned: always
       type: str
     rate:
-      description: Its rate in Gbit/s.
+      description: Rate in Gbit/s.
       returned: always
       type: float
     nics:
-      description: NICs that are the same hardware.
+      description: NICs of the same hardware.
       returned: always
       type: list
       elements: str
     gids:
-      description: Its GIDs, with index, gid, kind (V(IB/RoCE v1) or V(RoCE v2)) and nic.
+      description: GIDs of the port, with index, gid, kind (V(IB/RoCE v1) or V(RoCE v2)) and nic.
       returned: always
       type: list
       elements: dict
 routes:
-  description: How the host reaches each peer, with peer, address, nic, source, and gateway, which is empty where the
-    peer is on the same link.
+  description: Route to each peer, with peer, address, nic, source and gateway. The gateway is empty if the peer is on
+    the same link.
   returned: always
   type: list
   elements: dict
 peers_without_route:
-  description: Peers whose names or routes are not known.
+  description: Peers whose name cannot be resolved or that have no route.
   returned: always
   type: list
   elements: str
 hostname_address:
-  description: The address of the host's own name.
+  description: Address that the host's own name resolves to.
   returned: always
   type: str
 rdma_missing:
-  description: What RDMA needs and is not there, where there is an RDMA device. A package is named as in Debian.
+  description: Missing requirements of RDMA, if there is an RDMA device. Packages have their Debian names.
   returned: always
   type: list
   elements: str
   sample: [libibverbs1]
 error:
-  description: Why addresses and routes are not known, empty where they are.
+  description: Why addresses and routes are not known. Empty if they are.
   returned: always
   type: str
   sample: Permission denied

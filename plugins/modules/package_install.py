@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: package_install
 short_description: Install Debian packages from a directory
 description:
-  - Installs packages, with what they need and lack, by apt from a directory on the host and from no other source.
-  - What is installed stays at its version. In check mode it tells what is missing.
+  - Installs packages and their missing dependencies with apt, only from a directory on the host.
+  - Installed packages keep their version. In check mode, returns the missing packages.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.actiongroup_cluster
@@ -19,17 +19,17 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: The result names the packages.
+    details: The result lists the packages.
   idempotent:
     support: full
 options:
   names:
-    description: Packages that shall be there.
+    description: Names of the packages to install.
     type: list
     elements: str
     required: true
   directory:
-    description: Directory with C(.deb) files and their index C(Packages), such as a bundle's C(packages).
+    description: Directory with C(.deb) files and their index C(Packages), such as C(packages) of a bundle.
     type: path
     required: true
 author:
@@ -37,7 +37,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Have a firewall
+- name: Install a firewall
   vllm_ray.cluster.package_install:
     names: [ufw]
     directory: /opt/vllm-ray/packages
@@ -45,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 missing:
-  description: Packages that were missing.
+  description: Packages that were missing before.
   returned: success
   type: list
   elements: str

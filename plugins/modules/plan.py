@@ -8,44 +8,45 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: plan
-short_description: Make the plan of a cluster from its inventory and what was looked at
+short_description: Compute the plan of a cluster from its inventory and host facts
 description:
-  - Checks the C(vllm_ray_*) variables of every host of the cluster, and what M(vllm_ray.cluster.look) registered there.
-  - Shows what will be, and every problem, at once. Fails where one of the problems is an error.
-  - Keeps the layout of an engine that serves, as long as its hosts are there and no variable says otherwise.
-  - One call makes the plan of the whole cluster, so a task sets C(run_once).
+  - Checks the C(vllm_ray_*) variables and the registered result of M(vllm_ray.cluster.look) of every host of the
+    cluster.
+  - Shows the plan and all problems at once. Fails if one of the problems is an error.
+  - Keeps the layout of a serving engine, unless a host of it is missing or a variable requires another layout.
+  - One call covers the whole cluster, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.controller
 options:
   fail:
-    description: Whether to show the plan, and to fail on errors. Otherwise both are the caller's to do.
+    description: Whether to show the plan and to fail on errors. With V(false), the caller must do both.
     type: bool
     default: true
   nodes:
     description:
-      - Whether the run goes on to the nodes of Ray on all hosts of the play. Only such a run can part with hosts that
-        left the inventory, as all others need a new token then.
+      - Whether the run also deploys the Ray nodes on all hosts of the play. Only such a run can remove hosts that left
+        the inventory, because all other hosts need a new token then.
     type: bool
     default: true
   rotate:
     description:
-      - Whether the run is to renew the secrets of C(vllm_ray_rotate). It needs C(vllm_ray_restart) and all hosts.
-      - A renewal that was interrupted is continued by every run, whatever this is.
+      - Whether the run renews the secrets in C(vllm_ray_rotate). Requires C(vllm_ray_restart) and all hosts.
+      - An interrupted renewal is continued by every run, regardless of this option.
     type: bool
     default: false
   look:
-    description: Name of the variable in which each host's look was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.look).
     type: str
     default: __vllm_ray_look
   head_look:
-    description: The look at the head, where it was left out by C(--limit) and looked at from another host's task.
+    description: Separate result of M(vllm_ray.cluster.look) for the head, if C(--limit) excludes the head.
     type: dict
     default: {}
   serve_look:
     description:
-      - The same of the serve host of the head's record, which is probed apart where C(--limit) leaves it out, too.
+      - Separate result of M(vllm_ray.cluster.look) for the serve host in the head's record, if C(--limit) excludes it.
     type: dict
     default: {}
 seealso:
@@ -55,7 +56,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Plan
+- name: Compute the plan
   vllm_ray.cluster.plan:
   run_once: true
   register: __vllm_ray_plan
@@ -64,7 +65,7 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description:
-    - What the cluster should be.
+    - Target state of the cluster.
   returned: success
   type: dict
   contains:
@@ -77,33 +78,34 @@ plan:
       type: str
       returned: success
     serve_host:
-      description: Name of the host where C(vllm serve) runs.
+      description: Name of the host that runs C(vllm serve).
       type: str
       returned: success
     serving:
-      description: Whether an engine serves now. Will be V(none) where that is not known, which counts as serving.
+      description: Whether an engine serves now. Will be V(none) if unknown, which counts as serving.
       type: bool
       returned: success
     news:
-      description: Why what is between hosts is to be checked, empty where nothing new could be learnt.
+      description: Why the checks between hosts must run. Empty if they need not run again.
       type: str
       returned: success
     leaving:
-      description: Hosts that left the inventory and that this run parts with.
+      description: Hosts that left the inventory and that this run removes from the cluster.
       type: list
       elements: str
       returned: success
     held:
-      description: What waits for O(ignore:vllm_ray_restart=true) besides services, as reasons by host.
+      description: Other changes that wait for O(ignore:vllm_ray_restart=true), as reasons by host. Services are not
+        included.
       type: dict
       returned: success
     rotation:
       description:
-        - The renewal of secrets that is not finished, or that this run begins. Will be V(none) where there is none.
+        - The renewal of secrets that is unfinished or that this run starts. Will be V(none) if there is none.
       type: dict
       returned: success
     renewals:
-      description: Which secrets are made anew and why, as O(vllm_ray.cluster.cluster_secrets#module:renew).
+      description: Secrets to renew with their reasons, as O(vllm_ray.cluster.cluster_secrets#module:renew).
       type: dict
       returned: success
       sample: {"ray.token": ["2026-11-29T16:40:12Z"]}
@@ -112,50 +114,51 @@ plan:
       type: dict
       returned: success
     hosts:
-      description: The part of the plan that is about one host, by name.
+      description: The part of the plan for each host, by name.
       type: dict
       returned: success
 hosts:
   description:
-    - For each host of the plan its C(name), the C(groups) by which plays find it, and the C(variables) of roles that
-      hold no secret. M(vllm_ray.cluster.plan_host) takes them. Empty where errors stand in the way.
+    - C(name), C(groups) for later plays, and C(variables) of roles without secrets, for each host of the plan. They are
+      the options of M(vllm_ray.cluster.plan_host). Empty if there are errors.
   returned: success
   type: list
   elements: dict
 reached:
-  description: Hosts that were looked at, with name, cluster address and the ports that their services use.
+  description: Reachable hosts, with name, cluster address and the ports of their services.
   returned: success
   type: list
   elements: dict
 releases:
-  description: Where the release of each host is, or will be.
+  description: Path of the release on each host, existing or planned.
   returned: success
   type: dict
 users:
-  description: The account of the services on each host, in scope V(system).
+  description: Account of the services on each host, in scope V(system).
   returned: success
   type: dict
 paths:
-  description: Where things lie on each host.
+  description: Paths on each host.
   returned: success
   type: dict
 run:
   description:
-    - Name of this run's test of the network, another one each time. The lookup P(vllm_ray.cluster.run_token#lookup)
-      makes the option O(vllm_ray.cluster.network_check#module:token) of it.
+    - Unique name of the network test of this run. The lookup P(vllm_ray.cluster.run_token#lookup) derives the option
+      O(vllm_ray.cluster.network_check#module:token) from it.
   returned: success
   type: str
 worked:
-  description: Values by row and host of the last good run, as of the head's file. Will be V(none) where there is none.
+  description: Values of the last successful run, by row and host, from the file on the head. Will be V(none) if there
+    is none.
   returned: success
   type: dict
 protection:
-  description: The problems of settings that take protection away, whatever C(vllm_ray_checks_off) has.
+  description: Problems of settings that disable protections, regardless of C(vllm_ray_checks_off).
   returned: success
   type: list
   elements: dict
 problems:
-  description: What is wrong, each with host, check, severity, found, wanted and fix.
+  description: Problems, each with host, check, severity, found, wanted and fix.
   returned: success
   type: list
   elements: dict

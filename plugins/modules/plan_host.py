@@ -8,12 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: plan_host
-short_description: Give a host of the plan its groups and the variables of roles
+short_description: Add groups and role variables to a host of the plan
 description:
-  - Adds groups and variables to a host of the inventory for the rest of the run, as M(ansible.builtin.add_host) does.
-    Variables come as one dictionary, so that they can be those that M(vllm_ray.cluster.plan) made.
-  - They are variables of the host, which those of a play, a task and the command line override.
-  - One call changes one host, so a task sets C(run_once) and loops over hosts.
+  - Adds groups and variables to a host of the inventory for the rest of the run, like M(ansible.builtin.add_host). It
+    takes the variables as one dictionary, such as from M(vllm_ray.cluster.plan).
+  - They are host variables. Variables of a play, a task and the command line override them.
+  - One call changes one host. Set C(run_once) on the task and loop over the hosts.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -24,12 +24,12 @@ options:
     type: str
     required: true
   groups:
-    description: Groups that the host joins; they are made where they do not exist.
+    description: Groups to which the host is added. Missing groups are created.
     type: list
     elements: str
     default: []
   variables:
-    description: Variables by their names. None of them may hold a secret, as results show them.
+    description: Variables by name. They must not contain secrets, because results show them.
     type: dict
     default: {}
 seealso:
@@ -40,7 +40,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Give each host its groups and the variables of roles
+- name: Add groups and role variables to each host
   vllm_ray.cluster.plan_host:
     name: "{{ item.name }}"
     groups: "{{ item.groups }}"
@@ -54,18 +54,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 add_host:
-  description: What was added.
+  description: The added groups and variables.
   type: dict
   returned: always
   contains:
     host_name:
-      description: The host.
+      description: Name of the host.
       type: str
     groups:
-      description: Its groups.
+      description: Groups of the host.
       type: list
       elements: str
     host_vars:
-      description: Its variables.
+      description: Variables of the host.
       type: dict
 """

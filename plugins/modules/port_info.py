@@ -7,22 +7,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: port_info
-short_description: Look at TCP ports of a host
+short_description: Gather facts about TCP ports of a host
 description:
-  - Tells who listens on ports, and whether ports can be bound.
-  - A port is bound for a moment to find out. Nobody can connect to it meanwhile.
-  - Listeners are read from C(/proc/net). Root sees the processes of all, others see their own, and the users of all.
+  - Returns the processes that listen on ports, and the ports that cannot be bound.
+  - To test a port, the module binds it for a moment. No client can connect to it meanwhile.
+  - Reads listeners from C(/proc/net). Root sees all processes. Other users see only their own processes, and the users
+    of all listeners.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
 options:
   ports:
-    description: The ports. Default is all that somebody listens on.
+    description: Ports to check. If empty, all ports with a listener.
     type: list
     elements: int
     default: []
   address:
-    description: Address on which the ports are bound.
+    description: Address on which the module tries to bind the ports.
     type: str
     default: 0.0.0.0
 seealso:
@@ -32,7 +33,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at two ports
+- name: Check two ports
   vllm_ray.cluster.port_info:
     ports: [6379, 8000]
     address: 192.0.2.11
@@ -40,15 +41,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 listeners:
-  description: Who listens, with port, address, pid, process, user and unit. The pid is 0, and process
-    and unit are empty, where they can't be seen.
+  description: Listening processes, with port, address, pid, process, user and unit. If they are not visible, the pid is
+    0, and process and unit are empty.
   returned: always
   type: list
   elements: dict
   sample:
     - {"port": 22, "address": "0.0.0.0", "pid": 811, "process": "sshd", "user": "root", "unit": "ssh.service"}
 bind_errors:
-  description: Which of O(ports) can't be bound, with port, address and error.
+  description: Those of O(ports) that cannot be bound, with port, address and error.
   returned: always
   type: list
   elements: dict

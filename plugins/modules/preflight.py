@@ -8,50 +8,50 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Judge what all checks found
+short_description: Evaluate the results of all checks
 description:
-  - Gathers what the first contact, the looks, the plan, the network and the releases showed, and shows it. A table of
-    problems says what was found on which host, what is wanted and what mends it.
-  - Writes the same for programs, as JSON and as JUnit, where C(vllm_ray_report) names a directory.
-  - Fails on errors, and with C(vllm_ray_strict) on warnings too. C(vllm_ray_checks_off) leaves checks out by name.
-  - One call judges the whole cluster, so a task sets C(run_once).
+  - Shows the results of the SSH check, host facts, plan, network check and release check. A table of problems shows the
+    host, what was found, what is expected and how to fix it.
+  - Writes a report as JSON and JUnit to the directory in C(vllm_ray_report), if set.
+  - Fails on errors, and with C(vllm_ray_strict) also on warnings. Checks named in C(vllm_ray_checks_off) are ignored.
+  - One call covers the whole cluster, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.controller
 options:
   ssh:
-    description: What M(vllm_ray.cluster.ssh_info) returned.
+    description: Result of M(vllm_ray.cluster.ssh_info).
     type: dict
     default: {}
   plan:
-    description: What M(vllm_ray.cluster.plan) returned.
+    description: Result of M(vllm_ray.cluster.plan).
     type: dict
     required: true
   ranks:
-    description: What M(vllm_ray.cluster.collective_ranks) returned.
+    description: Result of M(vllm_ray.cluster.collective_ranks).
     type: dict
     default: {why: not a part of this run, hosts: {}}
   look:
-    description: Name of the variable in which each host's look was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.look).
     type: str
     default: __vllm_ray_look
   network:
-    description: Names of variables in which each host's M(vllm_ray.cluster.network_check) may be registered.
+    description: Names of variables that may have each host's registered result of M(vllm_ray.cluster.network_check).
     type: list
     elements: str
     default: [__vllm_ray_network_gathered, __vllm_ray_network_started]
   collective:
-    description: Names of variables in which each host's M(vllm_ray.cluster.collective_check) may be registered.
+    description: Names of variables that may have each host's registered result of M(vllm_ray.cluster.collective_check).
     type: list
     elements: str
     default: [__vllm_ray_collective_gathered, __vllm_ray_collective_started]
   release:
-    description: Name of the variable in which each host's M(vllm_ray.cluster.release_info) was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.release_info).
     type: str
     default: __vllm_ray_release
   parser:
-    description: Name of the variable in which M(vllm_ray.cluster.serve_config_check) was registered on the serve host.
+    description: Name of the variable with the serve host's registered result of M(vllm_ray.cluster.serve_config_check).
     type: str
     default: vllm_check
 seealso:
@@ -61,7 +61,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Judge
+- name: Evaluate all checks
   vllm_ray.cluster.preflight:
     ssh: "{{ contacts }}"
     plan: "{{ planned }}"
@@ -70,49 +70,50 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report:
-  description: The report as it is written to C(preflight.json), which is written on failure, too.
+  description: The report, as written to C(preflight.json). The file is also written on failure.
   returned: success
   type: dict
   contains:
     worst:
-      description: The worst severity, V(none) where there is no problem.
+      description: The worst severity, V(none) if there is no problem.
       returned: always
       type: str
       sample: warning
     passed:
-      description: Whether nothing stops a run.
+      description: Whether no problem would stop a run.
       returned: always
       type: bool
     problems:
-      description: What is wrong, each with host, check, severity, found, wanted and fix.
+      description: Problems, each with host, check, severity, found, wanted and fix.
       returned: always
       type: list
       elements: dict
     checks:
-      description: The checks, each with name, stage, and state. V(done) is a state; others say why it was not made.
+      description: Checks, each with name, stage and state. The state is V(done), or the reason why the check did not
+        run.
       returned: always
       type: list
       elements: dict
     hosts:
-      description: What M(vllm_ray.cluster.host_info) returned, by host.
+      description: Results of M(vllm_ray.cluster.host_info) by host.
       returned: always
       type: dict
     parity:
-      description: Values by row and host.
+      description: Compared values of the hosts, by row and host.
       returned: always
       type: dict
     changes:
-      description: What is not as in the last good run.
+      description: Differences from the last successful run.
       returned: always
       type: list
       elements: str
       sample: ["kernel: 6.1.0-50-amd64 -> 6.1.0-51-amd64 on gpu02"]
     network:
-      description: What M(vllm_ray.cluster.network_check) returned, by host.
+      description: Results of M(vllm_ray.cluster.network_check) by host.
       returned: always
       type: dict
     collective:
-      description: What M(vllm_ray.cluster.collective_check) returned, by host.
+      description: Results of M(vllm_ray.cluster.collective_check) by host.
       returned: always
       type: dict
 """

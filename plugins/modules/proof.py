@@ -8,21 +8,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: proof
-short_description: Show what was proved, how to use it, and what waits for consent
+short_description: Show the result of a deployment, how to use the engine, and held restarts
 description:
-  - Shows the node table, the answers, and ready-to-paste ways to ask the engine. No key is shown.
-  - Lists the services that were held, because mending them would stop an engine that serves.
+  - Shows the node table, the answers, and ready-to-paste requests to the engine. The API key is not shown.
+  - Lists the services whose changes were held, because they would stop a serving engine.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.controller
 options:
   plan:
-    description: The plan, RV(vllm_ray.cluster.plan#module:plan).
+    description: Plan of the cluster, RV(vllm_ray.cluster.plan#module:plan).
     type: dict
     required: true
   endpoint:
-    description: Where the engine that answered is reached, C(url) and C(model), and its C(name) for clients.
+    description: C(url) and C(model) of the engine that answered, and its C(name) for clients.
     type: dict
     required: true
   nodes:
@@ -36,37 +36,38 @@ options:
     elements: str
     required: true
   answers:
-    description: The completions, RV(vllm_ray.cluster.wait_for_vllm#module:answers).
+    description: Answers to the test completions, RV(vllm_ray.cluster.wait_for_vllm#module:answers).
     type: list
     elements: dict
     required: true
   key_file:
-    description: File on the controller that holds the API key.
+    description: File on the controller with the API key.
     type: str
     required: true
   ca_file:
-    description: File on the controller with the CA that signed the certificate of the API. Empty where clients know it.
+    description: File on the controller with the CA that signed the certificate of the API. Empty if clients trust it
+      already.
     type: str
     default: ""
   renewed:
-    description: Whether the engine shows its present certificate, RV(vllm_ray.cluster.wait_for_vllm#module:renewed).
+    description: Whether the engine presents its current certificate, RV(vllm_ray.cluster.wait_for_vllm#module:renewed).
     type: bool
     default: true
   held_in:
-    description: Names of the variables in which results of M(vllm_ray.cluster.service_set) were registered.
+    description: Names of the variables with registered results of M(vllm_ray.cluster.service_set).
     type: list
     elements: str
     required: true
   worked:
-    description: Values by row and host of the last good run, RV(vllm_ray.cluster.plan#module:worked).
+    description: Values of the last successful run, by row and host, RV(vllm_ray.cluster.plan#module:worked).
     type: dict
     default: {}
   look:
-    description: Name of the variable in which each host's look was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.look).
     type: str
     default: __vllm_ray_look
   release:
-    description: Name of the variable in which each host's M(vllm_ray.cluster.release_info) was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.release_info).
     type: str
     default: release_found
 author:
@@ -74,7 +75,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show the proof
+- name: Show the result
   vllm_ray.cluster.proof:
     plan: "{{ __vllm_ray_plan.plan }}"
     endpoint: "{{ __vllm_ray_plan.plan.engine.endpoint }}"
@@ -87,27 +88,27 @@ EXAMPLES = r"""
 
 RETURN = r"""
 held:
-  description: Why services were held, by host.
+  description: Reasons why changes of services were held, by host.
   returned: success
   type: dict
   sample: {"gpu02": ["/etc/vllm-ray/default/node.env is not what vllm-ray-node@default was started with"]}
 worked:
   description:
-    - Values by row and host to keep of this run, by which a later one can tell what changed.
-    - Will be V(none) where they are as before, where nothing answered, and where something was held.
+    - Values of this run to store, by row and host. A later run compares its values with them.
+    - Will be V(none) if the values did not change, if the engine did not answer, or if a change was held.
   returned: success
   type: dict
 snippets:
-  description: Ways to ask the engine, ready to paste.
+  description: Ready-to-paste requests to the engine.
   returned: success
   type: dict
   contains:
     curl:
-      description: A command line.
+      description: Command line with curl.
       type: str
       returned: success
     python:
-      description: A script that uses the OpenAI client.
+      description: Script that uses the OpenAI client.
       type: str
       returned: success
 """

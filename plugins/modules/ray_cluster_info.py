@@ -7,28 +7,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ray_cluster_info
-short_description: The node table of a Ray cluster
+short_description: Read the node table of a Ray cluster
 description:
-  - Asks the dashboard of the head for the nodes, their GPUs and what of them is in use.
+  - Queries the dashboard of the head for the nodes, their GPUs and the GPUs in use.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
 options:
   url:
-    description: URL of the dashboard, as seen from the host where this runs.
+    description: URL of the dashboard, as seen from the host that runs the module.
     type: str
     default: http://127.0.0.1:8265
   token_file:
     description:
       - File with the cluster's token.
-      - Where O(url) leads to the host where this runs, the token is sent only to a process of the account that owns
-        this file. Otherwise RV(why) says who holds the port, and nothing is sent.
-      - Where O(url) leads to another host, it goes to whoever answers there, and in plain text if the URL is no HTTPS.
+      - If O(url) points to the host that runs the module, the token is sent only to a process of the account that owns
+        this file. Otherwise nothing is sent, and RV(why) shows the owner of the port.
+      - If O(url) points to another host, it is sent to any program that answers there, in plain text unless the URL is
+        HTTPS.
       - Redirects are not followed.
     type: path
     required: true
   seconds:
-    description: Seconds until all of each answer must be here.
+    description: Timeout of each complete answer, in seconds.
     type: int
     default: 10
 author:
@@ -47,16 +48,16 @@ exists:
   returned: always
   type: bool
 nodes:
-  description: The nodes, each with node_id, address, alive, is_head, gpus and gpus_used.
+  description: Nodes, each with node_id, address, alive, is_head, gpus and gpus_used.
   returned: always
   type: list
   elements: dict
 waiting:
-  description: Placement groups that wait for resources.
+  description: Number of placement groups that wait for resources.
   returned: always
   type: int
 why:
-  description: Why there is no answer.
+  description: Why there is no answer. Empty if there is one.
   returned: always
   type: str
 """

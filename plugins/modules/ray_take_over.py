@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ray_take_over
-short_description: Stop a Ray that is not ours
+short_description: Stop a Ray that this collection did not start
 description:
-  - Ends the named processes of Ray, by SIGTERM and after ten seconds by SIGKILL. Its workers end with them.
-  - A process id that meanwhile belongs to another program is left alone.
+  - Stops the given Ray processes with SIGTERM, and with SIGKILL after ten seconds. Their workers stop with them.
+  - Skips a process id that now belongs to another program.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
@@ -32,11 +32,11 @@ options:
         type: int
         required: true
       process:
-        description: What it is called there, such as V(raylet) or V(ray-dashboard).
+        description: Name of the process in that list, such as V(raylet) or V(ray-dashboard).
         type: str
         required: true
       user:
-        description: Who runs it.
+        description: User that runs it.
         type: str
 author:
   - The vllm_ray.cluster authors (@vllm-ray)
@@ -51,7 +51,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 stopped:
-  description: Process ids that were ended, or would be.
+  description: Ids of the stopped processes, or of those to stop in check mode.
   returned: always
   type: list
   elements: int

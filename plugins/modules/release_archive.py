@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_archive
-short_description: Bring a release from the controller to a host as one file
+short_description: Pack and unpack a release to copy it from the controller to a host
 description:
-  - The steps at both ends of a copy. A release counts on the receiving host only when every file is what the manifest
-    of the controller's says.
+  - Contains the steps on both sides of a copy. A release is installed on the receiving host only if every file matches
+    the manifest of the controller.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
@@ -18,20 +18,20 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: A release is thousands of files.
+    details: A release has thousands of files.
   idempotent:
     support: partial
-    details: V(packed) writes the archive each time. V(unpacked) is idempotent.
+    details: V(packed) always writes the archive. V(unpacked) is idempotent.
 options:
   state:
     description:
-      - V(packed) writes the archive. Only its owner may read it.
-      - V(unpacked) makes the release from the archive.
+      - V(packed) writes the archive. Only its owner can read it.
+      - V(unpacked) installs the release from the archive.
     type: str
     choices: [packed, unpacked]
     required: true
   root:
-    description: Directory whose C(releases) holds releases.
+    description: Directory that contains releases in C(releases).
     type: path
     default: /opt/vllm-ray
   id:
@@ -43,18 +43,19 @@ options:
     type: path
     required: true
   manifest:
-    description: SHA-256 of the manifest. Needed for O(state=unpacked).
+    description: SHA-256 of the manifest. Required for O(state=unpacked).
     type: str
   size:
-    description: Bytes of the release, for O(state=unpacked).
+    description: Size of the release in bytes, for O(state=unpacked).
     type: int
     default: 0
   patience:
-    description: Seconds to wait for another run that builds, unpacks or removes releases on this host, before it fails.
+    description: Seconds to wait for another run that builds, unpacks or removes releases on this host. After that, the
+      module fails.
     type: float
     default: 600
   replace:
-    description: Whether V(unpacked) replaces a release that is there and differs from its manifest.
+    description: Whether V(unpacked) replaces an existing release that differs from its manifest.
     type: bool
     default: false
 author:
@@ -62,7 +63,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Pack
+- name: Pack a release
   vllm_ray.cluster.release_archive:
     state: packed
     id: cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
@@ -76,7 +77,7 @@ archive:
   type: str
   sample: /var/tmp/private/release.tar
 path:
-  description: Where the release is.
+  description: Path of the release.
   returned: O(state=unpacked)
   type: str
   sample: /opt/vllm-ray/releases/cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e

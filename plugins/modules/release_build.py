@@ -9,12 +9,12 @@ DOCUMENTATION = r"""
 module: release_build
 short_description: Build a release on this host
 description:
-  - Makes a relocatable Python environment with exactly the packages of a lock, by uv, below C(root/releases).
-  - It is made in a staging directory and gets its name when it is whole and every file is what its wheel brought.
-    A run that was killed leaves nothing that counts; two runs at once wait for each other.
-  - While it works, what uv says is in C(root/releases/.ID.log). The file stays where building fails.
-  - uv does not read the configuration of pip. What is not given here is taken from pip's files and C(PIP_*) variables
-    of the user who builds, and reaches uv by its environment.
+  - Creates a relocatable Python environment below C(root/releases) with uv, with exactly the packages of a lock.
+  - The environment is created in a staging directory. It is renamed when it is complete and every file matches its
+    wheel. A killed run leaves no release. Concurrent runs wait for each other.
+  - The output of uv is in C(root/releases/.ID.log) during the build. The file is kept if the build fails.
+  - uv does not read pip's configuration. For options that are not set, the module reads pip's files and the C(PIP_*)
+    variables of the user who builds, and passes them to uv in its environment.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._sources
@@ -23,12 +23,12 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: A release is thousands of files.
+    details: A release has thousands of files.
   idempotent:
     support: full
 options:
   root:
-    description: Directory whose C(releases) and C(tools) hold releases and uv.
+    description: Directory that contains releases in C(releases) and uv in C(tools).
     type: path
     default: /opt/vllm-ray
   id:
@@ -36,7 +36,7 @@ options:
     type: str
     required: true
   recipe_dir:
-    description: Directory on this host with all files that the release is made from, and no other files.
+    description: Directory on this host with exactly the files that the release is built from.
     type: path
     required: true
   lock:
@@ -44,22 +44,24 @@ options:
     type: str
     required: true
   python:
-    description: Path of the Python to stand on, or a version to the patch that uv installs. Default is C(python3).
+    description: Python for the release. Either a path, or a full version (with patch) that uv installs. Default is
+      C(python3).
     type: str
     default: ''
   python_mirror:
-    description: URL of a mirror of the Pythons that uv installs.
+    description: URL of a mirror for the Python builds that uv installs. Default is uv's own.
     type: str
   no_index:
-    description: Whether packages come from O(find_links) alone, whatever pip is configured with.
+    description: Whether packages are taken only from O(find_links), regardless of pip's configuration.
     type: bool
     default: false
   patience:
-    description: Seconds to wait for another run that builds, unpacks or removes releases on this host, before it fails.
+    description: Seconds to wait for another run that builds, unpacks or removes releases on this host. After that, the
+      module fails.
     type: float
     default: 600
   replace:
-    description: Whether to compare a release that is there with its manifest, and to make it again where it differs.
+    description: Whether to compare an existing release with its manifest, and to build it again if it differs.
     type: bool
     default: false
 seealso:
@@ -69,7 +71,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Build
+- name: Build a release
   vllm_ray.cluster.release_build:
     id: cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
     recipe_dir: /opt/vllm-ray/recipes/5f2c3b0e
@@ -83,12 +85,12 @@ id:
   type: str
   sample: cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
 path:
-  description: Where it is.
+  description: Path of the release.
   returned: success
   type: str
   sample: /opt/vllm-ray/releases/cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
 tree_bytes:
-  description: Bytes of all files.
+  description: Size of all files, in bytes.
   returned: success
   type: int
   sample: 3900000000
@@ -98,19 +100,19 @@ manifest:
   type: str
   sample: 5f2c3b0e
 seconds:
-  description: Seconds that the steps took.
+  description: Duration of each step, in seconds.
   returned: success
   type: dict
   sample: {"uv": 0.1, "packages": 3.0, "comparison": 5.1, "bytecode": 22.0, "manifest": 1.2}
 renewed:
   description:
-    - Files that were not what the RECORD of their wheel says, by package. These packages were fetched anew, past uv's
-      cache and compared with the lock's hash. Files that still differ have a RECORD that is wrong.
+    - Files that did not match the RECORD of their wheel, by package. These packages were downloaded again without uv's
+      cache and checked against the lock's hash. Files that still differ have a wrong RECORD.
   returned: success
   type: dict
   sample: {}
 ignored_sources:
-  description: Directories that pip is configured with and that are not there.
+  description: Directories in pip's configuration that do not exist.
   returned: success
   type: list
   elements: str

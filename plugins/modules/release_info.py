@@ -7,25 +7,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_info
-short_description: What a host has of a release
+short_description: Gather facts about a release on a host
 description:
-  - Says whether a release is complete on this host, which Python it stands on and which versions it has.
-  - With O(path) it looks at an environment that somebody else made, and asks its Python, as O(user), for its packages,
-    for what Ray's head needs of C(ray[default]), and for which CUDA its torch is made.
-  - It reads directories and small files, unless O(verify) is set.
+  - Returns whether a release is complete on this host, its Python and its package versions.
+  - With O(path), it inspects an environment that the user provides. It runs the Python of the environment as O(user) to
+    read the packages, the parts of C(ray[default]) that Ray's head requires, and the CUDA version of torch.
+  - It reads only directories and small files, unless O(verify) is set.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
 options:
   root:
-    description: Directory whose C(releases) holds releases.
+    description: Directory that contains releases in C(releases).
     type: path
     default: /opt/vllm-ray
   path:
-    description: An existing virtual environment or conda prefix. Then nothing is said about other releases.
+    description: Path of an existing virtual environment or conda prefix. Other releases are not inspected then.
     type: path
   id:
-    description: Id of a release. What it stands on is known where it is, so recipe and Python need not be given.
+    description: Id of an existing release. Recipe and Python do not need to be given, because the release records them.
     type: str
   name:
     description: C(name) of the recipe, see P(vllm_ray.cluster.release_recipe#filter).
@@ -37,23 +37,24 @@ options:
     default: ''
   lock:
     description:
-      - Name of the lock. With O(path), V(cuda) says that its torch is to use GPUs, and V(cpu) that it need not.
+      - Name of the lock. With O(path), V(cuda) requires a torch with GPU support, V(cpu) does not.
     type: str
     default: ''
   uv_version:
-    description: Version of uv that makes releases.
+    description: Version of uv that builds releases.
     type: str
     default: ''
   python:
-    description: Path of the Python to stand on, or a version to the patch that uv installs. Default is C(python3).
+    description: Python for the release. Either a path, or a full version (with patch) that uv installs. Default is
+      C(python3).
     type: str
     default: ''
   builder_python:
-    description: RV(python) as this module returned it for the builder. This host's must be the same.
+    description: RV(python) of this module for the builder. The Python of this host must be the same.
     type: dict
     suboptions:
       version:
-        description: Version to the patch.
+        description: Full version, including the patch.
         type: str
         required: true
       path:
@@ -65,26 +66,27 @@ options:
         type: str
         required: true
       managed:
-        description: Whether uv brings it.
+        description: Whether uv installs it.
         type: bool
         required: true
   builder_id:
-    description: RV(id) as this module returned it for the builder, which makes one release for all hosts of a play.
+    description: RV(id) of this module for the builder, which builds one release for all hosts of a play.
     type: str
   builds:
-    description: Whether this host would build the release, so that what building needs is looked at, too.
+    description: Whether this host would build the release. If so, the requirements of a build are also checked.
     type: bool
     default: false
   brings_uv:
-    description: Whether uv is brought to this host before it builds, so that nothing is needed to install it.
+    description: Whether uv is copied to this host before it builds. If so, the requirements to install uv are not
+      checked.
     type: bool
     default: false
   space_gib:
-    description: GiB that building needs.
+    description: Free space that a build requires, in GiB.
     type: int
     default: 0
   min_driver:
-    description: Smallest major version of the NVIDIA driver. Default is that the driver is not looked at.
+    description: Minimum major version of the NVIDIA driver. If unset, the driver is not checked.
     type: int
   libraries:
     description: Names of shared libraries that the host must have.
@@ -92,22 +94,22 @@ options:
     elements: str
     default: []
   compiles:
-    description: Whether engines compile on this host when they start, as Triton does for GPUs, so that a C compiler
-      and the headers of C and of the Python are looked for.
+    description: Whether engines compile code on this host when they start, like Triton for GPUs. If so, a C compiler
+      and the headers of C and Python are required.
     type: bool
     default: false
   user:
     description:
-      - Account of the services. Where the module is root, it runs Python and packages of others as this account, or as
-        C(nobody) as long as there is no such account. Empty = as who runs the module.
+      - Account of the services. If the module runs as root, it runs the Python of a release or environment as this
+        account, or as C(nobody) if the account does not exist yet. If empty, as the user who runs the module.
     type: str
     default: ''
   verify:
-    description: Whether to hash every file and compare it with the manifest.
+    description: Whether to hash every file and compare the hashes with the manifest.
     type: bool
     default: false
   refuse:
-    description: Whether to fail where a problem is an error.
+    description: Whether to fail if a problem is an error.
     type: bool
     default: false
 seealso:
@@ -117,7 +119,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at an environment
+- name: Check an environment
   vllm_ray.cluster.release_info:
     path: /srv/conda/envs/vllm
   register: environment
@@ -125,23 +127,24 @@ EXAMPLES = r"""
 
 RETURN = r"""
 complete:
-  description: Whether the release is there and whole.
+  description: Whether the release exists and is complete.
   returned: always
   type: bool
   sample: true
 id:
-  description: Id of the release, empty for an environment of others.
+  description: Id of the release, empty for an environment in O(path).
   returned: always
   type: str
   sample: cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
 path:
-  description: Where it is or would be.
+  description: Path where the release is or would be.
   returned: always
   type: str
   sample: /opt/vllm-ray/releases/cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
 python:
   description:
-    - The interpreter that it stands on. Will be V(none) if there is none, or where the release of O(id) is not here.
+    - Python interpreter of the release. Will be V(none) if there is none, or if this host does not have the release
+      O(id).
   returned: always
   type: dict
   sample: {"version": "3.11.2", "path": "/usr/bin/python3.11", "machine": "x86_64", "managed": false}
@@ -156,24 +159,24 @@ manifest:
   type: str
   sample: 5f2c3b0e
 tree_bytes:
-  description: Bytes of all files.
+  description: Size of all files, in bytes.
   returned: always
   type: int
   sample: 3900000000
 damaged:
-  description: How files differ from the manifest. Empty without O(verify).
+  description: Differences between files and the manifest. Empty without O(verify).
   returned: always
   type: list
   elements: str
   sample: []
 missing_packages:
-  description: Packages of the distribution that have to be installed.
+  description: Packages of the distribution that must be installed.
   returned: always
   type: list
   elements: str
   sample: [libnuma1]
 problems:
-  description: What is wrong. Each has check, severity, found, wanted and fix.
+  description: Problems, each with check, severity, found, wanted and fix.
   returned: always
   type: list
   elements: dict

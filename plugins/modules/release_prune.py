@@ -7,12 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_prune
-short_description: Remove releases that nobody uses
+short_description: Remove unused releases
 description:
-  - Removes releases below O(root), but for those in use and the newest O(keep) of the others.
-  - A release is in use where a cluster's link C(current) or C(previous) leads to it, where a file of a cluster's
-    configuration names it, or where a process names it in its command line.
-  - What cut runs left beside releases a day ago or longer is removed, too. Where a release is being built, nothing is.
+  - Removes releases below O(root), except those in use and the newest O(keep) of the others.
+  - A release is in use if a cluster's link C(current) or C(previous) points to it, if a file of a cluster's
+    configuration names it, or if a process has it in its command line.
+  - Also removes files that interrupted runs left beside releases more than a day ago. Removes nothing while a release
+    is being built.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
@@ -20,28 +21,28 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: A release is thousands of files.
+    details: A release has thousands of files.
   idempotent:
     support: full
 options:
   root:
-    description: Directory whose C(releases) holds releases.
+    description: Directory that contains releases in C(releases).
     type: path
     default: /opt/vllm-ray
   config_root:
-    description: Directory whose subdirectories are the configuration of clusters.
+    description: Directory whose subdirectories contain the configuration of clusters.
     type: path
     default: /etc/vllm-ray
   record_directory:
-    description: Directory of M(vllm_ray.cluster.tree_sync)'s records of releases.
+    description: Directory with the records of M(vllm_ray.cluster.tree_sync) for releases.
     type: path
     required: true
   keep:
-    description: How many releases stay besides those in use.
+    description: Number of unused releases to keep.
     type: int
     default: 2
   wanted:
-    description: Id of a release that stays.
+    description: Id of a release that is always kept.
     type: str
     default: ''
 seealso:
@@ -59,13 +60,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed:
-  description: Ids of the releases that were removed, or would be.
+  description: Ids of the releases that were removed, or would be in check mode.
   returned: success
   type: list
   elements: str
   sample: [cpu-vllm0.31.0-py3.11.2-5f2c3b0e1a2b]
 bytes:
-  description: Size of their files.
+  description: Size of their files, in bytes.
   returned: success
   type: int
   sample: 3900000000

@@ -9,10 +9,10 @@ DOCUMENTATION = r"""
 module: release_resolve
 short_description: Resolve requirements into a lock
 description:
-  - Resolves a user's requirements, together with those of the collection, by C(uv pip compile) into a lock with hashes
-    for this host's Python and kind of machine. A package that both name is taken from the user's.
-  - It keeps nothing on the host but uv in C(root/tools), and it always resolves. Whoever keeps the lock knows by its
-    first line whether that is needed.
+  - Resolves a user's requirements together with those of the collection with C(uv pip compile). The result is a lock
+    with hashes for the Python and architecture of this host. If both name a package, the user's requirement applies.
+  - It leaves only uv in C(root/tools) on the host. It always resolves. The caller can compare the first line of a
+    stored lock to find out whether this is necessary.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._sources
@@ -21,13 +21,13 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: The lock is returned, not written.
+    details: The lock is returned and not written.
   idempotent:
     support: none
-    details: A newer package in an index can be chosen where O(preferred) does not name it.
+    details: It can select a newer version from an index for packages that O(preferred) does not name.
 options:
   requirements:
-    description: The user's requirements, one a line, by name or as C(NAME @ URL of a wheel).
+    description: The user's requirements, one per line, as a name with optional versions or as C(NAME @ URL of a wheel).
     type: str
     required: true
   base:
@@ -35,11 +35,11 @@ options:
     type: str
     default: ''
   excludes:
-    description: Names of packages that are left out, one a line.
+    description: Names of packages to exclude, one per line.
     type: str
     default: ''
   preferred:
-    description: A lock whose versions are taken where they fit.
+    description: Lock whose versions are preferred if they satisfy the requirements.
     type: str
     default: ''
   header:
@@ -47,19 +47,19 @@ options:
     type: str
     required: true
   lock:
-    description: Name of the lock, which is the accelerator's.
+    description: Name of the lock, which is the name of the accelerator.
     type: str
     required: true
   uv_lock:
-    description: The lock of uv itself.
+    description: Content of the lock of uv itself.
     type: str
     required: true
   root:
-    description: Directory whose C(tools) holds uv.
+    description: Directory that contains uv in C(tools).
     type: path
     default: /opt/vllm-ray
   python:
-    description: Path of the Python to resolve for, or a version to the patch. Default is C(python3).
+    description: Python to resolve for. Either a path or a full version (with patch). If empty, C(python3).
     type: str
     default: ''
 seealso:
@@ -69,7 +69,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Resolve
+- name: Resolve requirements
   vllm_ray.cluster.release_resolve:
     requirements: my-plugin==1.0
     base: "{{ lookup('ansible.builtin.file', 'cuda.in') }}"
@@ -80,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 text:
-  description: The lock, empty in check mode.
+  description: Content of the lock, empty in check mode.
   returned: success
   type: str
   sample: |
@@ -88,7 +88,7 @@ text:
     my-plugin==1.0 \
         --hash=sha256:0bcb763fddafba410f35cbde226aa7f8514b9fb82eb05a0c85f6588d1c13f8db
 ignored_sources:
-  description: Directories that pip is configured with and that are not there.
+  description: Directories in pip's configuration that do not exist.
   returned: success
   type: list
   elements: str

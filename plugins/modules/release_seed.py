@@ -8,40 +8,41 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_seed
-short_description: Decide which build of a release all hosts get, and from which host
+short_description: Select the build of a release for all hosts and the host that provides it
 description:
-  - Root of any host can say that it has the release. So a manifest counts only where it is the controller's, if that
-    builds, or is in the record O(trusted), or is the builder's. Hosts that have this manifest may give the release to
-    others. A host with another manifest only receives. Where no manifest counts, the release is built.
-  - The record is read on the host to which the task is delegated, and only where hosts lack the release or differ.
-  - Warns of hosts that have another build than the one that all get.
-  - Says who lacks the release, and what M(vllm_ray.cluster.tree_sync) needs to know to bring it to them.
-  - One call is about all hosts of the play, so a task sets C(run_once).
+  - Root of any host can claim to have the release. Therefore a manifest is trusted only if it is the builder's or in
+    the record O(trusted), or the controller's if it builds. Hosts with a trusted manifest may provide the release.
+    Other hosts only receive it. If no manifest is trusted, the release is built.
+  - The record is read on the host to which the task is delegated, and only if the release is missing or differs on a
+    host.
+  - Warns about hosts with a different build of the release.
+  - Returns the hosts without the release, and the options of M(vllm_ray.cluster.tree_sync) to copy it to them.
+  - One call covers all hosts of the play, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.action
 options:
   id:
-    description: Id of the release, as the builder's RV(vllm_ray.cluster.release_info#module:id) or the user gives it.
+    description: Id of the release, from the builder's RV(vllm_ray.cluster.release_info#module:id) or from the user.
     type: str
     required: true
   builder:
-    description: Name of the host that builds. Empty = the controller.
+    description: Name of the host that builds. If empty, the controller builds.
     type: str
     default: ''
   built:
-    description: What M(vllm_ray.cluster.release_info) returned for the builder. Empty = nobody may build.
+    description: Result of M(vllm_ray.cluster.release_info) for the builder. If empty, no host may build.
     type: dict
     default: {}
   trusted:
     description:
-      - Path of the file in which M(vllm_ray.cluster.trusted_digest) notes the digests of releases that were built.
-      - Empty = there is none.
+      - Path of the file in which M(vllm_ray.cluster.trusted_digest) stores the digests of built releases.
+      - If empty, there is no such file.
     type: str
     default: ''
   hosts:
-    description: Name and cluster address of hosts. Default of a host is the address by which Ansible reaches it.
+    description: Names and cluster addresses of hosts. Default of a host is the address that Ansible connects to.
     type: list
     elements: dict
     default: []
@@ -51,11 +52,11 @@ options:
         type: str
         required: true
       address:
-        description: Its cluster address.
+        description: Cluster address of the host.
         type: str
         required: true
   look:
-    description: Name of the variable in which each host's M(vllm_ray.cluster.release_info) was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.release_info).
     type: str
     default: release_found
 seealso:
@@ -67,7 +68,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Find who has it
+- name: Select the host that provides the release
   vllm_ray.cluster.release_seed:
     id: "{{ looked_at_builder.id }}"
     builder: gpu01
@@ -81,41 +82,42 @@ EXAMPLES = r"""
 
 RETURN = r"""
 host:
-  description: The host that has it, or will be the first to have it.
+  description: Host that has the release, or gets it first.
   returned: success
   type: str
   sample: gpu01
 path:
-  description: Where it is there, or will be.
+  description: Path of the release on RV(host), existing or planned.
   returned: success
   type: str
   sample: /opt/vllm-ray/releases/cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
 bytes:
-  description: Size of all files there, 0 where it is not there yet.
+  description: Size of all files there in bytes, 0 if it does not exist yet.
   returned: success
   type: int
 builds:
-  description: Whether it has to be built.
+  description: Whether the release must be built.
   returned: success
   type: bool
 copies:
-  description: Whether it comes to RV(host) from the controller.
+  description: Whether the release is copied from the controller to RV(host).
   returned: success
   type: bool
 lacking:
-  description: Hosts that are to get it from RV(host).
+  description: Hosts without the release, which get it from RV(host).
   returned: success
   type: list
   elements: str
   sample: [gpu02, gpu03]
 wanted:
-  description: SHA-256 of the manifest that all are to have. Empty until it is built.
+  description: SHA-256 of the manifest that all hosts should have. Empty until the release is built.
   returned: success
   type: str
 digest:
   description:
-    - Digest of the tree of RV(wanted), as the record O(trusted) has it.
-    - Empty where the record does not have it, or the release is not the record's. The builder describes its tree then.
+    - Digest of the tree of RV(wanted) from the record O(trusted).
+    - Empty if the record does not have it, or if the release does not match the record. The builder then computes the
+      digest of its tree.
   returned: success
   type: str
 outside:
@@ -123,19 +125,19 @@ outside:
   returned: success
   type: bool
 hosts:
-  description: Option O(vllm_ray.cluster.tree_sync#module:hosts). Empty where nobody lacks it.
+  description: Option O(vllm_ray.cluster.tree_sync#module:hosts). Empty if all hosts have the release.
   returned: success
   type: list
   elements: dict
   sample: [{"name": "gpu01", "address": "192.0.2.11"}, {"name": "gpu02", "address": "192.0.2.12"}]
 run:
   description:
-    - Name of this transfer, another one each time. The lookup P(vllm_ray.cluster.run_token#lookup) makes the option
-      O(vllm_ray.cluster.tree_sync#module:token) of it.
+    - Unique name of this transfer. The lookup P(vllm_ray.cluster.run_token#lookup) derives the option
+      O(vllm_ray.cluster.tree_sync#module:token) from it.
   returned: success
   type: str
 window:
-  description: Option O(vllm_ray.cluster.tree_sync#module:window).
+  description: Option O(vllm_ray.cluster.tree_sync#module:window), in seconds.
   returned: success
   type: float
 """

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: releases
-short_description: Show which releases the hosts of a cluster have
+short_description: Show the releases on the hosts of a cluster
 description:
-  - Shows every release with its versions and size, on which hosts it is and since when, who uses it there, and whether
-    it is the same on all of them.
-  - Changes nothing. One call shows the whole cluster, so a task sets C(run_once).
+  - Shows every release with its versions and size, its hosts and installation times, the clusters and processes that
+    use it, and whether it is identical on all hosts.
+  - Changes nothing. One call covers the whole cluster, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.controller
 options:
   plan:
-    description: What M(vllm_ray.cluster.plan) returned.
+    description: Result of M(vllm_ray.cluster.plan).
     type: dict
     required: true
   listed:
-    description: Name of the variable in which each host's M(vllm_ray.cluster.releases_info) was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.releases_info).
     type: str
     default: __vllm_ray_listed
 seealso:
@@ -33,11 +33,11 @@ author:
 """
 
 EXAMPLES = r"""
-- name: List them
+- name: List the releases of each host
   vllm_ray.cluster.releases_info:
   register: listed
 
-- name: Show them
+- name: Show the releases of the cluster
   vllm_ray.cluster.releases:
     plan: "{{ planned }}"
     listed: listed
@@ -46,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 summary:
-  description: All that is shown, for programs.
+  description: Everything that is shown, as data.
   returned: success
   type: dict
   contains:
@@ -55,19 +55,19 @@ summary:
       returned: always
       type: str
     hosts:
-      description: What M(vllm_ray.cluster.releases_info) returned, by host, V(none) where it did not answer.
+      description: Result of M(vllm_ray.cluster.releases_info) by host, V(none) for a host that did not answer.
       returned: always
       type: dict
     current:
-      description: The release that is current, by host.
+      description: Current release by host.
       returned: always
       type: dict
     previous:
-      description: The release that was current before, by host.
+      description: Previous release by host.
       returned: always
       type: dict
     problems:
-      description: What is wrong.
+      description: Problems that were found.
       returned: always
       type: list
       elements: dict

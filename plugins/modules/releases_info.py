@@ -7,24 +7,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: releases_info
-short_description: Which releases a host has, and who uses them
+short_description: List the releases on a host and their users
 description:
-  - Lists the releases below O(root) that are complete, with what stands on them. It reads small files and runs nothing,
-    unless O(verify) is set.
+  - Lists the complete releases below O(root), with the clusters and processes that use them. It reads only small files
+    and runs no program, unless O(verify) is set.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
 options:
   root:
-    description: Directory whose C(releases) holds releases.
+    description: Directory that contains releases in C(releases).
     type: path
     default: /opt/vllm-ray
   config_root:
-    description: Directory whose subdirectories are the configuration of clusters.
+    description: Directory whose subdirectories contain the configuration of clusters.
     type: path
     default: /etc/vllm-ray
   verify:
-    description: Whether to hash every file and compare it with the manifest.
+    description: Whether to hash every file and compare the hashes with the manifest.
     type: bool
     default: false
 seealso:
@@ -42,7 +42,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 releases:
-  description: The releases, the newest on this host first.
+  description: Releases on this host, the newest first.
   returned: always
   type: list
   elements: dict
@@ -53,7 +53,7 @@ releases:
       type: str
       sample: cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
     directory:
-      description: Where it is.
+      description: Path of the release.
       returned: always
       type: str
       sample: /opt/vllm-ray/releases/cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
@@ -68,51 +68,51 @@ releases:
       type: dict
       sample: {"vllm": "0.32.0", "ray": "2.60.0"}
     python:
-      description: The interpreter that it stands on.
+      description: Python interpreter of the release.
       returned: always
       type: dict
       sample: {"version": "3.11.2", "path": "/usr/bin/python3.11", "machine": "x86_64", "managed": false}
     manifest:
-      description: SHA-256 of the manifest. Hosts with the same have the same release to the byte.
+      description: SHA-256 of the manifest. Releases with the same hash are identical.
       returned: always
       type: str
       sample: 5f2c3b0e
     bytes:
-      description: Size of all files.
+      description: Size of all files, in bytes.
       returned: always
       type: int
       sample: 3900000000
     since:
-      description: When it was built here, or came here, in seconds since 1970.
+      description: Time when it was built on or copied to this host, in seconds since 1970.
       returned: always
       type: int
       sample: 1795300000
     damaged:
-      description: How files differ from the manifest. Empty without O(verify).
+      description: Differences between files and the manifest. Empty without O(verify).
       returned: always
       type: list
       elements: str
       sample: []
     current_of:
-      description: Clusters whose link C(current) leads to it.
+      description: Clusters whose link C(current) points to it.
       returned: always
       type: list
       elements: str
       sample: [default]
     previous_of:
-      description: Clusters whose link C(previous) leads to it, so that they can be rolled back to it.
+      description: Clusters whose link C(previous) points to it. They can be rolled back to it.
       returned: always
       type: list
       elements: str
       sample: []
     named_by:
-      description: Clusters that have files which name it. Their services stand on it, or will when they start.
+      description: Clusters whose files name it. Their services use it, or will use it at their next start.
       returned: always
       type: list
       elements: str
       sample: [default]
     processes:
-      description: How many processes name it in their command lines.
+      description: Number of processes that have it in their command line.
       returned: always
       type: int
       sample: 12

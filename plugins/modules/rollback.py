@@ -8,18 +8,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollback
-short_description: Choose the release to which a cluster goes back
+short_description: Select the release for a rollback of a cluster
 description:
-  - Returns the release that was current before on the head, or the one that the extra variable C(vllm_ray_release_id)
-    names, and shows what would change. It fails where no host has it.
-  - Changes nothing. One call is about all hosts, so a task sets C(run_once).
+  - Returns the previous release of the head, or the release in the extra variable C(vllm_ray_release_id). Shows what
+    would change. Fails if no host has the release.
+  - Changes nothing. One call covers all hosts, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.controller
 options:
   listed:
-    description: Name of the variable in which each host's M(vllm_ray.cluster.releases_info) was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.releases_info).
     type: str
     default: __vllm_ray_listed
 seealso:
@@ -29,7 +29,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Choose
+- name: Select the release
   vllm_ray.cluster.rollback:
     listed: listed
   run_once: true
@@ -38,7 +38,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 id:
-  description: Id of the release.
+  description: Id of the selected release.
   returned: success
   type: str
   sample: cuda-vllm0.32.0-py3.11.2-0f3b6c1d2a4e

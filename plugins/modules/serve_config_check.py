@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: serve_config_check
-short_description: Check the options of vllm serve by its own parser
+short_description: Check the options of vllm serve with its own parser
 description:
-  - Lets the parser of the installed version read the options, and fails where it refuses them.
-  - A check takes about ten seconds. One that passed is noted, and not made again for the same options and release.
-  - In check mode nothing is noted.
+  - Runs the parser of the installed vLLM on the options, and fails if it rejects them.
+  - A check takes about ten seconds. A passed check is recorded and not repeated for the same options and release.
+  - In check mode, nothing is recorded.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
@@ -23,36 +23,36 @@ attributes:
     support: full
 options:
   release:
-    description: Directory of the environment that holds vLLM.
+    description: Directory of the environment with vLLM.
     type: path
     required: true
   config:
     description:
-      - The options, named as vLLM's long flags without the dashes.
-      - Give them as one text (filter P(ansible.builtin.to_json#filter)), which Ansible hides as a whole. Of a mapping
-        it hides each value by itself, also where a result says the same for another reason.
+      - Options to check, named as vLLM's long flags without the dashes.
+      - Pass them as one string (filter P(ansible.builtin.to_json#filter)), which Ansible hides as a whole. In a
+        mapping, Ansible would hide each value, and also equal values elsewhere in the result.
     type: json
     required: true
   environment:
     description:
-      - Names of environment variables that the engine gets. One that begins with C(VLLM_) and that this vLLM does not
-        read is refused, because vLLM itself would only warn.
+      - Names of the environment variables of the engine. Names that start with C(VLLM_) and are unknown to this vLLM
+        are rejected. vLLM itself would only warn.
     type: list
     elements: str
     default: []
   passed_file:
-    description: File that notes the last check that passed.
+    description: File that records the last passed check.
     type: path
     required: true
   user:
     description:
-      - Account of the services. Where the module is root, the parser runs as this account, or as C(nobody) as long as
-        there is no such account. Empty = as who runs the module.
+      - Account of the services. If the module runs as root, the parser runs as this account, or as C(nobody) if the
+        account does not exist yet. If empty, it runs as the user who runs the module.
     type: str
     default: ''
   known:
     description:
-      - What O(passed_file) holds, where the caller knows it. A check that passed then costs no call of the host.
+      - Content of O(passed_file), if known. A check that passed before then needs no connection to the host.
     type: str
     default: ''
 seealso:
@@ -62,7 +62,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Check the options before anything is stopped
+- name: Check the options before any service is stopped
   vllm_ray.cluster.serve_config_check:
     release: /opt/vllm-ray/releases/cuda-0.32.0-2.60.0-0123456789ab
     config: "{{ {'model': '/var/lib/vllm-ray/models/demo', 'tensor-parallel-size': 2} | to_json }}"
@@ -71,13 +71,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 checked:
-  description: Whether the parser was run, V(false) where the same options had passed before.
+  description: Whether the parser was run. V(false) if the same options passed before.
   returned: success
   type: bool
 refused:
   description:
-    - Why something is refused. C(options) is about O(config), C(environment) about O(environment), C(release) says why
-      vLLM can't be loaded.
+    - Reasons of a rejection. C(options) is about O(config), C(environment) about O(environment). C(release) is the
+      reason why vLLM cannot be loaded.
   returned: always
   type: dict
   sample: {"options": "unrecognized arguments: --max-model-length 512"}

@@ -7,36 +7,36 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_log_info
-short_description: State and last log of one service
+short_description: Read the state and the last log lines of a service
 description:
-  - Tells whether a service runs, how often it was restarted by itself, and what its log says.
+  - Returns whether a service runs, its number of automatic restarts, and facts from its log.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
 options:
   name:
-    description: Name of the unit without C(.service), or of the program.
+    description: Name of the unit without C(.service), or of the supervisor program.
     type: str
     required: true
   log_file:
-    description: Log file of the program, where supervisor runs it. Default is the journal.
+    description: Log file of the program, if supervisor runs it. Default is the journal.
     type: path
   lines:
-    description: How many lines to read from the end.
+    description: Number of lines to read from the end of the log.
     type: int
     default: 400
   since:
     description:
-      - What RV(restarts) was when somebody began to wait for the service. Starts before that one are left out.
-      - By default, all starts count since somebody started the unit. Of a program of supervisor it is the last start,
-        and the one before where the last one has no error.
+      - Value of RV(restarts) when the caller started to wait for the service. Earlier starts are ignored.
+      - By default, all starts count since the unit was started manually. For a supervisor program, the last start
+        counts, and also the one before if the last one has no error.
     type: int
   config:
-    description: Directory of the cluster's configuration. Its secrets are taken out of what is returned, as vLLM writes
-      its options to its log. Default is to take out nothing.
+    description: Directory of the cluster's configuration. Its secrets are removed from the result, because vLLM logs
+      its options. If unset, nothing is removed.
     type: path
   cache:
-    description: Whether to read what the engine told of its KV cache when it started, however long ago.
+    description: Whether to read the KV cache size that the engine logged at its start, no matter how long ago.
     type: bool
     default: false
 author:
@@ -44,7 +44,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See why the engine does not come up
+- name: Show why the engine does not start
   vllm_ray.cluster.service_log_info:
     name: vllm-ray-serve@default-main
     config: /etc/vllm-ray/default
@@ -52,31 +52,30 @@ EXAMPLES = r"""
 
 RETURN = r"""
 state:
-  description: State of the unit, V(unknown) for a program of supervisor.
+  description: State of the unit, V(unknown) for a supervisor program.
   returned: always
   type: str
 restarts:
   description:
-    - How often the service was restarted by itself since it was started.
-    - For a program of supervisor, how often it was started, by itself or by somebody.
+    - Number of automatic restarts since the service was started.
+    - For a supervisor program, number of all starts, automatic and manual.
   returned: always
   type: int
 first_error:
-  description: The first error of the first failing rank, in the log of the first start that has an error. Empty where
-    there is none.
+  description: First error of the first failing rank, from the first start with an error. Empty if there is none.
   returned: always
   type: str
 kv_cache:
-  description: What the engine told of its KV cache. Empty without O(cache), and where it told nothing.
+  description: KV cache as reported by the engine. Empty without O(cache), or if the log has no report.
   returned: always
   type: dict
   sample: {"tokens": 1986400, "context": 4096, "concurrency": 484.96}
 progress:
-  description: The last thing that the log says.
+  description: Last progress message in the log.
   returned: always
   type: str
 tail:
-  description: The last 20 lines.
+  description: Last 20 lines of the log.
   returned: always
   type: list
   elements: str

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_set
-short_description: Make the files and services of one role be as wanted, in one call
+short_description: Manage the files and services of one role in one call
 description:
-  - Makes an account, directories, files, links and services be as wanted.
-  - A service is restarted only where it was started with other files than the wanted ones, and only where that is
-    allowed. Where it is not, its files stay as they are and the service is returned in RV(held).
-  - In directories that another account may write, no link is followed. A link, FIFO or device in the way of a directory
-    is an error; in the place of a file it is replaced.
+  - Manages an account, directories, files, links and services.
+  - Restarts a service only if it was started with different files, and only if O(may_stop=true). Otherwise its files do
+    not change, and RV(held) lists the service.
+  - Does not follow links in directories that another account may write. Fails if a link, FIFO or device is in the place
+    of a directory. Replaces it in the place of a file.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
@@ -21,23 +21,23 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Of O(secret_files), at most names and the values of numbers and switches are shown.
+    details: For O(secret_files), the diff shows only names and the values of numbers and booleans.
   idempotent:
     support: full
 options:
   manager:
-    description: What supervises the services.
+    description: Process manager of the services.
     type: str
     choices: [systemd, supervisor]
     default: systemd
   supervisor_directory:
-    description: Directory of C(supervisord.conf). Needed for O(manager=supervisor).
+    description: Directory of C(supervisord.conf). Required for O(manager=supervisor).
     type: path
   supervisor_bin:
-    description: Directory of the programs of supervisor. Needed for O(manager=supervisor).
+    description: Directory with the executables of supervisor. Required for O(manager=supervisor).
     type: path
   account:
-    description: A system account without a shell, made where it is missing.
+    description: System account without a shell. It is created if it is missing.
     type: dict
     suboptions:
       name:
@@ -45,14 +45,14 @@ options:
         type: str
         required: true
       home:
-        description: Its home directory. It is not made.
+        description: Home directory of the account. It is not created.
         type: str
         required: true
       former_parent:
-        description: An account that exists gets O(account.home) if its home lies directly in this directory.
+        description: The home of an existing account is changed to O(account.home) if it is directly in this directory.
         type: path
   directories:
-    description: Directories, parents first.
+    description: Directories to create, parents first.
     type: list
     elements: dict
     default: []
@@ -62,27 +62,29 @@ options:
         type: path
         required: true
       owner:
-        description: Name of the owner. Default is to leave it.
+        description: Name of the owner. If unset, the owner does not change.
         type: str
       group:
-        description: Name of the group. Default is to leave it.
+        description: Name of the group. If unset, the group does not change.
         type: str
       mode:
-        description: Mode in octal digits. Default is to leave it; new files get V(0644), new directories V(0755).
+        description: Mode in octal digits. If unset, the mode does not change. New files get V(0644), new directories
+          V(0755).
         type: str
   files:
-    description: Text files.
+    description: Text files to write.
     type: list
     elements: dict
     default: []
     suboptions:
       <<: *entry
       content:
-        description: The whole text.
+        description: Content of the file.
         type: str
         required: true
       validate:
-        description: V(sudoers) lets C(visudo) check O(files[].content) before anything of this call is changed.
+        description: V(sudoers) checks O(files[].content) with C(visudo) before anything is changed. By default, the
+          content is not checked.
         type: str
         choices: [sudoers]
   secret_files:
@@ -94,26 +96,26 @@ options:
       <<: *entry
       format:
         description:
-          - What a diff can show of the content.
-          - V(text) = nothing. V(environment) = the names of variables, one C(NAME=value) a line, as a shell reads it.
-          - V(json) = the names of a mapping, and values that are numbers, V(true), V(false) or V(null).
+          - Format of the content, which decides what a diff shows.
+          - V(text) shows nothing. V(environment) shows the names of variables in lines C(NAME=value) of a shell.
+          - V(json) shows the keys of a mapping, and values that are numbers, V(true), V(false) or V(null).
         type: str
         choices: [text, environment, json]
         default: text
       public:
-        description: Names in V(json) whose values are no secret, so that a diff shows them.
+        description: Keys in V(json) whose values are not secret, so that a diff shows them.
         type: list
         elements: str
         default: []
   secrets:
     description:
-      - The whole texts of O(secret_files), in the same order.
-      - An option of its own because Ansible hides only whole options in the journal of the host.
+      - Contents of O(secret_files), in the same order.
+      - It is a separate option because Ansible hides only whole options in the journal of the host.
     type: list
     elements: str
     default: []
   links:
-    description: Symbolic links. Where a service is held, they are, too.
+    description: Symbolic links. They do not change while a service is held.
     type: list
     elements: dict
     default: []
@@ -123,21 +125,21 @@ options:
         type: path
         required: true
       target:
-        description: What it points to.
+        description: Target of the link.
         type: str
         required: true
       former:
         description:
-          - Absolute path of a link that gets what this one pointed to, when it changes to another name in the same
-            directory.
+          - Absolute path of a second link. It gets the previous target of this link when this link changes to another
+            name in the same directory.
         type: path
   absent:
-    description: Files and links that must not be there.
+    description: Files and links to remove.
     type: list
     elements: path
     default: []
   services:
-    description: Services.
+    description: Services to manage.
     type: list
     elements: dict
     default: []
@@ -147,24 +149,25 @@ options:
         type: str
         required: true
       unit_path:
-        description: Path of the unit's or program's file.
+        description: Path of the unit file or program file.
         type: path
         required: true
       unit:
-        description: Text of that file.
+        description: Content of O(services[].unit_path).
         type: str
         default: ''
       record:
-        description: File in which the service notes, by C(sha256sum), what it was started with.
+        description: File in which the service records the C(sha256sum) of the files with which it was started.
         type: path
         required: true
       depends:
-        description: Files of this call, besides the unit, whose content the service must have been started with.
+        description: Other files of this call that the service depends on. It must have been started with their current
+          content.
         type: list
         elements: path
         default: []
       state:
-        description: V(absent) also removes the unit's file.
+        description: V(absent) stops the service and removes the unit file.
         type: str
         choices: [started, absent]
         default: started
@@ -177,7 +180,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Keep a node of Ray as it should be
+- name: Manage the files and the service of a Ray node
   vllm_ray.cluster.service_set:
     directories:
       - path: /etc/vllm-ray/default
@@ -197,18 +200,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 paths:
-  description: What was changed or would be.
+  description: Paths that were changed, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: ["/etc/vllm-ray/default/node.env"]
 actions:
-  description: What was done with each service, V(none), V(start), V(restart), V(stop) or V(hold).
+  description: Action for each service, one of V(none), V(start), V(restart), V(stop) or V(hold).
   returned: always
   type: dict
   sample: {"vllm-ray-node@default": "none"}
 held:
-  description: Services that need a stop that is not allowed, each with the reasons. Their files were left.
+  description: Services that must be stopped but may not be, each with the reasons. Their files did not change.
   returned: always
   type: dict
   sample: {"vllm-ray-node@default": ["/etc/vllm-ray/default/node.env is not what it was started with"]}

@@ -8,30 +8,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ssh_info
-short_description: See how the first contact with every host goes
+short_description: Check the SSH connection to all hosts
 description:
-  - Logs in at all hosts at once, before any module can run there, and tells apart what is in the way, such as a name
-    that nobody knows, a closed port, a host key that is unknown or has changed, a refused user, a private key that ssh
-    ignores, sudo that asks for a password, or no Python. Each comes with its mend.
-  - OpenSSH's own client is asked, with the options that Ansible would give it, so C(~/.ssh/config), jump hosts, agents
-    and certificates count as they do for Ansible. Its words are judged.
-  - Where O(ansible.builtin.ssh#connection:password) is set and keys don't log in, the password is tried by paramiko, if
-    that is installed on the controller. Where it is not, or the host is behind a jump host, RV(hosts) says in
-    C(not_told) what is left open.
-  - Nothing is written to C(known_hosts), and an unknown key is taken only where the user's own settings take it.
-  - Hosts that are not reached by SSH are passed over.
-  - One call is for all hosts, so a task sets C(run_once).
+  - Logs in to all hosts in parallel, before any module runs there, and reports what fails.
+  - Distinguishes, for example, an unknown host name, a closed port, an unknown or changed host key, a refused user, a
+    private key that ssh ignores, sudo that requires a password, and a missing Python. Each problem has a fix.
+  - Runs OpenSSH's own client with the options that Ansible would use, and evaluates its output. So C(~/.ssh/config),
+    jump hosts, agents and certificates have the same effect as for Ansible.
+  - If O(ansible.builtin.ssh#connection:password) is set and no key works, tries the password with paramiko, if it is
+    installed on the controller. Without paramiko, or behind a jump host, C(not_told) in RV(hosts) lists what could not
+    be checked.
+  - Writes nothing to C(known_hosts). Accepts an unknown host key only if the user's own settings accept it.
+  - Skips hosts that do not use an SSH connection.
+  - One call covers all hosts, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.controller
 options:
   hosts:
-    description: Names of the hosts. Default is all hosts of the cluster.
+    description: Inventory names of the hosts. Default is all hosts of the cluster.
     type: list
     elements: str
   timeout:
-    description: Seconds that one host may take.
+    description: Timeout for each host, in seconds.
     type: int
     default: 10
 seealso:
@@ -42,7 +42,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See how the first contact with every host goes
+- name: Check the SSH connection to all hosts
   vllm_ray.cluster.ssh_info:
   run_once: true
   register: __vllm_ray_contacts
@@ -50,78 +50,79 @@ EXAMPLES = r"""
 
 RETURN = r"""
 hosts:
-  description: What the first contact came to, by host.
+  description: Result of the login by host.
   returned: always
   type: dict
   contains:
     state:
       description:
-        - V(ready) = logged in; V(passed_over) = not reached by SSH.
-        - Otherwise what is in the way, such as V(name_unknown), V(resolver), V(no_route), V(timeout), V(refused),
+        - V(ready) = the login succeeded. V(passed_over) = the host does not use SSH.
+        - Otherwise the cause of the failure, such as V(name_unknown), V(resolver), V(no_route), V(timeout), V(refused),
           V(not_ssh), V(key_unknown), V(key_changed), V(user_refused), V(no_key), V(agent_missing), V(private_missing),
           V(private_open), V(private_locked), V(account) or V(password_wrong).
       returned: always
       type: str
     said:
-      description: OpenSSH's or the host's own words about it.
+      description: Message of OpenSSH or the host.
       returned: always
       type: str
     jump:
-      description: The jump host where it ended, empty where it was the host itself.
+      description: Jump host at which the connection failed, empty if it was the host itself.
       returned: always
       type: str
     host_key:
-      description: SHA-256 fingerprint of the key that the host showed, where it is in doubt.
+      description: SHA-256 fingerprint of the key that the host presented, if it is not trusted.
       returned: always
       type: str
     known_key:
-      description: SHA-256 fingerprint of the key that was expected. It stands at C(known_at), file and line.
+      description: SHA-256 fingerprint of the expected key. C(known_at) has its file and line.
       returned: always
       type: str
     add:
-      description: The command that adds the key that the host showed to C(known_hosts), after it was compared.
+      description: Command that adds the presented key to C(known_hosts). Compare the key first.
       returned: always
       type: str
     remove:
-      description: The command that removes the key that was expected.
+      description: Command that removes the expected key.
       returned: always
       type: str
     methods:
-      description: What the host lets users log in by, where it refused this one.
+      description: Authentication methods that the host accepts, if it refused the user.
       returned: always
       type: str
     keys:
-      description: Keys that were offered to it then.
+      description: Keys that were offered to the host then.
       returned: always
       type: list
       elements: str
     agent:
-      description: What the agent had to say then.
+      description: Message of the SSH agent then.
       returned: always
       type: str
     machine:
-      description: What C(uname -m) says.
+      description: Architecture, the output of C(uname -m).
       returned: always
       type: str
       sample: x86_64
     python:
-      description: The Python that Ansible would use. Its version is in C(python_version).
+      description: Python that Ansible would use. Its version is in C(python_version).
       returned: always
       type: str
       sample: /usr/bin/python3.11
     sudo:
       description:
-        - V(ok), V(missing), V(password) where it asks for one, V(wrong_password), V(not_allowed), V(tty) or V(broken).
-        - Empty where no task needs it.
+        - State of sudo. One of V(ok), V(missing), V(password) if it requires one, V(wrong_password), V(not_allowed),
+          V(tty) or V(broken).
+        - Empty if no task requires sudo.
       returned: always
       type: str
     not_told:
-      description: What could not be told.
+      description: Facts that could not be checked.
       returned: always
       type: list
       elements: str
 problems:
-  description: What is wrong, each with host, check, severity, found, wanted and fix.
+  description: Problems, each with host, check, severity, found, wanted and fix.
   returned: always
   type: list
   elements: dict
@@ -133,7 +134,7 @@ problems:
       wanted: sshd
       fix: "on the host's console: systemctl enable --now ssh; or set ansible_port to the port of its sshd"
 seconds:
-  description: How long it took.
+  description: Duration in seconds.
   returned: always
   type: float
 """

@@ -8,39 +8,39 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: status
-short_description: Show how a cluster is
+short_description: Show the status of a cluster
 description:
-  - Shows whether the engine serves, judged by a completion, its KV cache beside the planned one, its model, and the
-    nodes of Ray.
-  - Shows of every host its services, their errors and restarts, its GPUs and who holds them, the firewall rules of the
-    cluster, its release, and what is wrong with it.
-  - Fails after it has shown everything where there is an engine that does not serve, or that can't be judged. So
-    C(status.yml) ends with a status other than 0 then.
-  - Changes nothing. One call shows the whole cluster, so a task sets C(run_once).
+  - Shows whether the engine serves (tested by a completion), its KV cache compared with the plan, its model, and the
+    Ray nodes.
+  - Shows for each host the services with errors and restarts, the GPUs with their processes, the firewall rules of the
+    cluster, the release, and problems.
+  - After showing everything, fails if there is an engine that does not serve, or whose state is unknown. C(status.yml)
+    then exits with a status other than 0.
+  - Changes nothing. One call covers the whole cluster, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.controller
 options:
   plan:
-    description: What M(vllm_ray.cluster.plan) returned.
+    description: Result of M(vllm_ray.cluster.plan).
     type: dict
     required: true
   look:
-    description: Name of the variable in which each host's look was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.look).
     type: str
     default: __vllm_ray_look
   head_look:
-    description: The look at the head, where it was made apart because C(--limit) leaves the head out.
+    description: Separate result of M(vllm_ray.cluster.look) for the head, if C(--limit) excludes the head.
     type: dict
     default: {}
   serve_look:
     description:
-      - The same of the serve host of the head's record, which is probed apart where C(--limit) leaves it out, too.
+      - Separate result of M(vllm_ray.cluster.look) for the serve host in the head's record, if C(--limit) excludes it.
     type: dict
     default: {}
   fail:
-    description: Whether to fail where there is an engine and RV(serving) is V(false).
+    description: Whether to fail if there is an engine and RV(serving) is V(false).
     type: bool
     default: true
 seealso:
@@ -51,12 +51,12 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look
+- name: Gather facts about the hosts
   vllm_ray.cluster.look:
     details: true
   register: looked
 
-- name: Show it
+- name: Show the status
   vllm_ray.cluster.status:
     plan: "{{ planned }}"
     look: looked
@@ -66,8 +66,8 @@ EXAMPLES = r"""
 RETURN = r"""
 serving:
   description:
-    - Whether the engine serves, which is so for the states V(serves), V(busy) and V(refuses).
-    - Will be V(none) where that is not known.
+    - Whether the engine serves. V(true) for the states V(serves), V(busy) and V(refuses).
+    - Will be V(none) if unknown.
   returned: always
   type: bool
 state:
@@ -76,7 +76,7 @@ state:
   type: str
   sample: serves
 status:
-  description: All that is shown, for programs.
+  description: Everything that is shown, as data.
   returned: always
   type: dict
   contains:
@@ -85,7 +85,7 @@ status:
       returned: always
       type: str
     verdict:
-      description: Whether it serves, why not, and how a busy or silent engine was judged.
+      description: Whether the engine serves, why not, and how the state of a busy or silent engine was determined.
       returned: always
       type: str
     state:
@@ -93,15 +93,15 @@ status:
       returned: always
       type: str
     serving:
-      description: Whether the engine serves. Will be V(none) where that is not known.
+      description: Whether the engine serves. Will be V(none) if unknown.
       returned: always
       type: bool
     kv_cache:
-      description: What the engine told of its KV cache, as of M(vllm_ray.cluster.service_log_info).
+      description: KV cache as reported by the engine, see M(vllm_ray.cluster.service_log_info).
       returned: always
       type: dict
     planned:
-      description: What the planner reckoned. Empty where it did not.
+      description: Estimates of the planner. Empty if there are none.
       returned: always
       type: dict
     model:
@@ -109,19 +109,19 @@ status:
       returned: always
       type: dict
     ray:
-      description: The nodes of Ray, as of M(vllm_ray.cluster.ray_cluster_info).
+      description: Ray nodes, as returned by M(vllm_ray.cluster.ray_cluster_info).
       returned: always
       type: dict
     names:
-      description: Names of hosts by their addresses.
+      description: Names of hosts by address.
       returned: always
       type: dict
     hosts:
-      description: Address, services, gpus, firewall and release by host, V(none) where it did not answer.
+      description: Address, services, gpus, firewall and release by host. V(none) for a host that did not answer.
       returned: always
       type: dict
     problems:
-      description: What is wrong.
+      description: Problems that were found.
       returned: always
       type: list
       elements: dict

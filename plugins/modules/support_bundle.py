@@ -8,13 +8,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: support_bundle
-short_description: Join to one file what others need to know to help
+short_description: Write a support bundle of a cluster
 description:
-  - Joins what M(vllm_ray.cluster.support_part) gathered on every host with status, plan, looks and problems of the
-    cluster, to one file on the controller that only its owner may read. Its path is shown.
-  - The file C(MISSING) in it names what it lacks and why, such as hosts that did not answer.
-  - The file is made in the directory that C(vllm_ray_report) names, or in the current one.
-  - One call joins all hosts, so a task sets C(run_once).
+  - Combines the results of M(vllm_ray.cluster.support_part) of all hosts with status, plan, host facts and problems of
+    the cluster. Writes them to one file on the controller that only its owner may read, and shows its path.
+  - The file C(MISSING) in it lists missing parts with the reasons, such as hosts that did not answer.
+  - Writes the file to the directory in C(vllm_ray_report), or to the current directory if unset.
+  - One call covers all hosts, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.controller
@@ -22,29 +22,29 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: The file is not written in check mode.
+    details: In check mode, the file is not written.
   diff_mode:
     support: none
-    details: The file is always another one.
+    details: Each run writes a new file.
   idempotent:
     support: none
-    details: The file is always another one.
+    details: Each run writes a new file.
 options:
   plan:
-    description: What M(vllm_ray.cluster.plan) returned.
+    description: Result of M(vllm_ray.cluster.plan).
     type: dict
     required: true
   look:
-    description: Name of the variable in which each host's look was registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.look).
     type: str
     default: __vllm_ray_look
   head_look:
-    description: The look at the head, where it was made apart because C(--limit) leaves the head out.
+    description: Separate result of M(vllm_ray.cluster.look) for the head, if C(--limit) excludes the head.
     type: dict
     default: {}
   serve_look:
     description:
-      - The same of the serve host of the head's record, which is probed apart where C(--limit) leaves it out, too.
+      - Separate result of M(vllm_ray.cluster.look) for the serve host in the head's record, if C(--limit) excludes it.
     type: dict
     default: {}
   part:
@@ -59,7 +59,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Join
+- name: Write the support bundle
   vllm_ray.cluster.support_bundle:
     plan: "{{ planned }}"
   run_once: true
@@ -67,12 +67,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The file.
+  description: Path of the file.
   returned: success
   type: str
   sample: /home/me/vllm-ray-support-default-20261121T180501.tar.gz
 missing:
-  description: What it lacks, and why.
+  description: Missing parts, with the reasons.
   returned: success
   type: list
   elements: str

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: support_part
-short_description: Gather what others need to know of a host to help
+short_description: Gather support information on a host
 description:
-  - Gathers configuration, logs and versions of a cluster on one host, and what the system says of its GPUs and its
-    network, as one archive. M(vllm_ray.cluster.support_bundle) joins the archives of all hosts.
-  - Takes secrets out on the host, by the values in files of the cluster there and by the names they go by.
-    M(vllm_ray.cluster.support_bundle) takes out those that only the controller knows.
-  - What can't be read is named in the file C(MISSING) of the archive. It is never an error.
+  - Gathers configuration, logs and versions of a cluster on one host, with system information about GPUs and network,
+    in one archive. M(vllm_ray.cluster.support_bundle) combines the archives of all hosts.
+  - Removes secrets on the host, found by their values in files of the cluster and by their names.
+    M(vllm_ray.cluster.support_bundle) removes secrets that only the controller knows.
+  - Lists unreadable parts in the file C(MISSING) of the archive. They are not errors.
   - Writes nothing on the host.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
@@ -24,16 +24,16 @@ attributes:
   action:
     support: full
     details:
-      - The action plugin fills in the options from the C(vllm_ray_*) variables of the host, keeps the archive on the
+      - The action plugin sets the options from the C(vllm_ray_*) variables of the host. It keeps the archive on the
         controller until the run ends, and returns its path in place of RV(archive).
 options:
   services:
-    description: Names of our units, without C(.service), or programs.
+    description: Names of the cluster's units, without C(.service), or of its supervisor programs.
     type: list
     elements: str
     default: []
   manager:
-    description: What supervises them.
+    description: Process manager of the services.
     type: str
     choices: [systemd, supervisor]
     default: systemd
@@ -46,31 +46,31 @@ options:
     type: path
     default: /var/lib/vllm-ray/default
   started:
-    description: Directory of what the services were started with.
+    description: Directory that records the files with which each service was started.
     type: path
     default: /run/vllm-ray/default
   units:
-    description: Directory of the units, or of the programs of supervisor.
+    description: Directory of the unit files, or of the program files of supervisor.
     type: path
     default: /etc/systemd/system
   release:
-    description: The release, or the link to it.
+    description: Path of the release or of the link to it.
     type: path
     default: /etc/vllm-ray/default/current
   user:
-    description: User of the services, as whom C(vllm collect-env) runs. Default is whoever runs the module.
+    description: User of the services, who runs C(vllm collect-env). If empty, the user who runs the module.
     type: str
     default: ''
   file_mib:
-    description: How much of the end of a log is taken, in MiB.
+    description: Maximum size taken from the end of each log, in MiB.
     type: int
     default: 2
   total_mib:
-    description: How much is taken of all, in MiB, before it is compressed.
+    description: Maximum total size before compression, in MiB.
     type: int
     default: 40
   seconds:
-    description: Seconds that C(vllm collect-env) may take.
+    description: Timeout of C(vllm collect-env), in seconds.
     type: int
     default: 60
 author:
@@ -78,23 +78,23 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Gather on every host
+- name: Gather support information on each host
   vllm_ray.cluster.support_part:
   register: __vllm_ray_part
 """
 
 RETURN = r"""
 archive:
-  description: The archive (tar, gzip) in base64. The action plugin does not return it.
+  description: Archive (tar, gzip) in base64. The action plugin does not return it.
   returned: success
   type: str
 path:
-  description: The archive on the controller, until the run ends.
+  description: Path of the archive on the controller, until the run ends.
   returned: success
   type: str
   sample: /home/me/.ansible/tmp/ansible-local-1/vllm-ray-support/gpu01.tar.gz
 missing:
-  description: What is not in the archive, and why.
+  description: Parts that are not in the archive, with the reasons.
   returned: success
   type: list
   elements: str

@@ -7,67 +7,66 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tls_certificate
-short_description: Make and read a CA and the certificate of the API
+short_description: Create and read a CA and the certificate of the API
 description:
-  - Makes a CA for one cluster, and a certificate for a server that it signs, by the host's C(openssl). Keys are of the
-    kind EC P-256.
-  - The certificate is made anew, with a new key, where it expires within 30 days, where O(names) or the CA changed, and
-    where it or its key can't be used. A CA that expires within 30 days is made anew, too.
-  - A CA whose key and certificate don't belong together is an error. A new one would lock out clients that trust it.
-  - The key of the certificate is returned, so a task that calls this must set C(no_log). That of the CA is not.
+  - Creates a CA for one cluster and a server certificate that it signs, with the host's C(openssl). Keys are EC P-256.
+  - Renews the certificate with a new key if it expires within 30 days, if O(names) or the CA changed, or if it or its
+    key is unusable. Also renews a CA that expires within 30 days.
+  - Fails if key and certificate of the CA do not match. A new CA would lock out clients that trust the old one.
+  - Returns the key of the certificate, so the task must set C(no_log). The key of the CA is not returned.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
   check_mode:
     support: full
-    details: In place of what would be made, a text is returned that is no certificate.
+    details: In check mode, a placeholder is returned instead of a new certificate.
   diff_mode:
     support: none
-    details: RV(why) says what is made anew.
+    details: RV(why) shows what is renewed.
   idempotent:
     support: full
 options:
   directory:
     description:
-      - Directory of C(ca.key), C(ca.crt), C(tls.key) and C(tls.crt), and of C(tls.json) with what they were made from.
-        Only their owner may read them.
-      - It is made with mode 0700. C(openssl) works in C(.openssl) below it, which is gone afterwards.
+      - Directory of C(ca.key), C(ca.crt), C(tls.key) and C(tls.crt), and of C(tls.json) with the values that they were
+        created from. Only their owner may read them.
+      - It is created with mode 0700 if it is missing. C(openssl) works in its subdirectory C(.openssl), which is
+        removed afterwards.
     type: path
     required: true
   cluster:
-    description: Name of the cluster, which is the organization in both certificates.
+    description: Name of the cluster. It is the organization in both certificates.
     type: str
     required: true
   names:
     description:
-      - Names and IP addresses by which clients reach the server. C(localhost) and C(127.0.0.1) are always among them.
+      - Names and IP addresses by which clients reach the server. C(localhost) and C(127.0.0.1) are always added.
     type: list
     elements: str
     required: true
   days:
-    description: Days that a new certificate is valid.
+    description: Validity of a new certificate, in days.
     type: int
     default: 397
   ca_days:
-    description: Days that a new CA is valid.
+    description: Validity of a new CA, in days.
     type: int
     default: 3650
   renew:
     description:
-      - What is made anew because of O(reason). With a new V(ca) comes a new certificate.
-      - That is done once as long as the reason stays the same, also where a run ends before all hosts have the new
-        files. An empty reason makes nothing anew, and forgets the last one. While it stays the same, an empty
-        O(renew) does not forget it.
+      - What to renew because of O(reason). V(ca) also renews the certificate.
+      - This happens once for each reason, even if a run ends before all hosts have the new files. An empty O(reason)
+        renews nothing and forgets the last reason. An empty O(renew) with the same reason does not forget it.
     type: list
     elements: str
     choices: [ca, tls]
     default: []
   reason:
-    description: Why O(renew) is made anew.
+    description: Reason to renew O(renew). If empty, nothing is renewed for it.
     type: str
     default: ""
   refuse:
-    description: Whether to fail where C(openssl) is not installed. Otherwise RV(missing) names its package.
+    description: Whether to fail if C(openssl) is not installed. Otherwise RV(missing) names its package.
     type: bool
     default: true
 author:
@@ -75,7 +74,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Make and read the certificate
+- name: Create and read the certificate
   vllm_ray.cluster.tls_certificate:
     directory: /etc/vllm-ray/default/secrets
     cluster: default
@@ -98,17 +97,17 @@ key:
   returned: RV(missing) is empty, or check mode
   type: str
 expires:
-  description: Last day of the certificate, in UTC. Empty where check mode found none.
+  description: Last valid day of the certificate, in UTC. Empty if check mode found none.
   returned: RV(missing) is empty
   type: str
   sample: "2027-12-31"
 why:
-  description: Why the CA (C(ca)) and the certificate (C(tls)) were made anew. What stayed is not in it.
+  description: Why the CA (C(ca)) and the certificate (C(tls)) were renewed. Only renewed ones are listed.
   returned: RV(missing) is empty
   type: dict
   sample: {"tls": "it expires on 2026-12-24"}
 missing:
-  description: Packages that have to be installed first.
+  description: Packages that must be installed first.
   returned: always
   type: list
   elements: str

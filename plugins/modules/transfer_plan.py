@@ -8,30 +8,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: transfer_plan
-short_description: Say who takes part in making a model the same on all hosts
+short_description: Select the hosts that take part in a model transfer
 description:
-  - From what M(vllm_ray.cluster.model_manifest) found on each host of the play, it makes the arguments of
-    M(vllm_ray.cluster.tree_sync) that all hosts must agree on.
-  - All hosts take part where one of them differs, those that have the model as sources. Of hosts that share the file
-    system of the model, one writes. Where only the controller has the model, one host gets it from there first.
-  - Fails where a model that the collection made was changed, and nobody has it whole.
-  - One call is about all hosts of the play, so a task sets C(run_once).
+  - Computes the common arguments of M(vllm_ray.cluster.tree_sync) for all hosts from the results of
+    M(vllm_ray.cluster.model_manifest) on each host of the play.
+  - If any host differs, all hosts take part. Hosts that have the model are sources. If hosts share the file system of
+    the model, one of them writes. If only the controller has the model, one host copies it from there first.
+  - Fails if a model that the collection created was changed, and no host has an intact copy.
+  - One call covers all hosts of the play, so set C(run_once) on the task.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.controller
 options:
   source:
-    description: What M(vllm_ray.cluster.model_manifest) returned for the source.
+    description: Result of M(vllm_ray.cluster.model_manifest) for the source.
     type: dict
     required: true
   compared:
-    description: Name of the variable in which each host's M(vllm_ray.cluster.model_manifest) is registered.
+    description: Name of the variable with each host's registered result of M(vllm_ray.cluster.model_manifest).
     type: str
     required: true
   addresses:
-    description: Name and address of hosts, by which they reach one another. What is not listed is reached by the
-      address that Ansible uses.
+    description: Names and addresses at which hosts reach one another. Default of a host is the address that Ansible
+      connects to.
     type: list
     elements: dict
     default: []
@@ -42,7 +42,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See who takes part
+- name: Select the hosts that take part
   vllm_ray.cluster.transfer_plan:
     source: "{{ source }}"
     compared: compared
@@ -52,45 +52,45 @@ EXAMPLES = r"""
 
 RETURN = r"""
 dry:
-  description: Whether this is check mode, for the play or for the task alone.
+  description: Whether check mode is on, for the play or only for the task.
   returned: success
   type: bool
 needed:
-  description: Whether there is something to do.
+  description: Whether a transfer is needed.
   returned: success
   type: bool
 source:
-  description: Name of the host that has the wanted model, or V(the controller); all hosts are told the same.
+  description: Name of the host with the source model, or V(the controller). It is the same for all hosts.
   returned: success
   type: str
 hosts:
-  description: Name and address of all who run M(vllm_ray.cluster.tree_sync) together. Empty where only one host lacks
-    the model, and gets it from the controller.
+  description: Names and addresses of all hosts that run M(vllm_ray.cluster.tree_sync) together. Empty if only one host
+    needs the model and gets it from the controller.
   returned: success
   type: list
   elements: dict
   sample: [{"name": "gpu01", "address": "192.0.2.11"}]
 seed:
-  description: The host that gets the model from the controller first, empty for none.
+  description: Host that copies the model from the controller first, empty for none.
   returned: success
   type: str
 waiting:
-  description: Hosts that find the model on a file system to which another host writes it.
+  description: Hosts that wait, because another host writes the model to a shared file system.
   returned: success
   type: list
   elements: str
 outside:
-  description: The one of RV(hosts) that is not in the play, empty for none.
+  description: Host of RV(hosts) that is not in the play, empty for none.
   returned: success
   type: str
 window:
-  description: How many seconds later than the first host the last one may start.
+  description: Seconds that the last host may start after the first host.
   returned: success
   type: float
 run:
   description:
-    - Name of this transfer, another one each time. The lookup P(vllm_ray.cluster.run_token#lookup) makes the option
-      O(vllm_ray.cluster.tree_sync#module:token) of it.
+    - Unique name of this transfer. The lookup P(vllm_ray.cluster.run_token#lookup) derives the option
+      O(vllm_ray.cluster.tree_sync#module:token) from it.
   returned: success
   type: str
 """

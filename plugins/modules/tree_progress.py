@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tree_progress
-short_description: Show how far all hosts are with a tree
+short_description: Show the progress of a tree transfer on all hosts
 description:
-  - While M(vllm_ray.cluster.tree_sync) runs in the background, the action plugin of this name asks one of the hosts for
-    what it knows of all, and shows it every ten to thirty seconds, until nobody goes on.
-  - It tells nothing of how the run ended; M(ansible.builtin.async_status) does.
+  - While M(vllm_ray.cluster.tree_sync) runs in the background, the action plugin of this name queries one host for the
+    progress of all hosts. It shows the progress every 10 to 30 seconds until all transfers have ended.
+  - It does not return the results of the transfer. Use M(ansible.builtin.async_status) for them.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -22,19 +22,19 @@ options:
     type: path
     required: true
   token:
-    description: That of the run.
+    description: Token of the run, as in M(vllm_ray.cluster.tree_sync).
     type: str
     required: true
   record_directory:
-    description: As that of M(vllm_ray.cluster.tree_sync).
+    description: Directory for records, as in M(vllm_ray.cluster.tree_sync).
     type: path
     default: /var/lib/vllm-ray/trees
   title:
-    description: What the tree is called.
+    description: Name of the tree in messages.
     type: str
     default: tree
   timeout:
-    description: Seconds after which it waits no more.
+    description: Maximum time to wait, in seconds.
     type: float
     default: 86400
 seealso:
@@ -44,7 +44,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show how far they are
+- name: Show the progress
   vllm_ray.cluster.tree_progress:
     path: /opt/vllm-ray/releases/example
     token: "{{ run_token }}"
@@ -54,7 +54,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 seconds:
-  description: How long it was shown.
+  description: Duration in seconds.
   returned: success
   type: float
 """

@@ -7,50 +7,52 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tree_sync
-short_description: Make a directory tree the same on all hosts, from neighbor to neighbor
+short_description: Copy a directory tree between hosts until all have the same tree
 description:
-  - With O(state=described) it returns the digest of a tree. With O(state=synced), run on all hosts at the same time, it
-    makes O(path) the tree of that digest everywhere, from the hosts that have it or parts of it.
-  - Each host passes on what it receives while it receives it, so that all of them take about as long as one.
-  - Every piece is checked by its SHA-256. What a host has already, in the tree or from a run that was interrupted, is
-    not sent again. A host that is slow, dead or gives other bytes is passed by.
-  - The tree is changed when all pieces are there and on the disk. A new tree appears as a whole. In one that was there,
-    each file is replaced by a rename; what is no part of the wanted tree is removed.
-  - Names, contents, modes and links are made equal. Owners and times are not; new files belong to who runs the module.
-  - It listens on the cluster address for as long as the call lasts, on a port between 20000 and 32767 that follows from
-    O(token), and answers only the addresses of O(hosts) that know the token. The bytes are not encrypted.
+  - With O(state=described), returns the digest of a tree.
+  - With O(state=synced), run it on all hosts at the same time. It makes O(path) match O(digest) on every host, with
+    data from hosts that have the tree or parts of it.
+  - Each host sends pieces while it still receives others. So many hosts take about as long as one.
+  - Every piece is checked by its SHA-256. Data that a host already has, from the tree or from an interrupted run, is
+    not sent again. Hosts that are slow, fail or send wrong data are bypassed.
+  - The tree is changed only when all pieces have been written to disk. A new tree appears only when it is complete. In
+    an existing tree, each file is replaced by a rename, and extra files are removed.
+  - Names, contents, modes and links become equal, owners and times do not. New files belong to the user who runs the
+    module.
+  - During the call, it listens on the cluster address, on a port between 20000 and 32767 that depends on O(token). It
+    answers only addresses of O(hosts) that know the token. The data is not encrypted.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
   check_mode:
     support: full
-    details: In check mode it only compares the tree with O(digest), and asks no other host.
+    details: In check mode, it only compares the tree with O(digest) and contacts no other host.
   diff_mode:
     support: none
-    details: A tree can have very many files.
+    details: A tree may have very many files.
   idempotent:
     support: full
 notes:
-  - Ansible starts a task on as many hosts at a time as it has forks. Where there are more hosts than forks, run it with
-    C(async) and C(poll=0) and gather the results by M(ansible.builtin.async_status); otherwise the last hosts would
-    only begin when the first have ended.
+  - Ansible runs a task on at most C(forks) hosts at a time. With more hosts than forks, run it with C(async) and
+    C(poll=0), and read the results with M(ansible.builtin.async_status). Otherwise the last hosts start only after the
+    first have ended.
 options:
   path:
-    description: Absolute path of the tree. Links on the way are followed where only root and the account that runs this
-      can have made them. A plain tree is read through others, too, but not changed.
+    description: Absolute path of the tree. Links in the path are followed only if no account except root and the one
+      that runs the module can have created them. A plain tree is also read through other links, but not changed.
     type: path
     required: true
   state:
-    description: What is to be done.
+    description: V(described) only computes the digest. V(synced) copies the tree.
     type: str
     choices: [described, synced]
     default: synced
   digest:
-    description: RV(digest) of the wanted tree. Needed for O(state=synced).
+    description: RV(digest) of the tree to copy. Required for O(state=synced).
     type: str
   hosts:
-    description: All hosts that take part, this one too; the same list in the same order on all of them. Needed for
-      O(state=synced).
+    description: All hosts that take part, including this one. The list must have the same order on all hosts. Required
+      for O(state=synced).
     type: list
     elements: dict
     default: []
@@ -60,64 +62,64 @@ options:
         type: str
         required: true
       address:
-        description: Its cluster address.
+        description: Cluster address of the host.
         type: str
         required: true
   name:
-    description: Which of O(hosts) this one is. Needed for O(state=synced).
+    description: Name of this host in O(hosts). Required for O(state=synced).
     type: str
   token:
-    description: A secret text that is new for each run and the same on all hosts. Needed for O(state=synced).
+    description: Secret that is new for each run and the same on all hosts. Required for O(state=synced).
     type: str
   copy_from:
-    description: Another directory of this host that may have the wanted tree. What O(path) lacks is copied from there
-      instead of from other hosts. It is not changed.
+    description: Another directory on this host that may have the tree. Files missing in O(path) are copied from there
+      instead of from other hosts. This directory is not changed.
     type: path
   depth:
-    description: V(full) hashes every file, V(quick) those that were touched since they were hashed.
+    description: V(full) hashes every file. V(quick) hashes only files that changed since their last hash.
     type: str
     choices: [quick, full]
     default: quick
   plain:
     description:
-      - Whether only the content of regular files counts. Links are followed then, hidden names and empty directories
-        are left out, and files and directories that are made can be read by everybody.
-      - It must be the same wherever digests are compared.
+      - Whether only the content of regular files is compared. Links are then followed, and hidden names and empty
+        directories are ignored. New files and directories are readable by everybody.
+      - Digests are comparable only if they were computed with the same value.
     type: bool
     default: false
   user:
     description:
-      - Name or number of the account that the tree is for. Links in a plain tree that another account can have made are
-        followed only to files that this one can read itself; empty = that everybody may read.
-      - Links within the tree, and those of a snapshot in the cache of Hugging Face to its blobs, need no such right.
+      - Name or number of the account that reads the tree. Links in a plain tree that another account may have created
+        are followed only to files that this account can read. If empty, only to files that everybody can read.
+      - Links within the tree, and links from a snapshot in the Hugging Face cache to its blobs, are always followed.
     type: str
     default: ""
   replace:
-    description: Whether files may be replaced or removed in a directory that this module did not make.
+    description: Whether files may be replaced or removed in a directory that this module did not create.
     type: bool
     default: false
   record_directory:
-    description: Directory of the records of what was hashed.
+    description: Directory for the records of hashes.
     type: path
     default: /var/lib/vllm-ray/trees
   limit_mbit:
-    description: Mbit/s that this host sends, and that it receives, at most. V(0) = no limit.
+    description: Maximum rate in Mbit/s at which this host sends, and at which it receives. V(0) means no limit.
     type: float
     default: 0
   reserve_gib:
-    description: What must stay free on the file system, in GiB.
+    description: Space that must stay free on the file system, in GiB.
     type: float
     default: 1
   window:
-    description: Seconds that a host may come later than this one.
+    description: Seconds that another host may start later than this one.
     type: float
     default: 10
   grace:
-    description: Seconds that a host that was there may be silent before the others leave without it; 5 at least.
+    description: Seconds without a message after which a host that took part counts as lost. At least 5.
     type: float
     default: 30
   patience:
-    description: A host to which nothing came for so many seconds gives up; it keeps what it has. It waits as long for
+    description: Seconds without received data after which a host gives up. It keeps what it has. It waits as long for
       another run on the same tree.
     type: float
     default: 60
@@ -126,7 +128,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Describe the tree where it is
+- name: Compute the digest of the tree on the source
   vllm_ray.cluster.tree_sync:
     path: /opt/vllm-ray/releases/example
     state: described
@@ -134,7 +136,7 @@ EXAMPLES = r"""
   run_once: true
   register: tree
 
-- name: Make it the same on all hosts
+- name: Copy the tree to all hosts
   vllm_ray.cluster.tree_sync:
     path: /opt/vllm-ray/releases/example
     digest: "{{ tree.digest }}"
@@ -147,62 +149,62 @@ EXAMPLES = r"""
 
 RETURN = r"""
 digest:
-  description: The one hash by which a tree is known. Equal digests mean equal trees.
+  description: Hash that identifies the tree. Trees with the same digest are equal.
   returned: success
   type: str
 bytes:
-  description: Size of all files.
+  description: Size of all files, in bytes.
   returned: success, not for O(state=synced) in check mode
   type: int
 files:
-  description: How many files there are.
+  description: Number of files.
   returned: O(state=described)
   type: int
 pieces:
-  description: How many pieces they have.
+  description: Number of pieces of all files.
   returned: O(state=described)
   type: int
 piece_bytes:
-  description: Size of a piece that is not the end of its file. It follows from RV(bytes).
+  description: Size of a piece in bytes, except the last one of a file. It depends on RV(bytes).
   returned: O(state=described)
   type: int
 hashed_bytes:
-  description: What had to be read and hashed.
+  description: Bytes that were read and hashed.
   returned: success, not for O(state=synced) in check mode
   type: int
 received_bytes:
-  description: What came from other hosts.
+  description: Bytes received from other hosts.
   returned: O(state=synced), not in check mode
   type: int
 received_from:
-  description: What came from which host, in bytes.
+  description: Bytes received, by host.
   returned: O(state=synced), not in check mode
   type: dict
   sample: {"gpu01": 1048576}
 sent_bytes:
-  description: What was sent to other hosts.
+  description: Bytes sent to other hosts.
   returned: O(state=synced), not in check mode
   type: int
 found_bytes:
-  description: What was copied from the tree as it was before, and from O(copy_from).
+  description: Bytes copied from the existing tree and from O(copy_from).
   returned: O(state=synced), not in check mode
   type: int
 wrong:
-  description: Files of which a host gave other bytes than their hash wants, by host. They came from another one.
+  description: Files for which a host sent wrong data, by host. The data was then taken from another host.
   returned: O(state=synced), not in check mode
   type: dict
   sample: {"gpu03": ["model-00001-of-00002.safetensors"]}
 absent:
-  description: Hosts that were not seen to end with the whole tree.
+  description: Hosts that were not seen to finish with the complete tree.
   returned: O(state=synced), not in check mode
   type: list
   elements: str
 whole_seconds:
-  description: After how many seconds the tree was in its place on this host.
+  description: Seconds until the tree was complete on this host.
   returned: O(state=synced), not in check mode
   type: float
 seconds:
-  description: How long the call took on this host; it lasts until no other host needs it.
+  description: Duration of the call on this host, in seconds. It ends when no other host needs this one.
   returned: O(state=synced), not in check mode
   type: float
 """

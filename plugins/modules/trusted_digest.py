@@ -7,13 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trusted_digest
-short_description: Read or note the digest of a release or model
+short_description: Read or store the trusted digest of a release or model
 description:
-  - Keeps in one file which digests releases and models had when they were built or downloaded. What another host says
-    about a release or model is compared with it, before any host takes files from there.
-  - Without O(tree) it only reads.
-  - Fails where another account than root, or than the one that runs the module, may write the file or a directory
-    above it.
+  - Stores in one file the digests that releases and models had when they were built or downloaded. A claim of another
+    host is compared with this digest before any host copies files from it.
+  - Without O(tree), the module only reads.
+  - Fails if an account other than root or the user who runs the module may write the file or a parent directory.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
@@ -21,20 +20,21 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: A digest says nothing to people.
+    details: A diff of digests has no useful information.
   idempotent:
     support: full
 options:
   path:
-    description: Path of the file. Directories above it that are not there are made.
+    description: Path of the file. Missing parent directories are created.
     type: path
     required: true
   name:
-    description: What the digest is of, such as C(release ID).
+    description: Name of the release or model, such as C(release ID).
     type: str
     required: true
   tree:
-    description: Digest by which M(vllm_ray.cluster.tree_sync) knows the tree, to be noted. Empty = read only.
+    description: Digest of the tree to store, as M(vllm_ray.cluster.tree_sync) returns it. If empty, the module only
+      reads.
     type: str
     default: ''
   manifest:
@@ -52,7 +52,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Note which tree was built
+- name: Store the digest of a new release
   vllm_ray.cluster.trusted_digest:
     path: /etc/vllm-ray/default/trusted.json
     name: release cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e
@@ -63,12 +63,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 tree:
-  description: Digest of the tree that the file has for O(name), after this call. Empty if there is none, or one that
-    another version of the collection computed.
+  description: Stored digest for O(name) after this call. Empty if there is none, or if another version of the
+    collection computed it.
   returned: success
   type: str
 manifest:
-  description: SHA-256 of the manifest that the file has for O(name).
+  description: Stored SHA-256 of the manifest for O(name).
   returned: success
   type: str
 host:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ufw_peers
-short_description: Keep the rules of ufw for one cluster as a set
+short_description: Manage the ufw rules of one cluster
 description:
-  - Lets peers reach everything by the cluster NIC, lets listed clients reach listed ports, and enables ufw.
-  - The rules of a cluster carry the comment C(vllm-ray NAME). Rules with exactly this comment that are not wanted are
-    removed, wanted ones that are missing are added, and rules of others stay.
-  - It never locks SSH out. The port of the present connection, those of C(sshd) and those of O(ssh_ports) are allowed
-    before ufw is enabled, unless rules of others are about them.
-  - Where enabling ufw would close a port that something listens on, it fails before any change and names port,
-    protocol, process and pid, until they are kept by O(keep) or confirmed by O(confirm).
-  - Where firewalld or plain nftables or iptables rules filter what comes in, and where no firewall tool is installed,
-    it changes nothing and returns a problem.
+  - Allows peers to reach all ports through the cluster NIC, allows listed clients to reach listed ports, and enables
+    ufw.
+  - The rules of a cluster have the comment C(vllm-ray NAME). The module adds missing rules, removes outdated rules with
+    exactly this comment, and keeps all other rules.
+  - SSH stays reachable. The ports of the current connection, of C(sshd) and of O(ssh_ports) are allowed before ufw is
+    enabled, unless other rules cover them.
+  - If enabling ufw would close a port with a listener, the module fails before any change and names port, protocol,
+    process and pid. Use O(keep) to keep the port open, or O(confirm) to let it close.
+  - If firewalld, or plain nftables or iptables rules filter incoming traffic, or if no firewall tool is installed, it
+    changes nothing and returns a problem.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
 attributes:
@@ -25,7 +26,7 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: The rules of this cluster, as C(ufw status verbose) shows them, and the status.
+    details: The diff shows the rules of this cluster and the status, as in C(ufw status verbose).
   idempotent:
     support: full
 options:
@@ -35,14 +36,14 @@ options:
     default: default
   state:
     description:
-      - V(absent) removes the rules of the cluster and leaves ufw enabled or disabled as it is. A rule of ours stays
-        where ufw is enabled and nothing else lets SSH in.
+      - V(absent) removes the rules of the cluster. It does not enable or disable ufw. A rule of the cluster stays if
+        ufw is enabled and no other rule allows SSH.
     type: str
     choices: [present, absent]
     default: present
   mode:
     description:
-      - V(manage) keeps the rules and enables ufw, V(rules) only keeps the rules, V(off) does nothing.
+      - V(manage) maintains the rules and enables ufw. V(rules) only maintains the rules. V(off) does nothing.
     type: str
     choices: [manage, rules, 'off']
     default: manage
@@ -52,11 +53,11 @@ options:
     elements: str
     default: []
   interface:
-    description: The cluster NIC. Where it is empty, peers may come by any interface.
+    description: Name of the cluster NIC. If empty, peers may connect through any interface.
     type: str
     default: ''
   services:
-    description: TCP ports that some clients may reach by any interface.
+    description: TCP ports that listed clients may reach through any interface.
     type: list
     elements: dict
     default: []
@@ -66,29 +67,29 @@ options:
         type: str
         required: true
       ports:
-        description: Its TCP ports.
+        description: TCP ports of the service.
         type: list
         elements: int
         required: true
       clients:
-        description: Addresses or networks, or V(any).
+        description: Addresses or networks that may reach the ports, or V(any).
         type: list
         elements: str
         required: true
   ssh_ports:
-    description: Ports of SSH besides those that are found.
+    description: SSH ports to keep open, in addition to those detected on the host.
     type: list
     elements: int
     default: []
   keep:
     description:
-      - Ports that everybody may reach, like V(9100/tcp), V(9100) or V(6000:6010/udp).
-      - V(all) keeps what listens when ufw is enabled, and what was kept so before.
+      - Ports that stay open to everybody, such as V(9100/tcp), V(9100) or V(6000:6010/udp).
+      - V(all) keeps all ports that have a listener when ufw is enabled, and ports that it kept before.
     type: list
     elements: str
     default: []
   confirm:
-    description: Whether enabling ufw may close ports that something listens on.
+    description: Whether enabling ufw may close ports on which programs listen.
     type: bool
     default: false
 seealso:
@@ -98,7 +99,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Let the cluster talk, and one gateway reach the API
+- name: Allow traffic in the cluster and from one gateway to the API
   vllm_ray.cluster.ufw_peers:
     peers:
       - 192.0.2.12
@@ -114,7 +115,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 active:
-  description: Whether ufw is enabled and does what it is told, or would be.
+  description: Whether ufw is enabled and effective, or would be in check mode.
   returned: always
   type: bool
   sample: true
@@ -124,7 +125,7 @@ installed:
   type: bool
   sample: true
 install:
-  description: Whether the package C(ufw) has to be installed and this module called again. Never in check mode.
+  description: Whether the package C(ufw) must be installed and the module called again. Always V(false) in check mode.
   returned: always
   type: bool
   sample: false
@@ -140,44 +141,44 @@ rules:
   elements: str
   sample: ["Anywhere on eno1           ALLOW IN    192.0.2.12                 # vllm-ray default"]
 added:
-  description: Rules that were added or would be.
+  description: Rules that were added, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: []
 removed:
-  description: Rules that were removed or would be.
+  description: Rules that were removed, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: []
 would_close:
-  description: What listens and is closed when ufw is enabled. Empty where it is enabled.
+  description: Ports with a listener that would be closed when ufw is enabled. Empty if it is already enabled.
   returned: always
   type: list
   elements: dict
   contains:
     port:
-      description: Port.
+      description: Port number.
       type: int
     proto:
       description: V(tcp) or V(udp).
       type: str
     process:
-      description: Name of the process, empty where the kernel listens.
+      description: Name of the process, empty if the kernel listens.
       type: str
     pid:
-      description: Its pid, or 0.
+      description: Process id, or 0.
       type: int
   sample: [{"port": 9100, "proto": "tcp", "process": "node_exporter", "pid": 812}]
 problems:
-  description: What was found and did not stop the module. Each has check, severity, found, wanted and fix.
+  description: Problems that did not stop the module. Each has check, severity, found, wanted and fix.
   returned: always
   type: list
   elements: dict
   sample: []
 commands:
-  description: What was run to change the host, or would be.
+  description: Commands that changed the host, or would be run.
   returned: always
   type: list
   elements: str

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vllm_endpoint_info
-short_description: Ask an engine for its models and for completions
+short_description: Query an engine for its models and for completions
 description:
-  - Judges an engine by real completions. C(/health) and C(/v1/models) can answer on an engine that is dead.
+  - Tests an engine with real completions, because C(/health) and C(/v1/models) can still answer on a dead engine.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
@@ -21,47 +21,48 @@ options:
   key_file:
     description:
       - File with the API key.
-      - Where O(url) leads to the host where this runs, the key is sent only to a process of the account that owns
-        this file. Otherwise RV(why) says who holds the port, and nothing is sent.
-      - Where O(url) leads to another host, it goes to whoever answers there, and in plain text if the URL is no HTTPS.
+      - If O(url) points to the host that runs the module, the key is sent only to a process of the account that owns
+        this file. Otherwise nothing is sent, and RV(why) shows the owner of the port.
+      - If O(url) points to another host, it is sent to any program that answers there, in plain text unless the URL is
+        HTTPS.
       - Redirects are not followed.
     type: path
     required: true
   ca_file:
     description:
-      - File with the CAs that may have signed the certificate of an HTTPS O(url), in PEM. The key is not sent where
-        another one did, and where the certificate has expired.
-      - By default, and where there is no such file, the CAs that the host trusts.
+      - PEM file with the CA certificates to trust for an HTTPS O(url). The key is not sent if another CA signed the
+        certificate, or if it has expired.
+      - If unset, or if the file does not exist, the CAs that the host trusts.
     type: path
   server_name:
-    description: Name or address that the certificate must have. Default is the one in O(url).
+    description: Host name or address that the certificate must have. Default is the host in O(url).
     type: str
   certificate_file:
-    description: File with the certificate that the engine should show, for RV(renewed).
+    description: File with the certificate that the engine should present, for RV(renewed).
     type: path
   model:
     description: Name of the served model.
     type: str
     required: true
   proof:
-    description: Completions to ask for.
+    description: Completions to request.
     type: list
     elements: dict
     default: []
     suboptions:
       request:
-        description: Body of the request. C(model) is filled in where it is missing.
+        description: Body of the request. C(model) is added if it is missing.
         type: dict
         required: true
       expect:
-        description: The exact text that must come. Without it any text or reasoning counts.
+        description: Exact text of the expected answer. If unset, any text or reasoning is accepted.
         type: str
       seconds:
-        description: Seconds until all of the answer must be here.
+        description: Timeout of the complete answer, in seconds.
         type: int
         default: 60
   wait:
-    description: Seconds to keep asking, once a second, while the engine does not answer yet.
+    description: Seconds to retry, once a second, while the engine does not answer yet.
     type: int
     default: 0
 author:
@@ -69,7 +70,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Ask for one token
+- name: Request one token
   vllm_ray.cluster.vllm_endpoint_info:
     url: http://192.0.2.11:8000
     key_file: /etc/vllm-ray/default/api.key
@@ -82,34 +83,34 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ready:
-  description: Whether all completions came as wanted.
+  description: Whether all completions had the expected result.
   returned: always
   type: bool
 models:
-  description: Names of the models that the API tells.
+  description: Names of the models that the API lists.
   returned: always
   type: list
   elements: str
 answers:
-  description: What came of each completion, with ok, text, why and final.
+  description: Result of each completion, with ok, text, why and final.
   returned: always
   type: list
   elements: dict
 final:
-  description: Whether the engine answered and asking again would not help, because it refuses the request or says
-    something else than expected.
+  description: Whether a retry cannot help, because the engine refused a request or returned a different text than
+    expected.
   returned: always
   type: bool
 why:
-  description: Why the engine is not ready.
+  description: Why the engine is not ready. Empty if it is.
   returned: always
   type: str
 untrusted:
-  description: Whether the reason is that its certificate is not accepted.
+  description: Whether the certificate of the engine was not accepted.
   returned: always
   type: bool
 renewed:
-  description: Whether it shows the certificate in O(certificate_file), or there is none to compare.
+  description: Whether the engine presents the certificate in O(certificate_file), or there is none to compare with.
   returned: always
   type: bool
 """

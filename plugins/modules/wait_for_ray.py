@@ -10,9 +10,9 @@ DOCUMENTATION = r"""
 module: wait_for_ray
 short_description: Wait until nodes have joined a Ray cluster
 description:
-  - Polls the node table by M(vllm_ray.cluster.ray_cluster_info) and shows how many nodes have come.
-  - Does not fail where nodes are missing when the time is up. It names them in RV(missing), so that the caller can look
-    at each of them before it fails.
+  - Polls the node table with M(vllm_ray.cluster.ray_cluster_info) and shows how many nodes have joined.
+  - Does not fail if nodes are missing at the timeout. RV(missing) lists them, so that the caller can inspect them
+    before it fails.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.wait_module
@@ -20,10 +20,10 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: In check mode it asks once and does not wait.
+    details: In check mode, it polls once and does not wait.
 options:
   url:
-    description: URL of the dashboard, as seen from the host where this runs.
+    description: URL of the dashboard, as seen from the host that runs the module.
     type: str
     default: http://127.0.0.1:8265
   token_file:
@@ -31,11 +31,12 @@ options:
     type: path
     required: true
   wanted:
-    description: Nodes to wait for, as cluster address and number of GPUs.
+    description: Nodes to wait for, as a mapping of cluster address to number of GPUs.
     type: dict
     required: true
   optional:
-    description: Further nodes, alike. They are waited for O(optional_timeout), and only warned about.
+    description: Optional nodes, in the same format. The module waits O(optional_timeout) for them, and only warns if
+      they are missing.
     type: dict
     default: {}
   optional_timeout:
@@ -43,11 +44,11 @@ options:
     type: int
     default: 30
   names:
-    description: Names of hosts by cluster address.
+    description: Names of hosts by cluster address, for messages.
     type: dict
     required: true
   free:
-    description: Whether to judge if the GPUs of O(wanted) are free for an engine that is about to start.
+    description: Whether to check that the GPUs of O(wanted) are free for an engine that is about to start.
     type: bool
     default: false
   timeout:
@@ -55,7 +56,7 @@ options:
     type: int
     default: 300
   interval:
-    description: Seconds between two questions.
+    description: Seconds between two polls.
     type: float
     default: 2
 seealso:
@@ -75,13 +76,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 missing:
-  description: Names of the hosts of O(wanted) without a living node that has enough GPUs.
+  description: Names of the hosts in O(wanted) without a live node that has enough GPUs.
   returned: success
   type: list
   elements: str
   sample: [gpu02]
 problems:
-  description: Why an engine can't be placed on O(wanted), a sentence a host. Empty without O(free=true).
+  description: Why an engine cannot be placed on O(wanted), one sentence for each host. Empty without O(free=true).
   returned: success
   type: list
   elements: str
@@ -98,12 +99,12 @@ lines:
   elements: str
   sample: ["gpu01  192.0.2.11  alive  0 of 2 GPUs in use by Ray"]
 waiting:
-  description: Placement groups that wait for resources.
+  description: Number of placement groups that wait for resources.
   returned: success
   type: int
   sample: 0
 why:
-  description: Why the dashboard gave no answer, empty where it did.
+  description: Why the dashboard did not answer. Empty if it did.
   returned: success
   type: str
   sample: ""

@@ -10,11 +10,12 @@ DOCUMENTATION = r"""
 module: wait_for_vllm
 short_description: Wait until an engine answers with completions
 description:
-  - Asks by M(vllm_ray.cluster.vllm_endpoint_info) until all completions come as wanted, and shows what the log says
-    meanwhile.
-  - Fails as soon as the service was restarted by itself, with the first error of the first failing rank of the first
-    start that failed. Fails also as soon as an answer comes that is not the expected one, when its certificate was not
-    accepted for 10 s, and when the time is up.
+  - Sends requests with M(vllm_ray.cluster.vllm_endpoint_info) until all completions have the expected result. Shows the
+    progress from the log meanwhile.
+  - Fails as soon as the service restarts automatically, with the first error of the first failing rank of the first
+    failed start.
+  - Also fails as soon as an answer differs from the expected one, after its certificate was rejected for 10 s, and at
+    the timeout.
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.wait_module
@@ -22,7 +23,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: In check mode it asks once and does not wait.
+    details: In check mode, it sends the requests once and does not wait.
 options:
   url:
     description: URL of the API, without a path.
@@ -33,15 +34,15 @@ options:
     type: path
     required: true
   ca_file:
-    description: File with the CAs to trust, as O(vllm_ray.cluster.vllm_endpoint_info#module:ca_file).
+    description: File with the CA certificates to trust, as O(vllm_ray.cluster.vllm_endpoint_info#module:ca_file).
     type: path
   server_name:
-    description: Name in the certificate, as O(vllm_ray.cluster.vllm_endpoint_info#module:server_name).
+    description: Host name in the certificate, as O(vllm_ray.cluster.vllm_endpoint_info#module:server_name).
     type: str
   certificate_file:
     description:
-      - File with the certificate that the engine should show. Once it is ready, it gets up to 10 s to load it;
-        RV(renewed) tells whether it did.
+      - File with the certificate that the engine should present. A ready engine gets up to 10 s to load it. RV(renewed)
+        shows whether it did.
     type: path
   model:
     description: Name of the served model.
@@ -49,16 +50,16 @@ options:
     required: true
   proof:
     description:
-      - Completions to ask for, as O(vllm_ray.cluster.vllm_endpoint_info#module:proof).
+      - Completions to request, as O(vllm_ray.cluster.vllm_endpoint_info#module:proof).
       - Default is one greedy chat of 16 tokens.
     type: list
     elements: dict
   service:
-    description: Name of the engine's unit without C(.service), or of the program.
+    description: Name of the engine's unit without C(.service), or of the supervisor program.
     type: str
     required: true
   log_file:
-    description: Log file of the program, where supervisor runs it. Default is the journal.
+    description: Log file of the program, if supervisor runs it. Default is the journal.
     type: path
   timeout:
     description: Seconds to wait for the completions.
@@ -66,12 +67,12 @@ options:
     default: 1800
   interval:
     description:
-      - Seconds between two calls of M(vllm_ray.cluster.vllm_endpoint_info). Each but the first one asks once a second
-        for up to 10 s.
+      - Seconds between two calls of M(vllm_ray.cluster.vllm_endpoint_info). Each call except the first retries once a
+        second for up to 10 s.
     type: float
     default: 2
   fail:
-    description: Whether to fail when the time is up. With V(false), RV(ready) tells.
+    description: Whether to fail at the timeout. With V(false), RV(ready) shows the result.
     type: bool
     default: true
 seealso:
@@ -93,44 +94,44 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ready:
-  description: Whether all completions came as wanted.
+  description: Whether all completions had the expected result.
   returned: always
   type: bool
   sample: true
 seconds:
-  description: Seconds until then.
+  description: Seconds until the engine was ready.
   returned: success
   type: float
   sample: 31.4
 models:
-  description: Names of the models that the API tells.
+  description: Names of the models that the API lists.
   returned: always
   type: list
   elements: str
   sample: [Qwen3-32B]
 answers:
-  description: What came of each completion, with ok, text and why.
+  description: Result of each completion, with ok, text and why.
   returned: always
   type: list
   elements: dict
   sample: [{"ok": true, "text": "A collection.", "why": ""}]
 why:
-  description: Why the engine is not ready, empty where it is.
+  description: Why the engine is not ready. Empty if it is.
   returned: always
   type: str
   sample: ""
 renewed:
-  description: Whether it shows the certificate in O(certificate_file), or there is none to compare.
+  description: Whether the engine presents the certificate in O(certificate_file), or there is none to compare with.
   returned: always
   type: bool
   sample: true
 final:
-  description: Whether waiting longer can't help, because an answer came that is not the wanted one.
+  description: Whether waiting longer cannot help, because an answer differs from the expected one.
   returned: always
   type: bool
   sample: false
 tail:
-  description: The last lines of the log.
+  description: Last lines of the log.
   returned: failure
   type: list
   elements: str
