@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
         plan = told["plan"]
         if "hosts" not in plan:
             stopping = "; ".join(problem["found"] for problem in _report.fails(told["problems"], strict=False))
-            return failure(result, f"there is no plan to audit by, preflight.yml says more: {stopping}")
+            return failure(result, f"there is no plan to audit against, preflight.yml shows details: {stopping}")
         names = list(_members.members(hostvars, variables["groups"]))
         looks, inside, peers = (answers(hostvars, names, [options[key]]) for key in ("look", "inside", "peers"))
         # Where ufw_peers refuses to go on, it says why.

@@ -35,5 +35,5 @@ class ActionModule(ActionBase):
             msg = f"{path}: {error}. It is unpacked below ANSIBLE_HOME ({home})."
             return failure(result, msg)
         if fresh:
-            show(f"bundle | {path} is whole, and unpacked to {directory}")
+            show(f"bundle | {path} is complete and unpacked to {directory}")
         return {**result, "changed": False, "directory": directory, **_bundle.told(manifest)}

@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
         digest = digest_of(path)
         show(
             f"\nThe bundle is {path}: {made.size / 1e9:.2f} GB in {len(made.files)} files, {wanted.words}.\n"
-            f"  On the other side: ansible-playbook vllm_ray.cluster.site -i INVENTORY "
+            f"  On the target side: ansible-playbook vllm_ray.cluster.site -i INVENTORY "
             f"-e vllm_ray_bundle={os.path.basename(path)} -e vllm_ray_bundle_sha256={digest}"
         )
         return {**result, "changed": digest != before, "path": path, "digest": digest}
@@ -101,7 +101,7 @@ def own(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def digest_of(path: str) -> str:
-    """Return by what the bundle at a path is told from others, empty where none is there."""
+    """Return the key that distinguishes the bundle at a path from others, empty where none is there."""
     try:
         return _bundle.digest(_bundle_io.members(path)[1])
     except _bundle.BundleError:
@@ -154,8 +154,10 @@ class Wanted:
             kept = self.requirements.with_suffix(f".{self.accelerator}.lock")
             if kept.is_file():
                 return kept
-            fix = "run site.yml once where hosts reach an index, and keep what it writes there"
-            raise _bundle.BundleError("vllm_ray_requirements", f"no {kept}", "the lock that they became", fix)
+            fix = "run site.yml once where hosts reach an index, and keep the file that it writes there"
+            raise _bundle.BundleError(
+                "vllm_ray_requirements", f"no {kept}", "the lock resolved from the requirements", fix
+            )
         name = str(self.settings.get("vllm_ray_release_lock") or self.accelerator)
         if "/" in name:
             return pathlib.Path(os.path.abspath(os.path.expanduser(name)))

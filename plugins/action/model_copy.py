@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
                 return sent
             files = {name: files.get(name, 0) for name in bad}
         raise ActionFailed(
-            f"{self.host}: {', '.join(bad)} arrived with other content than {self.source} has, {ROUNDS} times. Look at "
+            f"{self.host}: {', '.join(bad)} arrived with other content than {self.source} has, {ROUNDS} times. Check "
             f"the disks and the memory of {self.host} and of the controller; model_verify=full "
             "(vllm_ray_model_verify) hashes the source again."
         )
@@ -70,7 +70,7 @@ class ActionModule(ActionBase):
         record = _tree_io.read_record(_copy.records(), _folders_io.resolved(self.source))
         text = _tree.dump(_model_tree_io.read(self.source, record, 0).manifest())
         if _tree.digest(text) != self.arguments["wanted"]["digest"]:
-            raise ActionFailed(f"{self.source} changed while it was copied. Run again when nobody writes to it.")
+            raise ActionFailed(f"{self.source} changed while it was copied. Run again when no process writes to it.")
         return text
 
     def account(self) -> str:

@@ -64,7 +64,7 @@ def why_absent(look: t.Mapping[str, t.Any] | None) -> str | None:
 
 
 def on_controller(hosts: list[_host.Host]) -> dict[str, t.Any]:
-    """Return what the controller has of a model that is named by its path, as host_info tells it of a host."""
+    """Return what the controller has of a model that is named by its path, in the form of host_info."""
     settings = hosts[0].settings if hosts else {}
     wish = str(settings.get("vllm_ray_model") or "")
     on_host = any(host.look and wish in host.look["host"]["present"] for host in hosts)

@@ -23,7 +23,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io impor
 ARGUMENTS = {
     "ssh": {"type": "dict", "default": {}},
     "plan": {"type": "dict", "required": True},
-    "ranks": {"type": "dict", "default": {"why": "not a part of this run", "hosts": {}}},
+    "ranks": {"type": "dict", "default": {"why": "not part of this run", "hosts": {}}},
     "look": {"type": "str", "default": "__vllm_ray_look"},
     "network": {
         "type": "list",

@@ -51,11 +51,14 @@ class ActionModule(ActionBase):
             arguments["ca_file"],
         )
         rows = self._rows(hostvars, arguments)
-        # Where something is held, the engine serves on with other things than were found.
+        # Where something is held, the engine keeps serving with other data than were found.
         good = bool(arguments["answers"]) and not held and rows != arguments["worked"]
         if not arguments["renewed"]:
             server = arguments["plan"]["serve_host"]
-            held[server] = [*held.get(server, []), "vLLM still uses the certificate of before, and has a new one"]
+            held[server] = [
+                *held.get(server, []),
+                "vLLM still uses the previous certificate, although a new one is installed",
+            ]
         show(screen + _screen.held(held))
         return {
             **result,

@@ -29,8 +29,8 @@ class ActionModule(ActionBase):
         settings = _settings.of_host(names[0], variables).values
         if settings.get("vllm_ray_release_path"):
             raise ActionFailed(
-                f"The cluster stands on {settings['vllm_ray_release_path']}, which is no release. Expected: a cluster "
-                "whose releases site.yml makes. To go elsewhere, change vllm_ray_release_path and run site.yml."
+                f"The cluster uses {settings['vllm_ray_release_path']}, which is not a release of site.yml. Expected: "
+                "a cluster whose releases site.yml builds. To change it, set vllm_ray_release_path and run site.yml."
             )
         found = answers(hostvars, names, [arguments["listed"]])
         listed = {host: answer["releases"] if answer else None for host, answer in found.items()}

@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
     def options(self, kind: str, name: str, variables: t.Any) -> dict[str, t.Any]:
         """Return the options of a plugin for a host: from its variables, the play, the command line and ansible.cfg."""
         loader = {"connection": connection_loader, "become": become_loader}[kind]
-        # Reading the plugin tells Ansible which options there are.
+        # Reading the plugin shows Ansible its options.
         loader.get(name, class_only=True)
         keys = {key: value for key, value in self._task.dump_attrs().items() if key in ("remote_user", "port")}
         found: dict[str, t.Any] = C.config.get_plugin_options(kind, name, keys=keys, variables=variables)

@@ -69,6 +69,6 @@ class ActionModule(ActionBase):
             os.makedirs(folder, exist_ok=True)
             shutil.move(made, path)
         verb = "would be written to" if self._task.check_mode else "is"
-        lacks = f" (its files MISSING and REFUSED name what it lacks: {len(lacking)})" if lacking else ""
+        lacks = f" (incomplete, see its files MISSING and REFUSED: {len(lacking)})" if lacking else ""
         show(f"\nThe support bundle {verb} {path}{lacks}")
         return {**result, "changed": True, "path": path, "missing": lacking}

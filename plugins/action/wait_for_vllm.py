@@ -66,12 +66,10 @@ class ActionModule(ActionBase):
             if answer["ready"] or self._task.check_mode:
                 return {**result, "changed": False, "seconds": round(waited, 1), **answer}
             if answer["final"]:
-                return self._give_up(result, "its answer is not the wanted one (vllm_ray_proof)", answer, {})
+                return self._give_up(result, "its answer is not the expected one (vllm_ray_proof)", answer, {})
             refused = (waited if refused is None else refused) if answer["untrusted"] else None
             if refused is not None and waited - refused >= LOADED:
-                what = (
-                    "its certificate is refused; if it or vllm_ray_tls changed, -e vllm_ray_restart=true starts it anew"
-                )
+                what = "its certificate is refused; if it or vllm_ray_tls changed, pass -e vllm_ray_restart=true"
                 return self._give_up(result, what, answer, {})
             log: dict[str, t.Any] = {}
             if time.monotonic() - said >= PROGRESS or restarts is None:
@@ -80,11 +78,11 @@ class ActionModule(ActionBase):
                 if failed(log):
                     return {**result, **log}
                 restarts = log["restarts"] if restarts is None else restarts
-                # The first start of this wait that fails tells more than the ones after it.
+                # The first start of this wait that fails says more than the ones after it.
                 log_query["since"] = restarts
                 show(f"vllm | {waited:.0f} s: {log['progress'] or answer['why']}")
             if log.get("restarts", 0) > (restarts or 0):
-                return self._give_up(result, "it ended while it started", answer, log)
+                return self._give_up(result, "it ended during its start", answer, log)
             if waited > arguments["timeout"]:
                 if not arguments["fail"]:
                     return {**result, "changed": False, "seconds": round(waited, 1), **answer}

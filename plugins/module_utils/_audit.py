@@ -41,7 +41,7 @@ class Unknown(Exception):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one row found on one host. checked: what was looked at; faults: what is wrong, a sentence each.
+    """What one row found on one host. checked: what was checked; faults: what is wrong, a sentence each.
 
     unknown: why it could not be asked, empty where it could.
     """
@@ -99,7 +99,7 @@ def allowed(name: str) -> Allowed:
 
 
 def holds_secret(name: str) -> bool:
-    """Tell whether a file of the configuration may hold a secret. name: below its directory."""
+    """Return whether a file of the configuration may hold a secret. name: below its directory."""
     return name != "client.env" and any(fnmatch.fnmatchcase(name, pattern) for pattern in SECRET_FILES)
 
 
@@ -234,7 +234,7 @@ def unit_file_faults(path: str, text: str | None, expected: str) -> list[str]:
         [line.strip() for line in lines.splitlines() if line.strip() and not line.lstrip().startswith(("#", ";"))]
         for lines in (text, expected)
     )
-    faults = [f"{path} lacks {line}" for line in wanted if line not in found]
+    faults = [f"{path} does not have the line {line}" for line in wanted if line not in found]
     faults += [f"{path} has {line}, which this collection does not write" for line in found if line not in wanted]
     return faults or ([] if found == wanted else [f"{path} has its lines in another order or twice"])
 
@@ -308,7 +308,7 @@ def sudo_fault(name: str, text: str) -> str:
     if "is not allowed to run sudo" in text:
         return ""
     rights = [line.strip() for line in text.splitlines() if line.startswith("    ")]
-    return f"{name} may run by sudo: {'; '.join(rights) or 'not known what'}"
+    return f"{name} may run by sudo: {'; '.join(rights) or 'unknown commands'}"
 
 
 # --- The kernel ------------------------------------------------------------------------------------------------------
@@ -354,7 +354,7 @@ INFERENCE = (
     "/score",
 )
 DOCUMENTATION = ("/docs", "/redoc", "/openapi.json")
-# Routes of the dashboard of Ray that tell something of the cluster, or run something.
+# Routes of the dashboard of Ray that show something of the cluster, or run something.
 DASHBOARD_ROUTES = (
     *("/api/version", "/api/jobs/", "/nodes?view=summary", "/api/cluster_status", "/api/v0/nodes", "/logs", "/metrics"),
 )

@@ -54,7 +54,7 @@ def entries(root: str, seconds: float = SECONDS) -> Iterator[tuple[str, os.stat_
     for directory, name in _safe_io.walk(root, ENTRIES_MAXIMUM, directories=True):
         count += 1
         if count >= ENTRIES_MAXIMUM or time.monotonic() > end:
-            raise Unknown(f"{shown(root)} has too many files: {count} were looked at in {seconds:g} s at most")
+            raise Unknown(f"{shown(root)} has too many files: {count} were checked in {seconds:g} s at most")
         status = directory.lstat(name)
         path = root + directory.at(name)[len(place) :]
         if status is None:
@@ -105,7 +105,7 @@ def modes(place: Place) -> Finding:
             continue
         expected = 0o600 if path.endswith(".yaml") else 0o755
         if not stat.S_ISREG(status.st_mode):
-            faults.append(f"{shown(path)} is no file")
+            faults.append(f"{shown(path)} is not a file")
         elif status.st_uid not in owners:
             faults.append(f"{shown(path)} belongs to uid {status.st_uid}")
         faults += filter(None, [_audit.mode_fault(shown(path), status.st_mode, expected)])
@@ -178,7 +178,7 @@ def units(place: Place) -> Finding:
         if service in place.params["unit_texts"]:
             faults += _audit.unit_file_faults(path, file, place.params["unit_texts"][service])
         if record is None:
-            silent.append(f"{place.record_of(service)} is not there, which says what {service} was started with")
+            silent.append(f"{place.record_of(service)} is not there, which records what {service} was started with")
         elif file is not None:
             faults += filter(None, [_audit.started_fault(service, path, file, record)])
     for path in own:

@@ -52,7 +52,7 @@ def firewall(place: Place) -> Finding:
     host, state = place.firewall
     other = host.other_firewall(state)
     if other:
-        raise Unknown(f"{other} filters what comes in, and only ufw can be judged")
+        raise Unknown(f"{other} filters incoming packets, but only the rules of ufw can be checked")
     if not state.filters:
         raise Unknown("the kernel's packet filter can't be read")
     fault = _ufw.fault(state)
@@ -62,7 +62,7 @@ def firewall(place: Place) -> Finding:
         faults.append("IPv6 is not filtered (IPV6=no in /etc/default/ufw)")
     for is_v6, found in state.filters.items():
         family = "IPv6" if is_v6 else "IPv4"
-        faults += [f"{family}: '{line}' lets in what no rule of ufw allows" for line in found.accepts]
+        faults += [f"{family}: '{line}' admits packets that no rule of ufw allows" for line in found.accepts]
     return Finding("ufw in the kernel, IPv4 and IPv6", faults)
 
 
@@ -108,7 +108,7 @@ def ray(place: Place) -> Finding:
         raise Unknown(f"the release's Python could not ask: {err.strip()[-200:]}")
     down = [name for name, code in codes.items() if code in UNREACHED]
     if down:
-        raise Unknown(f"no answer of {', '.join(down)}")
+        raise Unknown(f"no answer from {', '.join(down)}")
     faults = [f"the {name} answers {code}" for name, code in codes.items() if code != "UNAUTHENTICATED"]
     return Finding(", ".join(f"{name} at {where}" for name, where, _method in asked), faults)
 
@@ -157,7 +157,7 @@ def tls(place: Place) -> Finding:
     """Audit the certificate of the API: that clients with the cluster's CA accept it, and how long it is good for."""
     url, params = place.params["api"], place.params
     if not url.startswith("https:"):
-        return Finding("off, so key and answers cross the network in the clear")
+        return Finding("off, so key and answers cross the network unencrypted")
     try:
         ends = _http_io.ends_of(url, params["ca_file"], params["server_name"], SECONDS)
     except _http_io.Refused as error:

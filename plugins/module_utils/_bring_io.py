@@ -54,7 +54,7 @@ class Bring:
         return self.stage(missing) if self.module.params["step"] == "stage" else self.install(missing)
 
     def stage(self, missing: Sequence[_bring.Item]) -> dict[str, t.Any]:
-        """Make the staging directory for the connection's account, and tell what to send there."""
+        """Make the staging directory for the connection's account, and return what to send there."""
         needed, free = sum(item.size for item in missing), self.free()
         if free < needed:
             self.module.fail_json(

@@ -30,7 +30,7 @@ MEMLOCK = ("/bin/sh", "-c", 'ulimit -l unlimited 2>/dev/null; exec "$@"', "sh")
 # What a rank may take beyond its own limit, to import torch and to end.
 SLACK = 30
 
-# Runs in the release, once per host; starts its ranks and ends those that stand still. Each tells its steps in lines of
+# Runs in the release, once per host; starts its ranks and ends those that hang. Each reports its steps in lines of
 # JSON, so that a hang has a name. argv: the JSON of host_task().
 SCRIPT = """
 import json, os, signal, sys, time
@@ -133,7 +133,7 @@ def bus_bandwidth(size: int, seconds: float, ranks: int) -> float:
 
 
 def outcomes(output: str, given: Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
-    """Return what came of each rank of a host, by its number as text: step (the last that it told), missing ranks,
+    """Return what came of each rank of a host, by its number as text: step (the last that it reported), missing ranks,
     wrong (what came out instead of the sum), GB/s by size, transports of the host, and the error that stopped it.
     """
     lines = output.splitlines()
@@ -149,7 +149,7 @@ def outcomes(output: str, given: Mapping[str, t.Any]) -> dict[str, dict[str, t.A
 
 
 def outcome(steps: Sequence[Mapping[str, t.Any]], world: int, ways: list[str], complaint: str) -> dict[str, t.Any]:
-    """Return what came of one rank, from the steps that it told."""
+    """Return what came of one rank, from the steps that it reported."""
     last: Mapping[str, t.Any] = steps[-1] if steps else {"step": "start"}
     # A rank that failed did so in the step before.
     step = steps[-2]["step"] if last["step"] == "failed" and len(steps) > 1 else last["step"]

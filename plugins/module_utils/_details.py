@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host has of a cluster besides its look: firewall, model, release. PRIVATE to the collection."""
+"""Details of a host for the status: firewall, model, release. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def firewall(state: _ufw.State, other: str, comment: str, may_read: bool) -> dic
     elif state.enabled and fault:
         status = f"ufw is on, but {fault.text}"
     elif other:
-        status = f"{other} filters, which is not ours"
+        status = f"{other} filters packets, which this collection does not manage"
     else:
         status = f"none, every port is open: ufw is {'off' if state.installed else 'not installed'}"
     return {"status": status, "rules": short_rules(state.own(comment))}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what there is of a cluster on a host besides its look. PRIVATE to the collection."""
+"""Reads details of a host for the status: firewall, model, release. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def service(module: AnsibleModule, name: str, log_file: str | None, redactor: Re
     parts = [redactor.text("\n".join(lines)).split("\n") for lines in log.parts]
     return {
         "state": log.state,
-        # Supervisor's log does not tell restarts by itself from starts by somebody.
+        # Supervisor's log does not distinguish automatic restarts from manual ones.
         "restarts": 0 if log_file else log.restarts,
         "first_error": _vllm.first_failure(parts),
         "progress": _vllm.progress(parts[-1]),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether an engine serves, from what it answers and what its unit does. PRIVATE to the collection."""
+"""Decides whether an engine serves, from its answers and the state of its unit. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -92,13 +92,13 @@ def options(text: str, address: str | None) -> dict[str, t.Any]:
             "path": config.get("model", ""),
         }
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"no options of an engine: {error!r}") from error
+        raise ValueError(f"invalid engine options: {error!r}") from error
     if not all(isinstance(value, str) for value in (host, *found.values())):
-        raise ValueError("no options of an engine: a text is none")
+        raise ValueError("invalid engine options: a string is expected")
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in (port, tp, pp)):
-        raise ValueError("no options of an engine: a number is none")
+        raise ValueError("invalid engine options: a number is expected")
     if not all(0 < number < 65536 for number in (port, tp, pp)):
-        raise ValueError("no options of an engine: a number is out of range")
+        raise ValueError("invalid engine options: a number is out of range")
     reached = {"0.0.0.0": address or "127.0.0.1", "::": "::1"}.get(host, host)
     scheme = "https" if config.get("ssl-certfile") else "http"
     return {"url": f"{scheme}://{gcs_address(reached, port)}", "tp": tp, "pp": pp, **found}
@@ -150,10 +150,10 @@ def judge_silence(unit: Unit, first: Tokens | None, last: Tokens | None, seconds
     """
     late = f"a completion of one token took more than {COMPLETION} s"
     if first and last and last.done != first.done:
-        count = f"{last.done - first.done:,} tokens in {seconds:.0f} s" if last.done > first.done else "it started anew"
+        count = f"{last.done - first.done:,} tokens in {seconds:.0f} s" if last.done > first.done else "it restarted"
         return BUSY, f"{late}; {count} with {last.running} running requests"
     if unit.active is False:
         return DOWN, f"{unit.name} is {unit.state}; {late}"
     if last:
         return NO_ANSWER, f"no token in {COMPLETION + seconds:.0f} s with {last.running} running requests"
-    return NO_ANSWER, f"{late}, and /metrics does not tell whether it computes"
+    return NO_ANSWER, f"{late}, and /metrics does not show whether it generates tokens"

@@ -48,7 +48,7 @@ def look(module: AnsibleModule, services: Mapping[str, Running]) -> dict[str, t.
         state = _engine_state.UNKNOWN if unit.active else _engine_state.DOWN
         return answer(state, f"{path}: {error}")
     if found is None:
-        runs = f"{unit.name} runs, and nothing tells with which options"
+        runs = f"{unit.name} runs, but its options are not recorded"
         return answer(_engine_state.UNKNOWN, runs) if unit.active else answer(_engine_state.NONE, "no engine here")
     trust = {name: module.params[f"engine_{name}"] for name in ("ca_file", "server_name")}
     state, why = ask(found, read_secret(module.params["engine_key_file"]), unit, running, trust)
@@ -121,7 +121,7 @@ def count(url: str, key: Secret, trust: Mapping[str, str | None]) -> _engine_sta
 
 
 def last_start(module: AnsibleModule) -> float | None:
-    """Return how many seconds the engine took to start, None where the journal does not tell any more."""
+    """Return how many seconds the engine took to start, None where the journal no longer has it."""
     units = [name for name in module.params["services"] if "serve@" in name]
     if module.params["manager"] != "systemd" or not units:
         return None

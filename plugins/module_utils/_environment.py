@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an environment that somebody else made lacks. PRIVATE to the collection."""
+"""What is missing in an environment that somebody else made. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import problem
 
 # Run by the environment's own Python, which knows what its .pth files add. It imports none of its packages but those
-# of namespaces. Ray tells by the imports of optional_deps.py whether its dashboard can start; without it no head does.
+# of namespaces. Ray decides by the imports of optional_deps.py whether its dashboard can start; no head starts without.
 PROBE = """
 import ast, importlib.metadata, importlib.util, json, os, re
 def place(name):
@@ -95,10 +95,8 @@ def parse(printed: str) -> Environment | None:
 
 def silent(path: str) -> dict[str, str]:
     """Return that an environment could not be asked."""
-    text = f"{path}/bin/python does not tell what it has, so its Ray and its CUDA are not checked"
-    return problem(
-        "release", "warning", text, "a Python that lists its packages", "mend it, or use another environment"
-    )
+    text = f"{path}/bin/python can't list its packages, so its Ray and its CUDA are not checked"
+    return problem("release", "warning", text, "a Python that lists its packages", "fix it, or use another environment")
 
 
 def problems(path: str, found: Environment, lock: str, driver: str, compat: bool) -> list[dict[str, str]]:

@@ -26,7 +26,7 @@ BLOCK = 1024**2
 
 
 class Failed(Exception):
-    """It can't be done. The message says what was found, what is wanted and what mends it."""
+    """It can't be done. The message says what was found, what is expected and what fixes it."""
 
 
 class Refused(Failed):
@@ -124,7 +124,7 @@ def own_directory(above: Directory, name: str, lent: int | None = None) -> Direc
         if not (_safe_io.trusted(now.st_uid) or now.st_uid == lent) or now.st_mode & 0o022:
             mode = stat.S_IMODE(now.st_mode)
             found = f"a directory of uid {now.st_uid} with mode {mode:04o}"
-            raise Failed(str(Unsafe(directory.path, found, "one of ours that nobody else may write")))
+            raise Failed(str(Unsafe(directory.path, found, "a directory of this user that nobody else may write")))
         if _safe_io.trusted(now.st_uid):
             if stat.S_IMODE(now.st_mode) != 0o700:
                 directory.own(mode=0o700)

@@ -30,7 +30,7 @@ PCI_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")
 
 
 def parse_gpus(text: str) -> list[dict[str, t.Any]]:
-    """Parse the output of ARGV, from version 10 of its format on. What a GPU or its driver does not tell is None.
+    """Parse the output of ARGV, from version 10 of its format on. What a GPU or its driver does not report is None.
 
     memory_mib, used_mib: MiB; used_mib leaves out reserved_mib, what the driver keeps for itself. power_limit: watts.
     ecc_uncorrected: errors since the driver was loaded. repair_pending: the GPU must be reset to replace bad memory.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GPUs of AMD, as amd-smi tells of them. PRIVATE to the collection."""
+"""GPUs of AMD, as amd-smi reports them. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COMMANDS = {
     "metric": ["metric", "--mem-usage", "--json"],
     "process": ["process", "--json"],
 }
-# In MiB: the 32624 "MB" of an R9700 are the 33406976 KB that rocminfo tells of it (github.com/ROCm/ROCm/issues/5706).
+# In MiB: the 32624 "MB" of an R9700 are the 33406976 KB that rocminfo reports (github.com/ROCm/ROCm/issues/5706).
 UNITS = {"B": 2.0**-20, "KB": 2.0**-10, "MB": 1.0, "GB": 2.0**10}
 
 
 def parse_gpus(outputs: Mapping[str, str]) -> list[dict[str, t.Any]]:
-    """Parse the outputs of COMMANDS, by name. What a GPU does not tell is None; so is what a command that failed would.
+    """Parse the outputs of COMMANDS, by name. What a GPU does not report is None, as is the output of a failed command.
 
     memory_mib, used_mib: MiB. Raises ValueError where that of `static` is not its output.
     """
@@ -50,10 +50,10 @@ def parse_gpus(outputs: Mapping[str, str]) -> list[dict[str, t.Any]]:
 
 
 def entries(output: str) -> dict[int, t.Any]:
-    """Return what a command tells of each GPU, by its index.
+    """Return what a command reports of each GPU, by its index.
 
     A list, or from version 26 on for some commands {"gpu_data": a list}. To a user who lacks groups, a line about them
-    comes first. Raises ValueError where that is not what it is.
+    comes first. Raises ValueError if the output has another form.
     """
     start = re.search(r"^[\[{]", output, re.MULTILINE)
     if not start:
@@ -61,12 +61,12 @@ def entries(output: str) -> dict[int, t.Any]:
     data, _end = json.JSONDecoder().raw_decode(output, start.start())
     found = told(data, "gpu_data") if isinstance(data, dict) else data
     if not isinstance(found, list):
-        raise ValueError("amd-smi printed JSON of another form")
+        raise ValueError("amd-smi printed JSON of an unknown form")
     return {entry["gpu"]: entry for entry in found if isinstance(told(entry, "gpu"), int)}
 
 
 def entries_or_none(output: str) -> dict[int, t.Any]:
-    """Return the same; nothing where that is not what it is."""
+    """Return the same; {} if the output is not the expected JSON."""
     try:
         return entries(output)
     except ValueError:
@@ -93,13 +93,13 @@ def mib(size: t.Any) -> int | None:
 
 
 def driver(version: str) -> str:
-    """Return the version of the driver. Of one that came with the kernel, amd-smi may tell all of /proc/version."""
+    """Return the version of the driver. Of one that came with the kernel, amd-smi may return all of /proc/version."""
     found = re.match(r"Linuxversion([^(]+)", version)
     return found.group(1) if found else version
 
 
 def processes(told_by_gpu: Mapping[int, t.Any]) -> dict[int, list[dict[str, t.Any]]]:
-    """Return the processes that hold memory of each GPU; mib is None where it is not told of which GPU they hold it.
+    """Return the processes that hold memory of each GPU; mib is None where it is not reported for which GPU.
 
     Up to July 2026 amd-smi listed each process under every GPU, with the same figures
     (github.com/ROCm/rocm-systems/pull/8396). Under a GPU that nobody uses lies a text in place of a process.

@@ -49,7 +49,7 @@ def look(
 
 
 def smi(module: AnsibleModule) -> tuple[list[dict[str, t.Any]], str]:
-    """Return the GPUs that nvidia-smi tells of, and what it says where it fails."""
+    """Return the GPUs that nvidia-smi reports, and what it says where it fails."""
     rc, out, err = module.run_command(["timeout", str(SECONDS), *_gpu.ARGV])
     if rc == 124:
         return [], f"nvidia-smi did not answer in {SECONDS} s"
@@ -62,7 +62,7 @@ def smi(module: AnsibleModule) -> tuple[list[dict[str, t.Any]], str]:
 
 
 def amd_smi(module: AnsibleModule) -> list[dict[str, t.Any]]:
-    """Return the GPUs that amd-smi tells of, none where it is missing or fails."""
+    """Return the GPUs that amd-smi reports, none where it is missing or fails."""
     program = module.get_bin_path(_gpu_amd.PROGRAM, opt_dirs=[_gpu_amd.DIRECTORY])
     if not program:
         return []

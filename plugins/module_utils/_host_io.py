@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at a host as a whole. PRIVATE to the collection."""
+"""Probes a host. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def stale_sockets(ray_directory: str | None) -> list[str]:
 def disk(path: str) -> dict[str, t.Any]:
     """Return size and free bytes of the filesystem that holds a path or would hold it, and whether it is read-only.
 
-    filesystem tells filesystems apart.
+    filesystem distinguishes filesystems.
     """
     existing = os.path.abspath(path)
     while not os.path.exists(existing):

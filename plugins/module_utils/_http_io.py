@@ -168,7 +168,7 @@ def connection_to(url: str, seconds: float) -> tuple[SplitResult, http.client.HT
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return parts, http.client.HTTPConnection(parts.hostname or "", port, timeout=seconds)
     except (ValueError, http.client.HTTPException) as error:
-        raise Refused(f"{url} is no URL: {error}") from error
+        raise Refused(f"{url} is not a URL: {error}") from error
 
 
 @contextlib.contextmanager
@@ -321,9 +321,9 @@ def check_peer(connection: socket.socket, secret: Secret, limit: Limit) -> None:
         return
     address, port = connection.getpeername()[:2]
     if peer is None:
-        raise Refused(f"who holds port {port} can't be found out: {secret.path} was not sent", kind="unseen")
+        raise Refused(f"the process on port {port} can't be determined: {secret.path} was not sent", kind="unseen")
     if not peer.inode:
-        # Nobody has accepted it: the listener tells who should have.
+        # Nobody has accepted it: the listener shows who should have.
         listener = _listeners.listener_of(_port_io.sockets(port), _listeners.plain_address(address))
         if listener is None or (peer.state != _listeners.ESTABLISHED and not limit.over.is_set()):
             raise Refused("the connection was closed")

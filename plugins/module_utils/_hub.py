@@ -31,8 +31,7 @@ SUMS = "SHA256SUMS"
 # Names of files have at most 255 bytes; what is on its way to a directory has its name and some more.
 LONGEST_NAME = 200
 PLAIN_MIRROR = (
-    "{url} is not encrypted: whoever is between it and this host can change the model and its SHA256SUMS. Use an https "
-    "URL."
+    "{url} is not encrypted: anyone on the network path can change the model and its SHA256SUMS. Use an https URL."
 )
 LINES_SHOWN = 3
 NAMES_SHOWN = 3
@@ -132,7 +131,7 @@ class Wish:
 class File(t.NamedTuple):
     """A file of a revision. sha256: of its bytes; blob: its id in git, where the hub knows no other hash.
 
-    Where it tells neither, as ModelScope may, only the size is known.
+    Where it reports neither, as ModelScope may, only the size is known.
     """
 
     path: str
@@ -213,7 +212,7 @@ def known_commit(wish: Wish, pin: Pin | None) -> str:
 
 
 def listing_url(wish: Wish) -> str:
-    """Return the URL that tells a revision's commit and files."""
+    """Return the URL of a revision's commit and files."""
     revision = quote(wish.wanted_revision, safe="")
     if wish.hub == "mirror":
         return f"{wish.url}/{SUMS}"
@@ -241,7 +240,7 @@ def parse_listing(wish: Wish, text: str) -> Listing:
     try:
         listing = parse_modelscope(answer, wish) if wish.hub == "modelscope" else parse_huggingface(answer)
     except KeyError as error:
-        raise ValueError(f"it tells no {error}") from error
+        raise ValueError(f"the answer has no {error}") from error
     except (TypeError, AttributeError) as error:
         raise ValueError(str(error)) from error
     for file in listing.files:
@@ -269,7 +268,7 @@ def parse_huggingface(answer: dict[str, t.Any]) -> Listing:
 def parse_modelscope(answer: dict[str, t.Any], wish: Wish) -> Listing:
     """Return a revision of ModelScope.
 
-    It tells only the begin of the commit, and of each file the commit that changed it last: in full it is known where
+    It reports only the begin of the commit, and of each file the commit that changed it last: in full it is known where
     it changed a file that is still there. Otherwise the revision stays what it is called.
     """
     data = answer.get("Data") or {}
@@ -279,7 +278,7 @@ def parse_modelscope(answer: dict[str, t.Any], wish: Wish) -> Listing:
         # So it answers, with HTTP 200, where there is no such revision.
         raise LookupError(wish.wanted_revision)
     if len(data["Files"]) >= MODELSCOPE_LISTS:
-        raise ValueError(f"it lists no more than {MODELSCOPE_LISTS} files")
+        raise ValueError(f"it lists at most {MODELSCOPE_LISTS} files")
     begin = (data.get("LatestCommitter") or {}).get("ShortId") or "-"
     commits = (one.get("Revision") or "" for one in data["Files"])
     commit = next((one for one in commits if one.startswith(begin) and COMMIT.fullmatch(one)), wish.wanted_revision)
@@ -293,12 +292,12 @@ def parse_modelscope(answer: dict[str, t.Any], wish: Wish) -> Listing:
 
 def _hash(text: str, form: re.Pattern[str]) -> str:
     if not form.fullmatch(text):
-        raise ValueError(f"{text!r} is no hash")
+        raise ValueError(f"{text!r} is not a hash")
     return text
 
 
 def parse_sums(text: str) -> Listing:
-    """Return what a mirror has, by its SHA256SUMS; the sizes are not told there.
+    """Return what a mirror has, by its SHA256SUMS; the sizes are not listed there.
 
     A line is a hash, a space, a space or an asterisk, and a name. One with a backslash before it has a name in which
     backslashes, newlines and carriage returns are escaped (GNU coreutils, "md5sum invocation").
@@ -316,14 +315,14 @@ def parse_sums(text: str) -> Listing:
         files[path] = File(path, 0, match[2].lower())
     files.pop(SUMS, None)
     if not files:
-        raise ValueError("it names no file")
+        raise ValueError("it lists no file")
     return Listing(hashlib.sha256(text.encode()).hexdigest()[:40], tuple(sorted(files.values())))
 
 
 def check_path(path: str) -> None:
     """Raise ValueError where a name leads out of the directory, or is none."""
     if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
-        raise ValueError(f"{path!r} is no name of a file")
+        raise ValueError(f"{path!r} is not a file name")
 
 
 def wanted(wish: Wish, files: Iterable[File], exclude: Sequence[str]) -> list[File]:
@@ -347,7 +346,7 @@ def wanted(wish: Wish, files: Iterable[File], exclude: Sequence[str]) -> list[Fi
 
 
 def hasher(file: File) -> tuple[t.Any, str]:
-    """Return what hashes a file as its hub does, and what has to come of it; nothing where the hub tells no hash."""
+    """Return what hashes a file as its hub does, and what has to come of it; nothing where the hub reports no hash."""
     if not file.blob:
         return hashlib.sha256(), file.sha256
     # https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
@@ -427,7 +426,9 @@ def wish_problems(wish: Wish) -> list[dict[str, str]]:
     fix = "correct model_source (vllm_ray_model)"
     if wish.hub == "mirror":
         if not MIRROR_URL.fullmatch(wish.model) or ".." in wish.model or not _is_directory_name(_name_of(wish)):
-            found = f"{wish.model} is no URL of a model" if "@" not in wish.model else "the URL of the model has an @"
+            found = (
+                f"{wish.model} is not the URL of a model" if "@" not in wish.model else "the URL of the model has an @"
+            )
             good = "a URL without a password, such as https://mirror.example/models/Qwen3-32B"
             problems.append(problem("model", found, good, fix))
         if wish.revision:
@@ -435,10 +436,10 @@ def wish_problems(wish: Wish) -> list[dict[str, str]]:
             problems.append(problem("model", f"revision {wish.revision} of a mirror", "no revision", fix))
         return problems
     if not MODEL_ID.fullmatch(wish.model) or ".." in wish.model or not _is_directory_name(wish.model):
-        problems.append(problem("model", f"{wish.model} is no id of a model", "an id such as Qwen/Qwen3-32B", fix))
+        problems.append(problem("model", f"{wish.model} is not the id of a model", "an id such as Qwen/Qwen3-32B", fix))
     if wish.revision.startswith("-") or not _is_directory_name(wish.wanted_revision):
         fix = "correct model_revision (vllm_ray_model_revision)"
-        problems.append(problem("model", f"{wish.revision} is no revision", "a branch, tag or commit", fix))
+        problems.append(problem("model", f"{wish.revision} is not a revision", "a branch, tag or commit", fix))
     return problems
 
 
@@ -458,15 +459,15 @@ def refusal(wish: Wish, status: int, reason: str, has_token: bool) -> dict[str, 
     """Return the problem of a hub that does not answer as wanted. status: HTTP status, 0 where there was none."""
     what, mirror = wish.what, wish.hub == "mirror"
     if status in (401, 403) and mirror:
-        fix = "let the mirror be read without a password"
-        return problem("model", f"{wish.url} refuses {what} (HTTP {status})", "leave to read the model", fix)
+        fix = "allow reading the mirror without a password"
+        return problem("model", f"{wish.url} refuses {what} (HTTP {status})", "permission to read the model", fix)
     if status in (401, 403):
         found = f"{wish.url} refuses {what} (HTTP {status}) {'with the given' if has_token else 'without a'} token"
         fix = (
-            f"look whether {wish.model} is right; if so, accept its terms on {wish.page}, wait for its owner's "
-            "approval where that takes one, and set model_hf_token (vllm_ray_hf_token) to a token that may read it"
+            f"check that {wish.model} is correct; if so, accept its terms on {wish.page}, wait for its owner's "
+            "approval if it is required, and set model_hf_token (vllm_ray_hf_token) to a token that may read it"
         )
-        return problem("model", found, "leave to read the model", fix)
+        return problem("model", found, "permission to read the model", fix)
     if status == 404 and mirror:
         fix = f"run sha256sum on all files there, into a file {SUMS}, or correct model_source (vllm_ray_model)"
         return problem("model", f"{wish.url} has no {what}", f"a directory with a model and its {SUMS}", fix)
@@ -478,13 +479,13 @@ def refusal(wish: Wish, status: int, reason: str, has_token: bool) -> dict[str, 
         return problem("model", f"{wish.url} has no {what}", "a model and a revision of the hub", fix)
     found = f"{wish.url} gives no usable answer about {what}: {reason}"
     fix = (
-        "give the host a way there, or set model_proxy and model_ca_certificate (vllm_ray_proxy, "
+        "give the host network access to it, or set model_proxy and model_ca_certificate (vllm_ray_proxy, "
         "vllm_ray_ca_certificate)"
     )
     if not mirror:
         fix += ", or model_hf_endpoint (vllm_ray_hf_endpoint) to a mirror"
     fix += ", or download the model elsewhere and set model_source (vllm_ray_model) to its directory"
-    return problem("model", found, "a hub that can be reached", fix)
+    return problem("model", found, "a reachable hub", fix)
 
 
 # What huggingface_hub 2.4 and modelscope_hub 0.5 say of a model that they may not read, and of one that isn't there.
@@ -498,7 +499,7 @@ HINT = re.compile(r"(?:Hint|Suggestion|For more information|Request|Response)\b.
 def python_problem(wish: Wish, found: str) -> dict[str, str]:
     """Return the problem of a client that can't be started."""
     hub = wish.particulars
-    fix = f"name by model_hub_python a Python that has {hub.package}, or add it to the release's lock"
+    fix = f"set model_hub_python to a Python that has {hub.package}, or add it to the release's lock"
     return problem("model", found, f"the client of {hub.title}", fix)
 
 
@@ -516,7 +517,7 @@ def client_problem(wish: Wish, python: str, output: str, way: Way) -> dict[str, 
     lines = [line for line in lines if not HINT.match(line)] or lines
     found = f"the client of {hub.title} failed: {' / '.join(lines[-LINES_SHOWN:]) or 'it said nothing'}"
     return problem(
-        "model", found, f"{wish.model} downloaded", "see its message; what it has fetched is kept for the next run"
+        "model", found, f"{wish.model} downloaded", "see its message; downloaded files are kept for the next run"
     )
 
 
@@ -524,19 +525,19 @@ def wrong_problem(wish: Wish, names: Sequence[str]) -> dict[str, str]:
     """Return the problem of files that came with other bytes than they should."""
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     shown = ", ".join(sorted(names)[:NAMES_SHOWN]) + more
-    found = f"{shown} of {wish.model} came from {wish.url} with other bytes than its hash is of"
-    fix = "look at proxies and mirrors on the way, and run it again: only these files are fetched again"
+    found = f"{shown} of {wish.model} came from {wish.url} with content that does not match its hash"
+    fix = "check proxies and mirrors, and run again: only these files are downloaded again"
     return problem("model", found, "files with the hub's own hashes", fix)
 
 
 def moved_problem(wish: Wish, found: str, pinned: str) -> dict[str, str]:
     """Return the problem of a mirror that changed since a host got its files."""
-    fix = "add -e model_update=true, so that all hosts get what is there now, or put the old files back"
+    fix = "pass -e model_update=true, so that all hosts get the new files, or restore the old files"
     return problem("model", f"the {SUMS} of {wish.url} is now {found[:12]}", f"that of {pinned[:12]}", fix)
 
 
 def held_problem(directory: str, pin: Pin | None, commit: str) -> dict[str, str]:
     """Return the problem of a directory that holds another commit, or nobody knows which."""
     found = f"{directory} holds {f'commit {pin.commit}' if pin else 'files of an unknown commit'}"
-    fix = "set model_path to another directory, or remove this one, or name it by model_source to use it as it is"
+    fix = "set model_path to another directory, or remove this one, or set model_source to it to use it unchanged"
     return problem("model", found, f"commit {commit}", fix)

@@ -59,7 +59,7 @@ def sized(wish: _hub.Wish, files: Sequence[_hub.File], way: _hub.Way) -> list[_h
         with get(wish, _hub.file_url(wish, file.path), way, "HEAD") as answer:
             length = answer.headers.get("Content-Length") or ""
         if not length.isdecimal():
-            raise Unusable(_hub.refusal(wish, 0, f"it tells no size of {file.path}", has_token=False))
+            raise Unusable(_hub.refusal(wish, 0, f"it reports no size of {file.path}", has_token=False))
         return int(length)
 
     with ThreadPoolExecutor(8) as pool:

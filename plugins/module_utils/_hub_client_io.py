@@ -174,7 +174,7 @@ class Client(Filler):
             for path, file in self.wanted.items():
                 here = self.size_of(path) == file.size
                 if path not in self.right and not here and not self.stopped:
-                    # A client that is at work may move what is looked at; the next look finds it.
+                    # A client that is at work may move files during the probe; the next probe finds them.
                     with contextlib.suppress(FileNotFoundError, _safe_io.Unsafe):
                         self.take(path, file)
             wrong = set(self.wrong)

@@ -103,7 +103,7 @@ class Filler:
         except _manifest_io.Unusable as error:
             self.problem = error.problem
         except (OSError, _folders_io.Failed) as error:
-            fix = "make room, or look at the directory; then run it again: what has come is kept"
+            fix = "make room, or check the directory; then run again: downloaded data is kept"
             self.problem = _manifest.problem("model", f"{self.part}: {error}", "a directory to download to", fix)
         finally:
             self.ended = True
@@ -136,7 +136,7 @@ class Filler:
                     self.wrong.add(path)
 
     def is_right(self, file: _hub.File) -> bool:
-        """Tell whether a file has the hash that the hub says, where it says one."""
+        """Return whether a file has the hash that the hub says, where it says one."""
         total, wanted = _hub.hasher(file)
         with t.cast(_folders_io.Folders, self.folders).holding(file.path) as (directory, name):
             handle = directory.open(name)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Have a model of a hub on all hosts: one of them downloads it, the others fetch from it what is finished. PRIVATE to
+"""Download a model of a hub to all hosts: one host downloads it, the others copy finished files. PRIVATE to
 the collection."""
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 PART = ".vllm-ray-download"
-# What tree_sync tells, and who runs this wants to know.
+# Results of tree_sync that the user gets.
 TOLD = ("digest", "bytes", "received_bytes", "received_from", "sent_bytes", "absent", "seconds")
 
 
@@ -117,7 +117,7 @@ def tell(target: Target, params: Mapping[str, t.Any], there: bool, is_source: bo
 
 
 def is_there(target: Target, params: Mapping[str, t.Any]) -> bool:
-    """Tell whether the wanted commit is there. Raises Unusable, where something else may be."""
+    """Return whether the wanted commit is there. Raises Unusable, where something else may be."""
     if not os.path.isdir(target.directory):
         return False
     held = read_pin(target.pin_file)

@@ -77,10 +77,10 @@ def lend(directory: _safe_io.Directory, account: pwd.struct_passwd) -> None:
         _folders_io.lend(directory, account.pw_uid, account.pw_gid)
     except PermissionError as error:
         raise _manifest_io.unusable(
-            f"root may not give {directory.path} to {account.pw_name}, as on a shared file system that maps root to "
-            "nobody",
+            f"root may not change the owner of {directory.path} to {account.pw_name}, as on a shared file system that "
+            "maps root to nobody",
             "a file system on which root may change owners",
-            "bring the model there by other means and name it by model_source (vllm_ray_model), or set model_path to a "
+            "copy the model there yourself and set model_source (vllm_ray_model) to it, or set model_path to a "
             "local directory",
         ) from error
 
@@ -102,7 +102,7 @@ def install(path: str, digest: str, record_directory: str, user: str) -> list[st
         except FileNotFoundError:
             text = ""
     if _tree.digest(text) != digest:
-        raise _manifest_io.unusable(f"no manifest came to {staging}", f"that of {digest[:12]}", "run it again")
+        raise _manifest_io.unusable(f"no manifest arrived in {staging}", f"that of {digest[:12]}", "run again")
     manifest = _tree.parse(text, plain=True)
     with _tree_io.held(record_directory, path, PATIENCE):
         record = _tree_io.read_record(record_directory, path)

@@ -36,9 +36,9 @@ def parse_any(text: str | bytes) -> t.Any:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except UnicodeDecodeError:
-        raise ValueError("it is no text in UTF-8") from None
+        raise ValueError("it is not UTF-8 text") from None
     except ValueError as error:
-        raise ValueError(f"it is no JSON: {error}") from None
+        raise ValueError(f"it is not JSON: {error}") from None
     if _deeper_than(value, DEEPEST):
         raise ValueError("it is nested too deeply")
     return value
@@ -51,7 +51,7 @@ def _integer(digits: str) -> int:
 
 
 def _deeper_than(value: t.Any, levels: int) -> bool:
-    """Tell whether lists and objects are nested deeper than so many levels. Nothing here is recursive."""
+    """Return whether lists and objects are nested deeper than so many levels. Nothing here is recursive."""
     layer = [value]
     for _level in range(levels + 1):
         inside = [value for value in layer if isinstance(value, (dict, list))]

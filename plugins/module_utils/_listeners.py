@@ -34,7 +34,7 @@ FAMILY = (*RAY_PROGRAMS, "ray::", "VLLM::", "vllm")
 
 @dataclass(frozen=True)
 class Process:
-    """A process as /proc tells it. unit: the last part of its cgroup's path."""
+    """A process as /proc shows it. unit: the last part of its cgroup's path."""
 
     pid: int
     parent: int
@@ -60,7 +60,7 @@ class Listener:
 
     @property
     def is_local(self) -> bool:
-        """Tell whether only this host reaches it."""
+        """Return whether only this host reaches it."""
         return ipaddress.ip_address(plain_address(self.address)).is_loopback
 
     def as_dict(self) -> dict[str, object]:
@@ -127,7 +127,7 @@ def listener_of(sockets: Collection[Socket], address: str) -> Socket | None:
 
 
 def is_descendant(pid: int, ancestors: Collection[int], processes: Mapping[int, Process]) -> bool:
-    """Tell whether a process is one of the ancestors or comes from one."""
+    """Return whether a process is one of the ancestors or comes from one."""
     seen = set()
     while pid > 1 and pid not in seen:
         if pid in ancestors:

@@ -38,8 +38,8 @@ class Busy(Exception):
     def __init__(self, lock: str, held_by: str, seconds: float) -> None:
         self.found = f"{lock} held by {held_by} after {seconds:.0f} s"
         super().__init__(
-            f"Found {self.found}. Expected: no other run at work there. Wait for its end and run again. If it hangs, "
-            "end that process: what it made is made anew then."
+            f"Found {self.found}. Expected: no other run there. Wait until it ends and run again. If it hangs, end "
+            "that process: its unfinished work is then repeated."
         )
 
 

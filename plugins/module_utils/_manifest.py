@@ -188,7 +188,7 @@ def model_problems(path: str, where: str, missing: Sequence[str], empty: bool) -
     if not missing and not empty:
         return []
     found = f"{path} on {where} has no {'files' if empty else named(missing)}"
-    fix = "name the directory that holds the model's files, or bring what is missing into it"
+    fix = "name the directory that holds the model's files, or copy the missing files into it"
     return [problem("model", found, "a model with all its files", fix)]
 
 
@@ -196,7 +196,7 @@ def digest_problems(path: str, where: str, have: str, want: str) -> list[dict[st
     """Return that a source is not what somebody pinned. want: the pinned digest, or nothing."""
     if not want or have == want:
         return []
-    fix = "restore the files, or set model_digest to the new digest where the change was wanted"
+    fix = "restore the files, or set model_digest to the new digest if the change was intended"
     return [problem("model", f"{path} on {where} has the digest {have}", want, fix)]
 
 
@@ -204,9 +204,9 @@ def corruption_problems(path: str, where: str, names: Sequence[str]) -> list[dic
     """Return that files of a source changed without a sign of it."""
     if not names:
         return []
-    found = f"{path} on {where}: {named(names)} changed while size and time of modification stayed"
-    fix = "restore it from where the model came from, or touch it where the change was wanted"
-    return [problem("model", found, "the content of the last full hash, else a damaged file would be copied", fix)]
+    found = f"{path} on {where}: {named(names)} changed, but size and time of modification did not"
+    fix = "restore it from the origin of the model, or run touch on it if the change was intended"
+    return [problem("model", found, "the content of the last full hash; otherwise a damaged file would be copied", fix)]
 
 
 def tree_problems(
@@ -221,7 +221,7 @@ def tree_problems(
             found = f"{path} lies on a shared file system on {wanted.where}, and on {where} it does not"
             fix = f"mount it on {where}, or set model_path to a local directory, to which the model is copied"
             return [problem("model", found, f"{wanted.source} mounted on every host", fix)]
-        found = f"{where} sees other files in {path} than {wanted.where}: {named(names_of(diff))}"
+        found = f"{where} sees different files in {path} than {wanted.where}: {named(names_of(diff))}"
         return [problem("model", found, f"{wanted.source} mounted on every host", "mount the same file system there")]
     if not consent:
         return []

@@ -185,7 +185,7 @@ def has_encoders(config: Mapping[str, t.Any]) -> bool:
 
 
 def told_dtype(config: Mapping[str, t.Any], text: Mapping[str, t.Any], found: Iterable[str]) -> str:
-    """Return the dtype that a config tells, or that all floats of the files have. found: dtypes of the tensors."""
+    """Return the dtype that a config names, or that all floats of the files have. found: dtypes of the tensors."""
     parts = [config, text, config.get("vision_config") or {}]
     told = next((str(part[key]) for part in parts for key in ("dtype", "torch_dtype") if part.get(key)), "")
     floats = {FLOATS[name] for name in found if name in FLOATS}
@@ -212,10 +212,10 @@ def rope_parameters(keys: Keys) -> list[dict[str, t.Any]]:
 
 
 def contexts(keys: Keys, model_type: str) -> tuple[int, int, str]:
-    """Return the longest sequence, the one that vLLM takes by itself, and a note where the config tells none."""
+    """Return the longest sequence, the one that vLLM takes by itself, and a note where the config gives none."""
     lengths = [keys.number(name) for name in LENGTHS if keys.get(name) is not None]
     longest = keys.number("model_max_length", default=min(lengths, default=USUAL_LENGTH))
-    note = "" if lengths else f"config.json tells no length: vLLM takes {USUAL_LENGTH} tokens"
+    note = "" if lengths else f"config.json gives no length: vLLM uses {USUAL_LENGTH} tokens"
     scalings = rope_parameters(keys)
     kinds = [str(one.get("rope_type") or one.get("type") or "default") for one in scalings]
     if model_type == "phi3":
@@ -385,11 +385,9 @@ def parse(
     notes += [note] if note else []
     if model_type not in COUNTED:
         what = "KV cache is" if tensors else "weights and KV cache are"
-        notes.append(
-            f"model type {model_type or 'none'} is not known here: its {what} counted as if it were like Llama"
-        )
+        notes.append(f"model type {model_type or 'none'} is not known here: its {what} estimated as for Llama")
     if tied and has_head(known):
-        notes.append("the files hold an lm_head although embeddings are tied: vLLM keeps it where it differs")
+        notes.append("the files hold an lm_head although embeddings are tied: vLLM keeps it if it differs")
     if total_size and told == "float32" and not quantization.method:
         # Its files are twice as large as what vLLM holds.
         total_size = total_size * BYTES[dtype] // BYTES["float32"]

@@ -58,11 +58,11 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "proxy": {"type": "str", "no_log": True},
     "ca_certificate": {"type": "path"},
 }
-COPY = "copy the model again, or name another one by vllm_ray_model"
+COPY = "copy the model again, or set vllm_ray_model to another one"
 
 
 class Source(t.NamedTuple):
-    """What was read. tensors: empty where only a listing is known, or not even that. commit: as the hub tells it.
+    """What was read. tensors: empty where only a listing is known, or not even that. commit: as the hub reports it.
 
     names: of the files, where they are known. code: files of code that configs name.
     """
@@ -196,7 +196,7 @@ def directory(params: Mapping[str, t.Any], pin: _hub.Pin | None) -> str:
 
 
 def parse_config(place: str, text: bytes, quantization: bytes) -> dict[str, t.Any]:
-    """Return a config, with the quantisation of a file of its own where it tells none. Raises Unusable."""
+    """Return a config, with the quantisation of a file of its own where it gives none. Raises Unusable."""
     config = _mapping(f"{place}/{CONFIG}", text)
     if quantization and config.get("quantization_config") is None:
         config["quantization_config"] = _mapping(f"{place}/{QUANTIZATION}", quantization)
@@ -215,9 +215,9 @@ def read_directory(path: str, params: Mapping[str, t.Any], read: _safetensors_io
     read = read or reader(params)
     way = access(params, path)
     if not os.path.isdir(path):
-        raise unusable(f"{path} is no directory", "a model's directory", "correct vllm_ray_model")
+        raise unusable(f"{path} is not a directory", "a model's directory", "correct vllm_ray_model")
     if not os.path.isfile(os.path.join(path, CONFIG)):
-        fix = "name a directory with a model in Hugging Face's format by vllm_ray_model"
+        fix = "set vllm_ray_model to a directory with a model in Hugging Face's format"
         raise unusable(f"{path} has no {CONFIG}", CONFIG, fix)
     try:
         config = parse_config(path, _content(path, CONFIG, way), _content(path, QUANTIZATION, way))
@@ -234,7 +234,7 @@ def read_directory(path: str, params: Mapping[str, t.Any], read: _safetensors_io
     except OSError as error:
         raise unusable(f"{error.filename or path}: {error.strerror}", "a file that can be read", COPY) from error
     except ValueError as error:
-        raise unusable(f"{path}: {error}", "a whole model", COPY) from error
+        raise unusable(f"{path}: {error}", "a complete model", COPY) from error
     return Source(path, config, tensors, parsed, names=names, code=code)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host has of models, as far as a look may tell. PRIVATE to the collection."""
+"""What a host has of models, as far as a probe shows. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 def look(
     path: str, params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader = _safetensors_io.read_header
 ) -> dict[str, t.Any]:
-    """Return what a look tells of a model's directory; documented as RV(model.files) of host_info.
+    """Return what a probe shows of a model's directory; documented as RV(model.files) of host_info.
 
     params: record_directory; user: who must be able to read it, empty where nobody is meant; verify: what to hash.
     read: returns the header of a safetensors file.

@@ -35,7 +35,7 @@ class Mount(t.NamedTuple):
 
 
 class Step(t.NamedTuple):
-    """A directory or file on the way to a file. acl: it has an access list, which the mode doesn't tell."""
+    """A directory or file on the way to a file. acl: it has an access list, which the mode doesn't show."""
 
     path: str
     mode: int
@@ -111,11 +111,11 @@ def closed_problem(step: Step, reader: Reader, owner: str, group: str, target: s
     inside = step.path == target or step.path.startswith(target.rstrip("/") + "/")
     bits = "r" if not directory else "rx" if inside else "x"
     needed = {"r": 4, "x": 1, "rx": 5}[bits]
-    mends = [f"chmod o+{bits} '{step.path}'", f"setfacl -m u:{reader.name}:{bits} '{step.path}'"]
+    fixes = [f"chmod o+{bits} '{step.path}'", f"setfacl -m u:{reader.name}:{bits} '{step.path}'"]
     if (step.mode >> 3) & needed == needed and step.gid != 0:
-        mends.append(f"usermod -aG {group} {reader.name}")
-    mends.append("set model_path to a place that everybody may enter, to which the model is copied")
+        fixes.append(f"usermod -aG {group} {reader.name}")
+    fixes.append("set model_path to a directory that everybody may enter; the model is then copied to it")
     what = "directory" if directory else "file"
     mode = f"{stat.S_IMODE(step.mode):04o}"
     found = f"the {what} {step.path} (mode {mode}, {owner}:{group}) keeps {reader.name} from reading {target}"
-    return problem("model", found, f"{bits} for {reader.name}", "; or ".join(mends))
+    return problem("model", found, f"{bits} for {reader.name}", "; or ".join(fixes))

@@ -34,14 +34,14 @@ def readable(read: Callable[[], Result], path: str) -> Result:
         raise unusable(error.found, error.wanted, error.fix) from error
     except FileNotFoundError as error:
         target = os.readlink(error.filename) if os.path.islink(error.filename or "") else ""
-        what = f"{error.filename} is a link to {target}, which is not there" if target else str(error)
+        what = f"{error.filename} is a link to {target}, which does not exist" if target else str(error)
         raise unusable(what, "all files of the model", "download the model again, or copy it with its blobs") from error
     except OSError as error:
-        raise unusable(str(error), "a directory that can be read", "look at its owner, mode and disk") from error
+        raise unusable(str(error), "a directory that can be read", "check its owner, mode and disk") from error
 
 
 def check_names(path: str, names: Iterable[str]) -> None:
-    """Raise Unusable where a name can't be told to others."""
+    """Raise Unusable where a name can't be sent to others."""
     try:
         for name in names:
             name.encode("utf-8")
@@ -151,15 +151,15 @@ def judge(
     diff: _manifest.Difference,
     damaged: Sequence[str],
 ) -> list[dict[str, str]]:
-    """Return what is wrong with a tree, and what forbids to mend it."""
+    """Return what is wrong with a tree, and what forbids to repair it."""
     path, where = os.path.normpath(params["path"]), params["name"] or "this host"
     wanted = wanted_of(params["wanted"])
     reader = _manifest_io.reader_of(params["user"]) if params["user"] else None
     closed = _manifest_io.closed_problems(path, now.states, reader) if reader else []
     if wanted is None:
         if not now.exists:
-            fix = "correct the path, or choose as source a host that has it"
-            return [_manifest.problem("model", f"{path} is no directory on {where}", "a model directory", fix)]
+            fix = "correct the path, or choose a source host that has it"
+            return [_manifest.problem("model", f"{path} is not a directory on {where}", "a model directory", fix)]
         there = {*now.states, *diff.missing}
         missing = _manifest.missing_files(there, params["required"], _manifest_io.indexes(path, now.states))
         return [

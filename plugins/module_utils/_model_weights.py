@@ -191,7 +191,7 @@ def of_shapes(shape: Shape, quantization: Quantization, size: int) -> Weights:
 def scaled(weights: Weights, total_size: int, encoders: bool) -> Weights:
     """Return weights that agree with the size of the files.
 
-    encoders: the model has parts besides the text model, which the shapes don't tell: they are what is missing.
+    encoders: the model has parts besides the text model, which the shapes don't show: they are what is missing.
     Otherwise the layers are scaled, since embeddings are known exactly.
     """
     missing = total_size - weights.total - weights.left_out

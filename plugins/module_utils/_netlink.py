@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages of rtnetlink(7), by which the kernel tells addresses and routes. PRIVATE to the collection.
+"""Messages of rtnetlink(7), by which the kernel reports addresses and routes. PRIVATE to the collection.
 
 /proc and /sys have neither IPv4 addresses nor rules of routing, so this asks as ip(8) does. Numbers and layouts are
 those of linux/netlink.h, rtnetlink.h, if_link.h and if_addr.h.
@@ -47,7 +47,7 @@ class Message(t.NamedTuple):
 
 
 class Link(t.NamedTuple):
-    """A NIC as the kernel tells it."""
+    """A NIC as the kernel reports it."""
 
     name: str
     mtu: int
@@ -71,7 +71,7 @@ def ask_addresses() -> bytes:
 def ask_route(address: str, nic: int = 0) -> bytes:
     """Return the request for the route to an IP address, by a NIC where its index is given.
 
-    Raises ValueError where it is no address, or has a zone, which is the NIC's to tell.
+    Raises ValueError where it is no address, or has a zone, which belongs to the NIC.
     """
     parsed = ipaddress.ip_address(address)
     if getattr(parsed, "scope_id", None):
@@ -133,7 +133,7 @@ def links(answers: Iterable[Message]) -> dict[int, Link]:
 
 
 def scope_of(address: str, said: int) -> str:
-    """Return the scope of an address. Not all kernels tell it: gVisor says 0 of all."""
+    """Return the scope of an address. Not all kernels report it: gVisor says 0 of all."""
     parsed = ipaddress.ip_address(address)
     if parsed.is_loopback:
         return "host"
@@ -156,7 +156,7 @@ def addresses(answers: Iterable[Message], nics: dict[int, Link]) -> list[Address
 
 
 def route(answers: Iterable[Message], nics: dict[int, Link]) -> Route | None:
-    """Return the route of an answer to ask_route; None where it leads nowhere. gVisor tells no source: it is empty."""
+    """Return the route of an answer to ask_route; None where it leads nowhere. gVisor gives no source: it is empty."""
     for message in answers:
         if message.kind == NEW_ROUTE:
             has = attributes(message.body[ROUTE.size :])

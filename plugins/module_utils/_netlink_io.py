@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._nic import Address, Route
 
 SECONDS = 10
-# Addresses that come and go while the kernel lists them make it begin anew.
+# Addresses that come and go while the kernel lists them make it start again.
 TRIES = 5
 # What kernels say where no route leads to an address, or one refuses; gVisor, and a Linux without IPv6, the last two.
 NO_ROUTE = (

@@ -44,7 +44,7 @@ class WrongAnswer(Exception):
 
 
 def read_rate(line: str) -> float:
-    """Return the rate in Gbit/s that a peer tells after a transfer; 0 where it tells none. Raises WrongAnswer."""
+    """Return the rate in Gbit/s that a peer reports after a transfer; 0 where it gives none. Raises WrongAnswer."""
     try:
         rate = float(line or 0)
     except ValueError:
@@ -56,7 +56,7 @@ def read_rate(line: str) -> float:
 
 
 def read_size(words: Sequence[str]) -> int:
-    """Return the size in bytes that a peer tells of a packet: `size ATTEMPT BYTES`. Raises WrongAnswer."""
+    """Return the size in bytes that a peer reports for a packet: `size ATTEMPT BYTES`. Raises WrongAnswer."""
     if len(words) != 3 or not (words[2].isascii() and words[2].isdecimal()) or len(words[2]) > 5:
         raise WrongAnswer(f"{' '.join(words)[:40]!r} instead of the size of a packet in bytes")
     return int(words[2])
@@ -117,7 +117,7 @@ def outcome(error: int | None, seconds: float, routed: bool) -> str:
 
     error: the errno, None where the time was over; seconds: how long it took;
     routed: whether the host has a route to the address.
-    Linux gives EHOSTUNREACH for two things that only time tells apart: after 3 s, nobody on the link answers for the
+    Linux gives EHOSTUNREACH for two things that only time distinguishes: after 3 s, nobody on the link answers for the
     address (ARP and neighbour discovery ask three times, a second apart); at once, a machine said no by ICMP, as
     firewalls do that reject. A blackhole route gives EINVAL, a prohibiting one EACCES.
     """

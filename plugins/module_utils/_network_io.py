@@ -170,7 +170,7 @@ class Acknowledge(asyncio.DatagramProtocol):
 
 
 def send(sock: socket.socket, packet: bytes) -> None:
-    """Send a packet, also where the socket has yet to tell of an error of the one before."""
+    """Send a packet, also where the socket has yet to report an error of the one before."""
     for _attempt in range(2):
         with contextlib.suppress(OSError):
             sock.send(packet)
@@ -396,7 +396,7 @@ class Meeting:
     # --- Meeting a peer ---
 
     def leads(self, peer: Peer) -> bool:
-        """Tell whether this host, and not the peer, chooses the connection and begins."""
+        """Return whether this host, and not the peer, chooses the connection and begins."""
         return self.name < peer.name
 
     async def wait_for_use(self, peer: Peer, wire: Wire) -> None:
@@ -433,7 +433,7 @@ class Meeting:
                 return
             peer.round_trips.append(time.monotonic() - start)
         for _attempt in range(ATTEMPTS if measure else 0):
-            # Until the peer has told the rate, nothing has come through.
+            # Until the peer has reported the rate, nothing has come through.
             peer.gbit_s = peer.gbit_s or 0.0
             await wire.send("transfer")
             await wire.line()
@@ -458,14 +458,14 @@ def check(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     name, token, began = params["name"], params["token"], time.monotonic()
     hosts = {host["name"]: host for host in params["hosts"]}
-    own = hosts.get(name) or module.fail_json(msg=f"{name} is none of the hosts: {', '.join(hosts)}")
+    own = hosts.get(name) or module.fail_json(msg=f"{name} is not one of the hosts: {', '.join(hosts)}")
     partners = _network.partners(list(hosts), name, token)
     try:
         network = Network()
         addresses = {entry.address: entry for entry in network.addresses()}
         routes = {peer: network.route(hosts[peer]["address"]) for peer in partners}
     except (OSError, ValueError, struct.error) as error:
-        module.fail_json(msg=f"{name}: the kernel does not tell its addresses and routes by rtnetlink: {error}")
+        module.fail_json(msg=f"{name}: the kernel does not report its addresses and routes by rtnetlink: {error}")
     nic = addresses.get(own["address"]) or module.fail_json(
         msg=f"{name} has no address {own['address']}, it has: {', '.join(addresses)}"
     )

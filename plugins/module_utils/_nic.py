@@ -59,7 +59,7 @@ class Route(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Nic:
-    """A NIC as /sys tells it.
+    """A NIC as /sys shows it.
 
     kind: physical, infiniband, bond, vlan, bridge, virtual or loopback. speed: Mbit/s, None where nobody knows.
     rdma: the RDMA devices that are the same hardware.
@@ -187,7 +187,7 @@ def gids_of(tree: Mapping[str, str], port: str) -> list[Gid]:
 
 
 def is_used(gid: str) -> bool:
-    """Tell whether a GID is one; free places of a table hold zeros."""
+    """Return whether a GID is one; free places of a table hold zeros."""
     return bool(gid.strip("0:"))
 
 

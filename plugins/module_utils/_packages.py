@@ -42,7 +42,7 @@ def apt_argv(work: str, *words: str) -> list[str]:
 def refusal(names: Sequence[str], directory: str, last: str) -> str:
     """Return why packages could not be installed. last: what apt said at the end."""
     return (
-        f"{' '.join(names)} could not be installed from {directory}: {last}. Expected: packages that fit what is "
-        f"installed here. To fix: install {' '.join(names)} by other means, or make the bundle again (bundle.yml) "
-        "where packages are as new as here."
+        f"{' '.join(names)} could not be installed from {directory}: {last}. Expected: packages that fit the "
+        f"installed ones. To fix: install {' '.join(names)} in another way, or make the bundle again (bundle.yml) "
+        "on a machine whose packages are as new as here."
     )

@@ -24,7 +24,7 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
     missing = absent(module, names)
     if missing and not module.check_mode:
         if not os.path.isfile(f"{directory}/Packages"):
-            module.fail_json(msg=f"{directory} has no file Packages, so it is no directory of packages.")
+            module.fail_json(msg=f"{directory} has no file Packages, so it is not a package directory.")
         with tempfile.TemporaryDirectory(prefix="vllm-ray-packages-") as work:
             _safe_io.make_directories(f"{work}/lists/partial")
             _safe_io.write_file(f"{work}/sources.list", _packages.source(directory).encode())

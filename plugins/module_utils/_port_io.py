@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 def listeners(protocols: Sequence[str] = ("tcp",), ports: Collection[int] = ()) -> list[_listeners.Listener]:
     """Return all listening sockets of these protocols, tcp and udp; only those of ports, where some are named.
 
-    Raises OSError where the kernel does not tell them: that is not the same as none.
+    Raises OSError where the kernel does not report them: that is not the same as none.
     """
     found = [
         (protocol, entry)
@@ -52,13 +52,13 @@ def tables(protocol: str) -> list[str]:
     for path in (f"/proc/net/{protocol}", f"/proc/net/{protocol}6"):
         text = read_kernel(path)
         if text is None and (os.path.lexists(path) or not path.endswith("6")):
-            raise OSError(errno.EACCES, "the kernel does not tell sockets", path)
+            raise OSError(errno.EACCES, "the kernel does not report sockets", path)
         texts.append(text or "")
     return texts
 
 
 def sees(pid: int) -> bool:
-    """Tell whether the sockets of a process can be seen."""
+    """Return whether the sockets of a process can be seen."""
     try:
         os.listdir(f"/proc/{pid}/fd")
     except OSError:
@@ -138,7 +138,7 @@ def bind_errors(address: str, ports: Sequence[int]) -> list[dict[str, t.Any]]:
 def look(ports: Sequence[int], address: str) -> dict[str, t.Any]:
     """Return who listens on ports (on any, where none are named), and which of them can't be bound.
 
-    Raises OSError where the kernel does not tell who listens.
+    Raises OSError where the kernel does not report who listens.
     """
     table = processes()
     return {

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 
 def has(module: AnsibleModule, program: str) -> bool:
-    """Tell whether a program is installed."""
+    """Return whether a program is installed."""
     return bool(module.get_bin_path(program))
 
 

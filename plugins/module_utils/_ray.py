@@ -142,15 +142,15 @@ def placement_problems(
         if node is None:
             strangers = sorted(set(nodes) - set(names))
             hint = f"; unknown addresses in the table: {', '.join(strangers)}" if strangers else ""
-            problems.append(f"{name}: no living Ray node with the address {address}{hint}")
+            problems.append(f"{name}: no live Ray node with the address {address}{hint}")
         elif node["gpus"] < gpus:
             problems.append(f"{name}: its Ray node has {node['gpus']} GPUs and the engine needs {gpus}")
         elif node["gpus"] - node["gpus_used"] < gpus:
             free = node["gpus"] - node["gpus_used"]
             problems.append(f"{name}: {free} of {node['gpus']} GPUs are free and the engine needs {gpus}")
     return problems or [
-        f"{node['address']} is no host of the inventory, and its Ray node offers {node['gpus']} GPUs that the engine "
-        "could get: stop it there, or restart the node of the head"
+        f"{node['address']} is not in the inventory, but its Ray node offers {node['gpus']} GPUs that the engine "
+        "could be placed on: stop Ray there, or restart the node of the head"
         for address, node in nodes.items()
         # vLLM takes any free GPU of its Ray.
         if node["gpus"] and names and address not in names and address not in wanted
@@ -178,7 +178,7 @@ def table_lines(table: Iterable[Mapping[str, t.Any]], names: Mapping[str, str], 
 
     def gpus(node: Mapping[str, t.Any]) -> str:
         """Return what Ray knows of its GPUs."""
-        own = ", the engine has its GPUs without Ray" if apart and names.get(node["address"]) == apart else ""
+        own = ", the engine uses its GPUs without Ray" if apart and names.get(node["address"]) == apart else ""
         if node["gpus"]:
             return f"{node['gpus_used']} of {node['gpus']} GPUs in use by Ray{own}"
         return own[2:] or "offers Ray no GPU"

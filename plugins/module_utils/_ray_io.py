@@ -22,5 +22,5 @@ def look(url: str, token_file: str, seconds: float = 10) -> dict[str, t.Any]:
     except Refused as error:
         return {**none, "why": f"{url}: {error}"}
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        return {**none, "why": f"{url}: an answer of another form: {error!r}"}
+        return {**none, "why": f"{url}: an answer of an unknown form: {error!r}"}
     return {"exists": True, "nodes": table, "waiting": waiting, "why": ""}

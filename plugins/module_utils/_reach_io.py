@@ -40,7 +40,7 @@ def source_of(address: str) -> str:
 
 
 def is_own(address: str) -> bool:
-    """Tell whether an address is one of this machine."""
+    """Return whether an address is one of this machine."""
     return not _port_io.bind_error(address, 0)
 
 

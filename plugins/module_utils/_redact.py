@@ -61,12 +61,12 @@ def url_without_account(url: str) -> str:
 
 
 def is_secret(name: str) -> bool:
-    """Tell whether what goes by a name is a secret: it ends in key, token, secret, password or the like."""
+    """Return whether what goes by a name is a secret: it ends in key, token, secret, password or the like."""
     return bool(NAME.search(name))
 
 
 def is_secret_variable(name: str) -> bool:
-    """Tell whether the value of an environment variable is to be taken out."""
+    """Return whether the value of an environment variable is to be taken out."""
     return is_secret(name) or not KNOWN_VARIABLE.fullmatch(name)
 
 
@@ -128,7 +128,7 @@ class Redactor:
 
 
 def hides(value: t.Any) -> bool:
-    """Tell whether there is something to hide in a value."""
+    """Return whether there is something to hide in a value."""
     return not isinstance(value, bool) and value not in (None, "", [], {})
 
 

@@ -36,7 +36,7 @@ SOURCES_ADVICE = (
 )
 # pip's own order: a later file wins. ~ is the home of the user that builds.
 PIP_FILES = ("/etc/xdg/pip/pip.conf", "/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
-# What the probe of a Python prints: its version and the interpreter that a virtual environment of it stands on.
+# What the probe of a Python prints: its version and the interpreter that a virtual environment of it uses.
 PYTHON_PROBE = (
     "import json,platform,sys;"
     "print(json.dumps([platform.python_version(),getattr(sys,'_base_executable',None) or sys.executable,"
@@ -125,7 +125,7 @@ def release_id(name: str, digest: str, python: Python) -> str:
 
 @dataclass(frozen=True)
 class Python:
-    """The interpreter that a release stands on. managed: uv brings it, and it lies in the release."""
+    """The interpreter that a release uses. managed: uv brings it, and it lies in the release."""
 
     version: str
     path: str
@@ -173,7 +173,7 @@ def same_python_problem(found: Python | None, wanted: Python) -> dict[str, str] 
         "python",
         "error",
         here,
-        f"{wanted.path} is {wanted.version} on {wanted.machine}, as on the builder (Ray wants the same on all nodes)",
+        f"{wanted.path} is {wanted.version} on {wanted.machine}, as on the builder (Ray needs the same on all nodes)",
         "install that Python on this host, or set release_python (vllm_ray_python) to a path that is the same Python "
         "on all hosts, or to a version that uv installs",
     )
@@ -198,8 +198,8 @@ def other_release_problem(wanted: str, made: str) -> dict[str, str]:
         "error",
         f"{made} is made for this play",
         wanted,
-        "give hosts with another release_lock, release_lock_file, release_requirements or release_builder a play of "
-        "their own",
+        "run hosts with another release_lock, release_lock_file, release_requirements or release_builder in a "
+        "separate play",
     )
 
 
@@ -336,7 +336,7 @@ def drop_missing(sources: Sources, exists: t.Callable[[str], bool]) -> tuple[Sou
 def uv_environment(
     sources: Sources, cache: str = "", python_mirror: str = "", resolves: bool = False
 ) -> dict[str, str]:
-    """Return the variables that tell uv where packages come from: URLs may hold passwords, argv is public.
+    """Return the variables that set where uv gets packages: URLs may hold passwords, argv is public.
 
     resolves: whether it chooses versions. Then a package comes from the first index that has it, so that nobody can
     publish a higher version of a private package elsewhere. Otherwise the lock's hashes say what it must be.
@@ -362,7 +362,7 @@ def uv_environment(
 
 
 def pip_environment(sources: Sources) -> dict[str, str]:
-    """Return the variables by which pip is told the same. What is empty stays as pip is configured."""
+    """Return the variables that set the same for pip. What is empty stays as pip is configured."""
     values = {
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
@@ -404,7 +404,7 @@ def sync_argv(
 ) -> list[str]:
     """Return the command that makes an environment hold exactly the packages of a lock, with its hashes.
 
-    again: packages to install anew where they are there.
+    again: packages to install again where they are there.
     """
     options = ["--torch-backend", torch_backend] if torch_backend else []
     options += ["--no-index"] if no_index else []
@@ -449,7 +449,7 @@ def hash_advice(said: str) -> str:
         return ""
     return (
         "Every package of a lock needs a hash. Make the lock with 'uv pip compile --generate-hashes requirements.in -o "
-        "NAME.lock', or set release_requirements (vllm_ray_requirements), so that the builder makes it."
+        "NAME.lock', or set release_requirements (vllm_ray_requirements), so that the builder resolves it."
     )
 
 
@@ -540,10 +540,10 @@ def differences(wanted: Mapping[str, Entry], found: Mapping[str, Entry]) -> list
             result.append(f"{path} is missing")
         elif other != entry:
             names = [name for name in ("kind", "mode", "size") if getattr(other, name) != getattr(entry, name)]
-            pairs = [f"{name} {getattr(other, name)}, wanted {getattr(entry, name)}" for name in names]
+            pairs = [f"{name} {getattr(other, name)}, expected {getattr(entry, name)}" for name in names]
             result.append(f"{path} differs: {'; '.join(pairs) or 'content'}")
     extra = (path for path in found if path not in wanted and "/__pycache__/" not in path)
-    return sorted(result + [f"{path} is not part of it" for path in extra])
+    return sorted(result + [f"{path} is not in the manifest" for path in extra])
 
 
 def parse_record(text: str) -> dict[str, str]:
@@ -569,7 +569,7 @@ def damaged(records: Mapping[str, str], found: Mapping[str, Entry], site: str) -
     for directory, text in records.items():
         name_and_version = parse_dist_info(directory)
         for path, digest in parse_record(text).items():
-            # Bytecode is made anew here.
+            # Bytecode is created again here.
             if name_and_version and "__pycache__/" not in path:
                 place = posixpath.normpath(f"{site}/{path}")
                 by_package.setdefault(name_and_version[0], {})[path] = place
@@ -612,4 +612,4 @@ def room_problem(path: str, free: int, wanted: int, variable: str) -> dict[str, 
 
 def sentence(entry: Mapping[str, str]) -> str:
     """Return a problem as one line."""
-    return f"{entry['check']}: found {entry['found']}; wanted {entry['wanted']}; {entry['fix']}"
+    return f"{entry['check']}: found {entry['found']}; expected {entry['wanted']}; {entry['fix']}"

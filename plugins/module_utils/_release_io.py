@@ -198,7 +198,7 @@ def damage(path: str) -> list[str]:
     try:
         manifest = _release.parse_manifest(text)
     except (ValueError, TypeError, RecursionError):
-        return [f"{_release.MANIFEST} is no manifest"]
+        return [f"{_release.MANIFEST} is not a manifest"]
     return _release.differences(manifest, entries(path))
 
 
@@ -233,8 +233,18 @@ def root_problems(root: str) -> list[dict[str, str]]:
         existing = os.path.dirname(existing)
     if os.access(existing, os.W_OK):
         return []
-    fix = "set release_become: true (vllm_ray_scope: system), or release_root (vllm_ray_root) to a directory of yours"
-    return [_release.problem("release", "error", f"{existing} is not writable for uid {os.geteuid()}", "it is", fix)]
+    fix = (
+        "set release_become: true (vllm_ray_scope: system), or release_root (vllm_ray_root) to a directory that you own"
+    )
+    return [
+        _release.problem(
+            "release",
+            "error",
+            f"{existing} is not writable for uid {os.geteuid()}",
+            f"writable by uid {os.geteuid()}",
+            fix,
+        )
+    ]
 
 
 class Look:
@@ -257,7 +267,9 @@ class Look:
     def own(self) -> dict[str, t.Any]:
         params, user = self.params, self.params["user"]
         if params["id"] and not _release.ID.fullmatch(params["id"]):
-            self.module.fail_json(msg=f"{params['id']!r} is no id of a release. Expected: one that releases.yml lists.")
+            self.module.fail_json(
+                msg=f"{params['id']!r} is not the id of a release. Expected: an id that releases.yml lists."
+            )
         if params["id"]:
             id_, record = params["id"], read_record(f"{params['root']}/releases/{params['id']}")
             # What its Python is, is known where it is.
@@ -301,7 +313,7 @@ class Look:
         if damaged:
             text = f"{len(damaged)} files differ, first: {damaged[0]}"
             problems.append(
-                _release.problem("release", "warning", text, "the files of the manifest", "it is made again")
+                _release.problem("release", "warning", text, "the files of the manifest", "it is built again")
             )
         problems += package_problems(missing, os.geteuid() == 0)
         return {
@@ -496,7 +508,7 @@ class Build:
         found = _release.release_id(recipe["name"], recipe["digest"], python)
         if found != id_:
             self.module.fail_json(
-                msg=f"{self.params['recipe_dir']} makes {found}, wanted {id_}: its files are not those of the recipe. "
+                msg=f"{self.params['recipe_dir']} gives {found}, expected {id_}: its files differ from the recipe. "
                 "Remove that directory and run again."
             )
         os.umask(0o022)
@@ -546,7 +558,7 @@ class Build:
     def must(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         said = self.run(argv, environment)
         if said:
-            self.module.fail_json(msg=f"{' '.join(argv[:4])} failed; all it said is in {self.log} : {said}")
+            self.module.fail_json(msg=f"{' '.join(argv[:4])} failed; its output is in {self.log} : {said}")
 
     def make(self, files: Mapping[str, str], python: Python, id_: str, path: str) -> tuple[dict[str, t.Any], list[str]]:
         sources, ignored = sources_of(self.params)
@@ -609,14 +621,14 @@ class Build:
             said = f"{said}\nand from PyTorch's index: {second}" if second else ""
         if said:
             self.module.fail_json(
-                msg=f"The packages of {os.path.basename(lock)} could not be installed; all that uv said: {self.log} : "
+                msg=f"The packages of {os.path.basename(lock)} could not be installed; output of uv: {self.log} : "
                 f"{said}\n{_release.hash_advice(said) or _release.SOURCES_ADVICE}"
             )
 
     def compared(self, tree: str, renew: t.Callable[[list[str]], None]) -> dict[str, Entry]:
         """Compare every file with its wheel's RECORD, and return what needs no second look.
 
-        Files are links into uv's cache, which somebody may have changed. So packages that differ are fetched anew, on
+        Files are links into uv's cache, which somebody may have changed. Packages that differ are downloaded again, on
         the way compared with the lock's hash. What differs then has a RECORD that is wrong: pynvvideocodec 2.0.4 has.
         """
         site = site_packages(tree)
@@ -765,11 +777,11 @@ class Archive:
             self.must(_release.untar_argv(tar, self.params["archive"], staging))
             wrong = damage(staging)
             if not wrong and read_record(staging)["manifest"]["sha256"] != self.params["manifest"]:
-                wrong = ["it is not the release that the builder has"]
+                wrong = ["it differs from the release of the builder"]
             if wrong:
                 _safe_io.remove(staging)
                 self.module.fail_json(
-                    msg=f"{id_} did not arrive whole: {len(wrong)} differences, first: {wrong[0]}. Run again."
+                    msg=f"{id_} is incomplete after the copy: {len(wrong)} differences, first: {wrong[0]}. Run again."
                 )
             put_in_place(staging, path)
         return {"changed": True, "path": path}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which releases a host has, who uses them, and which of them may go. PRIVATE to the collection."""
+"""Which releases a host has, who uses them, and which may be removed. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def named(text: str) -> set[str]:
 
 
 def in_use(release: Release) -> bool:
-    """Tell whether a cluster or a process of the host stands on a release, or can be rolled back to it."""
+    """Return whether a cluster or a process of the host uses a release, or can be rolled back to it."""
     return any(release[key] for key in ("current_of", "previous_of", "named_by", "processes"))
 
 

@@ -79,7 +79,7 @@ def led_to(link: str) -> set[str]:
 
 
 def named_by(directory: str) -> set[str]:
-    """Return the ids of releases that files of a cluster's configuration name: services stand on them, or will."""
+    """Return the ids of releases that files of a cluster's configuration name: services use them, or will."""
     names: set[str] = set()
     for folder, name in _safe_io.find(directory, "*"):
         # What is no file, larger, or not for us, is none of ours.

@@ -63,7 +63,7 @@ def compile_argv(
 
 
 def header(made_from: t.Any, python: Mapping[str, t.Any]) -> str:
-    """Return the first line of a kept lock: it tells whether the lock is still that of its requirements.
+    """Return the first line of a kept lock: it shows whether the lock is still that of its requirements.
 
     made_from: all that it is resolved from. python: version and machine, as release_info returned them.
     """

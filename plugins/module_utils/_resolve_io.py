@@ -28,7 +28,7 @@ class Resolve:
         if lines:
             self.module.fail_json(
                 msg=f"Not understood in the requirements: {' | '.join(map(_release.redact, lines))}. Expected: lines "
-                "like NAME==VERSION or NAME @ https://HOST/NAME-VERSION-TAGS.whl. Put wheels of your own into the "
+                "like NAME==VERSION or NAME @ https://HOST/NAME-VERSION-TAGS.whl. Put your own wheels into the "
                 "directory 'wheels' beside the file, and name sources by release_index_url, release_extra_index_urls "
                 "and release_find_links (vllm_ray_index_url and so on)."
             )

@@ -64,7 +64,7 @@ class Unsafe(OSError):
     def __init__(self, path: str, found: str, wanted: str, fix: str = "") -> None:
         device = path.startswith("/dev/")
         aside = (
-            "name another path"
+            "set another path"
             if device
             else f"move it away: mv -T {shlex.quote(shown(path))} {shlex.quote(shown(path) + '.aside')}"
         )
@@ -169,7 +169,7 @@ class Directory:
         """Return the names of its entries, sorted. Raises Unsafe where there are more than NAMES_MAXIMUM."""
         names = self._some(NAMES_MAXIMUM + 1)
         if len(names) > NAMES_MAXIMUM:
-            raise Unsafe(self.path, f"a directory with more than {NAMES_MAXIMUM} entries", "one with less")
+            raise Unsafe(self.path, f"a directory with more than {NAMES_MAXIMUM} entries", "a directory with fewer")
         return sorted(names)
 
     def _some(self, most: int) -> list[str]:
@@ -220,7 +220,7 @@ class Directory:
         if made:
             try:
                 if not trusted(below.status().st_uid):
-                    raise Unsafe(below.path, "somebody else's directory", "the one that was just made")
+                    raise Unsafe(below.path, "a directory of another user", "the directory that was just created")
                 os.fchmod(fd, t.cast("int", make))
             except BaseException:
                 below.close()
@@ -393,7 +393,9 @@ class Directory:
                         for inner in inside._some(NAMES_MAXIMUM):
                             if not inside._drop(inner):
                                 inside.rename(inner, self, f"{OURS}{os.urandom(8).hex()}")
-        raise Unsafe(self.path, "a directory in which entries keep appearing", "one that nobody else fills")
+        raise Unsafe(
+            self.path, "a directory in which entries keep appearing", "a directory that no other process fills"
+        )
 
     def _drop(self, name: str) -> bool:
         """Remove an entry that is no directory with entries; return whether it is gone."""
@@ -504,7 +506,7 @@ def _all_of(fd: int, path: str, limit: int) -> bytes:
                 break
             data += block
     if size > limit or len(data) > limit:
-        raise Unsafe(path, f"a file of more than {limit} bytes", "a smaller one")
+        raise Unsafe(path, f"a file of more than {limit} bytes", "a smaller file")
     return bytes(data)
 
 
@@ -518,7 +520,7 @@ def _end_of(fd: int, limit: int) -> tuple[bytes, int]:
 def read_kernel(path: str, limit: int = 16 * MIB) -> str | None:
     """Return the text of a file of /proc or /sys, where nobody can put anything; None where it can't be read."""
     if not path.startswith(_KERNEL) or "/../" in path:
-        raise Unsafe(path, "a path elsewhere", "one below /proc or /sys")
+        raise Unsafe(path, "a path elsewhere", "a path below /proc or /sys")
     data = bytearray()
     try:
         with open(path, "rb") as stream:
@@ -640,7 +642,7 @@ def find(root: str, *patterns: str) -> Iterator[tuple[Directory, str]]:
 def walk(root: str, most: int = NAMES_MAXIMUM, directories: bool = False) -> Iterator[tuple[Directory, str]]:
     """Yield all that is no directory below a directory, links as themselves: the open directory and a name.
 
-    directories: yield these, too, before what is in them. At most so many entries are looked at. What can't be entered
+    directories: yield these, too, before what is in them. At most so many entries are read. What can't be entered
     is left out, and what is below DEPTH_MAXIMUM. Raises OSError for the root itself.
     """
     pending = [""]
@@ -759,7 +761,7 @@ class _Walk:
         """Follow a link of a directory, if that may be."""
         self.links += 1
         if self.links > LINKS_MAXIMUM:
-            raise Unsafe(directory.path, "the start of an endless chain of links", "a path that ends")
+            raise Unsafe(directory.path, "a loop of links", "a path without a loop")
         self.crossed |= directory.exposed
 
     def go(self, path: str, make: int | None = None) -> None:

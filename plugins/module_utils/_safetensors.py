@@ -52,7 +52,7 @@ class Header(t.NamedTuple):
 
 
 class Index(t.NamedTuple):
-    """model.safetensors.index.json. total_size: bytes of all tensors, 0 where it is not told."""
+    """model.safetensors.index.json. total_size: bytes of all tensors, 0 where it is missing."""
 
     total_size: int
     files: dict[str, str]
@@ -62,12 +62,12 @@ def header_length(start: bytes) -> int:
     """Return the length of a header from the first 9 bytes of its file. Raises ValueError where it can't be one."""
     length = int.from_bytes(start[:LENGTH_BYTES], "little")
     if start[LENGTH_BYTES:] != b"{" or not 2 <= length <= LONGEST_HEADER:
-        raise ValueError("it does not begin like a safetensors file")
+        raise ValueError("it does not start like a safetensors file")
     return length
 
 
 def parse_header(text: bytes) -> Header:
-    """Return what a header tells. Raises ValueError where it is not whole or names an unknown dtype."""
+    """Return the content of a header. Raises ValueError where it is not whole or names an unknown dtype."""
     tensors, end, name = {}, 0, ""
     entries = _mapping(text, "the header")
     try:

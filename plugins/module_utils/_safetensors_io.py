@@ -35,5 +35,5 @@ def read_header(
             raise ValueError(f"{name} can't be read: {error}") from error
     wanted = _safetensors.LENGTH_BYTES + length + header.data_bytes
     if size != wanted:
-        raise ValueError(f"{name} has {size} bytes instead of the {wanted} that its header tells")
+        raise ValueError(f"{name} has {size} bytes instead of the {wanted} that its header declares")
     return header

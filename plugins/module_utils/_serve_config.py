@@ -36,7 +36,7 @@ parser.parse_args(["serve", "--config", sys.argv[1]])
 RELEASE, OPTIONS, ENVIRONMENT = "release", "options", "environment"
 SENTENCES = {
     RELEASE: "{why}. The vLLM in {release} can't be loaded.",
-    OPTIONS: "vllm_ray_serve_args: {why}. The vLLM in {release} does not take this.",
+    OPTIONS: "vllm_ray_serve_args: {why}. The vLLM in {release} does not accept this.",
     ENVIRONMENT: "vllm_ray_env: {why}. The vLLM in {release} would ignore it.",
 }
 
@@ -110,7 +110,9 @@ def disguised(known: Sequence[str], config: Mapping[str, t.Any]) -> str:
     for name, option in plain.items():
         if option not in known:
             full = [it[2:] for it in known if it.startswith(option.partition("=")[0])]
-            wrong.append(f"{name} is no full name of an option" + (f", write {' or '.join(full[:3])}" if full else ""))
+            wrong.append(
+                f"{name} is not the full name of an option" + (f", write {' or '.join(full[:3])}" if full else "")
+            )
     wrong += [
         f"{name} has a value that begins with a dash, which is an option itself"
         for name, value in config.items()

@@ -79,7 +79,7 @@ def starts_of(log_file: str) -> int:
 
 
 def told_of_cache(module: AnsibleModule, name: str, log_file: str | None) -> list[str]:
-    """Return the lines in which an engine told of its KV cache when it started, which may be far back."""
+    """Return the lines in which an engine logged its KV cache when it started, which may be far back."""
     if log_file:
         return lines_with(log_file, "KV cache")
     unit = f"--unit={name}.service"

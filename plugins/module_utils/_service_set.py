@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a set of files and services must do to become what it should be. PRIVATE to the collection.
 
-A service writes the SHA-256 sums of the files it stands on to its record whenever it starts. A running service
+A service writes the SHA-256 sums of the files it depends on to its record whenever it starts. A running service
 is stale where those sums differ from the wanted ones, whatever lies on the disk by now. That keeps apart the two
 kinds of drift: a file edited while the service runs on the right content is simply rewritten, and a service that
 runs on other content than wanted needs a restart, which may need consent.
@@ -73,7 +73,7 @@ def unfit_names(params: Mapping[str, t.Any]) -> list[str]:
     return [
         *(f"{path!r} has '..' or a control character in it" for path in paths if not _is_path(path)),
         *(
-            f"{name!r} is no name: it has '/' or a control character in it, or begins with '-' or '.'"
+            f"{name!r} is not a valid name: it has '/' or a control character in it, or begins with '-' or '.'"
             for name in names
             if not _is_name(name)
         ),
@@ -114,7 +114,7 @@ def decide(
     if service.state != "started":
         if not running.active:
             return Verdict("none")
-        reason = f"{service.name} runs here and the plan has it elsewhere"
+        reason = f"{service.name} runs here, but the plan places it on another host"
         return Verdict("stop" if may_stop else "hold", [reason])
     if not running.active:
         return Verdict("start", [f"{service.name} is {running.state}"])
@@ -132,9 +132,9 @@ def decide(
 
 
 def held_paths(services: Iterable[Service], verdicts: Mapping[str, Verdict], links: Iterable[str] = ()) -> set[str]:
-    """Return the files that must stay as they are because a service that stands on them may not be stopped.
+    """Return the files that must stay as they are because a service that depends on them may not be stopped.
 
-    links: those of the same call, which tell what its services stand on.
+    links: those of the same call, which show what its services depend on.
     """
     held = [service for service in services if verdicts[service.name].action == "hold"]
     return {path for service in held for path in (service.unit_path, *service.depends, *links)}

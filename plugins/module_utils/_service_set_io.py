@@ -79,7 +79,7 @@ class Supervisor:
         self.fresh = False
 
     def ctl(self, *args: str, check: bool = True) -> str:
-        # supervisorctl's exit status also tells of programs that do not run, so its text decides.
+        # supervisorctl's exit status also reports programs that do not run, so its text decides.
         rc, out, err = self.module.run_command([f"{self.bin}/supervisorctl", "-c", self.config, *args])
         if check and (rc not in (0, 3) or "ERROR" in out):
             self.module.fail_json(msg=f"supervisorctl {' '.join(args)} failed: {out or err}".strip())
@@ -100,7 +100,7 @@ class Supervisor:
 
     def reload(self) -> None:
         if self.is_up():
-            # Only tells supervisord of the files; programs whose sections changed are restarted by start().
+            # Only makes supervisord read the files; programs whose sections changed are restarted by start().
             self.ctl("reread")
         elif os.path.exists(self.config):
             # Services must not depend on, or pass on, what is in the environment of whoever makes this call.

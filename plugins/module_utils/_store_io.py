@@ -38,7 +38,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
 WRONG = ".vllm-ray-wrong"
-# After so many bytes the kernel is told to begin to write them: it would wait for half a minute, and all at the end
+# After so many bytes the kernel is asked to begin to write them: it would wait for half a minute, and all at the end
 # costs as long as the disk takes for them.
 WRITE_BACK = 16 * 1024**2
 SYNC_FILE_RANGE_WRITE = 2
@@ -233,7 +233,7 @@ class Store:
                 place = os.path.join(self.path, link)
                 raise Failed(
                     f"{place} is a link to {os.path.realpath(place)}, and {name} behind it differs. Expected: a "
-                    "directory of its own. Remove the link, and run it again."
+                    "separate directory. Remove the link, and run again."
                 )
 
     def link_above(self, name: str) -> str:
@@ -442,8 +442,8 @@ class Store:
                 wanted = entry._replace(text=entry.text if entry.kind == _tree.LINK else "")
                 if found != wanted or (status and not _safe_io.trusted(status.st_uid)):
                     raise Failed(
-                        f"{directory.at(name)} is not what its manifest says although it was just made. Expected: that "
-                        f"nobody else writes to {self.path}. Look who does, and run it again."
+                        f"{directory.at(name)} differs from its manifest although it was just written. Expected: "
+                        f"no other process that writes to {self.path}. Find that process, and run again."
                     )
 
     def set_aside(self, above: Directory, name: str) -> None:
@@ -468,7 +468,7 @@ def found_of(path: str, status: os.stat_result, target: str | None) -> _tree.Ent
 
 
 def is_hole(handle: int, start: int, size: int) -> bool:
-    """Tell whether nothing was written to a part of an open file. Where the file system can't tell, something was."""
+    """Return whether nothing was written to a part of an open file; False if the file system can't report it."""
     try:
         return os.lseek(handle, start, os.SEEK_DATA) >= start + size
     except OSError as error:

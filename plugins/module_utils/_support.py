@@ -50,7 +50,7 @@ BOUNDED = """n=$1; shift; exec 3>&1 5>&2
 rc=$({ { { "$@" 3>&- 4>&- 5>&- 6>&-; echo $? >&4; } 2>&1 >&6 | tail -c 4096 >&5; } 6>&1 | tail -c "$n" >&3; } 4>&1)
 exit "$rc"
 """
-# Names of Ray's logs, those first that tell most of nodes and ranks that fail.
+# Names of Ray's logs, those first that show most of nodes and ranks that fail.
 RAY_ORDER = ("raylet.", "gcs_server.", "worker-", "python-core-worker-", "monitor.", "dashboard", "runtime_env", "")
 
 

@@ -268,18 +268,18 @@ class Part:
             self.lack("ray", f"{len(found) - FILES_MAXIMUM} logs more than {FILES_MAXIMUM}")
 
     def nccl(self) -> None:
-        """Put in what the logs tell of NCCL's transports."""
+        """Put in what the logs show of NCCL's transports."""
         lines = "".join(f"{line}\n" for line in self.nccl_lines)
-        self.add("nccl.txt", lines or "no log here tells of NCCL's transports\n")
+        self.add("nccl.txt", lines or "no log here names NCCL's transports\n")
 
 
 def is_directory(directory: _safe_io.Directory, name: str) -> bool:
-    """Tell whether an entry is a directory, not a link to one."""
+    """Return whether an entry is a directory, not a link to one."""
     now = directory.lstat(name)
     return now is not None and stat.S_ISDIR(now.st_mode)
 
 
 def has_content(directory: _safe_io.Directory, name: str) -> bool:
-    """Tell whether an entry is a file that is not empty."""
+    """Return whether an entry is a file that is not empty."""
     now = directory.lstat(name)
     return now is not None and stat.S_ISREG(now.st_mode) and now.st_size > 0

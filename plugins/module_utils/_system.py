@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host's system tells of itself. PRIVATE to the collection."""
+"""What a host's system reports about itself. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def unit_user(text: str) -> str:
 
 
 def parse_memlock(text: str) -> int | None:
-    """Return the bytes that a process may lock, from /proc/PID/limits: -1 = without a limit, None = not told."""
+    """Return the bytes that a process may lock, from /proc/PID/limits: -1 = without a limit, None = unknown."""
     for line in text.splitlines():
         if line.startswith("Max locked memory"):
             soft = line.split()[3]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates of the API: what one must have, and when it is made anew. PRIVATE to the collection."""
+"""Certificates of the API: what one must have, and when it is created again. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 DAY = 86400
-# Days before its end in which a certificate is made anew, and in which a run warns about one.
+# Days before its end in which a certificate is created again, and in which a run warns about one.
 RENEWED = 30
 CA_DAYS = 3650
 # Clocks of hosts and clients differ, so a certificate is valid from a little earlier on.
@@ -106,13 +106,13 @@ def ends_soon(ends: float, now: float) -> str:
 
 
 def why_new(found: Certificate | None, key: str, names: Collection[str] | None, signed: bool, now: float) -> str:
-    """Return why a certificate is made anew, empty where it stays.
+    """Return why a certificate is created again, empty where it stays.
 
-    found: None where there is none that can be read. key: public key of the private one beside it. names: that it must
+    found: None where no readable certificate exists. key: public key of the private one beside it. names: that it must
     have, None = any. signed: by the CA that is there.
     """
     if found is None:
-        return "there is none that can be read"
+        return "no readable certificate exists"
     if not key or key != found.public_key:
         return "its key does not belong to it"
     if not signed:

@@ -68,7 +68,7 @@ class Workshop:
         return os.path.exists(f"{self.path}/{name}")
 
     def text(self, name: str, coming: bool) -> str:
-        """Return the text of a file. coming: it is made anew, and this is check mode."""
+        """Return the text of a file. coming: it is created again, and this is check mode."""
         return PLACEHOLDER if coming or not self.has(name) else self.get(name).decode("utf-8", "replace")
 
     def finish(self) -> bool:
@@ -145,7 +145,9 @@ def read(path: str) -> bytes | None:
     try:
         with _safe_io.open_file(path) as stream:
             if not _safe_io.trusted(os.fstat(stream.fileno()).st_uid):
-                raise _safe_io.Unsafe(path, "a file of another account, which knows what is in it", "one of our own")
+                raise _safe_io.Unsafe(
+                    path, "a file of another account, which knows its content", "a file of this account"
+                )
             return stream.read(LARGEST)
     except FileNotFoundError:
         return None
@@ -160,14 +162,14 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
         _safe_io.make_directories(folder, mode=0o700)
     notes = _safe_io.read_json(f"{folder}/{NOTES}", dict) or {}
     wish = hashlib.sha256(params["reason"].encode()).hexdigest() if params["reason"] else ""
-    # What was made anew for this reason is not forgotten by a run that may not do that itself.
+    # What was created again for this reason is not forgotten by a run that may not do that itself.
     wishes = {name: wish if name in params["renew"] or notes.get(name) == wish else "" for name in PARTS}
     found = {name: data for name in (*FILES, COMING) for data in [read(f"{folder}/{name}")] if data is not None}
     openssl = module.get_bin_path("openssl")
     if not openssl and params["refuse"]:
         raise Failed(
-            "openssl is not installed. Run 'apt-get install openssl' as root, or set vllm_ray_tls=given with a "
-            "certificate of your own."
+            "openssl is not installed. Run 'apt-get install openssl' as root, or set vllm_ray_tls=given with "
+            "your own certificate."
         )
     if not openssl:
         texts = dict.fromkeys(("ca", "certificate", "key"), PLACEHOLDER) if check else {}
@@ -181,7 +183,7 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
         why = reasons(place, folder, names, now)
         why.update({name: params["reason"] for name in PARTS if wishes[name] and wishes[name] != notes.get(name)})
         if "ca" in why:
-            why["tls"] = "its CA is made anew"
+            why["tls"] = "its CA is created again"
         for name, days in (("ca", params["ca_days"]), ("tls", params["days"])):
             if name in why and not check:
                 place.make(name, params["cluster"], days, now)
@@ -201,7 +203,7 @@ def ensure(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def reasons(place: Workshop, folder: str, names: list[str], now: float) -> dict[str, str]:
-    """Return why the CA (`ca`) and the certificate (`tls`) are made anew; those that stay are not in it.
+    """Return why the CA (`ca`) and the certificate (`tls`) are created again; those that stay are not in it.
 
     Raises Failed where there is a CA that can't be used: clients that trust it would trust another one no more.
     """
@@ -211,7 +213,7 @@ def reasons(place: Workshop, folder: str, names: list[str], now: float) -> dict[
     if ca is None or place.public_key("ca.key") != ca.public_key:
         raise Failed(
             f"{folder}: ca.key and ca.crt are not both there, can't be read, or don't belong together. Restore both "
-            "from a backup. Or remove both and run again: a new CA is made, which clients have to get."
+            "from a backup. Or remove both and run again: then a new CA is created, which clients must install."
         )
     soon = _tls.ends_soon(ca.ends, now)
     why = _tls.why_new(place.certificate("tls"), place.public_key("tls.key"), names, place.signed(), now)

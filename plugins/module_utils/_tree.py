@@ -32,7 +32,7 @@ HEX = 64
 # small and for very large trees: a hash costs some 10 us besides its bytes, and a piece is held in memory.
 PIECES = 4096
 SMALLEST, LARGEST = 16 * 1024, 8 * 1024**2
-# What a manifest may say at most. It comes from another host, so this is looked at before anything is made of it: a
+# What a manifest may say at most. It comes from another host, so this is checked before anything is made of it: a
 # tree of 100,000 files has a manifest of some 20 MB, and one of 1 TB has 130,000 pieces.
 LARGEST_MANIFEST = 64 * 1024**2
 ENTRIES_MAXIMUM, TREE_MAXIMUM = 2**18, 8 * 1024**4
@@ -144,7 +144,7 @@ class Manifest:
         Hashes that are known stay: pieces may be here because of them.
         """
         if not 0 <= entry < len(self.entries) or self.entries[entry].kind != FILE:
-            raise ValueError(f"entry {entry} is no file of the manifest")
+            raise ValueError(f"entry {entry} is not a file of the manifest")
         pieces, known = self.pieces_of(entry), self.entries[entry].text
         if len(text) != HEX * len(pieces) or not HASHES.fullmatch(text):
             raise ValueError(f"{self.entries[entry].path!r} has {len(pieces)} pieces, and {len(text) / HEX} hashes")
@@ -249,12 +249,12 @@ def parse(text: str, plain: bool = False, growing: bool = False, room: int | Non
             raise ValueError(f"format {about['format']}, pieces of {piece} bytes")
         check(entries, piece, plain, growing, room)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"this is no manifest: {error}") from error
+        raise ValueError(f"this is not a manifest: {error}") from error
     return Manifest(piece, entries)
 
 
 def is_whole(value: object) -> bool:
-    """Tell whether a value of a manifest is a whole number: JSON's true and false are numbers in Python."""
+    """Return whether a value of a manifest is a whole number: JSON's true and false are numbers in Python."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -282,7 +282,7 @@ def check(
         if not wrong and parent and (parent not in kinds or kinds[parent].kind != DIRECTORY):
             wrong = "what it lies in"
         if wrong or entry.path in kinds:
-            raise ValueError(f"the manifest's entry {entry.path!r} is wrong: {wrong or 'there are two of it'}")
+            raise ValueError(f"the manifest's entry {entry.path!r} is wrong: {wrong or 'it is there twice'}")
         kinds[entry.path] = entry
     if plain:
         void = {path for path, entry in kinds.items() if entry.kind == DIRECTORY}
@@ -303,11 +303,11 @@ def name_problem(path: str, plain: bool) -> str:
     try:
         sizes = [len(part.encode("utf-8", "surrogateescape")) for part in parts]
     except UnicodeEncodeError:
-        return "its name is none of a file system"
+        return "its name is not valid in a file system"
     if "\0" in path or not {"", ".", ".."}.isdisjoint(parts):
         return "its name"
     if any(part.startswith("." if plain else OURS) for part in parts):
-        return "its name is one that such a tree can't have"
+        return "its name is not allowed in such a tree"
     if max(sizes) > NAME_MAXIMUM or sum(sizes) + len(sizes) > PATH_MAXIMUM or len(parts) > DEPTH_MAXIMUM:
         return "its name is too long"
     return ""

@@ -131,7 +131,7 @@ def scan(path: str, plain: bool = False, account: Account = EVERYBODY) -> dict[s
 def too_many(path: str, found: Mapping[str, t.Any]) -> None:
     """Raise Failed where a tree has more names than a manifest may have."""
     if len(found) > _tree.ENTRIES_MAXIMUM:
-        raise Refused(f"{path!r} has more than {_tree.ENTRIES_MAXIMUM} names", "a tree with less", "correct the path")
+        raise Refused(f"{path!r} has more than {_tree.ENTRIES_MAXIMUM} names", "a smaller tree", "correct the path")
 
 
 def scan_folders(folders: Folders) -> dict[str, tuple[_tree.Entry, _tree.State]]:
@@ -230,7 +230,7 @@ def hash_files(
 ) -> dict[str, str]:
     """Return the hashes of the pieces of some files of a tree, by their names. states: as they were scanned.
 
-    Failed where one is another by now, or after that: it is not read what was not looked at.
+    Failed where one is another by now, or after that: a file that was not checked is not read.
     """
 
     def one(name: str) -> str:
@@ -239,8 +239,10 @@ def hash_files(
             before = state_of(os.fstat(handle))
             text = hash_file(handle, piece) if before == states[name] else ""
             if before != states[name] or state_of(os.fstat(handle)) != before:
-                found = f"{os.path.join(path, name)!r} changes while it is read"
-                raise Refused(found, "a tree at rest", "wait for who writes to it, and try again")
+                found = f"{os.path.join(path, name)!r} changed while it was read"
+                raise Refused(
+                    found, "a tree that no process changes", "wait for the process that writes to it, and run again"
+                )
             return text
         finally:
             os.close(handle)
@@ -296,7 +298,7 @@ def write_record(directory: str, record: _tree.Record) -> None:
 
 
 def progress_name(directory: str, path: str) -> str:
-    """Return the file that tells how far the last run on a tree is."""
+    """Return the file that shows how far the last run on a tree is."""
     return os.path.join(directory, _tree.record_name(path) + ".progress")
 
 
@@ -328,7 +330,7 @@ def held(directory: str, path: str, seconds: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
-                    raise Failed(f"Another run is changing {path}. Wait for its end, and run it again.") from None
+                    raise Failed(f"Another run is changing {path}. Wait until it ends, and run again.") from None
                 time.sleep(0.2)
         yield
     finally:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who asks whom for which pieces, so that all hosts have a tree after about one transfer. PRIVATE to the collection.
+"""Decides who requests which pieces from whom: all hosts get a tree in about one transfer. PRIVATE to the collection.
 
 Nobody commands: each host decides by what its peers say they have.
 
@@ -58,7 +58,7 @@ SAID_MAXIMUM, REASON_MAXIMUM = 1024**2, 4096
 class Peer:
     """What a host knows of a peer. have, refused: sets of pieces; refused: which it gave with other bytes.
 
-    heard_at: when it last answered, None if it never did. told: it was told that this host is done.
+    heard_at: when it last answered, None if it never did. told: it was notified that this host is done.
     """
 
     have: int = 0
@@ -82,7 +82,7 @@ class Peer:
         return self.reachable and self.ready and now >= self.paused_until and self.wrong < WRONG_PIECES
 
     def gone(self, now: float, began: float, window: float, grace: float) -> bool:
-        """Tell whether it is not waited for any more: it failed, never came, or has been silent for too long."""
+        """Return whether it is not waited for any more: it failed, never came, or has been silent for too long."""
         if self.failed:
             return True
         return now - began > window if self.heard_at is None else now - self.heard_at > grace
@@ -221,7 +221,7 @@ class Schedule:
         return self.weight(self.peers[name].have & ~self.have)
 
     def is_whole(self, name: str) -> bool:
-        """Tell whether a peer has all that can be had by now, so that it waits for nobody."""
+        """Return whether a peer has all that can be had by now, so that it waits for nobody."""
         return not self.known & ~self.peers[name].have
 
     def progress(self, now: float, window: float, grace: float) -> dict[str, tuple[int, str]]:
@@ -297,7 +297,7 @@ class Schedule:
         return sorted(name for name, peer in self.peers.items() if peer.wrong >= WRONG_PIECES)
 
     def everybody_done(self, now: float, window: float, grace: float) -> bool:
-        """Tell whether nobody needs this host any more, and everybody who is there knows that it needs nobody."""
+        """Return whether nobody needs this host any more, and everybody who is there knows that it needs nobody."""
         return all(
             (peer.done and peer.told) or peer.gone(now, self.began, window, grace) for peer in self.peers.values()
         )
@@ -312,7 +312,7 @@ def ports(token: str, candidates: Iterable[int]) -> list[int]:
 
 
 def signature(token: str, target: str, span: str = "") -> str:
-    """Return what proves that a request is of this run, without telling the token. span: the bytes it asks for."""
+    """Return what proves that a request is of this run, without revealing the token. span: the bytes it asks for."""
     return proof(token, "GET", target, span)
 
 
@@ -359,7 +359,7 @@ def parse_said(data: bytes) -> Said:
             growing=bool(said["growing"]),
         )
     except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"this is no state of a host: {error}") from error
+        raise ValueError(f"this is not the state of a host: {error}") from error
 
 
 def parse_learned(data: bytes) -> list[tuple[int, str]]:
@@ -367,11 +367,11 @@ def parse_learned(data: bytes) -> list[tuple[int, str]]:
     try:
         return [(int(number), str(text)) for number, text in json.loads(data)]
     except (TypeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"these are no hashes of files: {error}") from error
+        raise ValueError(f"these are not hashes of files: {error}") from error
 
 
 def run_name(token: str) -> str:
-    """Return a name of a run that doesn't tell its token."""
+    """Return a name of a run that doesn't reveal its token."""
     return proof(token, "run")
 
 

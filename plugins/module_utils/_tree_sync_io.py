@@ -309,7 +309,7 @@ class Line:
                 # Nobody is there; another port would take as long.
                 break
         self.host.ports_of.pop(self.name, None)
-        raise last or ConnectionRefusedError(f"nobody of this run at {self.host.addresses[self.name]}")
+        raise last or ConnectionRefusedError(f"no process of this run at {self.host.addresses[self.name]}")
 
     def prove(self, connection: http.client.HTTPConnection) -> None:
         """Let a server show that it is one of this run: others know nothing of its token."""
@@ -338,7 +338,7 @@ class Line:
         self.allow(SLOWEST + size / SLOWEST_RATE)
         data = answer.read()
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise http.client.HTTPException("an answer with another content than its head says")
+            raise http.client.HTTPException("an answer whose content differs from its header")
         return data
 
     def close(self) -> None:
@@ -369,8 +369,8 @@ class Host:
         self.addresses = {host["name"]: str(ipaddress.ip_address(host["address"])) for host in params["hosts"]}
         if self.name not in self.addresses or len({*self.addresses.values()}) < len(params["hosts"]):
             raise Failed(
-                f"{self.name}: the hosts are {', '.join(self.order)}. Expected: this host among them, and names and "
-                "addresses of their own. Correct the hosts."
+                f"{self.name}: the hosts are {', '.join(self.order)}. Expected: this host among them, and unique "
+                "names and addresses. Correct the hosts."
             )
         self.address = self.addresses[self.name]
         self.names = {address: name for name, address in self.addresses.items() if name != self.name}
@@ -378,7 +378,7 @@ class Host:
         self.up, self.down = Throttle(rate), Throttle(rate)
         self.ports = _tree_sync.ports(self.token, RANDOM_PORTS)
         self.ports_of: dict[str, int] = {}
-        # Whether a peer is there: asked or asking; whether this host waits to be told of the tree that is wanted.
+        # Whether a peer is there: asked or asking; whether this host waits for the tree that is wanted.
         self.met = self.asks = False
         # When the last bytes came; how often a peer broke off within a piece.
         self.received_at = -math.inf
@@ -439,7 +439,7 @@ class Host:
             )
 
     def grows(self) -> bool:
-        """Tell whether more comes from elsewhere, or is still hashed."""
+        """Return whether more comes from elsewhere, or is still hashed."""
         return bool(self.filler and not self.failure and not (self.schedule and self.schedule.complete))
 
     # --- Asking ---
@@ -483,7 +483,7 @@ class Host:
                 try:
                     found = store.learn(number, text)
                 except ValueError as error:
-                    self.failure = f"{self.source} gave other hashes than its manifest can have: {error}. Run it again."
+                    self.failure = f"{self.source} sent hashes that do not fit its manifest: {error}. Run again."
                     raise
                 except OSError as error:
                     self.failure = f"{self.name} can't read what is in {store.staging}: {error}. Remove it."
@@ -509,10 +509,10 @@ class Host:
             self.learned.append((number, text))
         if filler.failure or (ended and not schedule.complete):
             lacking = [entry.path for entry in store.manifest.entries if entry.size and not entry.text]
-            raise Failed(filler.failure or f"{self.name}: nothing more comes, and {', '.join(lacking)} is not there")
+            raise Failed(filler.failure or f"{self.name}: the transfer ended, and {', '.join(lacking)} is missing")
 
     def pause(self, seconds: float) -> None:
-        """Wait, but not longer than the run lasts, and only until this host is done: that is told at once."""
+        """Wait, but not longer than the run lasts, and only until this host is done: peers learn that at once."""
         end, done = time.monotonic() + seconds, self.done
         while time.monotonic() < end and not self.ended and self.done == done:
             time.sleep(min(IDLE, seconds))
@@ -575,7 +575,7 @@ class Host:
                 line.allow(SLOWEST)
                 part = answer.readinto(view[done : done + self.down.part(min(size - done, READ))])
                 if not part:
-                    raise ConnectionError("the peer broke off")
+                    raise ConnectionError("the peer closed the connection")
                 self.down.take(part)
                 # Of a disk that can't be read to its end, the same bytes would come for ever; and wrong ones of a peer
                 # that gives such.
@@ -593,8 +593,8 @@ class Host:
             return store.put(number, data)
         except OSError as error:
             self.failure = (
-                f"{self.name} can't write to {store.staging}: {error}. Expected: a disk that takes it. Make room, and "
-                f"run it again: {self.path} is as it was."
+                f"{self.name} can't write to {store.staging}: {error}. Expected: a writable disk. Make room, and "
+                f"run again: {self.path} is unchanged."
             )
             raise
 
@@ -633,15 +633,15 @@ class Host:
                 line.leave()
         if self.source:
             raise Failed(
-                f"{self.name} heard nothing of {self.source}, which downloads the tree, for "
+                f"{self.name} heard nothing from {self.source}, which downloads the tree, for "
                 f"{self.params['patience']:.0f} s. Not reachable: {self.source}. Expected: its run, and connections "
-                "between the hosts' addresses. Look at what it says, and at the firewall; then run it again."
+                "between the hosts' addresses. Check its output and the firewall; then run again."
             )
         raise Failed(
             f"{self.name} knows no host that has the tree {(self.params['digest'] or '')[:12]}. It asked: "
-            f"{', '.join(asked)}, and heard of: {', '.join(sorted(heard)) or 'nobody'}. Expected: one host at least "
-            f"whose {self.path} has this digest, and connections between the hosts' addresses. Describe the tree "
-            "again, and look at the firewall."
+            f"{', '.join(asked)}, and got answers from: {', '.join(sorted(heard)) or 'none'}. Expected: one host "
+            f"or more whose {self.path} has this digest, and connections between the hosts' addresses. Describe the "
+            "tree again, and check the firewall."
         )
 
     def skeleton(self, filler: Filler) -> str:
@@ -663,7 +663,7 @@ class Host:
             changed = not now.exists or _tree.digest(text) != self.params["digest"]
             seen = now.record(self.path, record.made)
             if not changed:
-                # A tree that is another one keeps its record until it is mended: it tells what was right there.
+                # A tree that is another one keeps its record until it is repaired: it says what was correct there.
                 _tree_io.write_record(directory, seen)
             if self.filler:
                 changed = self.bring(self.skeleton(self.filler), seen)
@@ -736,7 +736,7 @@ class Host:
     def believed(self, text: str, seen: _tree.Record) -> _tree.Manifest:
         """Return the manifest of a text. Failed, where root should not make such a tree here.
 
-        What a filler brings was looked at by who asked for it, and a part of it may be here already.
+        What a filler brings was checked by the caller, and a part of it may be here already.
         """
         had = sum(known.state.size for known in seen.files.values())
         room = None if self.filler else _store_io.room_for(self.path) + had
@@ -744,9 +744,11 @@ class Host:
             return _tree.parse(text, self.plain, growing=bool(self.source), room=room)
         except _tree.TooLarge as error:
             place, free = existing(self.path), free_bytes(self.path) / _tree_io.GIB
-            raise Failed(f"{place} has {free:.1f} GiB free; {error}. Make room, or choose another path.") from error
+            raise Failed(f"{place} has {free:.1f} GiB free; {error}. Make room, or set another path.") from error
         except ValueError as error:
-            raise Failed(f"{self.name} does not make {self.path}: {error}. Correct it where it comes from.") from error
+            raise Failed(
+                f"{self.name} does not create {self.path}: {error}. Correct the tree at its source."
+            ) from error
 
     def ask_consent(self, store: _store_io.Store, record: _tree.Record) -> None:
         """Raise Failed where names would be lost that this module did not make."""
@@ -755,7 +757,7 @@ class Host:
             more = f" and {len(lost) - NAMES_SHOWN} more" if len(lost) > NAMES_SHOWN else ""
             raise Failed(
                 f"{self.path} on {self.name} was not made by this module and differs: {', '.join(lost[:NAMES_SHOWN])}"
-                f"{more}. Expected: consent to replace or remove these. Set replace=true, or choose another path."
+                f"{more}. Expected: consent to replace or remove these. Set replace=true, or set another path."
             )
 
     def start(self, store: _store_io.Store, text: str) -> None:
@@ -825,11 +827,12 @@ class Host:
         away = [name for name in self.order if name in schedule.peers and not schedule.peers[name].reachable]
         wrong = [f"{name}: {', '.join(sorted(paths)[:NAMES_SHOWN])}" for name, paths in sorted(self.wrong.items())]
         return (
-            f"{self.name} lacks {_tree.count(missing)} of {len(schedule.sizes)} pieces, of {len(names)} files such as "
-            f"{names[0]!r}, and none has come for {self.params['patience']:.0f} s. Not reachable: "
-            f"{', '.join(away) or 'nobody'}. Had some of them: {', '.join(with_pieces) or 'nobody'}. Gave other bytes "
-            f"than their hash wants: {'; '.join(wrong) or 'nobody'}. Expected: every piece on one host at least. Bring "
-            "the hosts back, or mend their files by a full look; then run it again: what is here is kept."
+            f"{self.name} is missing {_tree.count(missing)} of {len(schedule.sizes)} pieces, of {len(names)} files "
+            f"such as {names[0]!r}, and received none for {self.params['patience']:.0f} s. Not reachable: "
+            f"{', '.join(away) or 'none'}. Hosts with some of them: {', '.join(with_pieces) or 'none'}. Sent content "
+            f"that does not match its hash: {'; '.join(wrong) or 'none'}. Expected: every piece on at least one host. "
+            "Make the hosts reachable, or repair their files with a full verification; then run again: received data "
+            "is kept."
         )
 
     def result(self, changed: bool, hashed: int, whole: float, seconds: float) -> dict[str, t.Any]:
@@ -861,7 +864,7 @@ def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]
     """Read a tree, write its record, and return its digest and sizes."""
     path, account = _folders_io.resolved(params["path"]), account_of(params.get("user") or "")
     if not os.path.isdir(path):
-        raise Failed(f"{path} is no directory. Expected: a tree. Correct the path.")
+        raise Failed(f"{path} is not a directory. Expected: a tree. Correct the path.")
     record = _tree_io.read_record(params["record_directory"], path)
     full = params["depth"] == "full"
     now = _tree_io.look(path, record, full=full, plain=params["plain"], account=account)
@@ -871,7 +874,7 @@ def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]
     try:
         _tree.check(manifest.entries, manifest.piece, params["plain"])
     except ValueError as error:
-        raise Failed(f"{path} can't be given to other hosts: {error}. Correct it there.") from error
+        raise Failed(f"{path} can't be copied to other hosts: {error}. Correct it on this host.") from error
     return {
         "changed": False,
         "digest": _tree.digest(_tree.dump(manifest)),

@@ -33,8 +33,8 @@ def owned(directory: _safe_io.Directory, name: str) -> bool:
         raise _safe_io.Unsafe(
             directory.at(name),
             "a file that another account may write",
-            "one that only root may write, as well as the directories above it",
-            "correct their owner and mode, and remove the file: what the builder has counts then",
+            "a file that only root may write, and so the directories above it",
+            "correct their owner and mode, and remove the file: then the release of the builder is authoritative",
         )
     return True
 

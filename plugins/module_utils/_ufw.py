@@ -69,13 +69,13 @@ class Rule:
 
     @property
     def names_port(self) -> bool:
-        """Tell whether the rule is about ports of this host."""
+        """Return whether the rule is about ports of this host."""
         return self.direction == "in" and not self.route and self.dport != "any"
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What the kernel runs for one family: the parts that tell whether ufw is in force.
+    """What the kernel runs for one family: the parts that show whether ufw is in force.
 
     accepts: lines of INPUT itself that let TCP in from elsewhere.
     """
@@ -90,7 +90,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class State:
-    """What ufw is told to do, and what the kernel does.
+    """What ufw is configured to do, and what the kernel does.
 
     filters has no entry for a family whose rules cannot be read, and is None where nobody looked.
     """
@@ -198,7 +198,7 @@ def parse_filter(text: str, v6: bool) -> Filter:
 
 
 def read_state(read: Callable[[str], str | None], filters: Mapping[bool, str] | None = None) -> State:
-    """Return what ufw is told, by a reader of files, and what the outputs of iptables -S say, by family."""
+    """Return the configuration of ufw, by a reader of files, and what the outputs of iptables -S say, by family."""
     conf = read(CONF)
     found = None if filters is None else {v6: parse_filter(text, v6) for v6, text in filters.items()}
     if conf is None:
@@ -227,7 +227,7 @@ def why_open(state: State) -> str:
     if not state.enabled:
         return "ufw is off"
     return (
-        "ufw lets in whatever no rule is about (DEFAULT_INPUT_POLICY=ACCEPT)" if state.input_policy == "ACCEPT" else ""
+        "ufw admits packets that no rule covers (DEFAULT_INPUT_POLICY=ACCEPT)" if state.input_policy == "ACCEPT" else ""
     )
 
 
@@ -241,14 +241,14 @@ def severed(state: State) -> dict[bool, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Fault:
-    """How the kernel differs from what ufw is told. in_force: packets still go through ufw's chains."""
+    """How the kernel differs from the configuration of ufw. in_force: packets still go through ufw's chains."""
 
     text: str
     in_force: bool = False
 
 
 def fault(state: State) -> Fault | None:
-    """Return how the kernel differs from what an enabled ufw is told, or None."""
+    """Return how the kernel differs from what an enabled ufw is configured to do, or None."""
     if not state.enabled or state.filters is None:
         return None
     if not state.filters:
@@ -271,18 +271,18 @@ def fault(state: State) -> Fault | None:
 
 
 def is_active(state: State) -> bool:
-    """Tell whether ufw is enabled and does what it is told."""
+    """Return whether ufw is enabled and does what it is configured to do."""
     return state.enabled and fault(state) is None
 
 
 def in_force(state: State) -> bool:
-    """Tell whether ufw decides now what comes in, so that enabling it closes nothing more."""
+    """Return whether ufw decides now what comes in, so that enabling it closes nothing more."""
     found = fault(state)
     return state.enabled and (found is None or found.in_force)
 
 
 def ports_cover(ports: str, port: int) -> bool:
-    """Tell whether a rule's ports contain a port."""
+    """Return whether a rule's ports contain a port."""
     if ports == "any":
         return True
     for part in ports.split(","):
@@ -293,7 +293,7 @@ def ports_cover(ports: str, port: int) -> bool:
 
 
 def ports_meet(one: str, two: str) -> bool:
-    """Tell whether two rules' ports have a port in common."""
+    """Return whether two rules' ports have a port in common."""
     if "any" in (one, two):
         return True
     ends = [int(end) for part in two.split(",") for end in part.split(":")]
@@ -316,7 +316,7 @@ def net_within(inner: str, outer: str) -> bool:
 
 
 def rules_meet(one: Rule, two: Rule) -> bool:
-    """Tell whether some packet fits both rules."""
+    """Return whether some packet fits both rules."""
     return (
         (one.v6, one.direction, one.route) == (two.v6, two.direction, two.route)
         and (one.proto == two.proto or "any" in (one.proto, two.proto))

@@ -67,8 +67,8 @@ class Host:
         rc, out, err = self.module.run_command([path, *argv[1:]], environ_update={"LC_ALL": "C"}, data=data)
         if rc != 0:
             self.module.fail_json(
-                msg=f"{' '.join(argv)} failed: {(err or out).strip().splitlines()[:3]}. What was done before it "
-                "stays, and a further run goes on from there. In a container that may not filter packets, set "
+                msg=f"{' '.join(argv)} failed: {(err or out).strip().splitlines()[:3]}. Earlier changes are kept, "
+                "and the next run continues. In a container that may not filter packets, set "
                 "firewall_mode=off (vllm_ray_firewall=off).",
                 commands=self.commands,
             )
@@ -108,7 +108,7 @@ class Host:
         except OSError as error:
             self.module.fail_json(
                 msg=f"Cannot see what listens here, so nothing was changed: {error.filename}: {error.strerror}. "
-                "Let it be read, or set firewall_mode=off (vllm_ray_firewall=off)."
+                "Allow reading it, or set firewall_mode=off (vllm_ray_firewall=off)."
             )
             raise AssertionError("unreachable") from error
 
@@ -137,7 +137,7 @@ class Host:
         return "nftables" if rc == 0 and _ufw_plan.nft_filters_input(out) else ""
 
     def drop_dead_chains(self, state: _ufw.State) -> None:
-        """Remove ufw's chains that no packet enters, all or none, so that ufw makes them anew with their way in."""
+        """Remove ufw's chains that no packet enters, all or none, so that ufw creates them again with their way in."""
         for v6, chains in _ufw.severed(state).items():
             lines = [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
             program = "ip6tables-restore" if v6 else "iptables-restore"
@@ -211,10 +211,10 @@ class Run:
         if other:
             self.note(
                 "warning",
-                f"{other} filters what comes in, and this collection manages ufw only",
-                f"peers reach everything by {self.want.nic or 'any interface'}",
-                f"allow {', '.join(self.want.peers) or 'the peers'} in {other} by hand; set firewall_mode=off "
-                "(vllm_ray_firewall=off) to say that this is done",
+                f"{other} filters incoming packets, but this collection manages only ufw",
+                f"peers reach all ports by {self.want.nic or 'any interface'}",
+                f"allow {', '.join(self.want.peers) or 'the peers'} in {other} yourself; set firewall_mode=off "
+                "(vllm_ray_firewall=off) to confirm it",
             )
             return self.result()
         if not state.installed and (not self.manages or not self.module.get_bin_path("apt-get")):
@@ -243,7 +243,9 @@ class Run:
             self.problems += _ufw_plan.before_enabling(state, listeners, read_text("/proc/sys/net/ipv4/ip_forward"))
         found = _ufw.fault(state)
         if found and not self.manages:
-            self.note("warning", f"ufw is enabled, but {found.text}", "the kernel does what ufw is told", "ufw reload")
+            self.note(
+                "warning", f"ufw is enabled, but {found.text}", "the kernel enforces the rules of ufw", "ufw reload"
+            )
         self.refuse(enable, state, plan, ssh, closing)
         values = {
             "active": self.manages or _ufw.is_active(state),
@@ -266,7 +268,7 @@ class Run:
             fix = "use firewall_mode=manage (vllm_ray_firewall=manage)"
             if state.enabled:
                 fix = "ufw default deny incoming"
-            self.note("warning", f"{why}: every port is open to everybody", "what no rule allows is closed", fix)
+            self.note("warning", f"{why}: every port is open to everybody", "ports that no rule allows are closed", fix)
 
     def closing(
         self, state: _ufw.State, plan: _ufw_plan.Plan, listeners: Sequence[Listener]
@@ -297,15 +299,19 @@ class Run:
             )
         if not _ufw_plan.ssh_is_safe(self.want, state, plan, ssh):
             v6 = ipaddress.ip_address(ssh.client).version == 6 and not state.ipv6
-            why = f"IPV6=no in {_ufw.DEFAULTS} drops all IPv6" if v6 else "a rule of somebody else denies it"
+            why = (
+                f"IPV6=no in {_ufw.DEFAULTS} drops all IPv6"
+                if v6
+                else "a rule that this collection did not make denies it"
+            )
             self.fail(
                 f"Enabling ufw would lock out the SSH connection from {ssh.client} to port "
-                f"{', '.join(map(str, ssh.ports))}: {why}. Mend that, or set firewall_mode=rules."
+                f"{', '.join(map(str, ssh.ports))}: {why}. Fix that, or set firewall_mode=rules."
             )
         if closing and not self.params["confirm"]:
             ports = "; ".join(f"{x['port']}/{x['proto']} ({x['process'] or 'kernel'}, pid {x['pid']})" for x in closing)
             self.fail(
-                f"Enabling ufw would close ports that something listens on: {ports}. Keep them with firewall_keep "
+                f"Enabling ufw would close ports that processes listen on: {ports}. Keep them with firewall_keep "
                 f"(vllm_ray_firewall_keep), for example ['{closing[0]['port']}/{closing[0]['proto']}'] or ['all'], "
                 "or close them with firewall_confirm=true.",
                 would_close=list(closing),
@@ -323,7 +329,7 @@ class Run:
             self.verify(plan)
 
     def remaining(self) -> list[tuple[str, ...]]:
-        """Return the commands that are left when the host is looked at again."""
+        """Return the commands that are left when the host is probed again."""
         state, listeners = self.host.state(), self.host.listeners()
         ssh = self.host.ssh(self.params["ssh_ports"], listeners, _ufw_plan.foreign_rules(self.want, state))
         return [step.argv for step in _ufw_plan.make_plan(self.want, state, ssh, listeners).steps]
@@ -336,10 +342,10 @@ class Run:
         found = _ufw.fault(state)
         if missing or left or (self.manages and not _ufw.is_active(state)):
             self.fail(
-                f"ufw took {len(self.host.commands)} commands, but is not as wanted. Missing: "
+                f"ufw took {len(self.host.commands)} commands, but the rules are not as planned. Missing: "
                 f"{_ufw.show_rules(missing)}. Still there: {_ufw.show_rules(left)}. "
-                f"{_ufw_plan.status_line(state)}{f' ({found.text})' if found else ''}. Somebody else may have changed "
-                "it at the same time: run again.",
+                f"{_ufw_plan.status_line(state)}{f' ({found.text})' if found else ''}. Another process may have "
+                "changed ufw at the same time: run again.",
                 changed=True,
             )
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which rules of ufw one cluster wants on a host, and what has to change. Pure. PRIVATE to the collection.
+"""The rules of ufw that one cluster needs on a host, and the changes to reach them. Pure. PRIVATE to the collection.
 
 Note that this module util is PRIVATE to the collection.
 """
@@ -121,7 +121,7 @@ def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.
 
 
 def is_of_root(listener: Listener, process: str) -> bool:
-    """Tell whether it is that program: anybody may give a process a name, but not an account."""
+    """Return whether it is that program: anybody may give a process a name, but not an account."""
     return listener.process == process and listener.user == "root"
 
 
@@ -140,13 +140,13 @@ def bad_input(want: Want) -> list[str]:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", want.cluster):
         faults.append(f"cluster {want.cluster!r}: use letters, digits, '.', '_' and '-'")
     if want.nic and not re.fullmatch(r"[^\s/!:'\"]{1,15}", want.nic):
-        faults.append(f"interface {want.nic!r} is no name of an interface")
+        faults.append(f"interface {want.nic!r} is not the name of an interface")
     for label, addresses in (("peers", want.peers), *((f"clients of {s.name}", s.clients) for s in want.services)):
         for address in addresses:
             try:
                 address == "any" or ipaddress.ip_network(address, strict=False)
             except ValueError:
-                faults.append(f"{label}: {address!r} is no IP address or network")
+                faults.append(f"{label}: {address!r} is not an IP address or network")
     faults += [f"keep: {entry!r} is neither 'all' nor like 9100/tcp" for entry in want.keep if not _keep(entry)]
     return faults
 
@@ -163,7 +163,7 @@ def _anywhere(state: State, comment: str, port: str, proto: str) -> list[Rule]:
 
 
 def _is_open_port(rule: Rule) -> bool:
-    """Tell whether a rule lets everybody in to some ports: the form of our rules for SSH and for kept ports."""
+    """Return whether a rule lets everybody in to some ports: the form of our rules for SSH and for kept ports."""
     return (
         rule.action == "allow" and rule.names_port and rule.from_anywhere and (rule.nic_in, rule.sport) == ("", "any")
     )
@@ -390,7 +390,7 @@ def _unmanageable(want: Want, state: State) -> Iterable[Problem]:
     if v6 and not state.ipv6:
         yield Problem(
             "error",
-            f"IPV6=no in {_ufw.DEFAULTS}, so ufw takes no rule for {', '.join(v6)}",
+            f"IPV6=no in {_ufw.DEFAULTS}, so ufw accepts no rule for {', '.join(v6)}",
             "IPV6=yes, or IPv4 addresses only",
             f"set IPV6=yes in {_ufw.DEFAULTS} and run again, or give IPv4 addresses",
         )
@@ -407,7 +407,7 @@ def _conflict(rule: Rule, other: Rule, state: State, want: Want) -> list[Problem
     return [
         Problem(
             "error",
-            f"a rule that is not ours stands in the way: {' '.join(_ufw.show(blocker).split())}",
+            f"a rule that this collection did not make conflicts: {' '.join(_ufw.show(blocker).split())}",
             " ".join(_ufw.show(rule).split()),
             f"ufw {' '.join(_ufw.delete_argv(other))}",
         )
@@ -415,7 +415,7 @@ def _conflict(rule: Rule, other: Rule, state: State, want: Want) -> list[Problem
 
 
 def ssh_is_safe(want: Want, state: State, plan: Plan, ssh: Ssh) -> bool:
-    """Tell whether the present connection could be made again with the planned rules in force."""
+    """Return whether the present connection could be made again with the planned rules in force."""
     if not ssh.client or not ssh.ports:
         return True
     if ipaddress.ip_address(ssh.client).version == 6 and not state.ipv6:
@@ -447,22 +447,22 @@ def before_enabling(state: State, listeners: Iterable[Listener], ip_forward: str
     if published:
         yield Problem(
             "warning",
-            f"Docker publishes {', '.join(map(str, published))}; its own rules let everybody in before ufw decides",
-            "ports that only some may reach",
+            f"Docker publishes {', '.join(map(str, published))}; its own rules admit everybody before ufw decides",
+            "ports that only permitted clients reach",
             "publish them on a loopback or cluster address",
         )
     if (ip_forward or "").strip() == "1" and state.forward_policy != "ACCEPT":
         yield Problem(
             "warning",
             f"this host forwards packets, and ufw's DEFAULT_FORWARD_POLICY is {state.forward_policy}",
-            "forwarded connections of containers or virtual machines go on",
+            "forwarded connections of containers or virtual machines continue",
             f"set DEFAULT_FORWARD_POLICY in {_ufw.DEFAULTS}, or add 'ufw route allow' rules",
         )
     if state.input_policy == "ACCEPT":
         yield Problem(
             "warning",
-            "ufw lets in whatever no rule is about (DEFAULT_INPUT_POLICY=ACCEPT)",
-            "what is not listed is closed",
+            "ufw admits packets that no rule covers (DEFAULT_INPUT_POLICY=ACCEPT)",
+            "ports that are not listed are closed",
             "ufw default deny incoming",
         )
     if not state.ipv6:

@@ -21,7 +21,7 @@ DEFAULT_PROOF = {
     "expect": None,
     "seconds": 60,
 }
-# A line that tells of an error: Python's own, argparse's, or the level of vLLM's and Ray's loggers.
+# A line that reports an error: Python's own, argparse's, or the level of vLLM's and Ray's loggers.
 _ERROR = re.compile(
     r"\bERROR\b|^(?:\([^)]*\)\s*)*(?:\w+\.)*\w*(?:Error|Exception)\b: |\bCRITICAL\b|\bFATAL\b|^vllm: error: "
 )
@@ -75,7 +75,7 @@ def judge(answer: t.Any, expect: str | None) -> Answer:
         text = message.get("content") or ""
         reasoning = message.get("reasoning") or message.get("reasoning_content") or ""
     except (AttributeError, KeyError, TypeError):
-        return Answer(False, "", "the answer has not the form of a chat completion")
+        return Answer(False, "", "the answer does not have the form of a chat completion")
     if expect is not None and text != expect:
         return Answer(False, text, f"the answer is {text!r} and {expect!r} is expected")
     if not text and not reasoning:
@@ -91,7 +91,7 @@ def plain(lines: Iterable[str]) -> list[str]:
 def this_start(lines: Sequence[str], unit: str) -> list[str]:
     """Return the lines of the journal since somebody started a unit, its restarts by itself included.
 
-    Without that, the errors of an engine that was stopped would be told as those of the one that starts.
+    Without that, the errors of an engine that was stopped would be reported as those of the one that starts.
     """
     begin, scheduled = 0, False
     for number, line in enumerate(lines):
@@ -133,7 +133,7 @@ def first_failure(parts: Iterable[Sequence[str]]) -> str:
 def first_error(lines: Sequence[str]) -> str:
     """Return the first error of the first failing rank in the log of `vllm serve`, or an empty text.
 
-    An error of a rank comes before its death, and that before an error of the engine, which only tells that a rank
+    An error of a rank comes before its death, and that before an error of the engine, which only says that a rank
     failed. A traceback is shortened to its exception.
     """
     lines = plain(lines)
@@ -154,8 +154,8 @@ def first_error(lines: Sequence[str]) -> str:
 
 
 def kv_cache(lines: Iterable[str]) -> dict[str, t.Any]:
-    """Return what an engine told of its KV cache when it started last: tokens, context (tokens of one request) and
-    concurrency (requests of that length at once). Empty where it told nothing.
+    """Return what an engine logged about its KV cache when it started last: tokens, context (tokens of one request) and
+    concurrency (requests of that length at once). Empty where it logged nothing.
     """
     told: dict[str, t.Any] = {}
     for line in lines:
@@ -173,7 +173,7 @@ def kv_cache(lines: Iterable[str]) -> dict[str, t.Any]:
 
 
 def start_seconds(lines: Iterable[str], started: float) -> float | None:
-    """Return how long an engine took until it was ready, None where its log does not tell.
+    """Return how long an engine took until it was ready, None where its log does not show it.
 
     lines: of journalctl --output=short-unix. started: seconds since 1970.
     """

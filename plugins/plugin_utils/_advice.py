@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which layout an engine should have, and why; or why none fits and what would. PRIVATE to the collection.
+"""Choose the layout of an engine and say why; or say why none fits and what would. PRIVATE to the collection.
 
 advise() takes the best of all layouts that vLLM accepts (_weigh). Sizes that the user set are kept. What it returns is
 plain data for the plan; the sentences in it are _advice_text's.
@@ -61,7 +61,7 @@ class Part(t.TypedDict):
 
 
 class Advice(t.TypedDict, total=False):
-    """What the planner says, ready for JSON; empty where it could not reckon.
+    """What the planner says, ready for JSON; empty where it could not compute one.
 
     Where fits is false, refusals say why, and changes what would do, each alone. close is not empty where sizes that
     the user set miss by less than the estimate may be off: then, too, there is a layout (tp to hosts), and close says
@@ -100,7 +100,7 @@ def advise(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishe
     hosts = [host for host in hosts if host.gpus]
     kinds = sorted({gpu.model for host in hosts for gpu in host.gpus if not gpu.known})
     notes = [*model.notes, *(f"{kind} is not in the table of GPUs: its speed is a guess" for kind in kinds)]
-    notes += [f"{name} is set, and the plan does not take it into account" for name in wishes.unreckoned]
+    notes += [f"{name} is set, but the plan does not take it into account" for name in wishes.unreckoned]
     if not hosts:
         return refused(["no host offers a GPU"], ["hosts with GPUs"], notes)
     if hosts[0].name != serve_host:
@@ -125,7 +125,9 @@ def advise(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishe
         near = wishes.sizes and not best.crowded and best.lacking <= _memory.ERROR
         return {**answer, **layout(best), "close": _advice_text.close(best)} if near else answer
     if wishes.partition and len(best.candidate.gpus) > 2:
-        notes.append(f"{_candidates.PARTITION} goes by rank, and Ray orders the hosts after the serve host by itself")
+        notes.append(
+            f"{_candidates.PARTITION} assigns layers by rank, and Ray itself orders the hosts after the serve host"
+        )
     if best.lacking > -_memory.ERROR:
         notes.append(_advice_text.narrow(best))
     others = _weigh.distinct(verdicts)[1:3]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said of layouts: why one was chosen, why another was not, and what is in the way. PRIVATE.
+"""Texts about layouts: why one was chosen, why another was not, and what prevents it. PRIVATE.
 
 Sentences only: nothing is weighed or chosen here.
 """
@@ -62,7 +62,7 @@ def reasons(
     candidate = best.candidate
     spread = any(len(stage.hosts) > 1 for stage in candidate.stages)
     if spread:
-        found.append(f"TP goes over hosts because tensor-parallel-size says so: every layer waits twice for {link}")
+        found.append(f"TP spans hosts because tensor-parallel-size is set: every layer waits twice for {link}")
     elif len(candidate.gpus) > 1:
         found.append(
             f"stages stay on hosts, so a layer never waits for the network ({link}), only what goes from stage to stage"
@@ -88,8 +88,8 @@ def choice(best: Verdict, others: Sequence[Verdict]) -> str:
         return f"{named(best)}: {rate}; no other layout fits"
     if others[0].rate > best.rate:
         return (
-            f"{named(best)}: {rate}; {named(others[0])} would give {thousands(others[0].rate)}, the same within what"
-            " the estimate can tell, with more hosts or stages, or less room for requests"
+            f"{named(best)}: {rate}; {named(others[0])} would give {thousands(others[0].rate)}, the same within"
+            " the error of the estimate, but with more hosts or stages, or less room for requests"
         )
     return f"{named(best)}: {rate}; the next best, {named(others[0])}, {thousands(others[0].rate)}"
 
@@ -143,7 +143,7 @@ def why_not(other: Verdict, best: Verdict) -> str:
     speed = other.rate / best.rate
     room = other.cache.tokens / best.cache.tokens if best.cache.tokens else 1.0
     pace = (
-        "as fast, within what the estimate can tell" if abs(speed - 1) <= _speed.CLOSE else f"{speed:.0%} of the speed"
+        "as fast, within the error of the estimate" if abs(speed - 1) <= _speed.CLOSE else f"{speed:.0%} of the speed"
     )
     size = f"{plural(len(other.candidate.gpus), 'host')}, {plural(other.candidate.pp, 'stage')}"
     return f"{pace}, {room:.0%} of the KV cache, {size}"
@@ -154,7 +154,7 @@ def shortage(best: Verdict) -> list[str]:
     if best.crowded:
         share = best.memory[0].budget / best.memory[0].total
         found = [
-            f"a GPU of {host} has {gib(gpu.free)} GiB free, and vLLM wants {gib(gpu.usable * share)}"
+            f"a GPU of {host} has {gib(gpu.free)} GiB free, but vLLM needs {gib(gpu.usable * share)}"
             for host, gpu in best.crowded
         ]
         return list(dict.fromkeys(found))
@@ -172,8 +172,8 @@ def shortage(best: Verdict) -> list[str]:
 def narrow(best: Verdict) -> str:
     """Say that a layout fits by less than the estimate may be off."""
     return (
-        f"it fits with {gib(-best.lacking)} GiB to spare, and the reserve may be off by {gib(_memory.ERROR)}:"
-        " should vLLM refuse, lower max-model-len"
+        f"it fits with {gib(-best.lacking)} GiB to spare, and the estimated reserve may be off by {gib(_memory.ERROR)}:"
+        " if vLLM refuses to start, lower max-model-len"
     )
 
 
@@ -194,7 +194,7 @@ def impossible(model: Model, hosts: Sequence[ClusterHost], wishes: Wishes) -> li
     offered = ", ".join(f"{host.name} {len(host.gpus)}" for host in hosts)
     if (tp or 1) * (pp or 1) > total:
         found.append(
-            f"TP={tp or 1} x PP={pp or 1} needs {(tp or 1) * (pp or 1)} GPUs and {total} are on offer ({offered})"
+            f"TP={tp or 1} x PP={pp or 1} needs {(tp or 1) * (pp or 1)} GPUs and {total} are available ({offered})"
         )
     elif not found and tp and tp > len(hosts[0].gpus):
         found.append(f"the serve host {hosts[0].name} has {plural(len(hosts[0].gpus), 'GPU')} for a stage of {tp}")

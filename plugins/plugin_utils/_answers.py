@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What hosts answered to a task, from what it registered on each. PRIVATE to the collection."""
+"""Results of a task on all hosts, from its registered variables. PRIVATE to the collection."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judges what an audit found, by rows. PRIVATE to the collection."""
+"""Evaluates the results of an audit, row by row. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
     Answers = Mapping[str, Mapping[str, t.Any] | None]
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not known"
-NEEDS_ROOT = "needs root, which vllm_ray_scope=user does without"
+NEEDS_ROOT = "needs root, which vllm_ray_scope=user does not use"
 # What ufw_peers runs to put ufw in force: that is a row of its own.
 IN_FORCE = ("ufw reload", "ufw --force enable", "iptables-restore --noflush", "ip6tables-restore --noflush")
 
@@ -96,7 +96,7 @@ def arguments(plan: Mapping[str, t.Any], name: str, release: str) -> dict[str, t
 
 
 def admitted(address: str, clients: Iterable[str]) -> bool:
-    """Tell whether an address is one of some clients: addresses, networks, or any."""
+    """Return whether an address is one of some clients: addresses, networks, or any."""
     try:
         own = ipaddress.ip_address(address)
     except ValueError:
@@ -168,7 +168,7 @@ def rules(answer: Mapping[str, t.Any] | None) -> Finding:
     if not answer or "commands" not in answer:
         return finding("", unknown=str((answer or {}).get("msg") or "the rules could not be read"))
     if answer["mode"] == "off":
-        return finding("", unknown="vllm_ray_firewall is off, so this collection keeps no rules")
+        return finding("", unknown="vllm_ray_firewall is off, so this collection manages no rules")
     changes = [f"missing: {rule}" for rule in answer["added"]] + [
         f"not in the plan: {rule}" for rule in answer["removed"]
     ]
@@ -182,7 +182,7 @@ def rules(answer: Mapping[str, t.Any] | None) -> Finding:
 
 
 def settings_of(audit: Audit, name: str) -> Finding:
-    """Judge settings that take protection away. Only errors are faults: warnings run code that somebody chose."""
+    """Judge settings that remove a protection. Only errors are faults: warnings run code that somebody chose."""
     hosts = (name, "-") if name == audit.plan["serve_host"] else (name,)
     found = [problem for problem in audit.protection if problem["host"] in hosts]
     faults = [problem["found"] for problem in found if problem["severity"] == "error"]
@@ -194,7 +194,7 @@ def outside(audit: Audit, name: str) -> Finding:
     """Judge what a stranger reaches of a host."""
     answer, inside = audit.outside, listens(audit.inside.get(name))
     if not answer or not inside or name not in answer.get("hosts", {}):
-        return finding("", unknown=f"{audit.stranger} did not ask")
+        return finding("", unknown=f"{audit.stranger} did not probe the ports")
     peers = set(audit.plan["peers"].values())
     own = sorted(peers & set(answer["own"]))
     if own:
@@ -206,7 +206,7 @@ def outside(audit: Audit, name: str) -> Finding:
     if not there["asked"] or there["no_route"] == there["addresses"]:
         return finding("", unknown=f"{audit.stranger} has no route to {name}")
     if not there["answered"]:
-        return finding("", unknown=f"nothing at {name} answers {audit.stranger}, not even SSH")
+        return finding("", unknown=f"{name} does not answer {audit.stranger}, not even by SSH")
     part = audit.plan["hosts"][name]
     planned = _host.ports(part["settings"], part["is_head"], name == audit.plan["serve_host"])
     ours = {listener["port"]: listener["process"] for listener in inside if listener["ours"]}
@@ -219,7 +219,7 @@ def outside(audit: Audit, name: str) -> Finding:
             others.add(port)
         elif not any(port in ports and admitted(source, clients) for ports, clients in services(audit.plan, name)):
             faults.append(f"{audit.stranger} ({source}) reaches {port} ({named[port]}) at {address}")
-    more = f"; open besides, and not ours: {', '.join(map(str, sorted(others)))}" if others else ""
+    more = f"; also open, but not a service of this cluster: {', '.join(map(str, sorted(others)))}" if others else ""
     return finding(f"{there['asked']} ports and addresses from {audit.stranger}{more}", faults)
 
 
@@ -227,7 +227,7 @@ def peers(audit: Audit, name: str) -> Finding:
     """Judge what the other hosts reach of a host."""
     inside, part = listens(audit.inside.get(name)), audit.plan["hosts"][name]
     if not inside:
-        return finding("", unknown=f"{name} was not asked what it listens on")
+        return finding("", unknown=f"the ports that {name} listens on are not known")
     planned = _host.ports(part["settings"], part["is_head"], name == audit.plan["serve_host"])
     needed = {
         listener["port"]: planned[listener["port"]]
@@ -244,7 +244,7 @@ def peers(audit: Audit, name: str) -> Finding:
         found = {entry["port"] for entry in there["open"] if entry["address"] == part["address"]}
         faults += [f"{other} does not reach {port} ({needed[port]})" for port in sorted(set(needed) - found)]
     if silent and not faults:
-        return finding("", unknown=f"{', '.join(silent)} did not ask")
+        return finding("", unknown=f"{', '.join(silent)} did not probe the ports")
     return finding(f"{len(needed)} ports from {', '.join(others) or 'no other host'}", faults)
 
 

@@ -44,8 +44,8 @@ ROWS = (
     Row(
         "settings",
         "settings",
-        "no setting opens the API, Ray or a secret to others, whatever vllm_ray_checks_off has",
-        "change the variables that are named; preflight.yml says more of each",
+        "no setting opens the API, Ray or a secret to others, regardless of vllm_ray_checks_off",
+        "change the named variables; preflight.yml describes each problem",
         root=False,
         asked=SETTINGS,
     ),
@@ -60,21 +60,21 @@ ROWS = (
         "modes",
         "files",
         "each file of the configuration belongs to root (secrets to the service account) with its own mode or less",
-        f"{_AGAIN}; remove what this collection did not put there",
+        f"{_AGAIN}; remove files that this collection did not create",
         root=False,
     ),
     Row(
         "secrets",
         "files",
-        "token and key have 32 or more printable characters, and other clusters have others",
+        "token and key have 32 or more printable characters, and differ from those of other clusters",
         "remove the secret below secrets/ on the head and run site.yml -e vllm_ray_restart=true, which makes a new one",
         root=False,
     ),
     Row(
         "units",
         "files",
-        "the services run by our unit files as the plan has them, and no drop-in changes them",
-        "remove the drop-in, then systemctl daemon-reload; site.yml -e vllm_ray_restart=true restores our unit files",
+        "the services run with the planned unit files, and no drop-in changes them",
+        "remove the drop-in, then systemctl daemon-reload; site.yml -e vllm_ray_restart=true restores the unit files",
     ),
     Row(
         "sudoers",
@@ -86,8 +86,8 @@ ROWS = (
         "release",
         "trees",
         "root owns the release; nothing in it is set-uid or can be written by others or another group",
-        "run site.yml -e vllm_ray_release_verify=full, which compares each file; chmod what it does not know; with "
-        "vllm_ray_release_path: chown -R root:root PREFIX, chmod -R go-w PREFIX",
+        "run site.yml -e vllm_ray_release_verify=full, which compares each file; chmod files outside of the manifest; "
+        "with vllm_ray_release_path: chown -R root:root PREFIX, chmod -R go-w PREFIX",
         root=False,
     ),
     Row(
@@ -119,14 +119,14 @@ ROWS = (
     Row(
         "jobs",
         "account",
-        "nothing runs as the service account by itself: no crontab, no at job, no lingering session",
+        "nothing is scheduled to run as the service account: no crontab, no at job, no lingering session",
         "crontab -r -u ACCOUNT; loginctl disable-linger ACCOUNT; atrm",
     ),
     Row(
         "service_user",
         "account",
         "the service account can't read secrets/ or other clusters, write configuration, release or units, or use sudo",
-        "give each cluster an account of its own (vllm_ray_user); correct owner and mode of what is named",
+        "use a separate account for each cluster (vllm_ray_user); correct owner and mode of the named paths",
     ),
     Row(
         "other_users",
@@ -138,7 +138,7 @@ ROWS = (
         "processes",
         "processes",
         "each process runs as the service account, without capabilities, with NoNewPrivileges and a system call filter",
-        "run site.yml -e vllm_ray_restart=true; end a process that is none of ours",
+        "run site.yml -e vllm_ray_restart=true; end a process that this collection did not start",
     ),
     Row(
         "command_lines",
@@ -182,14 +182,14 @@ ROWS = (
     Row(
         "open_rules",
         "network",
-        "no rule of others opens a port that our services listen on",
+        "no other rule opens a port that services of this cluster listen on",
         "ufw delete the rule; use vllm_ray_api_clients, vllm_ray_metrics_clients or vllm_ray_dashboard_clients",
     ),
     Row(
         "listeners",
         "network",
-        "our ports are held by our services",
-        "stop the process, or move our port (vllm_ray_*_port)",
+        "services of this cluster hold the ports of this cluster",
+        "stop the process, or set another port (vllm_ray_*_port)",
         root=False,
     ),
     Row(
@@ -211,7 +211,7 @@ ROWS = (
         "api",
         "network",
         "every route but /health refuses requests without the key (401)",
-        "run site.yml -e vllm_ray_restart=true, without an option middleware of your own",
+        "run site.yml -e vllm_ray_restart=true, without your own option middleware",
         where=SERVE,
         root=False,
     ),
@@ -226,7 +226,7 @@ ROWS = (
     Row(
         "outside",
         "reach",
-        "a host that is none of the cluster reaches no port of ours but the API, if it is a client",
+        "a host outside of the cluster reaches no port of the cluster except the API, if it is a client",
         "run site.yml --tags firewall; close the port in the network where vllm_ray_firewall is off",
         root=False,
         asked=OUTSIDE,
@@ -235,7 +235,7 @@ ROWS = (
         "peers",
         "reach",
         "the other hosts of the cluster reach all ports that they need",
-        "run site.yml --tags firewall; playbooks/preflight.yml names what is in between",
+        "run site.yml --tags firewall; playbooks/preflight.yml shows what blocks them",
         root=False,
         asked=PEERS,
     ),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a bundle holds, for which hosts it is, and what follows from it. PRIVATE to the collection.
+"""The content of a bundle, the hosts that it fits, and the settings that it implies. PRIVATE to the collection.
 
 A bundle is a tar file with all that a deployment takes from outside. Its last member is manifest.json, with size and
 SHA-256 of every other: a file that ends earlier is no bundle.
@@ -38,7 +38,7 @@ LIBRARIES = {"cuda": ["gcc", "libc6-dev"], "cpu": ["libnuma1"]}
 
 
 class BundleError(Exception):
-    """Something is wrong with a bundle, or with what it shall be made of. Its text says what, and what mends it."""
+    """Something is wrong with a bundle, or with its parts. Its text says what, and what fixes it."""
 
     def __init__(self, what: str, found: str, wanted: str, fix: str) -> None:
         super().__init__(f"{what}: found {found}. Expected: {wanted}. To fix: {fix}.")
@@ -188,14 +188,14 @@ def check_digest(path: str, manifest: bytes, wanted: str) -> None:
 
 
 def is_inside(path: str) -> bool:
-    """Tell whether a member lies where it says, below the directory that a bundle is unpacked to."""
+    """Return whether a member lies where it says, below the directory that a bundle is unpacked to."""
     parts = path.split("/")
     return posixpath.normpath(path) == path and not path.startswith("/") and ".." not in parts and path != MANIFEST
 
 
 def parse_manifest(data: bytes, where: str) -> Manifest:
     """Return a manifest. where: the bundle, for the message. Raises BundleError."""
-    again = "make it again by bundle.yml"
+    again = "make it again (bundle.yml)"
     try:
         told = json.loads(data)
         form = told.pop("format")
@@ -203,17 +203,26 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         if form == FORMAT:
             made = Manifest(**{**told, "packages": tuple(told.get("packages", ())), "files": files})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(where, f"a {MANIFEST} that can't be read ({error})", "one of bundle.yml", again) from error
+        raise BundleError(
+            where, f"a {MANIFEST} that can't be read ({error})", "a manifest that bundle.yml wrote", again
+        ) from error
     if form != FORMAT:
-        raise BundleError(where, f"form {form} of bundles", f"form {FORMAT}", "use the collection that it brings")
+        raise BundleError(
+            where, f"form {form} of bundles", f"form {FORMAT}", "install the collection that is in the bundle"
+        )
     outside = [file.path for file in files if not is_inside(file.path)]
     if outside:
-        raise BundleError(where, f"a file {outside[0]!r} that would lie elsewhere", "files of bundle.yml", again)
+        raise BundleError(
+            where,
+            f"a file {outside[0]!r} that would be written outside of the directory",
+            "files that bundle.yml wrote",
+            again,
+        )
     return made
 
 
 def told(manifest: Manifest) -> dict[str, t.Any]:
-    """Return what playbooks are told of a bundle: all but its files. lock: where the lock is in it, if it has one."""
+    """Return what playbooks get of a bundle: all but its files. lock: where the lock is in it, if it has one."""
     facts = {name: value for name, value in asdict(manifest).items() if name != "files"}
     lock = f"{LOCKS}/{manifest.accelerator}.lock" if manifest.accelerator else ""
     return {**facts, "packages": list(manifest.packages), "lock": lock}
@@ -225,7 +234,7 @@ def check_members(where: str, manifest: Manifest, names: Sequence[str]) -> None:
     wrong = sorted(set(names) ^ set(wanted))
     if wrong or len(names) != len(wanted):
         found = f"other files than {MANIFEST} names, such as {wrong[0] if wrong else 'one that is there twice'}"
-        raise BundleError(where, found, f"{len(wanted)} files", "copy it again, or make it again by bundle.yml")
+        raise BundleError(where, found, f"{len(wanted)} files", "copy the bundle again, or make it again (bundle.yml)")
 
 
 def check_file(where: str, wanted: File, size: int, sha256: str) -> None:
@@ -291,7 +300,7 @@ def problems(bundle: Mapping[str, t.Any], hosts: Sequence[Host], accelerator: st
     own = next((lock_wish(host.settings) for host in hosts if host.is_head), "")
     if bundle["lock"] and own not in ("", f"{bundle['directory']}/{bundle['lock']}"):
         found = f"a bundle for the lock {bundle['lock_wish'] or bundle['accelerator']}"
-        fix = f"make the bundle again (bundle.yml), or leave out what names {own}"
+        fix = f"make the bundle again (bundle.yml), or unset the variable that names {own}"
         result.append(Problem("-", "bundle", "error", found, f"one for {own}", fix))
     if bundle["accelerator"] and bundle["accelerator"] != accelerator:
         fix = made(f"vllm_ray_accelerator={accelerator}")
@@ -311,7 +320,7 @@ def problems(bundle: Mapping[str, t.Any], hosts: Sequence[Host], accelerator: st
 
 
 def takes_packages(bundle: Mapping[str, t.Any], host: Host) -> bool:
-    """Tell whether a bundle has packages for a host: they are of one release of one distribution."""
+    """Return whether a bundle has packages for a host: they are of one release of one distribution."""
     return bool(host.look and bundle["packages"] and bundle["os"] == os_name(host.look["host"]["os"]))
 
 
@@ -321,10 +330,10 @@ def os_name(told: Mapping[str, str]) -> str:
 
 
 def unfit(bundle: Mapping[str, t.Any], host: Host) -> list[tuple[str, str, str]]:
-    """Return how a bundle does not fit a host that was looked at: what it is for, what the host has, the variable."""
+    """Return how a bundle does not fit a probed host: what it is for, what the host has, the variable."""
     look, wanted = (host.look or {})["host"], target(bundle["python"], bundle["platform"])
     wish = host.settings.get("vllm_ray_python") or ""
-    # Another path may tell no version.
+    # The version of another path is not known.
     own = look["python"] if wish in ("", SYSTEM_PYTHON) else ""
     minor = Target(python_of(wish) or own, 0, "").minor
     result = []

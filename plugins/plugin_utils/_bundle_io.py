@@ -104,7 +104,7 @@ def write(path: str, manifest: Manifest, sources: Mapping[str, str], say: Say) -
 
 def members(path: str) -> tuple[list[tarfile.TarInfo], bytes]:
     """Return the files of a bundle without its manifest, and the manifest. Only heads are read. Raises BundleError."""
-    copy = "copy it again from where bundle.yml made it"
+    copy = "copy the bundle again from the machine that made it"
     try:
         with tarfile.open(path, mode="r:") as bundle:
             found = bundle.getmembers()
@@ -113,7 +113,7 @@ def members(path: str) -> tuple[list[tarfile.TarInfo], bytes]:
                 raise BundleError(path, ends, f"a bundle, which ends with {_bundle.MANIFEST}", copy)
             strange = [entry.name for entry in found if not entry.isreg()]
             if strange:
-                raise BundleError(path, f"{strange[0]}, which is no file", "files", "make it again by bundle.yml")
+                raise BundleError(path, f"{strange[0]}, which is not a file", "files", "make it again (bundle.yml)")
             if found[-1].size > LARGEST_MANIFEST:
                 raise BundleError(path, f"a manifest of {found[-1].size} bytes", f"at most {LARGEST_MANIFEST}", copy)
             data = t.cast("t.IO[bytes]", bundle.extractfile(found[-1])).read()
@@ -122,14 +122,14 @@ def members(path: str) -> tuple[list[tarfile.TarInfo], bytes]:
         raise BundleError(path, "no such file", "a bundle", fix) from error
     except (tarfile.TarError, EOFError) as error:
         size = os.path.getsize(path)
-        raise BundleError(path, f"{size} bytes that are no whole tar file ({error})", "a bundle", copy) from error
+        raise BundleError(path, f"{size} bytes that are not a complete tar file ({error})", "a bundle", copy) from error
     except OSError as error:
         raise BundleError(path, str(error), "a file that can be read", "set vllm_ray_bundle to a bundle") from error
     return found[:-1], data
 
 
 def is_whole(directory: str, data: bytes, manifest: Manifest) -> bool:
-    """Tell whether a bundle is unpacked there. It was hashed when it was; now only sizes are looked at."""
+    """Return whether a bundle is unpacked there. It was hashed when it was; now only sizes are checked."""
     try:
         same = pathlib.Path(directory, _bundle.MANIFEST).read_bytes() == data
         return same and all(os.path.getsize(os.path.join(directory, file.path)) == file.size for file in manifest.files)
@@ -152,7 +152,7 @@ def held(directory: str, path: str) -> Iterator[None]:
         with _lock_io.held(directory, f"unpacks {os.path.basename(path)}", PATIENCE):
             yield
     except _lock_io.Busy as error:
-        fix = "wait for its end and run it again, or end that process where it hangs"
+        fix = "wait until it ends and run again; if it hangs, end that process"
         raise BundleError(path, error.found, "no other run that unpacks bundles", fix) from error
 
 

@@ -144,7 +144,7 @@ def pip_python() -> str:
 
 
 def pip_environment(settings: Mapping[str, t.Any], wheels: Sequence[str] = ()) -> dict[str, str]:
-    """Return the variables that tell pip where packages come from: what is not set is as pip is configured.
+    """Return the variables that set where pip gets packages: what is not set is as pip is configured.
 
     wheels: directories with wheels besides.
     """
@@ -178,7 +178,7 @@ def wheels(
         found = f"pip ended with {status}: {_release.last_lines(said, 6)}"
         wanted = f"wheels of {len(pins)} packages for Python {target.python} on {target.platform}"
         fix = (
-            "see that vllm_ray_index_url, vllm_ray_extra_index_urls or vllm_ray_find_links (else pip's own "
+            "check that vllm_ray_index_url, vllm_ray_extra_index_urls or vllm_ray_find_links (else pip's own "
             "configuration) name an index that has them, and that vllm_ray_bundle_python and "
             "vllm_ray_bundle_platform are those of the hosts"
         )
@@ -219,14 +219,14 @@ def managed_python(
         with open_url(url, timeout=60, ca_path=environment.get("PIP_CERT")) as answer, path.open("wb") as stream:
             shutil.copyfileobj(answer, stream)
     except OSError as error:
-        fix = f"see that this machine reaches it (HTTPS_PROXY counts), or {by_path}"
+        fix = f"check that this machine reaches it (HTTPS_PROXY counts), or {by_path}"
         raise refusal(str(error), f"a download from {url}", fix) from error
     trial = ("--no-bin", "--no-config", f"--install-dir={work}/tried", f"--mirror=file://{work}/mirror")
     tried = ask(uv_path, "python", "install", *trial, version)
     shutil.rmtree(f"{work}/tried", ignore_errors=True)
     if tried.returncode:
         found = f"an archive that uv refuses: {_release.last_lines(tried.stderr, 6)}"
-        raise refusal(found, f"what {url} should be", "run again")
+        raise refusal(found, "an archive that uv accepts", "run again")
     return {inside: str(path)}
 
 
@@ -236,7 +236,7 @@ def packages(names: Sequence[str], work: str, say: Say) -> dict[str, str]:
         found = f"no apt-get on this machine, for the packages {' '.join(names)}"
         fix = (
             "make the bundle on a machine with the hosts' distribution, or leave packages out of vllm_ray_bundle_parts "
-            "and see that hosts have them"
+            "and install them on the hosts"
         )
         raise BundleError("bundle.yml", found, "Debian or Ubuntu, the same as on the hosts", fix)
     archives = f"{work}/archives"
@@ -246,7 +246,7 @@ def packages(names: Sequence[str], work: str, say: Say) -> dict[str, str]:
     status, said = follow(_bundle.apt_argv(names, work), {"LC_ALL": "C"}, "packages", 0, say)
     if status:
         found = f"apt-get ended with {status}: {_release.last_lines(said, 6)}"
-        fix = "run apt-get update on this machine, and see that its sources have them"
+        fix = "run apt-get update on this machine, and check that its sources have them"
         raise BundleError("bundle.yml", found, f"the packages {' '.join(names)}", fix)
     result, index = {}, ""
     for name in sorted(os.listdir(archives)):
@@ -300,7 +300,7 @@ def built(work: str) -> str:
     done = ask(sys.executable, "-m", "ansible", "galaxy", "collection", "build", "--output-path", f"{work}/built", tree)
     if done.returncode:
         found = f"ansible-galaxy ended with {done.returncode}: {_release.last_lines(done.stderr, 6)}"
-        raise BundleError("bundle.yml", found, "an archive of the collection", f"see that {COLLECTION} is whole")
+        raise BundleError("bundle.yml", found, "an archive of the collection", f"check that {COLLECTION} is complete")
     return f"{work}/built/vllm_ray-cluster-{version()}.tar.gz"
 
 
@@ -370,7 +370,7 @@ def watched(directory: str, say: Say) -> Iterator[None]:
     def watch() -> None:
         while not done.wait(QUIET_SECONDS):
             sizes = [entry.stat().st_size for entry in pathlib.Path(directory).rglob("*") if entry.is_file()]
-            say(f"bundle | model: {sum(sizes) / 1e9:.1f} GB are here")
+            say(f"bundle | model: {sum(sizes) / 1e9:.1f} GB are downloaded")
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -391,7 +391,11 @@ def model(directory: str) -> dict[str, str]:
             if not name.startswith(".") and os.path.isfile(path):
                 result[os.path.relpath(path, directory)] = path
     if "config.json" not in result:
-        found = f"{directory} without a config.json" if os.path.isdir(directory) else f"{directory}, no directory"
+        found = (
+            f"{directory} without a config.json"
+            if os.path.isdir(directory)
+            else f"{directory}, which is not a directory"
+        )
         fix = "set vllm_ray_bundle_model to the directory with the model's files, as `hf download --local-dir` makes it"
         raise BundleError("vllm_ray_bundle_model", found, "the directory of a model", fix)
     return result

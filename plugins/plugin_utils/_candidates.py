@@ -114,7 +114,7 @@ def quantization_refusals(model: Model, wishes: Wishes) -> list[str]:
         if name and name not in KNOWN:
             found.append(f"{what} {name}, which {RELEASE} does not know")
         elif name in DEPRECATED and not wishes.deprecated:
-            found.append(f"{what} {name}, which {RELEASE} takes only with allow-deprecated-quantization")
+            found.append(f"{what} {name}, which {RELEASE} accepts only with allow-deprecated-quantization")
     own = {model.quantization, *SAME.get(model.quantization, ())}
     if not found and model.quantization and wishes.quantization and wishes.quantization not in own:
         found.append(f"quantization is {wishes.quantization}, and the model is quantised by {model.quantization}")
@@ -168,12 +168,12 @@ def group_refusals(model: Model, tp: int, widths: set[int], fp8: bool) -> list[s
             fine = gcd(group, share, model.hidden)
             group = fine if fine >= FINEST_BLOCK else group
         if width % tp == 0 and share % group:
-            found.append(f"{width} / {tp} = {share} is no multiple of the quantisation's group of {group}")
+            found.append(f"{width} / {tp} = {share} is not a multiple of the quantisation's group of {group}")
     keys = max(1, model.kv_heads // tp) * model.head_dim
     if model.quantization == "fp8" and not model.mla and keys % model.group_size:
         # vLLM lets it pass (layers/linear.py, _maybe_allow_fp8_block_shape_mismatch); keys and values would share a
         # scale.
-        found.append(f"{keys} rows of keys on a GPU are no multiple of the FP8 block of {model.group_size}")
+        found.append(f"{keys} rows of keys on a GPU are not a multiple of the FP8 block of {model.group_size}")
     return found
 
 
@@ -279,7 +279,7 @@ def balance(model: Model, tp: int, stages: Sequence[Stage], wishes: Wishes, toke
     """Give each stage layers by its speed, as far as its memory holds them with `tokens` tokens of KV cache.
 
     Layer by layer, to the stage that is done soonest with one more: so the slowest stage, which sets the pace, is as
-    fast as can be. Layers are taken as equal; what comes out is reckoned exactly afterwards. None where they don't fit.
+    fast as can be. Layers are taken as equal; what comes out is computed exactly afterwards. None where they don't fit.
     """
     pp = len(stages)
     # One block is vLLM's own, and a request's last one is seldom full.

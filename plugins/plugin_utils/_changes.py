@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What other options, links or hosts would give: each was reckoned. PRIVATE to the collection."""
+"""Suggestions: computes what other options, links or hosts would give. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def replicas(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wis
 
 
 def that_fit(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishes, best: Verdict) -> list[str]:
-    """Return the changes that would fit, each alone, the smallest first; each was reckoned."""
+    """Return the changes that would fit, each alone, the smallest first; each was computed."""
 
     def fit(changed: Wishes, offered: Sequence[ClusterHost] = hosts, stored: Model = model) -> Verdict | None:
         verdicts = weigh(changed.loaded(stored), offered, link, changed)

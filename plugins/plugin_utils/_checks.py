@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be wrong with an inventory and with hosts. PRIVATE to the collection."""
+"""Checks of an inventory and of hosts. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def check_inventory(hosts: Sequence[Host], head_group: str, worker_group: str) -
     for host in hosts:
         if len(host.groups) > 1:
             found = f"in {head_group} and in {worker_group}"
-            fix = f"leave it in one; the head of a cluster also computes, {worker_group} lists the others"
+            fix = f"leave it in one; the head of a cluster also runs GPU ranks, {worker_group} lists the others"
             problems.append(Problem(host.name, "inventory", "error", found, "one group", fix))
     for name in AGREED:
         values = {str(host.settings.get(name)): host.name for host in hosts}
         if len(values) > 1:
             found = ", ".join(f"{value} on {host}" for value, host in values.items())
-            fix = "set it for all hosts alike, or choose the cluster by -e vllm_ray_cluster=NAME"
+            fix = "set the same value for all hosts, or choose the cluster by -e vllm_ray_cluster=NAME"
             problems.append(Problem("-", "inventory", "error", f"{name}: {found}", "one value", fix))
     return problems
 
@@ -74,7 +74,7 @@ def check_addresses(addresses: Mapping[str, str]) -> list[Problem]:
             "error",
             f"cluster address {address}, also of "
             + ", ".join(other for other, its in addresses.items() if its == address and other != host),
-            "an address of its own",
+            "a unique address",
             "remove the double entry, or set vllm_ray_address or vllm_ray_nic for this host",
         )
         for host, address in addresses.items()
@@ -83,18 +83,18 @@ def check_addresses(addresses: Mapping[str, str]) -> list[Problem]:
 
 
 def check_accelerator(hosts: Sequence[Host], head: Host) -> list[Problem]:
-    """A head without GPUs makes the engine one of the CPU, which nobody means who has GPUs on other hosts."""
+    """If the head has no GPU, the engine would run on CPUs even though workers have GPUs."""
     have = {host.name: len(host.look["host"]["gpus"]) for host in hosts if host.look}
     others = [f"{name} {count}" for name, count in have.items() if count]
     if head.settings["vllm_ray_accelerator"] != "auto" or have.get(head.name) != 0 or not others:
         return []
-    found = f"no GPUs, while others have some ({', '.join(others)}); the engine would compute on CPUs"
+    found = f"no GPUs, while others have some ({', '.join(others)}); the engine would run on CPUs"
     fix = "make one of those the head, or set vllm_ray_accelerator=cpu to say that GPUs stay unused"
-    return [Problem(head.name, "gpu", "error", found, "GPUs on the head, as the engine computes there, too", fix)]
+    return [Problem(head.name, "gpu", "error", found, "GPUs on the head, because the engine also runs there", fix)]
 
 
 def check_host(host: Host, serves: bool) -> list[Problem]:
-    """Check one host that was looked at."""
+    """Check one probed host."""
     look, settings = host.look, host.settings
     if look is None:
         return []
@@ -105,8 +105,8 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
 
     why = look["network"]["error"]
     if why:
-        found = f"the kernel does not tell addresses and routes: {why}"
-        fix = "let its processes open sockets of AF_NETLINK (seccomp, SELinux, a container's settings)"
+        found = f"the kernel does not report addresses and routes: {why}"
+        fix = "allow its processes to open AF_NETLINK sockets (seccomp, SELinux, a container's settings)"
         add("address", "error", found, "addresses", fix)
     elif not look["network"]["cluster_nic"]:
         wanted = " and ".join(
@@ -115,12 +115,14 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
         have = ", ".join(f"{entry['nic']} {entry['address']}" for entry in look["network"]["addresses"]) or "none"
         add("address", "error", f"addresses: {have}", wanted or "an address", "set vllm_ray_nic or vllm_ray_address")
     for peer in [] if why else look["network"]["peers_without_route"]:
-        add("route", "warning", f"no route to {peer}", "a route to each peer", "mend the name or the route")
+        add("route", "warning", f"no route to {peer}", "a route to each peer", "fix the name resolution or the route")
     variables = ports(settings, host.is_head, serves)
     hidden = look["usage"]["ports_unknown"]
     if hidden:
-        fix = "let the modules read /proc/net there (SELinux, AppArmor, a container's settings)"
-        add("port", "warning", f"it is not known who listens: {hidden}", "the kernel's tables of sockets", fix)
+        fix = "allow the modules to read /proc/net there (SELinux, AppArmor, a container's settings)"
+        add(
+            "port", "warning", f"the listening processes are not known: {hidden}", "the kernel's tables of sockets", fix
+        )
     # One process often listens on IPv4 and on IPv6.
     for taken in {(entry["port"], entry["pid"]): entry for entry in look["usage"]["ports_taken"]}.values():
         variable = variables.get(taken["port"])
@@ -132,8 +134,14 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
         by_user.setdefault(process["user"], []).append(f"{process['process']} {process['pid']}")
     for user, processes in by_user.items():
         if not settings["vllm_ray_take_over"]:
-            fix = "stop it, it may hold GPUs and ports; -e vllm_ray_take_over=true stops it"
-            add("ray", "warning", f"a Ray of {user} that is not ours: {', '.join(processes)}", "none", fix)
+            fix = "stop it, because it may hold GPUs and ports; -e vllm_ray_take_over=true stops it"
+            add(
+                "ray",
+                "warning",
+                f"a Ray of {user} that this collection did not start: {', '.join(processes)}",
+                "none",
+                fix,
+            )
     if settings["vllm_ray_scope"] == "system" and look["host"]["pid1"] != "systemd":
         found = f"PID 1 is {look['host']['pid1']}"
         add("systemd", "error", found, "systemd", "set vllm_ray_scope=user for hosts without systemd")
@@ -142,7 +150,13 @@ def check_host(host: Host, serves: bool) -> list[Problem]:
     distribution = look["host"]["os"]
     if not is_supported(distribution):
         found = f"{distribution['id']} {distribution['version']}"
-        add("os", "warning", found, "Debian 12 or later, Ubuntu 22.04 or later", "go on at your own risk")
+        add(
+            "os",
+            "warning",
+            found,
+            "Debian 12 or later, Ubuntu 22.04 or later",
+            "use a supported distribution, or continue at your own risk",
+        )
     wished = settings.get("vllm_ray_gpus")
     have_gpus = {gpu["index"] for gpu in look["host"]["gpus"]}
     if wished and have_gpus and set(wished) - have_gpus:
@@ -166,12 +180,15 @@ def no_firewall(settings: Mapping[str, t.Any]) -> str:
 def open_ports(host: Host) -> list[Problem]:
     """Report a host whose ports are open to everybody. Ray binds all addresses."""
     settings, seen = host.settings, (host.look or {})["host"].get("firewall") or {}
-    found, why = f"no firewall rules are kept ({no_firewall(settings)}); Ray binds all addresses", seen.get("why_open")
-    fix = "let a firewall of the host or of the network admit nobody but the peers and the API's clients"
+    found, why = (
+        f"this collection manages no firewall rules ({no_firewall(settings)}); Ray binds all addresses",
+        seen.get("why_open"),
+    )
+    fix = "let a firewall of the host or of the network admit only the peers and the API's clients"
     if not no_firewall(settings):
         if not why or (settings["vllm_ray_firewall"] == "manage" and seen["manageable"]):
             return []
-        found = f"{why}, so rules close nothing; Ray binds all addresses"
+        found = f"{why}, so the rules block nothing; Ray binds all addresses"
         fix = "set vllm_ray_firewall=manage" if seen["manageable"] else "ufw default deny incoming"
         fix = "install ufw" if "not installed" in why and not seen["manageable"] else fix
     return [Problem(host.name, "firewall", "warning", found, "rules", fix)]
@@ -195,12 +212,12 @@ def shut_out(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
 
 
 def is_of_ray(process: str) -> bool:
-    """Tell whether a process, by its name, belongs to a Ray."""
+    """Return whether a process, by its name, belongs to a Ray."""
     return process in ("raylet", "gcs_server") or process.startswith("ray")
 
 
 def is_supported(distribution: Mapping[str, str]) -> bool:
-    """Tell whether a distribution is one that we aim at."""
+    """Return whether a distribution is one that we aim at."""
     try:
         version = float(distribution["version"] or 0)
     except ValueError:
@@ -209,24 +226,24 @@ def is_supported(distribution: Mapping[str, str]) -> bool:
 
 
 def check_absent(hosts: Sequence[Host], used: Collection[str], known: Collection[str]) -> list[Problem]:
-    """Judge hosts that were not looked at. used: the serve host and those of the engine; known: those of the record."""
+    """Judge hosts that were not probed. used: the serve host and those of the engine; known: those of the record."""
     problems = []
     for host in hosts:
         if host.look is not None or not host.absent:
             continue
         needed = host.name in used or host.is_head
-        fix = "mend the connection"
+        fix = "fix the connection"
         if host.limited and host.name in known:
-            severity, fix = "info", "run without --limit when its own part is to be checked or changed"
+            severity, fix = "info", "run without --limit to check or change this host"
         # The head is probed in any case: --limit is not why nothing is known of it.
         elif host.limited and not host.is_head:
             severity = "error" if needed else "warning"
-            fix = "run without --limit; the cluster does not know it yet"
+            fix = "run without --limit; the host is not part of the cluster yet"
         elif needed:
             severity = "error"
         else:
             severity = "warning" if host.settings["vllm_ray_absent_ok"] else "error"
-            fix += ", or go on without it by -e vllm_ray_absent_ok=true"
+            fix += ", or continue without it: -e vllm_ray_absent_ok=true"
         problems.append(Problem(host.name, "reach", severity, host.absent, "a host that answers", fix))
     return problems
 
@@ -235,7 +252,7 @@ def check_serving(cluster: Cluster) -> list[Problem]:
     """Name the hosts because of which it is not known whether an engine serves."""
     if cluster.serving is not None:
         return []
-    consent = "let the engine be stopped by -e vllm_ray_restart=true"
+    consent = "allow the engine to be stopped: -e vllm_ray_restart=true"
     problems = []
     for host in cluster.hosts:
         if host.look and engine_state(host) is None:
@@ -243,14 +260,14 @@ def check_serving(cluster: Cluster) -> list[Problem]:
             problems.append(unknown(host.name, found, f"restart it, or {consent}"))
     server = cluster.by_name.get(last_server(cluster.record))
     if server and server.look is None:
-        fix = f"have it answer; until then nothing is stopped that its engine may use. Or {consent}"
+        fix = f"make the host reachable; until then nothing that its engine may use is stopped. Or {consent}"
         problems.append(unknown(server.name, f"it may serve, and could not be probed: {server.absent}", fix))
     return problems
 
 
 def unknown(host: str, found: str, fix: str) -> Problem:
     """Return the problem of a host of which it is not known whether it serves."""
-    return Problem(host, "reach", "warning", found, "to know whether the engine serves", fix)
+    return Problem(host, "reach", "warning", found, "a host that reports whether the engine serves", fix)
 
 
 def check_paths(host: Host) -> list[Problem]:
@@ -271,7 +288,7 @@ def check_paths(host: Host) -> list[Problem]:
     if unfit:
         expected = _value_types.TYPES["host path"].expected
         fix = "connect as a user with another home (ansible_user), or use vllm_ray_scope=system"
-        add(f"{_value_types.show(unfit[0])}, which is below the user's home", expected, fix)
+        add(f"{_value_types.show(unfit[0])}, which is in the user's home", expected, fix)
     length = len(place.ray.encode())
     if length > RAY_DIRECTORY_MAXIMUM:
         fix = f"shorten vllm_ray_state_root or vllm_ray_cluster: {length - RAY_DIRECTORY_MAXIMUM} bytes too many"
@@ -283,11 +300,11 @@ def check_paths(host: Host) -> list[Problem]:
             add(f"{variables[name]}: {path} is in {place.state}", "a path that the service user can't change", fix)
     if _value_types.clean(place.config) == _value_types.clean(place.models):
         fix = "set vllm_ray_config_root or vllm_ray_model_root to another path"
-        add(f"{place.config} has the configuration and the models", "a directory for each", fix)
+        add(f"{place.config} is the directory of both the configuration and the models", "a directory for each", fix)
     for name, variable in variables.items() if host.settings["vllm_ray_scope"] == "system" else ():
         path = getattr(place, name)
         if _value_types.is_below(path, *SHARED_DIRECTORIES):
-            wanted = "a path where only root can make directories"
+            wanted = "a path where only root can create directories"
             add(f"{variable}: {path} is in a directory that everybody can write", wanted, f"set {variable}")
     return problems
 
@@ -301,21 +318,21 @@ def check_leaving(cluster: Cluster) -> list[Problem]:
     for name in cluster.leaving:
         severity, wanted = "warning", "a host of the inventory"
         if cluster.parts:
-            severity, wanted = "info", "nothing of the cluster runs there any more"
+            severity, wanted = "info", "no service of the cluster runs there"
             found, fix = f"it left the inventory: this run {renewal}", f"on {name}: {stop}"
         elif cluster.free and cluster.nodes:
             severity, wanted = "error", "all other hosts in the run, as they need a new token for Ray"
             found = f"it left the inventory, and --limit leaves out {', '.join(cluster.outside)}"
-            fix = "run without --limit, or put its line back"
+            fix = "run without --limit, or add it to the inventory again"
         elif cluster.free:
-            found = "it left the inventory, and this run does not go on to the nodes of Ray, so it stays in the cluster"
-            fix = f"put its line back, or run site.yml for all roles: that {renewal}"
+            found = "it left the inventory, but this run does not change the nodes of Ray, so it stays in the cluster"
+            fix = f"add it to the inventory again, or run site.yml for all roles: that {renewal}"
         else:
-            then = "starts the engine again" if name not in engine_hosts(cluster) else "lays the engine out without it"
+            then = "starts the engine again" if name not in engine_hosts(cluster) else "plans the engine without it"
             found = "it left the inventory, and stays in the cluster until the engine may be stopped"
-            fix = f"put its line back, or run with -e vllm_ray_restart=true: that {renewal}, and {then}"
+            fix = f"add it to the inventory again, or run with -e vllm_ray_restart=true: that {renewal}, and {then}"
             if name == server:
-                severity, found = "error", "the engine is served there, and the inventory has it no more"
+                severity, found = "error", "the engine runs there, but the host is no longer in the inventory"
         problems.append(Problem(name, "inventory", severity, found, wanted, fix))
     return problems
 
@@ -328,6 +345,6 @@ def engine_hosts(cluster: Cluster) -> Collection[str]:
 
 def removed_while_it_serves(host: str) -> Problem:
     """Return the problem of a host that left the inventory while an engine that may not be stopped uses it."""
-    found = "the engine uses it, and the inventory has it no more"
-    fix = "put it back, or let the engine be stopped and laid out anew by -e vllm_ray_restart=true"
+    found = "the engine uses it, but it is no longer in the inventory"
+    fix = "add it again, or allow the engine to be stopped and planned again: -e vllm_ray_restart=true"
     return Problem(host, "layout", "error", found, "a host of the inventory", fix)

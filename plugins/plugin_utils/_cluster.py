@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is who in a cluster, from inventory, looks and record. PRIVATE to the collection."""
+"""The roles and states of the hosts of a cluster, from inventory, probes and record. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Cluster:
 
     @property
     def parts(self) -> bool:
-        """Whether this run parts with the hosts that left the inventory.
+        """Whether this run removes the hosts that left the inventory.
 
         All others get another token then, so that those can't come back by themselves. Whoever would keep the old one
         would be shut out, too.
@@ -84,7 +84,7 @@ class Cluster:
 
     @property
     def may_change(self) -> bool:
-        """Whether this run may stop the engine or lay it out anew: the one decision that all others follow."""
+        """Whether this run may stop the engine or plan it again: the one decision that all others follow."""
         return self.free and (self.parts or not self.leaving)
 
     @property
@@ -108,11 +108,11 @@ class Cluster:
 
     @property
     def is_down(self) -> bool:
-        """Whether no engine runs or starts. One that does holds its GPUs, also where another host is to serve."""
+        """Whether no engine runs or starts. One that does keeps its GPUs even if another host is to serve."""
         return self.serving is False and all(serve_state(host) in (*ENDED, None) for host in self.hosts)
 
     def may_stop(self, name: str) -> bool:
-        """Tell whether this run may stop the services of a host.
+        """Return whether this run may stop the services of a host.
 
         While secrets are renewed, one that starts again would not find those that still have the old ones.
         """
@@ -149,7 +149,7 @@ def last_server(record: Mapping[str, t.Any]) -> str:
 
 
 def whether_serving(hosts: Sequence[Host], head: Host, record: Mapping[str, t.Any]) -> bool | None:
-    """Tell whether an engine serves, None where that is not known. Only False means that nothing serves."""
+    """Return whether an engine serves, None where that is not known. Only False means that nothing serves."""
     states = [engine_state(host) for host in hosts if host.look]
     if True in states:
         return True
@@ -157,7 +157,7 @@ def whether_serving(hosts: Sequence[Host], head: Host, record: Mapping[str, t.An
 
 
 def engine_state(host: Host) -> bool | None:
-    """Tell whether an engine serves on a host that was probed, None where it runs and can't be asked."""
+    """Return whether an engine serves on a host that was probed, None where it runs and can't be asked."""
     engine = (host.look or {})["engine"]
     mute = not engine["serving"] and "url" not in engine and serve_state(host) not in ENDED
     if mute or engine.get("state") == "unknown":
@@ -183,7 +183,7 @@ def unseen_servers(hosts: Sequence[Host], head: Host, record: Mapping[str, t.Any
 
 
 def is_whole(layout: _layout.Layout) -> bool:
-    """Tell whether it is known where all ranks of a layout are."""
+    """Return whether it is known where all ranks of a layout are."""
     return sum(layout.gpus.values()) >= layout.tp * layout.pp
 
 
@@ -202,5 +202,5 @@ def with_engine(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> Mapping[s
 
 
 def may_be_absent(host: Host) -> bool:
-    """Tell whether a host did not answer and the user goes on without it."""
+    """Return whether a host did not answer and the user goes on without it."""
     return host.look is None and not host.limited and bool(host.settings["vllm_ray_absent_ok"])

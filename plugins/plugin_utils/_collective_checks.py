@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the outcomes of a collective check mean. PRIVATE to the collection."""
+"""Problems found by the collective check (all-reduce over all ranks). PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if t.TYPE_CHECKING:
 
 # What a step that does not end speaks for.
 HANGS = {
-    "meet": "let it reach the first rank: see the firewall, and vllm_ray_nic",
-    "connect": "see the firewall and vllm_ray_nic; vllm_ray_nccl_debug=INFO tells more",
+    "meet": "allow connections to the first rank: check the firewall and vllm_ray_nic",
+    "connect": "check the firewall and vllm_ray_nic; vllm_ray_nccl_debug=INFO logs details",
     "reduce": "compare the drivers; leave out RDMA that does not work by vllm_ray_rdma_devices",
 }
 
@@ -26,7 +26,7 @@ def problems(
     with_rdma: Collection[str],
     failures: Mapping[str, str],
 ) -> list[Problem]:
-    """Judge what all ranks told.
+    """Judge what all ranks reported.
 
     outcomes: what came of each rank (_collective.outcome) by its number as text; hosts: {rank: host} of the plan;
     with_rdma: hosts that have an RDMA device which works; failures: why the check did not run on a host.
@@ -43,9 +43,9 @@ def problems(
         outcome = told.get(rank)
         if outcome is None:
             why = failures.get(hosts[rank], "no answer")
-            add(rank, f"was not started: {why}", "a rank that takes part", "mend it, and run again")
+            add(rank, f"was not started: {why}", "a rank that takes part", "fix the cause, and run again")
         elif outcome["wrong"] is not None:
-            add(rank, f"the sum came out as {outcome['wrong']}", "the right sum", "replace the GPU or its link")
+            add(rank, f"the sum is {outcome['wrong']}", "the correct sum", "replace the GPU or its link")
         elif outcome["step"] in ("start", "import"):
             add(
                 rank,
@@ -56,11 +56,11 @@ def problems(
         elif outcome["step"] == "meet" and rank in missing:
             add(rank, outcome["error"] or "did not meet the others", "all ranks meet", HANGS["meet"])
         elif outcome["step"] in HANGS and everyone_met:
-            add(rank, outcome["error"] or f"stood still at {outcome['step']}", "an all-reduce", HANGS[outcome["step"]])
+            add(rank, outcome["error"] or f"stopped at step {outcome['step']}", "an all-reduce", HANGS[outcome["step"]])
     if not found and missing:
         names = ", ".join(f"{rank} on {hosts[rank]}" for rank in sorted(missing))
         found.append(
-            Problem("-", "collective", "error", f"ranks that did not come: {names}", "all ranks", HANGS["meet"])
+            Problem("-", "collective", "error", f"ranks that did not join: {names}", "all ranks", HANGS["meet"])
         )
     return found or unused_rdma(told, hosts, with_rdma)
 
@@ -83,7 +83,7 @@ def unused_rdma(
 def summary(outcomes: Mapping[str, Mapping[str, t.Any]], backend: str) -> str:
     """Return one line about an all-reduce that came right: the slowest rank's bandwidth per size, and transports.
 
-    backend: which names itself where it tells no transport, as Gloo.
+    backend: which names itself where it reports no transport, as Gloo.
     """
     sizes = sorted({int(size) for outcome in outcomes.values() for size in outcome["gbytes_per_second"]})
     slowest = [

@@ -146,7 +146,7 @@ def fit(path: str) -> str:
     """Return a path for a unit. ValueError: it has characters that systemd takes for its own."""
     if not _value_types.is_host_path(path):
         wanted = _value_types.TYPES["host path"].expected
-        raise ValueError(f"{path!r} can't stand in a unit of systemd. Move it or let a link lead to it: {wanted}")
+        raise ValueError(f"{path!r} can't be used in a systemd unit. Move it or make a link to it: {wanted}")
     return path
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said of copies of a model, and where the controller records its own. PRIVATE to the collection."""
+"""Texts about copies of a model, and the path of the controller's records. PRIVATE to the collection."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings that switch protection off, and models that bring code. PRIVATE to the collection.
+"""Checks for settings that disable protections, and for models that contain code. PRIVATE to the collection.
 
 An error opens the API, Ray or a secret to others. A warning runs somebody's code or widens what the key allows, which
 may be wanted. All of them are the check `protection`.
@@ -28,7 +28,7 @@ SECRET_NAME = re.compile(
 
 
 def is_off(value: t.Any) -> bool:
-    """Tell whether a value of a switch leaves it off, as vLLM and Ray read it."""
+    """Return whether a value of a switch leaves it off, as vLLM and Ray read it."""
     return str(value).strip().lower() in ("", "0", "false", "no", "none")
 
 
@@ -38,9 +38,9 @@ def is_never(_value: t.Any) -> bool:
 
 
 class Danger(t.NamedTuple):
-    """A setting that takes protection away.
+    """A setting that removes a protection.
 
-    why: what is wrong, behind the setting's name. fix: what to do. harmless: whether a value takes nothing away.
+    why: what is wrong, behind the setting's name. fix: what to do. harmless: whether a value is harmless.
     expected: what the setting should be.
     """
 
@@ -57,7 +57,7 @@ OWN_CODE = "remove it, or make sure that only root can write what it names"
 ENVIRONMENT: dict[str, Danger] = {
     "RAY_AUTH_MODE": Danger(
         "error",
-        "switches Ray's token off: whoever reaches Ray's ports runs code on all hosts",
+        "switches Ray's token off: anyone who reaches Ray's ports runs code on all hosts",
         REMOVE,
         # Ray takes capital letters, and switches the token off for anything else: also with a space.
         lambda value: str(value).lower() == "token",
@@ -71,10 +71,10 @@ ENVIRONMENT: dict[str, Danger] = {
         "error", "adds routes by which API clients call any method on all ranks and replace the weights", REMOVE
     ),
     "VLLM_USE_RUST_FRONTEND": Danger(
-        "error", "serves the API by a program that does not load what asks all requests for the key", REMOVE
+        "error", "serves the API by a program that does not load the middleware that requires the key", REMOVE
     ),
     "VLLM_ALLOW_INSECURE_SERIALIZATION": Danger(
-        "error", "lets vLLM's processes unpickle messages: whoever sends one runs code", REMOVE
+        "error", "lets vLLM's processes unpickle messages: anyone who sends one runs code", REMOVE
     ),
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": Danger(
         "warning", "lets API clients load adapters from any path and from the hub", "set lora-modules in its place"
@@ -100,7 +100,7 @@ ENVIRONMENT: dict[str, Danger] = {
         Danger("warning", "loads code from there", OWN_CODE, lambda value: not str(value).strip()),
     ),
     "CUSTOM_FASTAPI_.*|CUSTOM_(PRE|POST)_PROCESS|CUSTOM_SCRIPT_FILENAME|SAGEMAKER_MODEL_PATH": Danger(
-        "warning", "runs code of yours in the API server, some of it before the key is asked for", OWN_CODE, is_never
+        "warning", "runs your own code in the API server, some of it before the key is checked", OWN_CODE, is_never
     ),
     ".*_(SECRET|KEY|TOKEN|PASSWORD)": Danger(
         "warning",
@@ -112,14 +112,14 @@ ENVIRONMENT: dict[str, Danger] = {
 
 
 def is_closed_list(value: t.Any) -> bool:
-    """Tell whether domains of media are public names. vLLM takes names exactly; an empty list allows all."""
+    """Return whether domains of media are public names. vLLM takes names exactly; an empty list allows all."""
     names = parsed(value)
     names = names if isinstance(names, list) else [names]
     return bool(names) and not any(is_off(name) or is_internal(str(name)) for name in names)
 
 
 def is_internal(name: str) -> bool:
-    """Tell whether a domain is a pattern, several, an address, or a name of no public host.
+    """Return whether a domain is a pattern, several, an address, or a name of no public host.
 
     The C library takes 127.1, 2130706433 and 0x7f000001 for addresses, too. No public name ends in a number.
     """
@@ -137,8 +137,8 @@ OPTIONS: dict[str, Danger] = {
         "remove it, and set vllm_ray_hf_token: one host downloads, and engines work without the hub",
         is_never,
     ),
-    "grpc": Danger("error", "serves by gRPC, which asks nobody for the key", REMOVE),
-    "grpc-port": Danger("error", "serves by gRPC, which asks nobody for the key", REMOVE),
+    "grpc": Danger("error", "serves by gRPC, which does not require the key", REMOVE),
+    "grpc-port": Danger("error", "serves by gRPC, which does not require the key", REMOVE),
     "allowed-media-domains": Danger(
         "warning",
         "lets API clients make the engine fetch from any address, this host, or a pattern that vLLM does not know",
@@ -168,13 +168,13 @@ OPTIONS: dict[str, Danger] = {
     "load-format": Danger(
         "warning",
         "loads pickled weights, which may run code",
-        "serve safetensors, and leave it to vLLM",
+        "serve safetensors, and remove the option",
         lambda value: str(value).lower() not in ("pt", "npcache"),
         "auto or safetensors",
     ),
 }
 RUNS_CODE = Danger(
-    "warning", "runs code of yours in the engine", OWN_CODE, lambda value: is_off(value) or value == "auto"
+    "warning", "runs your own code in the engine", OWN_CODE, lambda value: is_off(value) or value == "auto"
 )
 OPTIONS.update(
     dict.fromkeys(
@@ -198,13 +198,13 @@ NESTED: dict[str, Danger] = {
 START_ARGUMENTS: dict[str, Danger] = {
     "--dashboard-host": Danger(
         "error",
-        "opens Ray's dashboard, and the plan and the firewall do not know of it",
+        "opens Ray's dashboard, and the plan and the firewall do not include it",
         "set vllm_ray_dashboard_host and vllm_ray_dashboard_clients",
         lambda value: str(value) in ("127.0.0.1", "::1", "localhost"),
         "127.0.0.1",
     ),
     "--ray-debugger-external": Danger(
-        "error", "lets whoever reaches a host run code in its workers, without the token", REMOVE, is_never
+        "error", "lets anyone who reaches a host run code in its workers, without the token", REMOVE, is_never
     ),
     "--system-config": Danger(
         "error",

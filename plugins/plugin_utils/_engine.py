@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose the layout of an engine: from looks to the planner, and what the planner says to the plan. PRIVATE."""
+"""Choose the layout of an engine: convert probes for the planner, and its advice for the plan. PRIVATE."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import Cluster
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import Host
 
-# Taken where no NIC tells its speed, as those of virtual machines.
+# Taken where no NIC reports its speed, as those of virtual machines.
 USUAL_GBIT = 10.0
 
 
@@ -31,7 +31,7 @@ USUAL_GBIT = 10.0
 class Engine:
     """The layout of an engine, whether it is the one that serves, and what is to be said about it.
 
-    layout: None where none is possible. advice: of the planner, empty where it could not reckon.
+    layout: None where none is possible. advice: of the planner, empty where it could not compute one.
     """
 
     layout: _layout.Layout | None
@@ -42,7 +42,7 @@ class Engine:
 
 
 def cluster_host(host: Host, kind: str, count: int | None = None, freed: bool = False) -> ClusterHost:
-    """Return a host that was looked at as the planner sees it, with its first `count` GPUs.
+    """Return a probed host as the planner sees it, with its first `count` GPUs.
 
     freed: whether memory that others hold counts as free.
     """
@@ -62,9 +62,9 @@ def cluster_host(host: Host, kind: str, count: int | None = None, freed: bool = 
 
 
 def slowest_link(hosts: Sequence[Host]) -> tuple[Link, str]:
-    """Return the slowest link between hosts that were looked at, and what had to be assumed about it.
+    """Return the slowest link between probed hosts, and what had to be assumed about it.
 
-    RDMA counts where every host has an active port and what RDMA needs: NCCL takes it then, unless told not to.
+    RDMA counts where every host has an active port and what RDMA needs: NCCL uses it then, unless configured otherwise.
     """
     looks = [look_of(host) for host in hosts]
     rates = [
@@ -79,12 +79,12 @@ def slowest_link(hosts: Sequence[Host]) -> tuple[Link, str]:
         own = (look["network"]["cluster_nic"] or {}).get("nic")
         speeds += [nic["speed"] for nic in look["network"]["nics"] if nic["name"] == own]
     if not all(speeds) or not speeds:
-        return Link(USUAL_GBIT), f"not all NICs tell their speed: taken as {USUAL_GBIT:g} Gbit/s"
+        return Link(USUAL_GBIT), f"not all NICs report their speed: assumed {USUAL_GBIT:g} Gbit/s"
     return Link(min(speeds) / 1000), ""
 
 
 def model_of(facts: Mapping[str, t.Any]) -> Model:
-    """Return a model from what model_info tells."""
+    """Return a model from what model_info returns."""
     values: dict[str, t.Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()
     }
@@ -128,7 +128,7 @@ def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> E
     if served not in (None, wish):
         why_not = f"the model is {wish} instead of {served}"
     relayout = settings["vllm_ray_relayout"] and fresh.layout is not None
-    sizes = str(fresh.layout or "nothing that fits")
+    sizes = str(fresh.layout or "no layout that fits")
     if why_not is None and not relayout:
         kept = planned.kept(old, offer)
         if fresh.layout not in (None, old) and not fresh.problems and not unseen:
@@ -142,13 +142,13 @@ def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> E
         return kept
     if outside:
         found = f"the layout would change ({reason}), and this run does not reach {', '.join(outside)}"
-        return Engine(old, True, problems=[layout_problem(found, "run without --limit, on hosts that all answer")])
+        return Engine(old, True, problems=[layout_problem(found, "run without --limit while all hosts answer")])
     return replace(fresh, notes=[f"layout changes: {reason}", *fresh.notes, *unused_notes(fresh.layout, offer)])
 
 
 @dataclass(frozen=True)
 class Planner:
-    """What the planner needs. model: None where it is not known. hosts: looked at, the serve host first.
+    """What the planner needs. model: None where it is not known. hosts: probed, the serve host first.
 
     freed: whether memory that others hold of GPUs counts as free.
     """
@@ -219,7 +219,7 @@ class Planner:
         return Engine(old, True, notes, advice if advice.get("fits") else {})
 
     def advise(self, gpus: Mapping[str, int], wishes: _wishes.Wishes) -> Advice:
-        """Ask the planner; it reckons for GPUs whose memory is known. gpus: of each host that may take part, the serve
+        """Ask the planner; it computes for GPUs whose memory is known. gpus: of each host that may take part, the serve
         host first.
         """
         named = {host.name: host for host in self.hosts}
@@ -227,7 +227,7 @@ class Planner:
             return {}
         link, assumed = slowest_link([named[name] for name in gpus])
         hosts = [cluster_host(named[name], self.kind, count, self.freed) for name, count in gpus.items()]
-        # A GPU that shares the machine's memory tells none of its own, as that of a DGX Spark.
+        # A GPU that shares the machine's memory reports none of its own, as that of a DGX Spark.
         if any(not gpu.usable for host in hosts for gpu in host.gpus):
             return {}
         advice = _advice.advise(self.model, hosts, link, wishes)
@@ -243,8 +243,8 @@ def lost(known: _layout.Layout | None) -> Problem:
     """
     found = "nodes of Ray run, and the head has no record of the engine that may use them"
     if known:
-        found = f"the record of the last run is lost, and {known} has ranks on hosts that this run can't ask"
-    fix = "run without --limit, on hosts that all answer; or let the engine be stopped by -e vllm_ray_restart=true"
+        found = f"the record of the last run is lost, and {known} has ranks on hosts that this run can't probe"
+    fix = "run without --limit while all hosts answer; or allow the engine to be stopped: -e vllm_ray_restart=true"
     return layout_problem(found, fix)
 
 

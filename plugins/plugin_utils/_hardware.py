@@ -16,8 +16,8 @@ if t.TYPE_CHECKING:
 MIB = 1024**2
 GIB = 1024**3
 
-# What a driver keeps for itself, where it did not tell (`Reserved` of `nvidia-smi -q`): a part that every GPU has, and
-# a part of its memory. Fitted to memory.total less the total that torch names in its errors: RTX 4090 24564 MiB and
+# What a driver keeps for itself, if it does not report it (`Reserved` of `nvidia-smi -q`): a constant part and a part
+# of the memory. Fitted to memory.total less the total that torch names in its errors: RTX 4090 24564 MiB and
 # 23.64 GiB, L40S 46068 and 44.39, H100 81559 and 79.10, H200 143771 and 139.8. Off by up to 0.3 GiB elsewhere (A100).
 RESERVED_MIB = 350
 RESERVED_SHARE = 0.0025
@@ -85,7 +85,7 @@ class Gpu:
         return max(0, self.usable - self.used_mib * MIB)
 
     def crowded(self, share: float) -> bool:
-        """Tell whether less is free than vLLM's share: it would refuse (v1/worker/utils.py, request_memory)."""
+        """Return whether less is free than vLLM's share: it would refuse (v1/worker/utils.py, request_memory)."""
         return self.free < int(self.usable * share)
 
     @property

@@ -71,7 +71,7 @@ def unit_names(cluster: str) -> tuple[str, str]:
 def release_path(host: Host) -> str:
     """Return where the release of a host is: the user's own, or the one that the host's link leads to.
 
-    The link itself where the host has none yet, or was not looked at.
+    The link itself where the host has none yet, or was not probed.
     """
     own, name = host.settings.get("vllm_ray_release_path"), ((host.look or {}).get("host") or {}).get("release")
     return own or (f"{host.paths.root}/releases/{name}" if name else f"{host.paths.config}/current")
@@ -113,7 +113,7 @@ def ports(settings: Mapping[str, t.Any], is_head: bool, serves: bool) -> dict[in
 def gpu_indices(host: Host, accelerator: str, known: Mapping[str, t.Any]) -> list[int]:
     """Return the indices of the GPUs that the cluster may use on a host; a CPU host counts as one.
 
-    known: the host's part of the record, which tells how many there were where the host was not looked at.
+    known: the host's part of the record, which says how many there were where the host was not probed.
     """
     if host.look is None:
         return list(range(known.get("gpus", 0)))
@@ -149,7 +149,7 @@ def serve_state(host: Host) -> str | None:
 
 
 def is_active(host: Host) -> bool:
-    """Tell whether our node or our engine runs on a host; False where the host could not be probed."""
+    """Return whether our node or our engine runs on a host; False where the host could not be probed."""
     node, _serve = unit_names(host.settings["vllm_ray_cluster"])
     states = ((host.look or {}).get("usage", {}).get("services", {}).get(node, "inactive"), serve_state(host))
     return any(state in ("active", "activating", "running", "starting") for state in states)

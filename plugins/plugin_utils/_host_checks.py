@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be wrong with the state of hosts: hardware, system, leftovers. PRIVATE to the collection.
+"""Checks of the state of hosts: hardware, system, leftovers. PRIVATE to the collection.
 
-Each check takes hosts that were looked at. What belongs to our own services is never a problem.
+Each check takes probed hosts. What belongs to our own services is never a problem.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ GPU_MEMORY_UTILIZATION = 0.92
 def check_state(
     host: Host, serves: bool, needs: Mapping[str, int] | None = None, starts: bool = False
 ) -> list[Problem]:
-    """Check one host that was looked at.
+    """Check one probed host.
 
     needs: bytes that will be written below each of its looked-at paths. starts: whether the engine is to be started on
     it, so that what runs there now says nothing.
@@ -61,14 +61,14 @@ def check_states(hosts: Sequence[Host]) -> list[Problem]:
 
 
 def look_of(host: Host) -> dict[str, t.Any]:
-    """Return the look of a host that was looked at."""
+    """Return the look of a probed host."""
     if host.look is None:
-        raise ValueError(f"{host.name} was not looked at")
+        raise ValueError(f"{host.name} was not probed")
     return host.look
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether an address leads to the host itself."""
+    """Return whether an address leads to the host itself."""
     return address.startswith("127.") or address == "::1"
 
 
@@ -88,12 +88,12 @@ def check_hostname(host: Host) -> list[Problem]:
         return []
     own = (network["cluster_nic"] or {}).get("address", "its cluster address")
     found = f"{name} resolves to {address} on itself" if address else f"{name} does not resolve on itself"
-    fix = f"have /etc/hosts say `{own} {name}`" + (f" in place of {address}" if address else "")
+    fix = f"set `{own} {name}` in /etc/hosts" + (f" instead of {address}" if address else "")
     return [Problem(host.name, "hostname", "warning", found, own, fix)]
 
 
 def check_driver(host: Host) -> list[Problem]:
-    """A GPU that the driver does not give is no GPU."""
+    """Check that the driver offers all GPUs of the PCI bus."""
     seen, accelerator = look_of(host)["host"], host.settings["vllm_ray_accelerator"]
     error, nvidia, listed = seen["gpu_error"], seen["pci_gpus"]["nvidia"], len(seen["gpus"])
     if accelerator == "cpu":
@@ -103,23 +103,23 @@ def check_driver(host: Host) -> list[Problem]:
         return [Problem(host.name, "driver", "error", error, "a driver that works", fix.format(**seen))]
     if nvidia > listed:
         found = f"nvidia-smi lists {listed} of {nvidia} NVIDIA GPUs on the PCI bus"
-        fix = "see `dmesg | grep -i nvrm` for the others, unless a container or a virtual machine shall not have them"
-        return [Problem(host.name, "driver", "info", found, "all of them", fix)]
+        fix = "run `dmesg | grep -i nvrm`; ignore this if a container or VM is not meant to have all GPUs"
+        return [Problem(host.name, "driver", "info", found, "all GPUs listed", fix)]
     if seen["pci_gpus"]["amd"] and not listed and accelerator == "auto":
         models = ", ".join(sorted({gpu["name"] for gpu in seen["amd_gpus"]}))
         found = f"{seen['pci_gpus']['amd']} GPUs of AMD" + f" ({models})" * bool(models)
-        fix = "set vllm_ray_accelerator=cpu to say that they stay unused"
-        return [Problem(host.name, "driver", "info", found, "GPUs of NVIDIA, there is no release for others", fix)]
+        fix = "set vllm_ray_accelerator=cpu to confirm that they stay unused"
+        return [Problem(host.name, "driver", "info", found, "NVIDIA GPUs, there is no release for others", fix)]
     return []
 
 
-# Parts of what nvidia-smi says, and the mend. {kernel}: the running one.
+# Parts of what nvidia-smi says, and the fix. {kernel}: the running one.
 DRIVER_FIXES = {
     "version mismatch": "reboot: the driver's libraries were upgraded under the running kernel module",
     "couldn't communicate": "build the driver's module for the running kernel {kernel} (dkms autoinstall), or reboot "
     "into the kernel that it was built for",
     "not installed": "install the NVIDIA driver (580 or newer for CUDA 13), or set vllm_ray_accelerator=cpu",
-    "device handle": "reboot; if the GPU is lost again, see `dmesg | grep -i xid`, its power and its seat",
+    "device handle": "reboot; if the GPU is lost again, see `dmesg | grep -i xid`, its power supply and its slot",
     "did not answer": "reboot; see `dmesg | grep -i xid` for the GPU that hangs",
 }
 
@@ -167,12 +167,12 @@ def check_gpus(host: Host) -> list[Problem]:
     )
     for gpu in gpus:
         count = gpu["ecc_uncorrected"] or 0
-        fix = "nvidia-smi -i {gpus} --gpu-reset, or reboot; if they come again, have the GPU replaced"
+        fix = "nvidia-smi -i {gpus} --gpu-reset, or reboot; if they recur, have the GPU replaced"
         add("warning", [gpu] if count else [], f"{count} uncorrected memory errors", "none", fix)
     add(
         "info",
         [gpu for gpu in gpus if gpu["persistence"] is False],
-        "persistence mode is off, so each start loads the driver anew",
+        "persistence mode is off, so each start loads the driver again",
         "on",
         "systemctl enable --now nvidia-persistenced, or nvidia-smi -pm 1",
     )
@@ -188,7 +188,7 @@ def check_gpu_memory(host: Host, starts: bool) -> list[Problem]:
         runs = active or any(process["ours"] for process in seen["processes"])
         full = gpu.crowded(share) and (starts or not runs)
         foreign = [process for process in others(seen, active) if "C" in process["kind"] or full]
-        wanted = f"{share:.0%} of {gpu.usable // MIB} MiB free" if full else "no process but ours"
+        wanted = f"{share:.0%} of {gpu.usable // MIB} MiB free" if full else "no process except those of this cluster"
         fix = "or leave the GPU out by vllm_ray_gpus, or lower gpu-memory-utilization in vllm_ray_serve_args"
         for process in foreign:
             held = "?" if process["mib"] is None else process["mib"]
@@ -198,9 +198,9 @@ def check_gpu_memory(host: Host, starts: bool) -> list[Problem]:
             severity = "error" if full else "warning"
             problems.append(Problem(host.name, "gpu_memory", severity, found, wanted, f"stop it, {fix}"))
         if full and not foreign:
-            used = f"{seen['used_mib']} of {seen['memory_mib']} MiB in use by nobody who can be seen"
-            mend = f"find it by `fuser -v /dev/nvidia{seen['index']}` outside of containers, {fix}"
-            problems.append(Problem(host.name, "gpu_memory", "error", f"GPU {seen['index']}: {used}", wanted, mend))
+            used = f"{seen['used_mib']} of {seen['memory_mib']} MiB in use by no visible process"
+            fix = f"find the process with `fuser -v /dev/nvidia{seen['index']}` outside of containers, {fix}"
+            problems.append(Problem(host.name, "gpu_memory", "error", f"GPU {seen['index']}: {used}", wanted, fix))
     return problems
 
 
@@ -216,12 +216,12 @@ def check_nics(host: Host) -> list[Problem]:
     for route in network["routes"]:
         if route["nic"] == "lo":
             found = f"{route['peer']} is {route['address']} here, which is this host itself"
-            add("error", found, "the peer's address", "mend /etc/hosts or the DNS, or give the peer an ansible_host")
+            add("error", found, "the peer's address", "fix /etc/hosts or the DNS, or set ansible_host of the peer")
     ways = {route["nic"]: route["peer"] for route in network["routes"] if route["nic"] != "lo"}
     set_by_user = bool(chosen) and chosen["why"].startswith("set by")
     if len(ways) > 1 and not set_by_user:
         found = "peers are reached by several NICs: " + ", ".join(f"{peer} by {nic}" for nic, peer in ways.items())
-        add("warning", found, "one NIC", "mend the routes, or set vllm_ray_nic on every host")
+        add("warning", found, "one NIC", "fix the routes, or set vllm_ray_nic on every host")
     nics = {nic["name"]: nic for nic in network["nics"]}
     mine = nics.get(chosen["nic"]) if chosen else None
     if not chosen or not mine:
@@ -278,12 +278,12 @@ def check_rdma(host: Host) -> list[Problem]:
         add(severity, found, "ACTIVE", f"{fix}; see `ibstat {port['device']}`")
     off = rdma_is_off(host.settings)
     if active and off:
-        found = f"RDMA devices that work ({', '.join(sorted(active))}), and {off}"
+        found = f"working RDMA devices ({', '.join(sorted(active))}), and {off}"
         add("warning", found, "RDMA between hosts", f"remove {off.split('=', maxsplit=1)[0]} from vllm_ray_env")
     elif active:
         for what in network["rdma_missing"]:
             fix = f"install the package {what}" if what.startswith("lib") else "load ib_uverbs, or pass the devices in"
-            add("warning", f"no {what}, so NCCL takes TCP", "RDMA between hosts", fix)
+            add("warning", f"no {what}, so NCCL uses TCP", "RDMA between hosts", fix)
     return problems
 
 
@@ -298,11 +298,11 @@ def check_memlock(host: Host) -> list[Problem]:
     if limit is None or limit < 0 or limit >= look["host"]["memory"]:
         return []
     fix = (
-        "restart our services by -e vllm_ray_restart=true: their units set LimitMEMLOCK=infinity"
+        "restart the services with -e vllm_ray_restart=true: their units set LimitMEMLOCK=infinity"
         if system
-        else f"write `{look['host']['user']} - memlock unlimited` to /etc/security/limits.conf, log in anew, restart"
+        else f"write `{look['host']['user']} - memlock unlimited` to /etc/security/limits.conf, log in again, restart"
     )
-    found = f"our services may lock {limit // MIB} MiB of memory"
+    found = f"the services may lock {limit // MIB} MiB of memory"
     return [Problem(host.name, "memlock", "warning", found, "no limit, RDMA pins memory", fix)]
 
 
@@ -338,7 +338,7 @@ def check_disks(host: Host, needs: Mapping[str, int]) -> list[Problem]:
         need = sum(needs.get(disk["path"], 0) for disk in disks) + DISK_MINIMUM
         if disks[0]["read_only"]:
             found = f"the filesystem of {paths} is mounted read-only"
-            fix = f"mount -o remount,rw (where it was an error of the disk, `dmesg` says so), or {elsewhere}"
+            fix = f"mount -o remount,rw (`dmesg` shows whether the disk failed), or {elsewhere}"
             problems.append(Problem(host.name, "disk", "error", found, "one that can be written", fix))
         elif free < need:
             found = f"{gib(free)} free for {paths}"
@@ -357,12 +357,19 @@ def check_leftovers(host: Host, serves: bool) -> list[Problem]:
 
     for process in usage["strays"]:
         where = f", unit {process['unit']}" if process["unit"] else ""
-        found = f"{process['process']} that is not ours (pid {process['pid']}, user {process['user']}{where})"
+        who = f"pid {process['pid']}, user {process['user']}{where}"
+        found = f"{process['process']} that this collection did not start ({who})"
         stop = f"systemctl stop {process['unit']}" if process["unit"] else f"kill {process['pid']}"
-        add("leftovers", "warning", found, "no engine and no rank but ours", f"{stop}, it may hold GPUs and ports")
+        add(
+            "leftovers",
+            "warning",
+            found,
+            "no engine and no rank except those of this cluster",
+            f"{stop}, it may hold GPUs and ports",
+        )
     if usage["stale_sockets"] and not is_active(host):
         found = f"{len(usage['stale_sockets'])} sockets of dead sessions, such as {usage['stale_sockets'][0]}"
-        add("leftovers", "info", found, "none", "nothing to do: a node that starts makes a session of its own")
+        add("leftovers", "info", found, "none", "nothing to do: each node creates a new session when it starts")
     variables = ports(host.settings, host.is_head, serves)
     for entry in usage["bind_errors"]:
         variable = variables.get(entry["port"])
@@ -370,7 +377,7 @@ def check_leftovers(host: Host, serves: bool) -> list[Problem]:
             found = f"port {entry['port']} can't be bound on {entry['address']}: {entry['error']}"
             reserve = f"sysctl -w net.ipv4.ip_local_reserved_ports={entry['port']}"
             fix = f"{reserve} keeps other connections off it, or set {variable}"
-            add("port", "error", found, "free; nobody listens on it", fix)
+            add("port", "error", found, "a free port; no process listens on it", fix)
     return problems
 
 
@@ -405,7 +412,7 @@ def clock_row(looks: Mapping[str, Mapping[str, t.Any]]) -> dict[str, str]:
 
 
 def check_clocks(hosts: Sequence[Host]) -> list[Problem]:
-    """Check that clocks agree: with the controller's, or with each other's where the controller's is the odd one."""
+    """Check that clocks agree: with the controller's, or with each other's where the controller's differs."""
     controller, differences = clock_differences({host.name: host.look for host in hosts if host.look})
     fix = "timedatectl set-ntp true, or chronyc makestep"
     problems = []

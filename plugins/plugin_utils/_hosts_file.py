@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts of a file, to plan a cluster that is not there. PRIVATE to the collection."""
+"""Reads hosts from a file, to plan a cluster that does not exist yet. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ SPEC: dict[str, dict[str, t.Any]] = {
         "options": {"gbit": {"type": "float", "default": 10.0}, "rdma": {"type": "bool", "default": False}},
     },
 }
-# The smallest numbers that a plan can reckon with; no GPU that vLLM runs on has less than a GiB.
+# The smallest numbers that a plan accepts; no GPU that vLLM runs on has less than a GiB.
 LEAST = {"count": 1, "gpus": 0, "memory_gib": 1, "gbit": 0.1}
 
 
 class HostsError(ValueError):
-    """A file that tells no hosts; the message says why."""
+    """A hosts file that can't be used; the message says why."""
 
 
 class Hosts(t.NamedTuple):
-    """What a file tells. note: what had to be assumed, empty where nothing had."""
+    """The content of a hosts file. note: what had to be assumed, empty where nothing had."""
 
     hosts: list[ClusterHost]
     link: Link
@@ -59,7 +59,9 @@ def parse(data: t.Any, settings: Mapping[str, t.Any]) -> Hosts:
     found = of_report(data["hosts"], settings) if isinstance(data["hosts"], dict) else of_short_form(data)
     silent = [host.name for host in found.hosts if any(not gpu.usable for gpu in host.gpus)]
     if silent:
-        raise HostsError(f"GPUs of {', '.join(silent)} tell no memory: write the hosts by hand, with memory_gib")
+        raise HostsError(
+            f"GPUs of {', '.join(silent)} report no memory size: write the hosts file by hand, with memory_gib"
+        )
     wished = settings.get("vllm_ray_serve_host")
     if wished and wished not in [host.name for host in found.hosts]:
         raise HostsError(f"vllm_ray_serve_host is {wished}, which it does not have")
@@ -67,12 +69,12 @@ def parse(data: t.Any, settings: Mapping[str, t.Any]) -> Hosts:
 
 
 def of_report(looks: Mapping[str, t.Any], settings: Mapping[str, t.Any]) -> Hosts:
-    """Return the hosts that preflight.yml looked at."""
+    """Return the hosts that preflight.yml probed."""
     try:
         hosts = [Host(name, ("workers",), dict(settings), look) for name, look in looks.items()]
         return Hosts([_engine.cluster_host(host, "cuda") for host in hosts], *_engine.slowest_link(hosts))
     except (KeyError, TypeError, AttributeError) as error:
-        raise HostsError(f"it is no report of preflight.yml: {error!r}") from error
+        raise HostsError(f"it is not a report of preflight.yml: {error!r}") from error
 
 
 def of_short_form(data: Mapping[str, t.Any]) -> Hosts:
@@ -91,12 +93,12 @@ def of_short_form(data: Mapping[str, t.Any]) -> Hosts:
     if len({host.name for host in hosts}) < len(hosts):
         raise HostsError("two hosts have the same name")
     if link is None:
-        return Hosts(hosts, Link(_engine.USUAL_GBIT), f"no link is told: taken as {_engine.USUAL_GBIT:g} Gbit/s")
+        return Hosts(hosts, Link(_engine.USUAL_GBIT), f"no link is given: assumed {_engine.USUAL_GBIT:g} Gbit/s")
     at_least(link["gbit"], LEAST["gbit"], "gbit of the link")
     return Hosts(hosts, Link(link["gbit"], link["rdma"]))
 
 
 def at_least(value: float, least: float, what: str) -> None:
-    """Refuse a number that is too small to reckon with. Raises HostsError."""
+    """Refuse a number that is too small for a plan. Raises HostsError."""
     if value < least:
         raise HostsError(f"{what} is {value:g}, and must be at least {least:g}")

@@ -63,7 +63,7 @@ def place(offer: Mapping[str, int], tp: int, pp: int) -> Layout:
     total = sum(offer.values())
     if demand > total:
         listed = ", ".join(f"{host} {count}" for host, count in offer.items())
-        raise LayoutError(f"TP={tp} x PP={pp} needs {demand} GPUs and {total} are on offer ({listed})")
+        raise LayoutError(f"TP={tp} x PP={pp} needs {demand} GPUs and {total} are available ({listed})")
     gpus: dict[str, int] = {}
     # With a TP that fits a host, a stage stays on one host; the rest of its GPUs is left alone.
     whole = {host: count - count % tp for host, count in offer.items()}
@@ -76,7 +76,7 @@ def place(offer: Mapping[str, int], tp: int, pp: int) -> Layout:
 
 
 def from_record(record: Mapping[str, t.Any] | None) -> Layout | None:
-    """Return the layout that the record of the last run tells, if it tells one."""
+    """Return the layout in the record of the last run, if there is one."""
     engine = (record or {}).get("engine")
     if not engine:
         return None
@@ -94,7 +94,7 @@ def still_fits(layout: Layout, offer: Mapping[str, int], serve_host: str, tp: in
         return f"the serve host is {serve_host} now"
     for host, count in layout.gpus.items():
         if host not in offer:
-            return f"{host} is not in the inventory any more"
+            return f"{host} is no longer in the inventory"
         if offer[host] < count:
             return f"{host} offers {offer[host]} of {count} GPUs"
     return None

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options and environment that no longer work, or do harm. PRIVATE to the collection.
+"""Checks for options and environment variables that no longer work or are harmful. PRIVATE to the collection.
 
 What a release knows, its own parser says later (serve_config_check); this is what can be said before there is one, and
-what no parser says. What takes protection away is in _danger.
+what no parser says. What removes a protection is in _danger.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REMOVED_OPTIONS = {
     "num-lookahead-slots": "set speculative-config",
     "num-scheduler-steps": "remove it: several steps at once are no longer scheduled",
     "override-pooler-config": "set pooler-config",
-    "preemption-mode": "remove it: what is preempted is computed again",
+    "preemption-mode": "remove it: preempted requests are recomputed",
     "rope-scaling": "set hf-overrides",
     "rope-theta": "set hf-overrides",
     "speculative-model": "set speculative-config",
@@ -45,7 +45,7 @@ REMOVED_ENVIRONMENT = {
     "VLLM_USE_RAY_SPMD_WORKER": "remove it",
     "VLLM_USE_V1": "remove it: there is no other engine",
 }
-# (pattern of names, severity, what is wrong with it, what mends it)
+# (pattern of names, severity, what is wrong with it, what fixes it)
 HARMFUL_ENVIRONMENT = (
     ("RAY_EXPERIMENTAL_NOSET_.*", "warning", "hides the GPUs from Ray's own bookkeeping", "leave it to vLLM"),
     # Each host's unit has its own; one value for all hosts is wrong on all but one.
@@ -62,9 +62,14 @@ HARMFUL_ENVIRONMENT = (
         "set vllm_ray_nic, for hosts where it differs",
     ),
     ("VLLM_(RAY_)?DP_.*", "error", "spreads the engine over GPUs that are not planned", "remove it"),
-    ("(LOCAL_)?RANK|WORLD_SIZE|MASTER_(ADDR|PORT)", "warning", "is of one rank, and all would get it", "remove it"),
+    (
+        "(LOCAL_)?RANK|WORLD_SIZE|MASTER_(ADDR|PORT)",
+        "warning",
+        "is for one rank, but every rank would get it",
+        "remove it",
+    ),
     ("(CUDA|HIP|ROCR)_VISIBLE_DEVICES", "error", "overrides what the plan gives a node", "set vllm_ray_gpus"),
-    ("NCCL_P2P_DISABLE", "info", "makes GPUs of a host talk through its memory", "remove it unless P2P hangs"),
+    ("NCCL_P2P_DISABLE", "info", "makes GPUs of a host communicate through host memory", "remove it unless P2P hangs"),
     ("NCCL_IB_DISABLE", "info", "leaves InfiniBand unused", "remove it unless there is none"),
 )
 
@@ -133,10 +138,12 @@ def executor(given: Mapping[str, t.Any], planned: str, gpus: int) -> list[Proble
 def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
     """Return warnings of options that are gone. given: without dashes.
 
-    They are warnings because a release of the user's own may be old enough; its parser has the last word.
+    They are warnings because a release of the user's own may be old enough; its parser decides.
     """
     return [
-        Problem(host, "option", "warning", f"vllm_ray_serve_args: {name} is gone from vLLM", "an option it knows", fix)
+        Problem(
+            host, "option", "warning", f"vllm_ray_serve_args: {name} was removed from vLLM", "an option it knows", fix
+        )
         for name, fix in REMOVED_OPTIONS.items()
         if name in given
     ]
@@ -151,14 +158,14 @@ def refused(host: str, release: str, reasons: Mapping[str, str]) -> list[Problem
 
     for what, why in reasons.items():
         if what == "release":
-            fix = "let site.yml build the release, or mend vllm_ray_release_path"
+            fix = "let site.yml build the release, or correct vllm_ray_release_path"
             add("release", f"vLLM can't be loaded: {why}", f"a vLLM in {release} that can be loaded", fix)
             continue
         known = REMOVED_OPTIONS if what == "options" else REMOVED_ENVIRONMENT
         variable = "vllm_ray_serve_args" if what == "options" else "vllm_ray_env"
         words = re.findall(r"[\w-]+", why)
         fixes = [f"{name}: {fix}" for name, fix in known.items() if {name, f"--{name}"}.intersection(words)]
-        wanted = f"what the vLLM in {release} takes"
+        wanted = f"a value that the vLLM in {release} accepts"
         add("parser", f"{variable}: {why}", wanted, "; ".join(fixes) or f"correct {variable}")
     return problems
 
@@ -167,7 +174,7 @@ def environment(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
     """Return what is wrong with names in vllm_ray_env. NCCL_IB_DISABLE=0 and the like do no harm."""
     problems = [
         Problem(
-            host, "env", "warning", f"vllm_ray_env: {name} is gone from vLLM, which ignores it", "a known name", fix
+            host, "env", "warning", f"vllm_ray_env: {name} was removed from vLLM, which ignores it", "a known name", fix
         )
         for name, fix in REMOVED_ENVIRONMENT.items()
         if name in given

@@ -42,6 +42,6 @@ def downloader(hosts: Sequence[str], builder: str | None) -> str:
 
 
 def address_of(host: str, hostvars: Variables) -> str:
-    """Return the address or name by which a host is known before it was looked at."""
+    """Return the address or name by which a host is known before it is probed."""
     variables = hostvars[host]
     return str(variables.get("vllm_ray_address") or variables.get("ansible_host") or host)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be wrong with the model's files on hosts, from looks at them. PRIVATE to the collection.
+"""Checks of the model's files on hosts, from their probes. PRIVATE to the collection.
 
-Hosts are compared with each other: a file is as it should be where it is as on most of them. What the role model mends
+Hosts are compared with each other: a file is as it should be where it is as on most of them. What the role repairs
 by itself is a warning, what it would refuse or copy to the others is an error.
 """
 
@@ -61,22 +61,22 @@ class Copy:
             return self.origin
         return self.others[0] if self.others and self.tree["made"] else ""
 
-    def mend(self, names: Iterable[str], removes: bool = True) -> tuple[str, str]:
-        """Return severity and mend of files that must be replaced. removes: those that are there have to go first."""
+    def repair(self, names: Iterable[str], removes: bool = True) -> tuple[str, str]:
+        """Return severity and fix of files that must be replaced. removes: those that are there have to go first."""
         path, first = self.tree["path"], min(names)
         if not self.source:
-            mend = f"copy it from {self.others[0]}" if self.others else "bring it from where the model came from"
-            return "error", f"{mend}, or remove {path} and run site.yml where the model comes from a hub"
+            fix = f"copy it from {self.others[0]}" if self.others else "copy it from the origin of the model"
+            return "error", f"{fix}, or remove {path} and run site.yml where the model comes from a hub"
         more = " -e vllm_ray_model_verify=full" if set(names) & set(self.tree["silent"]) else ""
-        mends = f"site.yml{more}, which copies it from {self.source}"
+        fix = f"site.yml{more}, which copies it from {self.source}"
         # The role replaces files of trees that it made, and files that once had the wanted content.
         if not removes or self.tree["made"] or set(names) <= set(self.tree["touched"]):
-            return "warning", f"run {mends}"
-        return "error", f"rm {path}/{first} on {self.host}, then run {mends}"
+            return "warning", f"run {fix}"
+        return "error", f"rm {path}/{first} on {self.host}, then run {fix}"
 
 
 def check_models(hosts: Sequence[Host], model: Mapping[str, t.Any]) -> list[Problem]:
-    """Check the model's files on all hosts that were looked at. model: the plan's."""
+    """Check the model's files on all probed hosts. model: the plan's."""
     origin = CONTROLLER if model.get("source") == "controller" else str(model.get("source_host", ""))
     trees = {host.name: (host.look["model"] or {}).get("files") for host in hosts if host.look}
     paths = sorted(
@@ -135,24 +135,24 @@ def tree_problems(copy: Copy, usual: Mapping[str, File], piece: int) -> list[Pro
 
     def add(names: Sequence[str], found: str, wanted: str, removes: bool = True) -> None:
         if names:
-            severity, fix = copy.mend(names, removes)
+            severity, fix = copy.repair(names, removes)
             problems.append(Problem(copy.host, "model", severity, found, wanted, fix))
 
     files = files_of(tree, piece)
     missing = sorted({*tree["missing"], *(usual.keys() - files.keys())})
     add(missing, f"{path} has no {named(missing)}", "a model with all its files", removes=False)
     for name, why in tree["broken"].items():
-        add([name], f"{path}: {why}", "whole files")
+        add([name], f"{path}: {why}", "complete files")
     other = sorted(n for n, file in files.items() if n in usual and file.is_not(usual[n]) and n not in tree["broken"])
     for name in [name for name in other if files[name].size != usual[name].size]:
         add([name], f"{path}/{name} has {files[name].size} bytes", f"{usual[name].size}, as on most hosts")
     same_size = [name for name in other if files[name].size == usual[name].size]
-    add(same_size, f"{path}: other content in {named(same_size)}", "the same content as on most hosts")
+    add(same_size, f"{path}: different content in {named(same_size)}", "the same content as on most hosts")
     problems += touched_problems(copy, [name for name in tree["touched"] if name not in (*other, *tree["broken"])])
     extra = sorted(files.keys() - usual.keys() - tree["broken"].keys())
     if extra and not copy.is_origin and not tree["made"]:
-        fix = f"remove it on {copy.host}: site.yml makes all copies alike, and does not remove what it did not bring"
-        found = f"{path} has {named(extra)}, which most hosts have not"
+        fix = f"remove it on {copy.host}: site.yml makes all copies equal, but removes only files that it copied"
+        found = f"{path} has {named(extra)}, which most hosts do not have"
         problems.append(Problem(copy.host, "model", "warning", found, "the same files on all hosts", fix))
     return problems
 
@@ -163,12 +163,12 @@ def touched_problems(copy: Copy, names: Sequence[str]) -> list[Problem]:
     changed, touched = [n for n in names if n in hashes], [n for n in names if n not in hashes]
     problems = []
     if changed:
-        found, (severity, fix) = f"{path}: {named(changed)} changed since it was hashed", copy.mend(changed)
+        found, (severity, fix) = f"{path}: {named(changed)} changed since it was hashed", copy.repair(changed)
         problems.append(Problem(copy.host, "model", severity, found, "the content that was recorded", fix))
     if touched:
         restored = f"; site.yml restores it from {copy.source}"
         then = restored if copy.source else ", before site.yml copies it to the others"
         fix = f"preflight.yml compares its content{then}"
-        found = f"{path}: {named(touched)} was touched since it was hashed"
+        found = f"{path}: {named(touched)} has a new size or time of modification since it was hashed"
         problems.append(Problem(copy.host, "model", "warning", found, "files as they were recorded", fix))
     return problems

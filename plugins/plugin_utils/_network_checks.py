@@ -36,8 +36,8 @@ SILENT, CLOSED, REJECTED, LOSSY, STALLED, SLOW, OPEN = (
 )
 SIGNS = {
     OPEN: (".", "open"),
-    ABSENT: ("?", "took no part"),
-    MISSED: ("?", "not there at the same time"),
+    ABSENT: ("?", "did not take part"),
+    MISSED: ("?", "not running at the same time"),
     UNROUTED: ("R", "no route"),
     ASTRAY: ("N", "another NIC"),
     TRANSLATED: ("T", "another source address"),
@@ -162,9 +162,10 @@ def network_problems(answers: Answers, managed: bool) -> list[Problem]:
             name,
             "reachability",
             "warning",
-            "took no part in the test of the network" + (f": {answer['msg']}" if answer and "msg" in answer else ""),
+            "did not take part in the test of the network"
+            + (f": {answer['msg']}" if answer and "msg" in answer else ""),
             "an answer of every host",
-            "mend the connection to it, and run again",
+            "fix the connection to it, and run again",
         )
         for name, answer in answers.items()
         if name not in there
@@ -254,13 +255,13 @@ def some(words: Sequence[object], most: int = 8) -> str:
 
 
 def _follows(pair: Pair, matrix: Mapping[Pair, Way]) -> bool:
-    """Tell whether answers cannot come back, so that the fault is that of the way back."""
+    """Return whether answers cannot come back, so that the fault is that of the way back."""
     back = matrix.get((pair[1], pair[0]))
     return back is not None and back.kind in (UNROUTED, ASTRAY) and matrix[pair].kind in (CLOSED, SILENT)
 
 
 def _about_to_open(problem: Problem) -> Problem:
-    fix = "nothing: the role firewall admits the peers, and they are tested again after it"
+    fix = "nothing: the role firewall admits the peers and the test runs again afterwards"
     return replace(problem, severity="info", fix=fix)
 
 
@@ -278,7 +279,7 @@ def _wrong_answers(there: Mapping[str, Mapping[str, t.Any]]) -> list[Problem]:
             "error",
             f"answered {told[0][1]} to {some([name for name, _answer in told])}",
             "the answers of this version of the collection",
-            "run again; if it answers so again, something else than this collection runs there with the run's token",
+            "run again; if the answer is the same, another program uses the run's token there",
         )
         for peer, told in wrong.items()
     ]
@@ -309,9 +310,9 @@ def _untested(matrix: Mapping[Pair, Way], names: Sequence[str]) -> list[Problem]
     missed = {frozenset(pair) for pair, way in matrix.items() if way.kind == MISSED}
     if missed:
         found = (
-            f"{len(missed)} pairs of hosts were not there at the same time, first {' and '.join(sorted(min(missed)))}"
+            f"{len(missed)} pairs of hosts were not running at the same time, first {' and '.join(sorted(min(missed)))}"
         )
-        fix = f"let Ansible go to all hosts at a time: -f {len(names)}"
+        fix = f"run Ansible on all hosts at once: -f {len(names)}"
         problems.append(Problem("-", "reachability", "warning", found, "a test of every pair", fix))
     tested, everything = len({frozenset(pair) for pair in matrix}), len(names) * (len(names) - 1) // 2
     if tested < everything:
@@ -324,7 +325,7 @@ def _untested(matrix: Mapping[Pair, Way], names: Sequence[str]) -> list[Problem]
 def _unrouted(fault: Fault) -> Problem:
     found, wanted = f"no route to {some(fault.peers)}", f"a route by {fault.nic}"
     address = fault.address(fault.peers[0])
-    fix = f"`ip route show to match {address}` on {fault.host} shows what is in the way, or that nothing leads there"
+    fix = f"`ip route show to match {address}` on {fault.host} shows a conflicting route or that no route exists"
     return Problem(fault.host, "route", "error", found, wanted, fix)
 
 
@@ -341,14 +342,14 @@ def _astray(fault: Fault) -> Problem:
 
 def _translated(fault: Fault) -> Problem:
     seen = [f"{peer} as {fault.there[peer]['peers'][fault.host]['seen_from']}" for peer in fault.peers]
-    found, wanted = f"comes to {some(seen)}", f"as {fault.own['address']}"
+    found, wanted = f"reaches {some(seen)}", f"as {fault.own['address']}"
     fix = f"remove the address translation on {fault.host} or on the way (`nft list ruleset`: snat, masquerade)"
     return Problem(fault.host, "route", "error", found, wanted, fix)
 
 
 def _silent(fault: Fault) -> Problem:
     found = f"no answer on the link {fault.directions} (ARP or neighbour discovery)"
-    wanted = f"{fault.own['address']} can be found on the network of {fault.nic}"
+    wanted = f"{fault.own['address']} answers on the network of {fault.nic}"
     fix = f"check cable, switch port and VLAN of {fault.nic}: `ip -s link show {fault.nic}`, `ip neighbour`"
     return Problem(fault.host, "link", "error", found, wanted, fix)
 
@@ -369,14 +370,14 @@ def _shut(fault: Fault) -> Problem:
             f"vllm_ray_firewall=manage does it by ufw, and `nft list ruleset` on {host} shows other rules"
         )
     else:
-        fix = f"let the firewall of {host}, or one behind it, pass what goes to {addresses} by {fault.nic}"
+        fix = f"let the firewall of {host}, or one behind it, pass packets to {addresses} by {fault.nic}"
     return Problem(host, "firewall", "error", found, "open between peers", fix)
 
 
 def _lossy(fault: Fault) -> Problem:
     size = min(t.cast(int, fault.matrix[pair].size) for pair in fault.pairs)
     mtu = fault.own["mtu"]
-    # TCP heeds what a router tells. Where nobody does, it sends large packets again and again: connections hang.
+    # TCP obeys the size that a router reports. Without one, it sends large packets again and again: connections hang.
     told = all(fault.matrix[pair].told for pair in fault.pairs)
     what = "refused by a router" if told else "lost"
     found = f"packets of more than {size} bytes are {what} on the way {fault.directions}"
@@ -385,9 +386,9 @@ def _lossy(fault: Fault) -> Problem:
 
 
 def _stalled(fault: Fault) -> Problem:
-    found = f"connections open, but a transfer stalls {fault.directions}"
+    found = f"connections succeed, but a transfer stalls {fault.directions}"
     fix = f"look for lost packets: `ip -s link show {fault.nic}`, `nstat -az TcpRetransSegs`"
-    return Problem(fault.host, "bandwidth", "error", found, "a transfer that gets through", fix)
+    return Problem(fault.host, "bandwidth", "error", found, "a transfer that completes", fix)
 
 
 def _slow(fault: Fault) -> Problem:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What hosts have in common, which are the odd ones, and what changed since it worked. PRIVATE to the collection."""
+"""What hosts have in common, which hosts differ, and what changed since it worked. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     # {row: {host: value}}; a host without a value is not compared in that row.
     Matrix = Mapping[str, Mapping[str, str]]
 
-# How bad it is that hosts differ in a row, and what mends it. Rows that are not here may differ.
+# How bad it is that hosts differ in a row, and what fixes it. Rows that are not here may differ.
 # Ray refuses other versions and another Python, to the patch (ray#44063, ray#50511); a driver that differs makes NCCL
 # fail or hang (vllm#4114, nccl#1257).
 MUST_AGREE = {
@@ -28,8 +28,8 @@ MUST_AGREE = {
     "machine": ("error", "leave hosts of another architecture out of this cluster"),
     "driver": ("warning", "install the same NVIDIA driver on all hosts"),
     "cuda": ("warning", "install the same NVIDIA driver on all hosts"),
-    "os": ("warning", "bring the hosts to the same release of the distribution"),
-    "glibc": ("warning", "bring the hosts to the same release of the distribution"),
+    "os": ("warning", "install the same release of the distribution on all hosts"),
+    "glibc": ("warning", "install the same release of the distribution on all hosts"),
     "mtu": ("warning", "ip link set dev NIC mtu VALUE on the host that differs, and in its network configuration"),
     "kernel": ("info", "update and reboot the host that differs"),
     "gpu model": ("info", "the plan weighs hosts by their GPUs; compare it"),
@@ -51,7 +51,7 @@ def odd(values: Mapping[str, str]) -> dict[str, str]:
 def problems(matrix: Matrix, told: Collection[tuple[str, str]] = ()) -> list[Problem]:
     """Return a problem for each odd host in each row that must agree.
 
-    told: (host, check) of what is known already: a check of a row's name has said more than that a host is odd.
+    told: (host, check) of problems that are reported already; such a check says more than that a host differs.
     """
     return [
         Problem(
@@ -70,8 +70,8 @@ def problems(matrix: Matrix, told: Collection[tuple[str, str]] = ()) -> list[Pro
 
 
 def lines(matrix: Matrix, hosts: Sequence[str], width: int) -> list[str]:
-    """Return the matrix for a terminal: hosts as columns, `*` marks the odd ones; where that is too wide, a row says
-    what most have and which hosts differ.
+    """Return the matrix for a terminal: hosts as columns, `*` marks hosts that differ; if too wide, a row
+    says what most have and which hosts differ.
     """
     if not matrix:
         return []
@@ -110,13 +110,13 @@ def changes(before: Matrix, now: Matrix) -> list[str]:
 def since(before: Matrix, now: Matrix, hosts: Sequence[str], looked: Sequence[str]) -> list[str]:
     """Return what changed since the last good run, a host that came or went as one line.
 
-    hosts: of the inventory; looked: those that were looked at. Of the others nothing can be said.
+    hosts: of the inventory; looked: those that were probed. Of the others nothing can be said.
     """
     known = list(dict.fromkeys(host for values in before.values() for host in values))
     both = [host for host in looked if host in known]
     return [
         *(f"{host} is new" for host in looked if host not in known),
-        *(f"{host} is gone from the inventory" for host in known if host not in hosts),
+        *(f"{host} is no longer in the inventory" for host in known if host not in hosts),
         *changes(only(before, both), only(now, both)),
     ]
 
@@ -129,21 +129,21 @@ def only(rows: Matrix, hosts: Sequence[str]) -> Matrix:
 
 def changed(lines: Sequence[str]) -> list[Problem]:
     """Return what changed since the last good run as notes among the problems."""
-    fix = "nothing if it was meant; where something fails since then, look here first"
+    fix = "nothing if the change was intended; if something fails since then, check this first"
     return [Problem("-", "changes", "info", line, "as in the last good run", fix) for line in lines]
 
 
 def good_run(before: Matrix, now: Matrix, hosts: Sequence[str], looked: Sequence[str]) -> Matrix:
     """Return the rows to record of a good run: as they are, and as they were for hosts that it left out.
 
-    hosts: of the cluster; looked: those that were looked at.
+    hosts: of the cluster; looked: those that were probed.
     """
     left, seen = only(before, [host for host in hosts if host not in looked]), only(now, looked)
     return {row: {**left.get(row, {}), **seen.get(row, {})} for row in dict.fromkeys([*left, *seen])}
 
 
 def matrix(looks: Mapping[str, Mapping[str, t.Any]], releases: Mapping[str, Mapping[str, t.Any]]) -> Matrix:
-    """Return the rows of hosts that were looked at. releases: what release_info said of those that have one.
+    """Return the rows of probed hosts. releases: what release_info said of those that have one.
 
     Source of each row: M(vllm_ray.cluster.host_info) and M(vllm_ray.cluster.release_info).
     """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the hosts of a transfer reach one another. PRIVATE to the collection."""
+"""The addresses by which the hosts of a transfer reach one another. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def peers(
 
 
 def address(name: str, hostvars: t.Any, option: str, resolve: Callable[[str], str]) -> str:
-    """Return the address of a host of which nobody told the cluster address: that by which Ansible reaches it."""
+    """Return the address of a host whose cluster address is not set: the one by which Ansible reaches it."""
     place = _members.address_of(name, hostvars)
     try:
         return str(ipaddress.ip_address(place))

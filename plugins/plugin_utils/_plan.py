@@ -78,9 +78,9 @@ def controllers_of(cluster: Cluster, controllers: Sequence[str]) -> Sequence[str
 def model_plan(
     head: Host, hosts: Sequence[Host], on_controller: Mapping[str, t.Any]
 ) -> tuple[dict[str, t.Any], list[Problem]]:
-    """Decide where the model comes from and where it lies on every host, and tell what it is.
+    """Decide where the model comes from and where it lies on every host, and return it.
 
-    on_controller: what the controller has of it, as host_info tells it of a host.
+    on_controller: what the controller has of it, in the form of host_info.
     """
     wish, source = head.settings["vllm_ray_model"], head.settings["vllm_ray_model_source"]
     if not wish:
@@ -94,13 +94,13 @@ def model_plan(
     # Other hosts are believed about the model only with a digest that is known.
     trusted = [head.name, first_host(head, hosts)]
     model = {"name": name, "source": source, "wish": wish, "source_host": source_host, "trusted": trusted}
-    # Where a model of a hub lies depends on its commit, which only the download tells.
+    # Where a model of a hub lies depends on its commit, which only the download knows.
     path = {"host": wish, "controller": f"{head.paths.models}/{name}"}.get(source, "")
     problems = []
     if (source == "host" and not here) or (source == "controller" and not on_controller.get("directory")):
         where = "on the controller" if source == "controller" else "on any host"
         fix = "correct vllm_ray_model; a path is looked up on the hosts first, then on the controller"
-        problems.append(Problem("-", "model", "error", f"{wish} is no directory {where}", "a model directory", fix))
+        problems.append(Problem("-", "model", "error", f"{wish} is not a directory {where}", "a model directory", fix))
     origin = on_controller if source == "controller" else found.get(model["source_host"], {})
     if origin.get("problem"):
         where = "-" if source == "controller" else model["source_host"]
@@ -118,7 +118,7 @@ def model_plan(
 def hub_host(head: Host, hosts: Sequence[Host], found: Mapping[str, t.Any]) -> str:
     """Return the host that has a hub's model first: the one that did, as it knows the commit, or who downloads.
 
-    found: what hosts have of the model, as host_info tells it.
+    found: what hosts have of the model, in the form of host_info.
     """
     first = first_host(head, hosts)
     return next((name for name in (first, *found) if found.get(name, {}).get("pinned")), first)
@@ -158,7 +158,7 @@ def play_groups(host: Host, serves: bool, unchecked: bool) -> list[str]:
 
 
 def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collection[str]) -> list[Problem]:
-    """Return what is wrong with hosts that were looked at, each by itself and together.
+    """Return what is wrong with probed hosts, each by itself and together.
 
     model: of model_plan. starts: hosts on which the engine is to be started.
     """

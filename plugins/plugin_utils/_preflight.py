@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all checks found, put together. PRIVATE to the collection."""
+"""Combines the results of all checks. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def gather(
     managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
     tested = {name: networks.get(name) for name in there}
     network = _stages.network(tested, managed)
-    # Each fault is told once, by who knows most of it: of a host that does not answer the first contact, of packets
-    # and routes the test between hosts, of options the release's own parser.
+    # Each fault is reported once, by the check that knows most: the first contact for silent hosts, the test
+    # between hosts for packets and routes, the release's own parser for options.
     better = {(host, "reach") for host in unreached}
     better |= {(host, "option") for host in names if parser.state == "done"}
     better |= {
@@ -86,7 +86,7 @@ def gather(
     states["release"] = states["package"] = "done" if ready or lacks else "not yet, there is no release"
     states["parser"] = parser.state
     states["collective"] = collective.state
-    states["changes"] = "done" if worked else "not yet, no run has ended well"
+    states["changes"] = "done" if worked else "not yet, no run has succeeded"
     checks = [
         _report.Check(name, stage, "off" if name in off else states.get(name, "done"))
         for stage, listed in STAGES.items()
@@ -95,7 +95,11 @@ def gather(
     shown = [name for name in names if name in there]
     lines = ["", "Hosts (* differs from most):", *_parity.lines(matrix, shown, _report.WIDTH)]
     if worked:
-        lines += ["", "Since the last good run:", *(f"  {line}" for line in changes or ["nothing of this changed"])]
+        lines += [
+            "",
+            "Since the last good run:",
+            *(f"  {line}" for line in changes or ["none of these values changed"]),
+        ]
     for part in (network.lines, collective.lines):
         lines += ["", *part] if part else []
     return Found(_report.without(problems, off), checks, matrix, changes, lines)

@@ -20,13 +20,13 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 # On CPU hosts there is seldom a compiler (some layers call torch.compile in spite of eager mode), and vLLM takes half
-# of the memory for its cache unless told otherwise.
+# of the memory for its cache unless set otherwise.
 CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
 CPU_SERVE_ARGS = {"enforce-eager": True}
 
 
 def is_private(name: str) -> bool:
-    """Tell whether a variable may hold a secret: its specification says so by no_log."""
+    """Return whether a variable may hold a secret: its specification says so by no_log."""
     return bool(_settings.specification()[name].get("no_log"))
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far all hosts are with a tree, in a line that reads well in a log. PRIVATE to the collection."""
+"""The progress line of a transfer to all hosts. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def parse(said: Mapping[str, t.Any]) -> Far:
 
 
 def due(since_begin: float, since_line: float) -> bool:
-    """Tell whether it is time for a line, by the seconds since the first question and since the last line."""
+    """Return whether it is time for a line, by the seconds since the first question and since the last line."""
     return since_line >= (OFTEN if since_begin < LONG else SELDOM)
 
 

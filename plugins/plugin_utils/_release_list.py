@@ -48,16 +48,16 @@ def problems(cluster: str, listed: Listed) -> list[Problem]:
         for host, release in hosts.items():
             if release["damaged"]:
                 text = f"{len(release['damaged'])} files of {id_} differ, first: {release['damaged'][0]}"
-                fix = "run site.yml with -e vllm_ray_release_verify=full, which mends it"
+                fix = "run site.yml with -e vllm_ray_release_verify=full, which repairs it"
                 found.append(Problem(host, "release", "error", text, "the files of its manifest", fix))
             if release["manifest"] != usual:
                 text = f"{id_} has the manifest {release['manifest']}"
-                fix = "run site.yml, which makes the one that it uses equal"
+                fix = "run site.yml, which makes the release in use equal on all hosts"
                 found.append(Problem(host, "release", "warning", text, f"{usual}, as on other hosts", fix))
     current = led_by(cluster, listed, "current_of")
     usual = Counter(current.values()).most_common(1)[0][0] if current else ""
     found += [
-        Problem(host, "release", "error", f"current leads to {id_}", f"{usual}, as on other hosts", "run site.yml")
+        Problem(host, "release", "error", f"current points to {id_}", f"{usual}, as on other hosts", "run site.yml")
         for host, id_ in current.items()
         if id_ != usual
     ]
@@ -80,7 +80,7 @@ def moment(seconds: int) -> str:
 
 
 def uses(release: Mapping[str, t.Any]) -> str:
-    """Return who stands on a release on one host."""
+    """Return what uses a release on one host."""
     named = [name for name in release["named_by"] if name not in release["current_of"]]
     parts = [
         f"{what} {', '.join(names)}"
@@ -116,7 +116,7 @@ def screen(summary: Mapping[str, t.Any]) -> str:
         rows = [
             (host, f"since {moment(hosts[host]['since'])}", uses(hosts[host]))
             if host in hosts
-            else (host, "lacks it", "")
+            else (host, "not installed", "")
             for host, releases in listed.items()
             if releases is not None
         ]
@@ -142,7 +142,7 @@ def back_to(cluster: str, head: str, listed: Listed, given: str) -> tuple[str, s
     else:
         found = f"{head} has no release that was current before" if not previous else f"no host has {previous}"
     names = ", ".join(have) or "none"
-    return "", f"{found}. There are: {names}. Name one of them by -e vllm_ray_release_id=ID; releases.yml tells more."
+    return "", f"{found}. Available: {names}. Select one with -e vllm_ray_release_id=ID; releases.yml shows details."
 
 
 def turn(cluster: str, listed: Listed, id_: str) -> str:
@@ -153,6 +153,6 @@ def turn(cluster: str, listed: Listed, id_: str) -> str:
     lines = ["", f"The cluster {cluster} goes back to {id_}"]
     for was in dict.fromkeys(leaving.values()):
         lines.append(f"  from {was} on {', '.join(host for host in leaving if leaving[host] == was)}")
-    lines += [f"  and {', '.join(lacking)} get it from the others"] if lacking else []
-    lines += ["  and stands on it already"] if current and not leaving else []
+    lines += [f"  and {', '.join(lacking)} copy it from other hosts"] if lacking else []
+    lines += ["  and already uses it"] if current and not leaving else []
     return "\n".join(lines)

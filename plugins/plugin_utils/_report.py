@@ -63,7 +63,7 @@ def count(problems: Problems) -> str:
 
 
 def problem_lines(problems: Problems, width: int = WIDTH) -> list[str]:
-    """Return a table of problems, errors first: what was found, what is wanted, what mends it."""
+    """Return a table of problems, errors first: what was found, what is expected, what fixes it."""
     printable = [{name: plain(text) for name, text in problem.items()} for problem in problems]
     ordered = sorted(printable, key=lambda problem: SEVERITIES.index(problem["severity"]))
     columns = [[p["severity"].upper() for p in ordered], [p["host"] for p in ordered], [p["check"] for p in ordered]]

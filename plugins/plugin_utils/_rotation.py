@@ -97,7 +97,7 @@ def waiting(cluster: Cluster) -> tuple[str, ...]:
 
 
 def renewals(rotation: Rotation | None, leaving: Collection[str]) -> dict[str, list[str]]:
-    """Return {file of a secret: reasons to make it anew}, as the module cluster_secrets takes them.
+    """Return {file of a secret: reasons to create it again}, as the module cluster_secrets takes them.
 
     leaving: hosts that left the inventory, so that the others need a new token for Ray.
     """
@@ -141,7 +141,7 @@ def obstacles(cluster: Cluster) -> list[Problem]:
     for host in cluster.hosts:
         if host.look is None and not host.limited:
             text = f"it can't be reached and would keep the old secrets: {host.absent}"
-            fix = "fix the connection, or take the host out of the inventory"
+            fix = "fix the connection, or remove the host from the inventory"
             found.append(problem("error", text, wanted, fix, host.name))
     if not cluster.nodes:
         text = "--tags or --skip-tags leave out the nodes of Ray or the engine"
@@ -151,7 +151,7 @@ def obstacles(cluster: Cluster) -> list[Problem]:
         found.append(problem("error", text, "a cluster whose secrets can be renewed", "run site.yml"))
     tls = cluster.head.settings["vllm_ray_tls"]
     if tls != "own" and CA in (cluster.head.settings.get("vllm_ray_rotate") or ()):
-        text, fix = f"vllm_ray_rotate names ca, and vllm_ray_tls is {tls}", "take it out, or set vllm_ray_tls=own"
+        text, fix = f"vllm_ray_rotate names ca, and vllm_ray_tls is {tls}", "remove it, or set vllm_ray_tls=own"
         found.append(problem("error", text, "a CA that is made on the head", fix))
     return found
 

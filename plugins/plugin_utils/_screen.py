@@ -59,10 +59,10 @@ def render(plan: Mapping[str, t.Any]) -> str:
         ]
         lines += table(labelled)
         if plan["serving"]:
-            away = f" It takes about {engine['away']:.0f} s to start again." if engine.get("away") else ""
-            lines.append(f"  The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true.{away}")
+            away = f" A restart takes about {engine['away']:.0f} s." if engine.get("away") else ""
+            lines.append(f"  The engine serves. A change that would stop it requires -e vllm_ray_restart=true.{away}")
         if plan["serving"] is None:
-            text = "It is not known whether the engine serves. Whatever may stop it waits for -e vllm_ray_restart=true."
+            text = "The state of the engine is unknown. A change that may stop it requires -e vllm_ray_restart=true."
             lines.append(f"  {text}")
         if plan["serving"] is not False and plan.get("news") == "":
             lines.append("  No host is new, so the network and the GPUs are not checked again.")
@@ -80,7 +80,7 @@ def memory(part: Mapping[str, t.Any]) -> str:
 
 
 def advice_lines(advice: Mapping[str, t.Any]) -> list[tuple[str, str]]:
-    """Return what the planner says, each line with its label; nothing where it could not reckon, or has no layout."""
+    """Return what the planner says, each line with its label; nothing where it computed none, or has no layout."""
     if not advice.get("fits"):
         return []
     requests = f"{advice['concurrency']:g} requests of {advice['max_model_len']:,}"
@@ -132,7 +132,7 @@ def tls_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
     tls = plan.get("tls") or {"mode": "off"}
     if tls["mode"] == "off":
         return []
-    what = tls["files"]["certificate"] if tls.get("files") else "a CA and a certificate of its own"
+    what = tls["files"]["certificate"] if tls.get("files") else "its own CA and certificate"
     used = f"; the certificate in use {tls['expires']}" if tls.get("expires") else ""
     return [("TLS", f"{what} (vllm_ray_tls={tls['mode']}){used}")]
 
@@ -158,7 +158,11 @@ def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]
 def refusal(model: str, advice: Mapping[str, t.Any]) -> str:
     """Return the text about an engine that no layout fits."""
     lines = [f"No layout of {model} fits:", *(f"  {text}" for text in advice["refusals"])]
-    lines += ["Any one of these would do:", *(f"  {text}" for text in advice["changes"])] if advice["changes"] else []
+    lines += (
+        ["Any one of these changes is enough:", *(f"  {text}" for text in advice["changes"])]
+        if advice["changes"]
+        else []
+    )
     return "\n".join([*lines, *(f"  note: {text}" for text in advice["notes"])])
 
 

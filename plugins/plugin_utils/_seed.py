@@ -52,7 +52,7 @@ def said_by(looks: Looks, builder: str, built: Look) -> dict[str, str]:
     """Return the manifests that hosts say they have whole, by host, the builder among them. Arguments: of choose()."""
     said = {name: whole(look) for name, look in looks.items()}
     if builder and built:
-        # It may be outside of the play, and was looked at first.
+        # It may be outside of the play, and was probed first.
         said[builder] = whole(built)
     return {name: manifest for name, manifest in said.items() if manifest}
 
@@ -127,16 +127,16 @@ def nobody(release: str, hosts: Looks) -> str:
         return (
             f"Release {release} is on {', '.join(claims)}. Expected: a manifest that the builder has or that is in the "
             "record of trusted digests. Set release_builder (vllm_ray_release_builder) to one of these hosts, if you "
-            "trust it with what all hosts run. Or remove release_id (vllm_ray_release_id) and use the lock that this "
-            "release was built from: then it is built again."
+            "trust it with the code of all hosts. Or remove release_id (vllm_ray_release_id) and use the lock that "
+            "this release was built from: then it is built again."
         )
     found = "; ".join(
-        f"{name} has {len(look['damaged'])} damaged files of it, first: {look['damaged'][0]}"
+        f"{name} has {len(look['damaged'])} damaged files, first: {look['damaged'][0]}"
         if look.get("damaged")
-        else f"{name} lacks it"
+        else f"{name} does not have it"
         for name, look in hosts.items()
     )
     return (
-        f"No host has the release {release} whole: {found}. Expected: a release that one host at least has. "
-        "releases.yml lists them; correct or remove release_id (vllm_ray_release_id)."
+        f"No host has a complete copy of the release {release}: {found}. Expected: a release that at least one host "
+        "has. releases.yml lists them; correct or remove release_id (vllm_ray_release_id)."
     )

@@ -18,7 +18,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._problem import P
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._specification_io import specification
 
 PREFIX = "vllm_ray_"
-# Options of `vllm serve` that the plan reckons with.
+# Options of `vllm serve` that the plan models.
 NUMBERS = ("tensor-parallel-size", "pipeline-parallel-size", "port")
 # User name and password of a URL.
 LOGIN = re.compile(r"(?<=://)[^/\s]*@")
@@ -35,7 +35,7 @@ class Settings:
 def of_host(host: str, task_vars: Mapping[str, t.Any]) -> Settings:
     """Check the variables of a host of the inventory, with what follows from the bundle that the play has opened.
 
-    task_vars: of a task of that play. Its own host has the bundle; hosts that --limit leaves out were not told of it.
+    task_vars: of a task of that play. Its own host has the bundle; hosts that --limit leaves out do not.
     """
     hostvars = task_vars["hostvars"]
     return check(host, hostvars[host], hostvars[task_vars["inventory_hostname"]].get(_bundle.REGISTERED))
@@ -110,7 +110,7 @@ def login_in_public(host: str, name: str) -> Problem:
 
 
 def is_right(name: str, value: t.Any) -> bool:
-    """Tell whether the value of one variable is of its type and one of its choices."""
+    """Return whether the value of one variable is of its type and one of its choices."""
     return not ArgumentSpecValidator({name: specification()[name]}).validate({name: value}).error_messages
 
 
@@ -129,12 +129,12 @@ def wrong_value(host: str, name: str, value: t.Any) -> Problem:
 
 
 def must_be_number(option: str) -> bool:
-    """Tell whether the plan reckons with an option of `vllm serve`."""
+    """Return whether the plan models an option of `vllm serve`."""
     return str(option).lstrip("-").replace("_", "-") in NUMBERS
 
 
 def is_number(value: t.Any) -> bool:
-    """Tell whether an option is a whole number, or not set."""
+    """Return whether an option is a whole number, or not set."""
     return value is None or str(value).isdecimal()
 
 

@@ -6,7 +6,7 @@
 A step takes as long as the GPU or as Python, whichever is longer. The GPU reads a stage's weights and the KV cache of
 its requests once, or computes, whichever takes longer, and each layer waits for two all-reduces of its TP group. Python
 agrees with the other stages of a pipeline on each step, and in eager mode starts each kernel of each layer; CUDA graphs
-start all at once. A pipeline is as fast as its slowest stage. Nothing else is in it, so it orders layouts and tells
+start all at once. A pipeline is as fast as its slowest stage. Nothing else is in it, so it orders layouts and shows
 what bounds them. docs/performance.md has what the constants were fitted to, and what they foresaw.
 """
 

@@ -4,7 +4,7 @@
 """The first contact with a host: how it is made, and what its outcome means. PRIVATE to the collection.
 
 OpenSSH is the judge: it reads what Ansible's own connections read (~/.ssh/config, jump hosts, agents, certificates),
-and its words at `-v` tell apart what can go wrong. They are not translated, and were captured in tests/fixtures/ssh.
+and its words at `-v` distinguish what can go wrong. They are not translated, and were captured in tests/fixtures/ssh.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Way:
 
     arguments: ansible_ssh_args, then ansible_ssh_common_args and ansible_ssh_extra_args, each split into words.
     checks_keys: False where host_key_checking is off. python: names or paths to try, in this order.
-    become: None where no task becomes root. not_told: what can't be told of this host anyway.
+    become: None where no task becomes root. not_told: what can't be determined for this host anyway.
     """
 
     host: str
@@ -88,7 +88,7 @@ class State:
     expected, and its FILE:LINE.
     add, remove: commands for known_hosts. key_file: the private key that can't be used. keys: those that were offered.
     methods: what the host lets users log in by. agent: what was wrong with it, or how many keys it has.
-    sudo: a key of SUDO there, "ok", or empty where it was not tried. not_told: what could not be told apart, and why.
+    sudo: a key of SUDO there, "ok", or empty where it was not tried. not_told: what was not distinguished, and why.
     """
 
     host: str
@@ -386,7 +386,7 @@ def fingerprint(line: str) -> str:
 
 
 def with_host_key(state: State, line: str, known_hosts: str, known_line: str = "") -> State:
-    """Add the commands that mend known_hosts.
+    """Add the commands that fix known_hosts.
 
     line: the host's key as OpenSSH would write it. The command adds exactly this key, whose fingerprint is shown.
     known_hosts: the user's files, of which OpenSSH writes the first. known_line: the line with the key expected.
@@ -406,7 +406,7 @@ def with_host_key(state: State, line: str, known_hosts: str, known_line: str = "
 
 
 def wants_password(state: State) -> bool:
-    """Tell whether a password could log in where keys did not."""
+    """Return whether a password could log in where keys did not."""
     return bool(state.methods) and not state.jump and ("password" in state.methods or "interactive" in state.methods)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with first contacts, in words, and how to mend it. PRIVATE to the collection."""
+"""What is wrong with first contacts, in words, and how to fix it. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONSOLE = "on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pu
 LOGIN = {
     "no_client": ("no ssh on the controller: {said}", "OpenSSH", "install openssh-client on the controller"),
     "bad_variables": (
-        "its variables can't be worked out: {said}",
+        "its variables can't be evaluated: {said}",
         "variables with values",
         "correct them in the inventory",
     ),
@@ -38,22 +38,22 @@ LOGIN = {
     "resolver": (
         "the name {where} can't be looked up: the controller's DNS does not answer ({said})",
         "an address",
-        "mend DNS on the controller, or set ansible_host to the host's address",
+        "fix DNS on the controller, or set ansible_host to the host's address",
     ),
     "name_unknown": (
-        "nobody knows the name {where} ({said})",
+        "the name {where} does not resolve ({said})",
         "a name with an address",
         "set ansible_host to the host's address, or add the name to DNS or to /etc/hosts on the controller",
     ),
     "no_route": (
         "{where} can't be reached ({said})",
         "a host that answers",
-        "see that it is on and that ansible_host is right; a firewall that rejects looks the same",
+        "check that the host is on and ansible_host is correct; a firewall that rejects looks the same",
     ),
     "timeout": (
         "nothing answers at {where} port {port} ({said})",
         "a host that answers",
-        "see that it is on and that ansible_host is right; a firewall on the way that drops packets looks the same",
+        "check that the host is on and ansible_host is correct; a firewall that drops packets looks the same",
     ),
     "refused": (
         "{where} is up, but nothing listens on port {port} ({said})",
@@ -61,14 +61,14 @@ LOGIN = {
         "on the host's console: systemctl enable --now ssh; or set ansible_port to the port of its sshd",
     ),
     "silent": (
-        "port {port} of {where} takes connections and says nothing",
+        "port {port} of {where} accepts connections but sends no SSH banner",
         "sshd",
-        "set ansible_port if sshd is elsewhere; else the host is stuck: look at its console (load, memory, disk)",
+        "set ansible_port if sshd uses another port; else the host hangs: check its console (load, memory, disk)",
     ),
     "busy": (
         "sshd of {where} refuses more connections: {said}",
-        "sshd that lets us in",
-        "wait a minute; if it stays, raise MaxStartups, or PerSourcePenalties, in its sshd_config",
+        "sshd that accepts the connection",
+        "wait a minute; if the problem persists, raise MaxStartups, or PerSourcePenalties, in its sshd_config",
     ),
     "not_ssh": (
         "port {port} of {where} is not an SSH server: {said}",
@@ -76,23 +76,23 @@ LOGIN = {
         "set ansible_port to the port of sshd",
     ),
     "closed": (
-        "{where} closes the connection to port {port} before a word is said",
-        "sshd that lets us in",
-        "on its console: journalctl -u ssh; look for MaxStartups, fail2ban, /etc/hosts.deny; or the port is no SSH",
+        "{where} closes the connection to port {port} before its SSH banner",
+        "sshd that accepts the connection",
+        "on its console: journalctl -u ssh; check MaxStartups, fail2ban, /etc/hosts.deny; or the port is not SSH",
     ),
     "no_algorithm": (
         "{said}",
-        "algorithms that both know",
+        "algorithms that both sides support",
         "update the host's sshd; for old hosts set ansible_ssh_common_args='-o HostKeyAlgorithms=+…' to one it offers",
     ),
     "no_forwarding": (
-        "the jump host does not pass us on: {said}",
-        "a jump host that does",
+        "the jump host does not forward the connection: {said}",
+        "a jump host that forwards connections",
         "set AllowTcpForwarding and PermitOpen in its sshd_config",
     ),
     "key_unknown": (
         "host key not known yet; it shows {host_key}",
-        "a key that somebody has compared",
+        "a host key that you have verified",
         f"compare the fingerprint with the one {CONSOLE}; if they are the same: {{add}}",
     ),
     "key_changed": (
@@ -102,26 +102,26 @@ LOGIN = {
     ),
     "key_revoked": (
         "its host key {host_key} is marked as revoked",
-        "a key that is not",
+        "a host key that is not revoked",
         "make new host keys on the host (ssh-keygen -A after removing the old ones)",
     ),
     "user_refused": (
-        "{user} is refused at {where}; {tried}; the host takes {methods}",
-        "a key that it lets in",
+        "{user} is refused at {where}; {tried}; the host accepts {methods}",
+        "a key that it accepts",
         "give the host the key: {copy}; or set ansible_user, ansible_ssh_private_key_file",
     ),
     "too_many_keys": (
-        "the agent offers so many keys that the host hangs up before the right one",
+        "the agent offers so many keys that the host disconnects before the right one",
         "the right key first",
         "set ansible_ssh_private_key_file, and ansible_ssh_common_args='-o IdentitiesOnly=yes'",
     ),
     "no_key": (
-        "there is no key to log in with (agent: {agent}); the host takes {methods} for {user}",
+        "there is no key to log in with (agent: {agent}); the host accepts {methods} for {user}",
         "a key",
         "set ansible_ssh_private_key_file, or make one and give it to the host: ssh-keygen -t ed25519; {copy}",
     ),
     "agent_missing": (
-        "there is no key to log in with, and the agent {agent}; the host takes {methods} for {user}",
+        "there is no key to log in with, and the agent {agent}; the host accepts {methods} for {user}",
         "an agent with a key",
         'eval "$(ssh-agent)" && ssh-add; or set ansible_ssh_private_key_file',
     ),
@@ -137,11 +137,11 @@ LOGIN = {
     ),
     "private_unreadable": (
         "you may not read the key {key_file}",
-        "a key of your own",
-        "chown {me} {key} as root, or run ansible as the user who has the key",
+        "your own key",
+        "chown {me} {key} as root, or run ansible as the owner of the key",
     ),
     "private_broken": (
-        "{key_file} is no private key that ssh can read ({said})",
+        "{key_file} is not a private key that ssh can read ({said})",
         "a private key",
         "set ansible_ssh_private_key_file to the private key, not to the .pub; see: ssh-keygen -yf {key}",
     ),
@@ -151,19 +151,19 @@ LOGIN = {
         'ssh-add {key}; where there is no agent, first: eval "$(ssh-agent)"',
     ),
     "account": (
-        "{where} takes the key of {user} and refuses the account: {said}",
+        "{where} accepts the key of {user} but refuses the account: {said}",
         "an account that may log in",
         "on the host's console: chage -l {user}; passwd -S {user}; journalctl -u ssh",
     ),
     "no_shell": (
-        "{user} logs in at {where}, and no command runs: {said}",
+        "{user} logs in at {where}, but no command runs: {said}",
         "a shell",
         "on the host: usermod -s /bin/bash {user}; where a password has expired: passwd {user}",
     ),
     "slow": (
-        "{user} logs in at {where}, and a small script does not end in time: {said}",
+        "{user} logs in at {where}, but a small script does not end in time: {said}",
         "an answer within seconds",
-        "look at the host: load, disk, what {user}'s shell runs at login, and whether sudo waits for something",
+        "check the host: load, disk, what {user}'s shell runs at login, and whether sudo waits for input",
     ),
     "password_wrong": (
         "{user} is refused at {where} with the password that was given",
@@ -187,10 +187,10 @@ SUDO = {
     "password": (
         "sudo asks {user} for a password",
         "sudo without a password, or its password",
-        "run with -K; or {sudoers}; or set vllm_ray_scope=user. Whether {user} may use sudo at all shows only then",
+        "run with -K; or {sudoers}; or set vllm_ray_scope=user. Only then is it known whether {user} may use sudo",
     ),
     "wrong_password": (
-        "sudo does not take the password of {user}",
+        "sudo does not accept the password of {user}",
         "the right password",
         "correct ansible_become_password, or what you type for -K",
     ),
@@ -200,11 +200,11 @@ SUDO = {
         "{sudoers}; or set ansible_user to one who may; or set vllm_ray_scope=user",
     ),
     "tty": (
-        "sudo wants a terminal",
+        "sudo requires a terminal",
         "sudo without one",
         "as root, in /etc/sudoers.d/{user}: Defaults:{user} !requiretty",
     ),
-    "broken": ("sudo fails: {sudo_said}", "sudo that works", "mend it on the host as root; see: sudo -v"),
+    "broken": ("sudo fails: {sudo_said}", "sudo that works", "fix it on the host as root; see: sudo -v"),
 }
 
 
@@ -223,7 +223,7 @@ def host_problems(state: State) -> list[Problem]:
         found, wanted, fix = (text.format_map(fields) for text in texts)
         if state.jump and check == "ssh":
             found = f"at the jump host {state.jump}: {found}"
-            fix = f"mend the way to the jump host first; by hand: ssh {fields['destination']}"
+            fix = f"fix the connection to the jump host first; by hand: ssh {fields['destination']}"
         return Problem(state.host, check, severity, found, wanted, fix)
 
     if state.state in LOGIN:
@@ -232,14 +232,14 @@ def host_problems(state: State) -> list[Problem]:
     if state.state != "ready":
         return []
     result = [problem("sudo", SUDO[state.sudo])] if state.sudo in SUDO else []
-    mend = "as root on the host: apt-get install python3; or set ansible_python_interpreter to its path"
+    fix = "as root on the host: apt-get install python3; or set ansible_python_interpreter to its path"
     wanted = f"Python {'.'.join(map(str, PYTHON_MINIMUM))} or later"
     if not state.python:
-        result.append(problem("python", ("there is no Python", wanted, mend)))
+        result.append(problem("python", ("there is no Python", wanted, fix)))
     elif not state.python_version:
-        result.append(problem("python", ("{python} does not run", wanted, mend)))
+        result.append(problem("python", ("{python} does not run", wanted, fix)))
     elif version(state.python_version) < PYTHON_MINIMUM:
-        result.append(problem("python", ("{python} is Python {python_version}", wanted, mend)))
+        result.append(problem("python", ("{python} is Python {python_version}", wanted, fix)))
     if state.machine not in MACHINES:
         fix = "leave this host out of the inventory: vLLM has no packages for it"
         result.append(problem("machine", ("a machine of the kind {machine}", " or ".join(MACHINES), fix)))
@@ -257,7 +257,7 @@ def machine_problems(states: Sequence[State]) -> list[Problem]:
     if len(kinds) < 2:
         return []
     common = kinds.most_common(1)[0][0]
-    fix = "make a cluster of its own for each kind of machine: one release can't run on both"
+    fix = "use a separate cluster for each kind of machine: one release can't run on both"
     return [
         Problem(state.host, "machine", "error", f"{state.machine}, while most hosts are {common}", common, fix)
         for state in states

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a cluster is: services, nodes, GPUs and the engine, for people. PRIVATE to the collection."""
+"""The status screen of a cluster: services, nodes, GPUs and the engine. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERDICTS = {
     _engine_state.REFUSES: "serves {what} and refused the probe: {why}",
     _engine_state.NO_ANSWER: "does not answer, {what}: {why}",
     _engine_state.LOADING: "is loading {what}: {why}",
-    _engine_state.UNKNOWN: "can't be judged, {what}: {why}",
+    _engine_state.UNKNOWN: "has an unknown state, {what}: {why}",
 }
 # The best one first; status.yml ends well with these and where there is no engine.
 GOOD = (_engine_state.SERVES, _engine_state.BUSY, _engine_state.REFUSES)
@@ -60,11 +60,11 @@ def verdict(plan: Mapping[str, t.Any], looks: Answers) -> str:
     """Return whether the engine serves, judged by a completion of one token."""
     found = engine_of(looks)
     if found is None and unseen(plan, looks):
-        return f"can't be judged: {plan['serve_host']}, which should serve, could not be probed"
+        return f"has an unknown state: its serve host {plan['serve_host']} could not be probed"
     if found is None and plan.get("serving", False) is None:
         return "may have an engine that serves: a host where it may run could not be probed, see the problems"
     if found is None:
-        return f"has no engine{'' if 'engine' in plan else ', and no plan: preflight.yml tells why'}"
+        return f"has no engine{'' if 'engine' in plan else ', and no plan: preflight.yml shows why'}"
     name, engine = found
     what = f"an engine of unknown options on {name}"
     if engine.get("url"):
@@ -151,7 +151,7 @@ def release_text(release: Mapping[str, t.Any]) -> str:
     """Return name and versions of a release."""
     if not release:
         return "none"
-    python = (release.get("python") or {}).get("version", "none that runs")
+    python = (release.get("python") or {}).get("version", "none running")
     versions = [f"{package} {version}" for package, version in release["versions"].items()]
     return f"{release['path'].rsplit('/', 1)[-1]}: {', '.join([*versions, f'Python {python}'])}"
 
@@ -172,7 +172,7 @@ def host_lines(host: Mapping[str, t.Any], usual_release: str) -> list[tuple[str,
             lines.append((f"GPU {gpu['index']}", f"{process['process']} ({owner}){size}{whose}"))
     for unit, service in host["services"].items():
         if service["restarts"]:
-            lines.append(("restarts", f"{part(unit)}: {service['restarts']}, by itself since it was started"))
+            lines.append(("restarts", f"{part(unit)}: {service['restarts']}, automatic restarts since it was started"))
         if service["first_error"]:
             lines.append(("error", f"{part(unit)}: {service['first_error']}"))
     return lines

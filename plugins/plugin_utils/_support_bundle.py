@@ -23,7 +23,7 @@ MEMBER_PART = re.compile(r"[A-Za-z0-9_@+=,:%~-][A-Za-z0-9._@+=,:%~-]{0,199}")
 
 
 def is_member_name(name: str) -> bool:
-    """Tell whether a file of a host's part may have a name: one that leads out of the bundle's folder may not."""
+    """Return whether a file of a host's part may have a name: one that leads out of the bundle's folder may not."""
     parts = name.split("/")
     return len(parts) <= 8 and all(MEMBER_PART.fullmatch(part) for part in parts)
 

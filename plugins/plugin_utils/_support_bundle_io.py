@@ -54,7 +54,7 @@ class Bounded(io.RawIOBase):
 def keep(folder: str, host: str, archive: t.Any) -> str:
     """Write the archive that a host sent into a folder, and return its path. Raises PartError."""
     if not isinstance(archive, str) or len(archive) > ARCHIVE_BYTES * 4 // 3:
-        raise PartError(f"its archive is no text of at most {ARCHIVE_BYTES // MIB} MiB")
+        raise PartError(f"its archive is not a text of at most {ARCHIVE_BYTES // MIB} MiB")
     try:
         data = base64.b64decode(archive, validate=True)
     except ValueError as error:
@@ -86,9 +86,9 @@ def members(archive: str, refuse: Callable[[str], None]) -> Iterator[tuple[str, 
                         raise PartError(f"it has more than {FILES} files")
                     why = ""
                     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
-                        why = "is no plain file"
+                        why = "is not a plain file"
                     elif not is_member_name(member.name) or member.name in seen:
-                        why = "is no name that support_part gives, or is there twice"
+                        why = "is not a name that support_part gives, or is there twice"
                     elif member.size > FILE_BYTES:
                         why = f"is larger than {FILE_BYTES // MIB} MiB"
                     if why:
@@ -97,7 +97,7 @@ def members(archive: str, refuse: Callable[[str], None]) -> Iterator[tuple[str, 
                     seen.add(member.name)
                     yield member.name, t.cast("t.IO[bytes]", part.extractfile(member)).read()
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
-        raise PartError(f"it is no archive that can be read: {error}") from error
+        raise PartError(f"it is not a readable archive: {error}") from error
 
 
 def join(path: str, name: str, texts: Mapping[str, str], archives: Mapping[str, str], redactor: Redactor) -> list[str]:

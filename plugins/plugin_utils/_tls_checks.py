@@ -40,7 +40,7 @@ class Certificate:
     public_key: bytes
 
     def covers(self, name: str) -> bool:
-        """Tell whether it is one for a name or an address, by one of its names or by a wildcard of one label."""
+        """Return whether it is one for a name or an address, by one of its names or by a wildcard of one label."""
         wanted = _tls.plain_name(name)
         return wanted in self.names or (not is_address(wanted) and f"*.{wanted.partition('.')[2]}" in self.names)
 
@@ -60,7 +60,7 @@ class Files:
 
 
 def is_address(text: str) -> bool:
-    """Tell whether a text is an IP address."""
+    """Return whether a text is an IP address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -95,7 +95,7 @@ def changes(cluster: Cluster, url: str) -> list[str]:
 
 
 def serves(host: Host) -> bool:
-    """Tell whether an engine serves on a host, or may."""
+    """Return whether an engine serves on a host, or may."""
     return bool((host.look or {}).get("engine", {}).get("serving"))
 
 
@@ -126,7 +126,7 @@ def in_clear(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
 
 
 def is_loopback(client: str) -> bool:
-    """Tell whether a client, an address or a network, is this host itself."""
+    """Return whether a client, an address or a network, is this host itself."""
     try:
         return ipaddress.ip_network(client, strict=False).is_loopback
     except ValueError:
@@ -174,12 +174,12 @@ def public_key(pem: str) -> bytes | str:
     except TypeError:
         return "it has a passphrase"
     except (ValueError, UnsupportedAlgorithm):
-        return "it is no private key in PEM"
+        return "it is not a private key in PEM"
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def lifetime(ends: float, now: float) -> str:
-    """Return when a certificate ends: the day, and how many days that is away."""
+    """Return when a certificate ends: the day, and in how many days that is."""
     days = int(abs(ends - now) // _tls.DAY)
     count = f"{days} {'day' if days == 1 else 'days'}"
     return f"expired on {_tls.date(ends)}, {count} ago" if ends <= now else f"expires on {_tls.date(ends)}, in {count}"
@@ -206,7 +206,7 @@ def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: 
     for name in ("certificate", "ca"):
         # These come to the serve host as files that everybody may read.
         if "PRIVATE KEY" in files.texts.get(name, ""):
-            fix = "leave only certificates in it, and give the key by a file of its own in vllm_ray_tls_key"
+            fix = "leave only certificates in it, and put the key into a separate file, vllm_ray_tls_key"
             report(name, "error", "has a private key, which all accounts of the host could read", "none", fix)
     if not {"certificate", "key"} <= set(files.texts):
         return problems
@@ -231,12 +231,12 @@ def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: 
         if not certificate.covers(address):
             found = f"is not for {address}, but for {some(certificate.names)}"
             fix = "set vllm_ray_tls_names to the name in it by which clients reach the API, or get one with this name"
-            report("certificate", "error", found, "the name or address by which the API is asked", fix)
+            report("certificate", "error", found, "the name or address by which clients reach the API", fix)
     if any(problem.severity == "error" for problem in problems):
         return problems
     if files.unfit:
-        fix = "get one with a key of RSA 2048 or EC P-256, and see that each certificate in the file is whole"
-        report("certificate", "error", f"and its key can't serve: {files.unfit}", "a pair that OpenSSL takes", fix)
+        fix = "get one with a key of RSA 2048 or EC P-256, and check that each certificate in the file is complete"
+        report("certificate", "error", f"and its key can't serve: {files.unfit}", "a pair that OpenSSL accepts", fix)
     elif files.untrusted:
         fix = "give the CA that signed it, and put certificates of CAs in between behind it in vllm_ray_tls_certificate"
         found = f"makes clients refuse vllm_ray_tls_certificate: {files.untrusted}"
@@ -267,8 +267,8 @@ def in_use(hosts: Sequence[Host], renews: bool, now: float) -> list[Problem]:
         current = used or there
         if used and there and look["used"] != look["file"]:
             current = there
-            found = f"vLLM still uses the certificate of before, which {lifetime(used.ends, now)}"
-            fix = "-e vllm_ray_restart=true; vLLM loads one new certificate a start by itself"
+            found = f"vLLM still uses the previous certificate, which {lifetime(used.ends, now)}"
+            fix = "-e vllm_ray_restart=true; vLLM itself reloads only one new certificate per start"
             add(host, used.ends, found, f"the one in {host.paths.config}/tls.crt", fix)
         if current and current.ends - now <= _tls.RENEWED * _tls.DAY:
             fix = "run site.yml, which makes a new one"

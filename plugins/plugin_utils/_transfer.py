@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who takes part in making a tree the same on hosts, and who has it. PRIVATE to the collection."""
+"""The hosts of a transfer: the source and the hosts that receive the tree. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def nobody(source: Mapping[str, t.Any], damaged: Sequence[str]) -> dict[str, str
     """Return the problem of a tree that the collection made, that was changed since, and that nobody else has whole."""
     found = f"{source['directory']} on {source['where']}: {named(damaged)} changed since it was hashed, and no other "
     fix = (
-        "bring it from where the model came from (of a hub: remove the directory, and it is downloaded again), or "
-        f"remove {source['record']} on {source['where']} where the change was wanted"
+        "copy it from the origin of the model (from a hub: remove the directory, then it is downloaded again), or "
+        f"remove {source['record']} on {source['where']} if the change was intended"
     )
-    return problem("model", f"{found}host of the play has it whole", "one host that has the model as it was", fix)
+    return problem(
+        "model", f"{found}host of the play has an undamaged copy", "one host with an undamaged copy of the model", fix
+    )

@@ -54,24 +54,24 @@ class ValueType(t.NamedTuple):
 
 
 def matches(pattern: str) -> t.Callable[[t.Any], bool]:
-    """Return what tells whether the text of a value matches a pattern as a whole."""
+    """Return a function that returns whether the text of a value matches a pattern as a whole."""
     compiled = re.compile(pattern)
     return lambda value: compiled.fullmatch(str(value)) is not None
 
 
 def is_printable(value: t.Any) -> bool:
-    """Tell whether a value is a text without control characters that does not begin or end with a space."""
+    """Return whether a value is a text without control characters that does not begin or end with a space."""
     text = str(value)
     return text.isprintable() and text == text.strip()
 
 
 def has_parent_parts(path: str) -> bool:
-    """Tell whether a path has parts that lead elsewhere than they say."""
+    """Return whether a path has parts that lead elsewhere than they say."""
     return any(part in (".", "..") for part in path.split("/"))
 
 
 def is_host_path(value: t.Any) -> bool:
-    """Tell whether a value is an absolute path that all programs on a host take."""
+    """Return whether a value is an absolute path that all programs on a host take."""
     path = str(value)
     return bool(HOST_PATH.fullmatch(path)) and not has_parent_parts(path) and len(path.encode()) <= LONGEST_PATH
 
@@ -82,7 +82,7 @@ def clean(path: str) -> str:
 
 
 def is_root(value: t.Any) -> bool:
-    """Tell whether a value is a path that may be a directory of ours; `~` is the home of the account on the host."""
+    """Return whether a value is a path that may be a directory of ours; `~` is the home of the account on the host."""
     path = str(value)
     if path.startswith("~/"):
         return is_host_path(path[1:])
@@ -90,12 +90,12 @@ def is_root(value: t.Any) -> bool:
 
 
 def is_below(path: str, *directories: str) -> bool:
-    """Tell whether a path is one of these directories or is in one of them."""
+    """Return whether a path is one of these directories or is in one of them."""
     return any(f"{clean(path)}/".startswith(f"{clean(directory).rstrip('/')}/") for directory in directories)
 
 
 def is_address(value: t.Any) -> bool:
-    """Tell whether a value is an IP address without a scope."""
+    """Return whether a value is an IP address without a scope."""
     try:
         return bool(ipaddress.ip_address(str(value))) and "%" not in str(value)
     except ValueError:
@@ -103,7 +103,7 @@ def is_address(value: t.Any) -> bool:
 
 
 def is_network(value: t.Any) -> bool:
-    """Tell whether a value is an IP address or network, or `any`."""
+    """Return whether a value is an IP address or network, or `any`."""
     try:
         return value == "any" or bool(ipaddress.ip_network(str(value), strict=False))
     except ValueError:
@@ -111,13 +111,13 @@ def is_network(value: t.Any) -> bool:
 
 
 def is_host_name(value: t.Any) -> bool:
-    """Tell whether a value is an IP address or the name of a host."""
+    """Return whether a value is an IP address or the name of a host."""
     label = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
     return is_address(value) or (len(str(value)) <= 253 and matches(rf"{label}(\.{label})*\.?")(value))
 
 
 def is_url(value: t.Any) -> bool:
-    """Tell whether a value is a URL of a server or a file."""
+    """Return whether a value is a URL of a server or a file."""
     text = str(value)
     if not re.fullmatch(r"(?:https?|socks[45][ah]?|file)://[!-~]+", text) or re.search(r"[\"'<>\\^`{|}]", text):
         return False
@@ -129,7 +129,7 @@ def is_url(value: t.Any) -> bool:
 
 
 def is_model(value: t.Any) -> bool:
-    """Tell whether a value may name a model. What is wrong with an id or a URL is said by those who ask the hub."""
+    """Return whether a value may name a model. What is wrong with an id or a URL is said by those who ask the hub."""
     text = str(value)
     # The last part becomes the name of a directory.
     last = text.rstrip("/").rpartition("/")[2]
@@ -137,39 +137,39 @@ def is_model(value: t.Any) -> bool:
 
 
 def is_revision(value: t.Any) -> bool:
-    """Tell whether a value may name a revision of a model, which may become the name of a directory."""
+    """Return whether a value may name a revision of a model, which may become the name of a directory."""
     parts = str(value).split("/")
     return matches(r"[A-Za-z0-9_][\w.+@/-]{0,199}")(value) and not any(part == "" or part[0] == "." for part in parts)
 
 
 def is_python(value: t.Any) -> bool:
-    """Tell whether a value is the path of a Python or a version as uv takes it."""
+    """Return whether a value is the path of a Python or a version as uv takes it."""
     return is_host_path(value) or matches(r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,99}")(value)
 
 
 def is_lock(value: t.Any) -> bool:
-    """Tell whether a value is the name of a lock or a path on the controller."""
+    """Return whether a value is the name of a lock or a path on the controller."""
     return matches(r"[A-Za-z0-9][\w.-]{0,99}")(value) or (str(value).startswith("/") and is_printable(value))
 
 
 def is_wheel_source(value: t.Any) -> bool:
-    """Tell whether a value is a directory or a URL with wheels."""
+    """Return whether a value is a directory or a URL with wheels."""
     return is_url(value) or (str(value).startswith(("/", "~/")) and is_printable(value))
 
 
 def is_port(value: t.Any) -> bool:
-    """Tell whether a value is a port."""
+    """Return whether a value is a port."""
     return matches(r"\d{1,5}")(value) and 1 <= int(value) <= 65535
 
 
 def is_port_range(value: t.Any) -> bool:
-    """Tell whether a value is a first and a last port."""
+    """Return whether a value is a first and a last port."""
     first, _dash, last = str(value).partition("-")
     return is_port(first) and is_port(last) and int(first) <= int(last)
 
 
 def is_kept_port(value: t.Any) -> bool:
-    """Tell whether a value is what ufw_peers takes as an open port."""
+    """Return whether a value is what ufw_peers takes as an open port."""
     ports, _slash, protocol = str(value).partition("/")
     first, colon, last = ports.partition(":")
     known = protocol in ("tcp", "udp") or "/" not in str(value)
@@ -177,23 +177,23 @@ def is_kept_port(value: t.Any) -> bool:
 
 
 def is_cluster(value: t.Any) -> bool:
-    """Tell whether a value may name a cluster."""
+    """Return whether a value may name a cluster."""
     return matches(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")(value) and value not in RESERVED_NAMES
 
 
 def is_account(value: t.Any) -> bool:
-    """Tell whether a value may name the service user."""
+    """Return whether a value may name the service user."""
     return matches(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}")(value) and value not in ROOT_ACCOUNTS
 
 
 def is_group(value: t.Any) -> bool:
-    """Tell whether a value may name a group, also one of a directory service, such as `domain users`."""
+    """Return whether a value may name a group, also one of a directory service, such as `domain users`."""
     text = str(value)
     return matches(r"\w[\w.@\\ =%~+-]{0,254}")(text) and is_printable(text) and not text.isdecimal()
 
 
 def is_environment(value: t.Any) -> bool:
-    """Tell whether a mapping is an environment: names that a shell takes, and one text or number for each."""
+    """Return whether a mapping is an environment: names that a shell takes, and one text or number for each."""
     return all(
         matches(r"[A-Za-z_][A-Za-z0-9_]*")(name) and isinstance(text, (str, int, float)) and "\0" not in str(text)
         for name, text in value.items()
@@ -201,18 +201,18 @@ def is_environment(value: t.Any) -> bool:
 
 
 def is_options(value: t.Any) -> bool:
-    """Tell whether the names of a mapping look like options of a command."""
+    """Return whether the names of a mapping look like options of a command."""
     return all(matches(r"-{0,2}[A-Za-z0-9][\w.-]{0,99}")(name) for name in value)
 
 
 def at_least(least: float) -> t.Callable[[t.Any], bool]:
-    """Return what tells whether a number is not below another."""
+    """Return a function that returns whether a number is not below another."""
     return lambda value: float(value) >= least
 
 
 WORD = r"[A-Za-z0-9][\w.+-]{0,99}"
 ROOT_EXPECTED = (
-    "an absolute path of letters, digits and any of _ . - + @ = , that is no directory of the system such as /etc"
+    "an absolute path of letters, digits and any of _ . - + @ = , outside of system directories such as /etc"
 )
 TYPES = {
     "account": ValueType("the name of an account other than root", is_account),
@@ -231,7 +231,7 @@ TYPES = {
     "count": ValueType("a whole number from 0", at_least(0)),
     "directory": ValueType(ROOT_EXPECTED, lambda value: is_root(value) and not str(value).startswith("~")),
     "environment": ValueType(
-        "names of letters, digits and '_', the first no digit, and one text or number for each",
+        "names of letters, digits and '_', the first not a digit, and one text or number for each",
         is_environment,
         shown=False,
     ),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reckon layouts and put them in order, the best first. PRIVATE to the collection.
+"""Compute layouts and sort them, the best first. PRIVATE to the collection.
 
 Memory decides what is possible (_memory), estimated throughput what is best (_speed).
 """

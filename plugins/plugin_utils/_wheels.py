@@ -109,7 +109,7 @@ def constraints(pins: Iterable[Pin]) -> str:
 
 
 def key(pins: Iterable[Pin], wanted: Target) -> str:
-    """Return by what wheels for some hosts are told from others."""
+    """Return the key that distinguishes wheels for some hosts from others."""
     return hashlib.sha256(repr((wanted, [pin.text for pin in pins])).encode()).hexdigest()[:16]
 
 

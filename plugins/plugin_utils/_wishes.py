@@ -20,7 +20,7 @@ UTILIZATION = 0.92
 PARTITION = "VLLM_PP_LAYER_PARTITION"
 # These let a request be longer than config.json says (config/model.py, _get_and_verify_max_len).
 OVERRIDES, ALLOW_LONG = "hf-overrides", "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
-# Options that change what fits, and that the plan does not reckon with: where it would refuse, vLLM may not.
+# Options that change what fits, and that the plan does not model: where it would refuse, vLLM may not.
 UNRECKONED = (
     OVERRIDES,
     "cpu-offload-gb",
@@ -86,7 +86,7 @@ class WishError(ValueError):
 class Wishes:
     """Sizes that the user set; None: ours or vLLM's to choose. Lengths in tokens.
 
-    unreckoned: names of options that are set and change what fits, and of which nothing else here tells.
+    unreckoned: names of options that are set and change what fits, and which no other field here covers.
     """
 
     tp: int | None = None

@@ -228,6 +228,6 @@ def test_checks_and_a_plan_of_variables_with_secrets(tmp_path: Path) -> None:
     run = play(tmp_path, "playbooks/preflight.yml", variables, "localhost")
     # What is wrong with this machine does not matter here.
     assert run.canaries() == {}
-    assert run.result("Plan, to know what is wanted")["plan"]["engine"]["tp"] == 1
+    assert run.result("Plan, to know the expected state")["plan"]["engine"]["tp"] == 1
     for path in (tmp_path / "plan.json", report / "preflight.json", report / "preflight.xml"):
         assert canaries.PATTERN.findall(path.read_bytes()) == []

@@ -74,7 +74,7 @@ def says(certificate: Path, *options: str) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return the directory of the secrets of a cluster, which is not there yet."""
+    """Return the directory of the secrets of a cluster, which does not exist yet."""
     return tmp_path / "default" / "secrets"
 
 
@@ -160,7 +160,7 @@ def test_a_ca_that_ends_soon_is_renewed_with_the_certificate(folder: Path) -> No
     before = contents(folder)
     result = made(folder)
     assert result["why"]["ca"].startswith("it expires on ")
-    assert result["why"]["tls"] == "its CA is made anew"
+    assert result["why"]["tls"] == "its CA is created again"
     assert not [name for name, data in contents(folder).items() if data == before[name]]
     assert says(folder / "ca.crt", "-subject_hash", "-subject") != ""
     assert not made(folder)["changed"]

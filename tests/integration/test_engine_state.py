@@ -120,7 +120,7 @@ def test_it_hangs_so_that_it_accepts_no_connection(start: Callable[..., Service]
     engine = probe(start("deaf").port)
     assert (engine["state"], engine["serving"]) == ("no_answer", True)
     assert said(engine).endswith(
-        "a completion of one token took more than 1 s, and /metrics does not tell whether it computes"
+        "a completion of one token took more than 1 s, and /metrics does not show whether it generates tokens"
     )
 
 
@@ -238,5 +238,5 @@ def test_no_engine(tmp_path: Path) -> None:
     assert _engine_state_io.look(module, {UNIT: UP}) == {
         "state": "unknown",
         "serving": True,
-        "why": f"{UNIT} runs, and nothing tells with which options",
+        "why": f"{UNIT} runs, but its options are not recorded",
     }

@@ -220,4 +220,4 @@ def test_without_the_host_that_downloads_the_others_end(cluster: Cluster) -> Non
 
 def test_a_host_that_never_heard_of_the_one_that_downloads_says_so(cluster: Cluster) -> None:
     cluster.begin("h3", patience=1)
-    assert "h3 heard nothing of h1, which downloads the tree, for 1 s" in cluster.end()["h3"]["failed"]
+    assert "h3 heard nothing from h1, which downloads the tree, for 1 s" in cluster.end()["h3"]["failed"]

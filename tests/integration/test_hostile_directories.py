@@ -307,7 +307,7 @@ LINKS: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     "a FIFO": (lambda place, _victim: os.mkfifo(place), "is a FIFO"),
     "a file by another name": (hard_link, "with 2 names"),
     "itself": (lambda place, _victim: place.symlink_to(place.name), "notes.txt"),
-    "nothing": (lambda place, _victim: place.symlink_to("nowhere"), "is a link to nowhere, which is not there"),
+    "nothing": (lambda place, _victim: place.symlink_to("nowhere"), "is a link to nowhere, which does not exist"),
 }
 
 

@@ -247,7 +247,7 @@ def test_something_else_in_the_place_of_a_new_tree_is_taken_away(
         (tree / "a").chmod(0o4755)
 
     monkeypatch.setattr(store, "appear", changed)
-    with pytest.raises(_store_io.Failed, match="is not what its manifest says"):
+    with pytest.raises(_store_io.Failed, match="differs from its manifest"):
         store.install()
     store.release()
     assert [path.name for path in tmp_path.iterdir()] == [".tree.vllm-ray-sync"]

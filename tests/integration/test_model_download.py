@@ -341,7 +341,7 @@ CASES = {
     "private": Case("huggingface", "(HTTP 401) without a token", TOKEN_FIX, {}, PRIVATE),
     "private, wrong token": Case("huggingface", "has no ", TOKEN_FIX, {"token": "hf_other"}, PRIVATE),
     "private on ModelScope": Case("modelscope", "has no ", TOKEN_FIX, {}, PRIVATE),
-    "unknown": Case("huggingface", "(HTTP 401) without a token", "is right", {"model": "acme/none"}),
+    "unknown": Case("huggingface", "(HTTP 401) without a token", "is correct", {"model": "acme/none"}),
     "unknown to ModelScope": Case("modelscope", "has no acme/none at master", "correct", {"model": "acme/none"}),
     "a revision that is not there": Case("huggingface", " at v9", "vllm_ray_model_revision", {"revision": "v9"}),
     "a revision that ModelScope has not": Case("modelscope", " at v9", "vllm_ray_model_revision", {"revision": "v9"}),
@@ -349,7 +349,7 @@ CASES = {
     "no Python": Case("modelscope", "/none can't be started", "model_hub_python", {"python": "/none"}),
     "no room": Case("mirror", "GiB free", "make room", {"reserve_gib": 10**6}),
     "no mirror": Case("mirror", "has no SHA256SUMS", "run sha256sum", {"model": "URL/nothing"}),
-    "a mirror that is another now": Case("mirror", "is now", "add -e model_update=true", {"commit": "0" * 40}),
+    "a mirror that is another now": Case("mirror", "is now", "pass -e model_update=true", {"commit": "0" * 40}),
     # Hugging Face's client ends well where the hub refuses to answer, and something is in the directory.
     "a client that says that all is well": Case(
         "huggingface", "(HTTP 401) without", TOKEN_FIX, {}, Model(content(), listing=Fault(status=403, late=True))
@@ -434,7 +434,7 @@ def test_bytes_that_stay_wrong_are_no_model(each: list[Host]) -> None:
     for host, result in run_all(each):
         host.assert_refused(result, FIRST)
         # ModelScope's client finds it out by itself.
-        words = "Hash mismatch" if host.kind == "modelscope" else "other bytes than its hash is of"
+        words = "Hash mismatch" if host.kind == "modelscope" else "content that does not match its hash"
         assert words in result["msg"]
 
 

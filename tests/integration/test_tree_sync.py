@@ -639,7 +639,7 @@ def test_a_piece_that_its_source_can_not_read_is_an_error(cluster: Cluster, monk
         thread.start()
     for thread in threads:
         thread.join(LONGEST)
-    assert "none has come for 2 s" in said["h2"]
+    assert "received none for 2 s" in said["h2"]
 
 
 def test_who_reads_a_large_tree_is_waited_for(cluster: Cluster) -> None:

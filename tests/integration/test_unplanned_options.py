@@ -69,8 +69,8 @@ def test_what_the_parser_takes_for_another_option_is_refused(tmp_path: Path) -> 
     )
     assert done.returncode == 0, done.stderr
     assert _serve_config.refusals(0, done.stdout, "", [], {**config, "api-k": "x"}) == {
-        "options": "trust-remote is no full name of an option, write trust-remote-code; "
-        "api-k is no full name of an option, write api-key; "
+        "options": "trust-remote is not the full name of an option, write trust-remote-code; "
+        "api-k is not the full name of an option, write api-key; "
         "served-model-name has a value that begins with a dash, which is an option itself"
     }
     # What the role itself writes.

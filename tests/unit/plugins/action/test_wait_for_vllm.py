@@ -62,7 +62,7 @@ def test_it_waits_until_the_engine_answers(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_crash_ends_it_with_the_first_error_of_the_first_start(monkeypatch: pytest.MonkeyPatch) -> None:
     result, queries = run(monkeypatch, [NOT_YET], [LOG, CRASH])
     assert result["failed"]
-    assert result["msg"] == "The engine does not serve: it ended while it started. ValueError: no memory"
+    assert result["msg"] == "The engine does not serve: it ended during its start. ValueError: no memory"
     # What failed before this wait is left out.
     assert [query.get("since") for query in queries] == [None, 3]
 
@@ -103,5 +103,5 @@ def test_a_certificate_that_is_not_accepted_gets_time_to_be_replaced(monkeypatch
     assert result["failed"]
     assert result["msg"] == (
         "The engine does not serve: its certificate is refused; if it or vllm_ray_tls changed, "
-        "-e vllm_ray_restart=true starts it anew. certificate has expired"
+        "pass -e vllm_ray_restart=true. certificate has expired"
     )

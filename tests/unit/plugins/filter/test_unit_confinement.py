@@ -26,5 +26,5 @@ def test_it_returns_directives() -> None:
 
 
 def test_a_path_that_does_not_fit_is_an_error_of_the_filter() -> None:
-    with pytest.raises(AnsibleFilterError, match="can't stand in a unit"):
+    with pytest.raises(AnsibleFilterError, match="can't be used in a systemd unit"):
         unit_confinement({**FACTS, "read_paths": ["/tmp/a b"]})

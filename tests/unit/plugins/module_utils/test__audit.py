@@ -195,12 +195,12 @@ UNIT_TEXT = "# Made\n[Service]\nUser=s\nProtectHome=read-only\nIPAddressDeny=any
     ("was", "now", "faults"),
     [
         ("# Made\n", "", []),
-        ("IPAddressDeny=any\n", "", [f"{UNIT_FILE} lacks IPAddressDeny=any"]),
+        ("IPAddressDeny=any\n", "", [f"{UNIT_FILE} does not have the line IPAddressDeny=any"]),
         (
             "read-only",
             "no",
             [
-                f"{UNIT_FILE} lacks ProtectHome=read-only",
+                f"{UNIT_FILE} does not have the line ProtectHome=read-only",
                 f"{UNIT_FILE} has ProtectHome=no, which this collection does not write",
             ],
         ),
@@ -253,7 +253,7 @@ def test_sudo() -> None:
     assert _audit.sudo_fault("s", "User s is not allowed to run sudo on h1.\n") == ""
     text = "User s may run the following commands on h1:\n    (root) NOPASSWD: /bin/true\n"
     assert _audit.sudo_fault("s", text) == "s may run by sudo: (root) NOPASSWD: /bin/true"
-    assert _audit.sudo_fault("s", "") == "s may run by sudo: not known what"
+    assert _audit.sudo_fault("s", "") == "s may run by sudo: unknown commands"
 
 
 def test_settings_of_the_kernel() -> None:

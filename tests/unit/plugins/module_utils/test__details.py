@@ -45,7 +45,8 @@ def test_other_firewalls_and_none_at_all() -> None:
     nothing = _ufw.State()
     assert "not installed" in _details.firewall(nothing, "", "c", may_read=True)["status"]
     assert (
-        _details.firewall(nothing, "firewalld", "c", may_read=True)["status"] == "firewalld filters, which is not ours"
+        _details.firewall(nothing, "firewalld", "c", may_read=True)["status"]
+        == "firewalld filters packets, which this collection does not manage"
     )
     assert "only root" in _details.firewall(nothing, "", "c", may_read=False)["status"]
 

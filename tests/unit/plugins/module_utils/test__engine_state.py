@@ -103,7 +103,7 @@ def test_an_engine_that_was_asked(answer: Answer, unit: Unit, state: str, servin
             Tokens(1000, 30),
             Tokens(2, 1),
             "busy",
-            "a completion of one token took more than 10 s; it started anew with 1 running requests",
+            "a completion of one token took more than 10 s; it restarted with 1 running requests",
             id="it-started-anew",
         ),
         pytest.param(
@@ -114,7 +114,7 @@ def test_an_engine_that_was_asked(answer: Answer, unit: Unit, state: str, servin
             None,
             None,
             "no_answer",
-            "a completion of one token took more than 10 s, and /metrics does not tell whether it computes",
+            "a completion of one token took more than 10 s, and /metrics does not show whether it generates tokens",
             id="no-counters",
         ),
         pytest.param(

@@ -116,10 +116,12 @@ def test_a_revision_of_hugging_face(fixtures: Path) -> None:
         pytest.param({"sha": None}, "no commit", id="no commit"),
         pytest.param({"sha": "../../etc"}, "no commit", id="a path as commit"),
         pytest.param({"siblings": None}, "not iterable", id="no files"),
-        pytest.param({"siblings": [{"rfilename": "a", "blobId": COMMIT}]}, "tells no 'size'", id="without blobs=true"),
-        pytest.param({"siblings": [{"rfilename": "a", "size": 1, "blobId": "x"}]}, "is no hash", id="no hash"),
+        pytest.param({"siblings": [{"rfilename": "a", "blobId": COMMIT}]}, "has no 'size'", id="without blobs=true"),
+        pytest.param({"siblings": [{"rfilename": "a", "size": 1, "blobId": "x"}]}, "is not a hash", id="no hash"),
         pytest.param(
-            {"siblings": [{"rfilename": "../a", "size": 1, "blobId": COMMIT}]}, "is no name", id="a way out of it"
+            {"siblings": [{"rfilename": "../a", "size": 1, "blobId": COMMIT}]},
+            "is not a file name",
+            id="a way out of it",
         ),
     ],
 )
@@ -185,8 +187,8 @@ def test_modelscope_answers_well_where_there_is_no_such_revision() -> None:
     ("text", "words"),
     [
         pytest.param(json.dumps({"Success": False, "Message": "being indexed"}), "being indexed", id="not now"),
-        pytest.param(modelscope(*[CONFIG] * 3000), "no more than 3000", id="a listing that is cut"),
-        pytest.param(modelscope({**CONFIG, "Sha256": "0f"}), "is no hash", id="no hash"),
+        pytest.param(modelscope(*[CONFIG] * 3000), "at most 3000", id="a listing that is cut"),
+        pytest.param(modelscope({**CONFIG, "Sha256": "0f"}), "is not a hash", id="no hash"),
     ],
 )
 def test_answers_of_modelscope_that_are_of_no_use(text: str, words: str) -> None:
@@ -213,9 +215,9 @@ def test_the_sums_of_a_mirror() -> None:
     [
         pytest.param("<html>\n", "line 1 is not as", id="a page"),
         pytest.param("", "line 1 is not as", id="an empty file"),
-        pytest.param("1" * 64 + "  ../x\n", "is no name", id="a way out of it"),
-        pytest.param("1" * 64 + "  /etc/passwd\n", "is no name", id="an absolute path"),
-        pytest.param("1" * 64 + "  SHA256SUMS\n", "names no file", id="nothing but itself"),
+        pytest.param("1" * 64 + "  ../x\n", "is not a file name", id="a way out of it"),
+        pytest.param("1" * 64 + "  /etc/passwd\n", "is not a file name", id="an absolute path"),
+        pytest.param("1" * 64 + "  SHA256SUMS\n", "lists no file", id="nothing but itself"),
     ],
 )
 def test_what_is_no_list_of_sums(text: str, words: str) -> None:
@@ -317,20 +319,22 @@ def test_a_mirror_does_not_see_the_token_of_a_hub() -> None:
     [
         pytest.param(WISH, [], id="right"),
         pytest.param(replace(WISH, model="gpt2"), [], id="without an owner"),
-        pytest.param(replace(WISH, model="../etc"), ["../etc is no id of a model"], id="a way up"),
-        pytest.param(replace(WISH, model="a/b/c"), ["a/b/c is no id of a model"], id="too many parts"),
-        pytest.param(replace(WISH, model="-x"), ["-x is no id of a model"], id="an option"),
-        pytest.param(replace(WISH, revision="-x"), ["-x is no revision"], id="an option as revision"),
+        pytest.param(replace(WISH, model="../etc"), ["../etc is not the id of a model"], id="a way up"),
+        pytest.param(replace(WISH, model="a/b/c"), ["a/b/c is not the id of a model"], id="too many parts"),
+        pytest.param(replace(WISH, model="-x"), ["-x is not the id of a model"], id="an option"),
+        pytest.param(replace(WISH, revision="-x"), ["-x is not a revision"], id="an option as revision"),
         pytest.param(MIRROR, [], id="a mirror"),
-        pytest.param(Wish("mirror", "ftp://a.example/b"), ["is no URL of a model"], id="no mirror"),
-        pytest.param(Wish("mirror", "https://a.example/"), ["is no URL of a model"], id="a mirror of nothing"),
-        pytest.param(Wish("mirror", "https://a.example/b/../c"), ["is no URL of a model"], id="a mirror's way up"),
-        pytest.param(Wish("mirror", "https://a.example/%2e%2e"), ["is no URL of a model"], id="an escaped way up"),
-        pytest.param(Wish("mirror", "https://a.example/b/%2e%2e/c"), ["is no URL of a model"], id="escaped, inside"),
-        pytest.param(Wish("mirror", "https://a.example/a%00b"), ["is no URL of a model"], id="an escaped NUL"),
-        pytest.param(replace(WISH, revision=".."), [".. is no revision"], id="a revision that leads up"),
-        pytest.param(replace(MODELSCOPE, revision="a/../b"), ["a/../b is no revision"], id="a way up in a revision"),
-        pytest.param(replace(WISH, revision=".git"), [".git is no revision"], id="a hidden revision"),
+        pytest.param(Wish("mirror", "ftp://a.example/b"), ["is not the URL of a model"], id="no mirror"),
+        pytest.param(Wish("mirror", "https://a.example/"), ["is not the URL of a model"], id="a mirror of nothing"),
+        pytest.param(Wish("mirror", "https://a.example/b/../c"), ["is not the URL of a model"], id="a mirror's way up"),
+        pytest.param(Wish("mirror", "https://a.example/%2e%2e"), ["is not the URL of a model"], id="an escaped way up"),
+        pytest.param(
+            Wish("mirror", "https://a.example/b/%2e%2e/c"), ["is not the URL of a model"], id="escaped, inside"
+        ),
+        pytest.param(Wish("mirror", "https://a.example/a%00b"), ["is not the URL of a model"], id="an escaped NUL"),
+        pytest.param(replace(WISH, revision=".."), [".. is not a revision"], id="a revision that leads up"),
+        pytest.param(replace(MODELSCOPE, revision="a/../b"), ["a/../b is not a revision"], id="a way up in a revision"),
+        pytest.param(replace(WISH, revision=".git"), [".git is not a revision"], id="a hidden revision"),
         pytest.param(replace(WISH, revision="refs/pr/1"), [], id="a pull request"),
         pytest.param(replace(MIRROR, revision="v1"), ["revision v1 of a mirror"], id="a revision of a mirror"),
     ],
@@ -356,7 +360,7 @@ def test_a_password_is_not_said() -> None:
         pytest.param(WISH, 404, False, "has no Qwen/Qwen3-32B at main", id="unknown"),
         pytest.param(WISH, 0, False, "no usable answer about Qwen/Qwen3-32B at main: timed out", id="unreachable"),
         pytest.param(MIRROR, 404, False, "Qwen3%2032B has no SHA256SUMS", id="no mirror"),
-        pytest.param(MIRROR, 403, False, "read without a password", id="a mirror with a password"),
+        pytest.param(MIRROR, 403, False, "reading the mirror without a password", id="a mirror with a password"),
     ],
 )
 def test_refusals(wish: Wish, status: int, has_token: bool, words: str) -> None:

@@ -26,12 +26,12 @@ def test_what_is_wanted_is_returned() -> None:
         pytest.param(nested(_json.DEEPEST + 2), "it is nested too deeply", id="two-levels-too-many"),
         pytest.param("[" * 10**5, "it is nested too deeply", id="deep"),
         pytest.param("[" * 10**5 + "]" * 10**5, "it is nested too deeply", id="deep-and-closed"),
-        pytest.param(b"\xff\xfe\xff", "it is no text in UTF-8", id="bytes"),
-        pytest.param("secret", "it is no JSON: Expecting value: line 1 column 1 (char 0)", id="text"),
-        pytest.param("", "it is no JSON: Expecting value: line 1 column 1 (char 0)", id="nothing"),
+        pytest.param(b"\xff\xfe\xff", "it is not UTF-8 text", id="bytes"),
+        pytest.param("secret", "it is not JSON: Expecting value: line 1 column 1 (char 0)", id="text"),
+        pytest.param("", "it is not JSON: Expecting value: line 1 column 1 (char 0)", id="nothing"),
         pytest.param("1", "it is not a JSON object", id="number"),
         pytest.param("[]", "it is not a JSON object", id="list"),
-        pytest.param(f'{{"a": {"9" * 41}}}', "it is no JSON: an integer has too many digits", id="digits"),
+        pytest.param(f'{{"a": {"9" * 41}}}', "it is not JSON: an integer has too many digits", id="digits"),
     ],
 )
 def test_what_is_not_is_refused_without_its_text(text: str | bytes, why: str) -> None:

@@ -91,7 +91,7 @@ def test_the_error_of_a_directory_that_is_no_model() -> None:
     (problem,) = _manifest.model_problems("/m", "h1", ["config.json"], empty=False)
     assert _manifest.sentence(problem) == (
         "/m on h1 has no config.json. Expected: a model with all its files. To fix: name the directory that holds the "
-        "model's files, or bring what is missing into it."
+        "model's files, or copy the missing files into it."
     )
 
 
@@ -109,7 +109,7 @@ def test_the_error_of_a_full_disk() -> None:
     ("shared", "path", "here_shared", "consent", "words"),
     [
         pytest.param(True, "/nfs/m", False, [], "on h2 it does not", id="not mounted"),
-        pytest.param(True, "/nfs/m", True, [], "h2 sees other files in /nfs/m than h1: a", id="another mount"),
+        pytest.param(True, "/nfs/m", True, [], "h2 sees different files in /nfs/m than h1: a", id="another mount"),
         pytest.param(True, "/local", False, [], "", id="a copy of a shared tree"),
         pytest.param(False, "/m", False, ["a"], "/m on h2 was not made by this role", id="somebody's tree"),
         pytest.param(False, "/m", False, [], "", id="a tree to copy"),

@@ -276,12 +276,12 @@ def test_sparse_attention_keeps_an_index_beside_the_cache() -> None:
 def test_what_is_not_known_is_told() -> None:
     config = models.config("llama-3.1-8b", model_type="brand_new", architectures=["BrandNewForCausalLM"])
     assert parse(config).notes == (
-        "model type brand_new is not known here: its weights and KV cache are counted as if it were like Llama",
+        "model type brand_new is not known here: its weights and KV cache are estimated as for Llama",
     )
     assert parse(config).weight_bytes == model("llama-3.1-8b").weight_bytes
     assert "max-model-len" not in str(model("llama-3.1-8b").notes)
     assert model("llama-3.1-8b", max_position_embeddings=None).notes == (
-        "config.json tells no length: vLLM takes 2048 tokens",
+        "config.json gives no length: vLLM uses 2048 tokens",
     )
 
 

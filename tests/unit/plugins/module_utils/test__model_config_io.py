@@ -60,7 +60,7 @@ def test_a_file_of_the_wrong_size_is_told(folder: Path, change: int) -> None:
 
 def test_a_pointer_of_git_lfs_is_no_model(folder: Path) -> None:
     (folder / WEIGHTS).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5321176\n")
-    with pytest.raises(Unusable, match=f"{WEIGHTS} can't be read: it does not begin like a safetensors file"):
+    with pytest.raises(Unusable, match=f"{WEIGHTS} can't be read: it does not start like a safetensors file"):
         info(folder)
 
 
@@ -111,7 +111,7 @@ def test_a_broken_file_is_told(folder: Path, name: str, text: str, message: str)
 
 
 def test_what_is_no_directory_of_a_model(folder: Path) -> None:
-    with pytest.raises(Unusable, match="is no directory"):
+    with pytest.raises(Unusable, match="is not a directory"):
         info(folder / "config.json")
     (folder / "config.json").unlink()
     with pytest.raises(Unusable, match=r"has no config\.json"):
@@ -120,7 +120,7 @@ def test_what_is_no_directory_of_a_model(folder: Path) -> None:
 
 def test_an_id_that_is_none_is_not_asked_for() -> None:
     params = {"model": "../etc", "hub": "huggingface", "revision": "", "endpoint": "", "token": "secret"}
-    with pytest.raises(Unusable, match="is no id of a model") as caught:
+    with pytest.raises(Unusable, match="is not the id of a model") as caught:
         _model_config_io.info(params)
     assert "secret" not in str(caught.value)
 

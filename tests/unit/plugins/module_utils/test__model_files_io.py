@@ -63,7 +63,9 @@ def test_a_cut_file_is_told_by_its_header(folder: Path) -> None:
     size = (folder / WEIGHTS).stat().st_size
     os.truncate(folder / WEIGHTS, size - 1)
     found = faults(tree(folder))
-    assert found["broken"] == {WEIGHTS: f"{WEIGHTS} has {size - 1} bytes instead of the {size} that its header tells"}
+    assert found["broken"] == {
+        WEIGHTS: f"{WEIGHTS} has {size - 1} bytes instead of the {size} that its header declares"
+    }
 
 
 def test_a_changed_byte(folder: Path) -> None:
@@ -95,7 +97,7 @@ def test_silent_rot_is_told_by_a_full_hash_alone(folder: Path) -> None:
 def test_what_can_not_be_read_is_a_problem(folder: Path) -> None:
     (folder / "more").symlink_to("blobs/none")
     [problem] = tree(folder)["problems"]
-    assert "link to blobs/none, which is not there" in problem["found"]
+    assert "link to blobs/none, which does not exist" in problem["found"]
 
 
 def test_who_must_read_it_and_may_not(folder: Path) -> None:

@@ -92,15 +92,15 @@ def test_first_closed(way: list[Step], reader: Reader, closed: str | None) -> No
             Step("/home/ann", DIRECTORY | 0o750, 1000, 1000),
             "the directory /home/ann (mode 0750, ann:team) keeps vllm-ray from reading /home/ann/m. "
             "Expected: x for vllm-ray. To fix: chmod o+x '/home/ann'; or setfacl -m u:vllm-ray:x '/home/ann'; "
-            "or usermod -aG team vllm-ray; or set model_path to a place that everybody may enter, to which the "
-            "model is copied.",
+            "or usermod -aG team vllm-ray; or set model_path to a directory that everybody may enter; the "
+            "model is then copied to it.",
             id="a home",
         ),
         pytest.param(
             Step("/home/ann/m/w", FILE | 0o600, 1000, 1000),
             "the file /home/ann/m/w (mode 0600, ann:team) keeps vllm-ray from reading /home/ann/m. "
             "Expected: r for vllm-ray. To fix: chmod o+r '/home/ann/m/w'; or setfacl -m u:vllm-ray:r '/home/ann/m/w'; "
-            "or set model_path to a place that everybody may enter, to which the model is copied.",
+            "or set model_path to a directory that everybody may enter; the model is then copied to it.",
             id="a file",
         ),
     ],

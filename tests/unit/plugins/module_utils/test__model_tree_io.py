@@ -100,7 +100,7 @@ def test_a_source_that_changed_in_silence_is_not_copied(source: Path, look: Look
     look(source)
     flip(source / WEIGHTS)
     for _time in range(2):
-        assert f"{WEIGHTS} changed while size and time of modification stayed" in words(look(source))
+        assert f"{WEIGHTS} changed, but size and time of modification did not" in words(look(source))
     os.utime(source / WEIGHTS)
     assert look(source)["problems"] == []
 

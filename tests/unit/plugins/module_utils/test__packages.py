@@ -31,4 +31,4 @@ def test_apt_knows_one_source_alone() -> None:
 
 def test_a_refusal_names_what_mends_it() -> None:
     said = _packages.refusal(["ufw"], "/opt/p", "E: Unable to correct problems, you have held broken packages.")
-    assert "held broken packages" in said and "install ufw by other means" in said and "bundle.yml" in said
+    assert "held broken packages" in said and "install ufw in another way" in said and "bundle.yml" in said

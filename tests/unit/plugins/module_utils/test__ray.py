@@ -155,11 +155,11 @@ def test_an_engine_that_has_its_gpus_without_ray(table: list[dict[str, Any]]) ->
     """By the mp executor Ray is offered none of them: that is not 0 of 0 in use."""
     nodes = [{**node, "gpus": 0, "gpus_used": 0} for node in table if node["alive"]]
     assert _ray.table_lines(nodes[:2], NAMES, "h1") == [
-        "h1  10.237.0.11  alive  the engine has its GPUs without Ray",
+        "h1  10.237.0.11  alive  the engine uses its GPUs without Ray",
         "h2  10.237.0.12  alive  offers Ray no GPU",
     ]
     assert _ray.table_lines(table[2:3], NAMES, "h1") == [
-        "h1  10.237.0.11  alive  1 of 1 GPUs in use by Ray, the engine has its GPUs without Ray"
+        "h1  10.237.0.11  alive  1 of 1 GPUs in use by Ray, the engine uses its GPUs without Ray"
     ]
 
 
@@ -207,13 +207,13 @@ def test_missing_nodes(table: list[dict[str, Any]], wanted: dict[str, int], miss
         pytest.param(
             {"192.0.2.11": 1},
             {"192.0.2.11": "h1"},
-            ["h1: no living Ray node with the address 192.0.2.11; unknown addresses in the table: 10.9.9.1"],
+            ["h1: no live Ray node with the address 192.0.2.11; unknown addresses in the table: 10.9.9.1"],
             id="another-address",
         ),
         pytest.param(
             {"10.9.9.1": 1, "192.0.2.12": 1},
             {"10.9.9.1": "h1", "192.0.2.12": "h2"},
-            ["h2: no living Ray node with the address 192.0.2.12"],
+            ["h2: no live Ray node with the address 192.0.2.12"],
             id="node-missing",
         ),
     ],
@@ -229,8 +229,8 @@ def test_placement_beside_a_host_that_is_none_of_the_cluster(table: list[dict[st
     assert _ray.placement_problems(free, {"10.237.0.11": 1}, NAMES) == []
     rest = {address: name for address, name in NAMES.items() if address != "10.237.0.13"}
     stranger = (
-        "10.237.0.13 is no host of the inventory, and its Ray node offers 1 GPUs that the engine could get: stop it "
-        "there, or restart the node of the head"
+        "10.237.0.13 is not in the inventory, but its Ray node offers 1 GPUs that the engine could be placed on: stop "
+        "Ray there, or restart the node of the head"
     )
     assert _ray.placement_problems(free, {"10.237.0.11": 1}, rest) == [stranger]
     # Who names no hosts has no inventory to compare with, and a node without GPUs draws nothing.

@@ -436,10 +436,10 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
         pytest.param([FILE, LINK], [], id="same"),
         pytest.param([FILE], ["lib64 is missing"], id="missing"),
         pytest.param([replace(FILE, text="11"), LINK], ["a/b.py differs: content"], id="content"),
-        pytest.param([replace(FILE, size=4), LINK], ["a/b.py differs: size 4, wanted 3"], id="size"),
-        pytest.param([replace(FILE, mode=0o600), LINK], ["a/b.py differs: mode 384, wanted 420"], id="mode"),
+        pytest.param([replace(FILE, size=4), LINK], ["a/b.py differs: size 4, expected 3"], id="size"),
+        pytest.param([replace(FILE, mode=0o600), LINK], ["a/b.py differs: mode 384, expected 420"], id="mode"),
         pytest.param([FILE, replace(LINK, text="/lib")], ["lib64 differs: content"], id="target"),
-        pytest.param([FILE, LINK, replace(FILE, path="c")], ["c is not part of it"], id="extra"),
+        pytest.param([FILE, LINK, replace(FILE, path="c")], ["c is not in the manifest"], id="extra"),
         pytest.param([FILE, LINK, replace(FILE, path="a/__pycache__/b.pyc")], [], id="later bytecode"),
     ],
 )
@@ -505,7 +505,7 @@ def test_nccl_is_compared_whatever_cuda_it_is_for() -> None:
     assert "nccl" in _release.shown_versions(_release.pins((LOCKS / "cuda.lock").read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize(("free", "words"), [(5 << 30, ""), (4 << 30, "4.0 GiB free in /opt; wanted 5.0 GiB")])
+@pytest.mark.parametrize(("free", "words"), [(5 << 30, ""), (4 << 30, "4.0 GiB free in /opt; expected 5.0 GiB")])
 def test_room_is_judged(free: int, words: str) -> None:
     problem = _release.room_problem("/opt", free, 5 << 30, "release_root")
     assert (problem is None) is (not words)

@@ -35,14 +35,14 @@ def test_the_header_of_a_real_file_tells_its_length_to_the_byte() -> None:
     ],
 )
 def test_what_is_no_safetensors_file(start: bytes) -> None:
-    with pytest.raises(ValueError, match="does not begin like a safetensors file"):
+    with pytest.raises(ValueError, match="does not start like a safetensors file"):
         _safetensors.header_length(start)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"a":' + ENTRY[:-1], "no JSON"),
+        ('{"a":' + ENTRY[:-1], "not JSON"),
         ("[]", "not a JSON object"),
         ('{"a":{"dtype":"BF16","shape":[2]}}', "entry a has no dtype, shape or place"),
         ('{"a":{"dtype":"BF16","shape":2,"data_offsets":[0,4]}}', "entry a has no"),
@@ -77,7 +77,7 @@ def test_a_real_index() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no JSON"),
+        ("", "not JSON"),
         ("{}", "no weight_map"),
         ('{"weight_map": {"a": 1}}', "no weight_map"),
         ("[]", "not a JSON object"),

@@ -23,7 +23,7 @@ WANTED = {UNIT: "a" * 64, SCRIPT: "b" * 64}
 STALE = {UNIT: "a" * 64, SCRIPT: "c" * 64}
 CHANGED = f"{SCRIPT} is not what {NODE} was started with"
 UNKNOWN = f"{NODE} runs without a record of what it was started with"
-ELSEWHERE = f"{NODE} runs here and the plan has it elsewhere"
+ELSEWHERE = f"{NODE} runs here, but the plan places it on another host"
 
 
 EMPTY: dict[str, Any] = {
@@ -43,9 +43,13 @@ UNIT_OF = {"name": "a@b", "unit_path": "/u", "record": "/r"}
         pytest.param({"files": [{"path": "/a/../b"}]}, ["'/a/../b' has '..'"], id="parent"),
         pytest.param({"links": [{"path": "/a\nb"}]}, [r"'/a\nb' has '..' or a control character"], id="line-break"),
         pytest.param({"absent": ["/etc/sudoers.d/../x"]}, ["'/etc/sudoers.d/../x'"], id="absent"),
-        pytest.param({"directories": [{"path": "/a", "owner": "a\n", "group": ""}]}, [r"'a\n' is no name"], id="owner"),
-        pytest.param({"account": {"name": "-r", "home": "/../x"}}, ["'/../x'", "'-r' is no name"], id="account"),
-        pytest.param({"services": [{**UNIT_OF, "name": "a/b"}]}, ["'a/b' is no name"], id="service"),
+        pytest.param(
+            {"directories": [{"path": "/a", "owner": "a\n", "group": ""}]}, [r"'a\n' is not a valid name"], id="owner"
+        ),
+        pytest.param(
+            {"account": {"name": "-r", "home": "/../x"}}, ["'/../x'", "'-r' is not a valid name"], id="account"
+        ),
+        pytest.param({"services": [{**UNIT_OF, "name": "a/b"}]}, ["'a/b' is not a valid name"], id="service"),
         pytest.param({"services": [{**UNIT_OF, "unit_path": "/u/../x"}]}, ["'/u/../x'"], id="unit"),
     ],
 )

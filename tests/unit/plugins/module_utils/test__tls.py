@@ -48,7 +48,7 @@ def test_why_one_is_made_anew() -> None:
     good = _tls.Certificate("key", frozenset({"a", "::1"}), int(NOW + 100 * _tls.DAY))
     names = ["A", "0:0:0:0:0:0:0:1"]
     assert _tls.why_new(good, "key", names, signed=True, now=NOW) == ""
-    assert _tls.why_new(None, "key", names, signed=True, now=NOW) == "there is none that can be read"
+    assert _tls.why_new(None, "key", names, signed=True, now=NOW) == "no readable certificate exists"
     assert _tls.why_new(good, "", names, signed=True, now=NOW) == "its key does not belong to it"
     assert _tls.why_new(good, "other", names, signed=True, now=NOW) == "its key does not belong to it"
     assert _tls.why_new(good, "key", names, signed=False, now=NOW) == "another CA signed it"

@@ -169,7 +169,7 @@ def test_a_manifest_that_is_no_tree_is_refused(entry: Entry) -> None:
         (Entry("size", DIRECTORY, 0o755, 5, ""), "its size"),
         (file(".vllm-ray-sync"), "such a tree"),
         (file("x" * 256), "too long"),
-        (file("\ud800"), "none of a file system"),
+        (file("\ud800"), "not valid in a file system"),
     ],
 )
 def test_what_root_should_not_make_is_refused(entry: Entry, why: str) -> None:

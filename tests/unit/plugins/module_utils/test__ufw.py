@@ -195,7 +195,7 @@ def test_a_rule_for_anywhere_is_one_call_for_both_families() -> None:
         (_ufw.State(), "ufw is not installed"),
         (_ufw.State(installed=True), "ufw is off"),
         (_ufw.State(installed=True, input_policy="ACCEPT"), "ufw is off"),
-        (_ufw.State(installed=True, enabled=True, input_policy="ACCEPT"), "ufw lets in whatever no rule is about"),
+        (_ufw.State(installed=True, enabled=True, input_policy="ACCEPT"), "ufw admits packets that no rule covers"),
         (_ufw.State(installed=True, enabled=True), ""),
         (_ufw.State(installed=True, enabled=True, input_policy="REJECT"), ""),
     ],

@@ -326,9 +326,12 @@ def test_all_our_rules_go_but_the_one_that_lets_ssh_in() -> None:
     ("want", "message"),
     [
         (replace(WANT, cluster="it's"), "cluster \"it's\": use letters, digits, '.', '_' and '-'"),
-        (replace(WANT, nic="eth0; reboot"), "interface 'eth0; reboot' is no name of an interface"),
-        (replace(WANT, peers=("gpu02",)), "peers: 'gpu02' is no IP address or network"),
-        (replace(WANT, services=(Service("api", (1,), ("x",)),)), "clients of api: 'x' is no IP address or network"),
+        (replace(WANT, nic="eth0; reboot"), "interface 'eth0; reboot' is not the name of an interface"),
+        (replace(WANT, peers=("gpu02",)), "peers: 'gpu02' is not an IP address or network"),
+        (
+            replace(WANT, services=(Service("api", (1,), ("x",)),)),
+            "clients of api: 'x' is not an IP address or network",
+        ),
         (replace(WANT, keep=("http",)), "keep: 'http' is neither 'all' nor like 9100/tcp"),
         (replace(WANT, keep=("70000",)), "keep: '70000' is neither 'all' nor like 9100/tcp"),
     ],

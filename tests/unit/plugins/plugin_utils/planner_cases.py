@@ -311,14 +311,14 @@ REFUSALS = {
         "qwen3-235b-a22b-fp8",
         cluster("8 A100"),
         Wishes(tp=8),
-        "1536 / 8 = 192 is no multiple of the quantisation's group of 128",
+        "1536 / 8 = 192 is not a multiple of the quantisation's group of 128",
         "tensor-parallel-size: one of 1, 2, 4",
     ),
     "gptq-groups": Refusal(
         "llama-2-13b-gptq",
         cluster("8 H100"),
         Wishes(tp=8),
-        "13824 / 8 = 1728 is no multiple of the quantisation's group of 128",
+        "13824 / 8 = 1728 is not a multiple of the quantisation's group of 128",
         "tensor-parallel-size: one of 1, 2, 4",
     ),
     "kv-heads-that-are-not-repeated": Refusal(
@@ -346,7 +346,7 @@ REFUSALS = {
         "llama-3.1-8b",
         cluster("1 H100"),
         Wishes(quantization="fp_quant"),
-        "quantization is fp_quant, which vLLM 0.32 takes only with allow-deprecated-quantization",
+        "quantization is fp_quant, which vLLM 0.32 accepts only with allow-deprecated-quantization",
         "quantization: fp8_per_tensor, or without it",
     ),
     "two-quantisations": Refusal(
@@ -360,7 +360,7 @@ REFUSALS = {
         "llama-3.1-8b",
         cluster("2 H100, 1 H100"),
         Wishes(tp=2, pp=2),
-        "TP=2 x PP=2 needs 4 GPUs and 3 are on offer (gpu01 2, gpu02 1)",
+        "TP=2 x PP=2 needs 4 GPUs and 3 are available (gpu01 2, gpu02 1)",
         "pipeline-parallel-size: at most 3",
     ),
     "no-whole-stage": Refusal(
@@ -395,7 +395,7 @@ REFUSALS = {
         "llama-3.1-8b",
         [ClusterHost("gpu01", (replace(H100, used_mib=30000),))],
         FREE,
-        "a GPU of gpu01 has 49.8 GiB free, and vLLM wants 72.8",
+        "a GPU of gpu01 has 49.8 GiB free, but vLLM needs 72.8",
         "gpu-memory-utilization: 0.62",
     ),
     "serve-host-without-gpus": Refusal(

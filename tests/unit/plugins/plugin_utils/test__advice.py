@@ -143,7 +143,7 @@ def test_notes_say_what_was_guessed() -> None:
 def test_a_narrow_fit_is_told() -> None:
     found = _advice.advise(model("llama-3.1-8b"), cluster((RTX4090, 1)), TCP10, Wishes(max_model_len=44032))
     assert found["notes"][0].startswith("it fits with 0.")
-    assert found["notes"][0].endswith(" may be off by 0.6: should vLLM refuse, lower max-model-len")
+    assert found["notes"][0].endswith(" may be off by 0.6: if vLLM refuses to start, lower max-model-len")
 
 
 @pytest.mark.parametrize("wishes", [Wishes(max_model_len=8192, tp=2), Wishes(max_model_len=8192, tp=2, pp=1)])
@@ -181,7 +181,7 @@ def test_a_partition_of_the_users_goes_by_rank() -> None:
     found = _advice.advise(model("llama-3.1-8b"), three, TCP10, Wishes(partition=(10, 12, 10)))
     assert [part["layers"] for part in found["hosts"].values()] == [10, 12, 10]
     assert found["notes"] == [
-        "VLLM_PP_LAYER_PARTITION goes by rank, and Ray orders the hosts after the serve host by itself"
+        "VLLM_PP_LAYER_PARTITION assigns layers by rank, and Ray itself orders the hosts after the serve host"
     ]
 
 

@@ -99,7 +99,7 @@ def test_hosts_that_there_are_no_layers_for() -> None:
 def test_gpus_that_are_held_alike_are_told_once() -> None:
     held = replace(H100, used_mib=30000)
     best = _weigh.weigh(LLAMA, [ClusterHost("gpu01", (held,) * 8)], TCP10, replace(SHORT, tp=8))[0]
-    assert _advice_text.shortage(best) == ["a GPU of gpu01 has 49.8 GiB free, and vLLM wants 72.8"]
+    assert _advice_text.shortage(best) == ["a GPU of gpu01 has 49.8 GiB free, but vLLM needs 72.8"]
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_what_needs_root_is_a_warning_without_it() -> None:
     problems = _audit.problems(_audit.verdicts(healthy(vllm_ray_scope="user")))
     title, line, *_more = _audit.screen("c", _audit.verdicts(healthy(vllm_ray_scope="user")), [], 120).splitlines()[1:]
     assert "are not known" in title
-    assert "needs root, which vllm_ray_scope=user does without: units, sudoers, account" in line
+    assert "needs root, which vllm_ray_scope=user does not use: units, sudoers, account" in line
     assert _report.fails(problems, strict=False) == []
 
 
@@ -142,7 +142,7 @@ def test_a_host_without_an_answer_is_not_known() -> None:
         for entry in _audit.verdicts(audit)
         if entry.host == "h2" and entry.row != "settings"
     }
-    assert found["h1", "peers"] == "not known: h2 did not ask"
+    assert found["h1", "peers"] == "not known: h2 did not probe the ports"
     assert all(text.startswith("not known: ") for text in found.values())
 
 
@@ -165,7 +165,7 @@ def test_what_ended_the_module_is_said() -> None:
         ({"removed": ["y ALLOW IN"]}, "not in the plan: y ALLOW IN"),
         ({"commands": ["ufw delete allow in from x"]}, "to be run: ufw delete allow in from x"),
         ({"commands": ["ufw reload", "ufw --force enable"]}, None),
-        ({"mode": "off"}, "not known: vllm_ray_firewall is off, so this collection keeps no rules"),
+        ({"mode": "off"}, "not known: vllm_ray_firewall is off, so this collection manages no rules"),
         ({"rules": [], "problems": [{"found": "firewalld filters"}]}, "not known: firewalld filters"),
     ],
 )
@@ -207,7 +207,7 @@ def test_what_a_stranger_reaches(port: int, source: str, settings: dict[str, Any
     ("change", "found"),
     [
         ({"own": ["192.0.2.12"]}, "h9 is h2"),
-        ({"hosts": {}}, "h9 did not ask"),
+        ({"hosts": {}}, "h9 did not probe the ports"),
     ],
 )
 def test_a_stranger_that_is_none(change: dict[str, Any], found: str) -> None:
@@ -232,7 +232,7 @@ def test_a_stranger_whom_nothing_answers() -> None:
     audit = healthy()
     assert audit.outside
     audit.outside["hosts"]["h2"].update(answered=0, open=[])
-    assert faulty(audit) == {("h2", "outside"): "not known: nothing at h2 answers h9, not even SSH"}
+    assert faulty(audit) == {("h2", "outside"): "not known: h2 does not answer h9, not even by SSH"}
 
 
 def test_a_peer_that_is_shut_out() -> None:

@@ -120,10 +120,19 @@ def broken(**change: Any) -> bytes:
         (broken(files=[{"path": "a"}]), "can't be read"),
         (broken(format=2), "form 2"),
         (broken(strange=True), "can't be read"),
-        (broken(files=[{"path": "../etc/passwd", "size": 1, "sha256": SUM}]), "would lie elsewhere"),
-        (broken(files=[{"path": "/etc/passwd", "size": 1, "sha256": SUM}]), "would lie elsewhere"),
-        (broken(files=[{"path": "a/../../b", "size": 1, "sha256": SUM}]), "would lie elsewhere"),
-        (broken(files=[{"path": "manifest.json", "size": 1, "sha256": SUM}]), "would lie elsewhere"),
+        (
+            broken(files=[{"path": "../etc/passwd", "size": 1, "sha256": SUM}]),
+            "would be written outside of the directory",
+        ),
+        (
+            broken(files=[{"path": "/etc/passwd", "size": 1, "sha256": SUM}]),
+            "would be written outside of the directory",
+        ),
+        (broken(files=[{"path": "a/../../b", "size": 1, "sha256": SUM}]), "would be written outside of the directory"),
+        (
+            broken(files=[{"path": "manifest.json", "size": 1, "sha256": SUM}]),
+            "would be written outside of the directory",
+        ),
     ],
 )
 def test_a_manifest_of_somebody_else_is_refused(data: bytes, says: str) -> None:

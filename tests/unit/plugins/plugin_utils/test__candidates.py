@@ -111,7 +111,7 @@ def test_refusals_have_numbers() -> None:
         "an MLP's width of 28672 can't be divided by 6",
     ]
     assert _candidates.tp_refusals(model("qwen3-235b-a22b-fp8"), 8, Wishes()) == [
-        "1536 / 8 = 192 is no multiple of the quantisation's group of 128"
+        "1536 / 8 = 192 is not a multiple of the quantisation's group of 128"
     ]
 
 

@@ -55,7 +55,7 @@ def test_inventories(hosts: list[Host], found: list[str]) -> None:
 @pytest.mark.parametrize(
     ("accelerator", "of_head", "of_worker", "found"),
     [
-        ("auto", [], [{"index": 0}, {"index": 1}], ["no GPUs, while others have some (b 2); the engine would compute"]),
+        ("auto", [], [{"index": 0}, {"index": 1}], ["no GPUs, while others have some (b 2); the engine would run on "]),
         ("cpu", [], [{"index": 0}], []),
         ("auto", [], [], []),
         ("auto", [{"index": 0}], [], []),
@@ -82,8 +82,8 @@ def test_one_address_twice_names_both() -> None:
 
 PORT = {"port": 6379, "pid": 7, "process": "redis-server", "user": "redis"}
 RAY = {"pid": 8, "process": "raylet", "user": "ann"}
-UNGUARDED = "no firewall rules are kept (vllm_ray_{}); Ray binds all addresses"
-GUARD = "let a firewall of the host or of the network admit nobody but the peers and the API's clients"
+UNGUARDED = "this collection manages no firewall rules (vllm_ray_{}); Ray binds all addresses"
+GUARD = "let a firewall of the host or of the network admit only the peers and the API's clients"
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
             [
                 (
                     "warning",
-                    "a Ray of ann that is not ours: raylet 8",
-                    "stop it, it may hold GPUs and ports; -e vllm_ray_take_over=true stops it",
+                    "a Ray of ann that this collection did not start: raylet 8",
+                    "stop it, because it may hold GPUs and ports; -e vllm_ray_take_over=true stops it",
                 )
             ],
         ),
@@ -114,8 +114,8 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
             [
                 (
                     "warning",
-                    "it is not known who listens: /proc/net/tcp: Permission denied",
-                    "let the modules read /proc/net there (SELinux, AppArmor, a container's settings)",
+                    "the listening processes are not known: /proc/net/tcp: Permission denied",
+                    "allow the modules to read /proc/net there (SELinux, AppArmor, a container's settings)",
                 )
             ],
         ),
@@ -129,8 +129,8 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
             [
                 (
                     "error",
-                    "the kernel does not tell addresses and routes: Not allowed",
-                    "let its processes open sockets of AF_NETLINK (seccomp, SELinux, a container's settings)",
+                    "the kernel does not report addresses and routes: Not allowed",
+                    "allow its processes to open AF_NETLINK sockets (seccomp, SELinux, a container's settings)",
                 )
             ],
         ),
@@ -140,7 +140,7 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
         (
             {"host_os": {"id": "fedora", "version": "40"}},
             {},
-            [("warning", "fedora 40", "go on at your own risk")],
+            [("warning", "fedora 40", "use a supported distribution, or continue at your own risk")],
         ),
         ({}, {"gpus": [0, 5]}, [("error", "GPUs [0]", "correct vllm_ray_gpus")]),
         (
@@ -151,7 +151,7 @@ GUARD = "let a firewall of the host or of the network admit nobody but the peers
         (
             {"network_peers_without_route": ["gpu02"]},
             {},
-            [("warning", "no route to gpu02", "mend the name or the route")],
+            [("warning", "no route to gpu02", "fix the name resolution or the route")],
         ),
     ],
 )
@@ -203,8 +203,8 @@ def test_a_directory_that_is_too_long_for_sockets(bytes_: int, problems: list[st
         ("/home/" + "x" * 14, []),
         ("/home/" + "x" * 15, ["40 bytes"]),
         ("/home/" + "x" * 18, ["43 bytes"]),
-        ("/home/ann smith", ["'/home/ann smith/.vllm-ray', which is below the user's home"]),
-        ("/home/a:b", ["'/home/a:b/.vllm-ray', which is below the user's home"]),
+        ("/home/ann smith", ["'/home/ann smith/.vllm-ray', which is in the user's home"]),
+        ("/home/a:b", ["'/home/a:b/.vllm-ray', which is in the user's home"]),
     ],
 )
 def test_a_home_that_can_not_be_used(home: str, words: list[str]) -> None:
@@ -223,7 +223,7 @@ def test_a_home_that_can_not_be_used(home: str, words: list[str]) -> None:
         pytest.param({"state_root": "/d", "root": "/d/default/r"}, ["vllm_ray_root: /d/default/r is in"], id="inside"),
         pytest.param({"state_root": "/d", "model_root": "/d//default/"}, ["vllm_ray_model_root:"], id="slashes"),
         pytest.param(
-            {"config_root": "/d", "model_root": "/d/default"}, ["/d/default has the configuration"], id="models"
+            {"config_root": "/d", "model_root": "/d/default"}, ["/d/default is the directory of both"], id="models"
         ),
         pytest.param({"model_root": "/tmp/models"}, ["vllm_ray_model_root: /tmp/models is in a directory"], id="tmp"),
         pytest.param({"model_root": "/tmp/models", "scope": "user"}, [], id="tmp without root"),
@@ -264,7 +264,7 @@ def test_processes_of_ray(process: str, answer: bool) -> None:
 OFF = {"why_open": "ufw is off", "manageable": True}
 ABSENT = {"why_open": "ufw is not installed", "manageable": True}
 NO_APT = {**ABSENT, "manageable": False}
-ACCEPTS = {"why_open": "ufw lets in whatever no rule is about (DEFAULT_INPUT_POLICY=ACCEPT)", "manageable": False}
+ACCEPTS = {"why_open": "ufw admits packets that no rule covers (DEFAULT_INPUT_POLICY=ACCEPT)", "manageable": False}
 CLOSED = {"why_open": "", "manageable": False}
 
 

@@ -44,15 +44,13 @@ def test_a_rank_that_does_not_reach_the_first() -> None:
 def test_a_hang_names_its_step() -> None:
     outcomes = {"0": rank("connect"), "1": rank("connect")}
     assert found(outcomes) == [
-        ("gpu01", "error", "rank 0: stood still at connect"),
-        ("gpu02", "error", "rank 1: stood still at connect"),
+        ("gpu01", "error", "rank 0: stopped at step connect"),
+        ("gpu02", "error", "rank 1: stopped at step connect"),
     ]
 
 
 def test_a_wrong_sum() -> None:
-    assert found({"0": rank(), "1": rank("reduce", wrong=7.0)}) == [
-        ("gpu02", "error", "rank 1: the sum came out as 7.0")
-    ]
+    assert found({"0": rank(), "1": rank("reduce", wrong=7.0)}) == [("gpu02", "error", "rank 1: the sum is 7.0")]
 
 
 def test_rdma_that_is_not_used_is_a_warning_with_numbers() -> None:

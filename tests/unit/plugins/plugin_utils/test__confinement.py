@@ -169,7 +169,7 @@ def test_no_directory_of_the_system_is_hidden(config: str, state: str) -> None:
 )
 def test_a_path_that_systemd_reads_otherwise_is_an_error(path: str) -> None:
     for change in ({"read_paths": [path]}, {"write_paths": [path]}):
-        with pytest.raises(ValueError, match="can't stand in a unit"):
+        with pytest.raises(ValueError, match="can't be used in a systemd unit"):
             lines(**change)
     # It is not named where nothing hides it.
     outside = path.replace("/tmp", "/srv")

@@ -118,7 +118,7 @@ def test_a_nic_without_speed_is_taken_as_usual() -> None:
     seen = host(1)
     assert seen.look
     seen.look["network"]["nics"][0]["speed"] = None
-    assert _engine.slowest_link([seen]) == (Link(10), "not all NICs tell their speed: taken as 10 Gbit/s")
+    assert _engine.slowest_link([seen]) == (Link(10), "not all NICs report their speed: assumed 10 Gbit/s")
 
 
 def test_the_planner_decides() -> None:
@@ -220,7 +220,7 @@ def test_options_that_the_plan_does_not_reckon_with_leave_the_last_word_to_vllm(
     # With YaRN, as Qwen says; config.json has 40960 tokens.
     longer = choose([host(1, serve_args={"max-model-len": 131072, "hf-overrides": "{}"})], "qwen3-32b")
     assert (longer.problems, longer.advice["max_model_len"]) == ([], 131072)
-    assert "hf-overrides is set, and the plan does not take it into account" in longer.advice["notes"]
+    assert "hf-overrides is set, but the plan does not take it into account" in longer.advice["notes"]
 
 
 def test_gpus_that_tell_no_memory_are_laid_out_by_their_number() -> None:

@@ -125,7 +125,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             "hostname",
             "warning",
             "gpu01 resolves to 127.0.1.1 on itself",
-            "have /etc/hosts say `192.0.2.11 gpu01` in place of 127.0.1.1",
+            "set `192.0.2.11 gpu01` in /etc/hosts instead of 127.0.1.1",
             id="hostname-on-loopback",
         ),
         pytest.param(
@@ -134,7 +134,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             "hostname",
             "warning",
             "gpu01 does not resolve on itself",
-            "have /etc/hosts say `192.0.2.11 gpu01`",
+            "set `192.0.2.11 gpu01` in /etc/hosts",
             id="hostname-unknown",
         ),
         pytest.param(
@@ -270,7 +270,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {},
             "gpu_memory",
             "error",
-            "GPU 0: 140000 of 143771 MiB in use by nobody",
+            "GPU 0: 140000 of 143771 MiB in use by no visible process",
             "fuser",
             id="unseen-process",
         ),
@@ -279,7 +279,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {"serve_args": {"gpu_memory_utilization": 0.95}},
             "gpu_memory",
             "error",
-            "GPU 0: 30000 of 143771 MiB in use by nobody",
+            "GPU 0: 30000 of 143771 MiB in use by no visible process",
             "lower gpu-memory-utilization in vllm_ray_serve_args",
             id="wished-share",
         ),
@@ -366,7 +366,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {"env": {"NCCL_IB_DISABLE": 1}},
             "rdma",
             "warning",
-            "RDMA devices that work (mlx5_0), and NCCL_IB_DISABLE=1",
+            "working RDMA devices (mlx5_0), and NCCL_IB_DISABLE=1",
             "remove NCCL_IB_DISABLE from vllm_ray_env",
             id="rdma-unused",
         ),
@@ -375,7 +375,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {},
             "rdma",
             "warning",
-            "no libibverbs1, so NCCL takes TCP",
+            "no libibverbs1, so NCCL uses TCP",
             "install the package libibverbs1",
             id="rdma-without-its-library",
         ),
@@ -384,7 +384,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {},
             "memlock",
             "warning",
-            "our services may lock 8 MiB of memory",
+            "the services may lock 8 MiB of memory",
             "vllm_ray_restart=true",
             id="memlock",
         ),
@@ -393,7 +393,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {"scope": "user"},
             "memlock",
             "warning",
-            "our services may lock 8 MiB of memory",
+            "the services may lock 8 MiB of memory",
             "write `root - memlock unlimited` to /etc/security/limits.conf",
             id="memlock-of-a-login",
         ),
@@ -438,7 +438,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {},
             "leftovers",
             "warning",
-            "ray::RayWorkerP that is not ours (pid 900, user ann)",
+            "ray::RayWorkerP that this collection did not start (pid 900, user ann)",
             "kill 900",
             id="orphan",
         ),
@@ -447,7 +447,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {},
             "leftovers",
             "warning",
-            "vllm that is not ours (pid 902, user ann, unit other.service)",
+            "vllm that this collection did not start (pid 902, user ann, unit other.service)",
             "systemctl stop other.service",
             id="another-engine",
         ),
@@ -634,5 +634,5 @@ def test_mtu(healthy: dict[str, Any], mtus: list[int], odd: dict[str, int]) -> N
 
 
 def test_a_host_that_was_not_looked_at_is_not_judged() -> None:
-    with pytest.raises(ValueError, match="gone was not looked at"):
+    with pytest.raises(ValueError, match="gone was not probed"):
         _host_checks.check_state(host(None, "gone"), serves=False)

@@ -30,7 +30,7 @@ def test_the_short_form() -> None:
 
 def test_a_link_that_is_not_told() -> None:
     found = _hosts_file.parse({"hosts": [ENTRY]}, settings())
-    assert (found.link, found.note) == (Link(10), "no link is told: taken as 10 Gbit/s")
+    assert (found.link, found.note) == (Link(10), "no link is given: assumed 10 Gbit/s")
     assert found.hosts[0].name == "gpu"
 
 
@@ -43,7 +43,9 @@ def test_a_report_of_preflight() -> None:
 def test_a_report_of_gpus_without_memory_of_their_own() -> None:
     report = {"hosts": {"spark": look(1, 1)}}
     report["hosts"]["spark"]["host"]["gpus"][0].update(memory_mib=0, reserved_mib=None)
-    with pytest.raises(_hosts_file.HostsError, match="GPUs of spark tell no memory: write the hosts by hand"):
+    with pytest.raises(
+        _hosts_file.HostsError, match="GPUs of spark report no memory size: write the hosts file by hand"
+    ):
         _hosts_file.parse(report, settings())
 
 
@@ -65,7 +67,7 @@ def test_the_serve_host_comes_first() -> None:
         ({"hosts": [{**ENTRY, "gpus": -1}]}, "gpus of gpu is -1, and must be at least 0"),
         ({"hosts": [{**ENTRY, "memory_gib": 0}]}, "memory_gib of gpu is 0, and must be at least 1"),
         ({"hosts": [ENTRY], "link": {"gbit": 0}}, "gbit of the link is 0, and must be at least 0.1"),
-        ({"hosts": {"a": {"gpus": 8}}}, "it is no report of preflight.yml: KeyError"),
+        ({"hosts": {"a": {"gpus": 8}}}, "it is not a report of preflight.yml: KeyError"),
     ],
 )
 def test_what_is_no_file_of_hosts(data: Any, why: str) -> None:

@@ -56,7 +56,7 @@ def test_place(offer: dict[str, int], tp: int, pp: int, gpus: dict[str, int], ex
 def test_more_than_there_is() -> None:
     with pytest.raises(_layout.LayoutError) as error:
         _layout.place({"a": 2, "b": 1}, 2, 2)
-    assert str(error.value) == "TP=2 x PP=2 needs 4 GPUs and 3 are on offer (a 2, b 1)"
+    assert str(error.value) == "TP=2 x PP=2 needs 4 GPUs and 3 are available (a 2, b 1)"
 
 
 @pytest.mark.parametrize("record", [None, {}, {"hosts": {}}])
@@ -81,7 +81,7 @@ OLD = Layout(1, 2, {"a": 1, "b": 1})
         pytest.param({"a": 1, "b": 1}, "a", 2, None, "tensor-parallel-size is set to 2", id="tp"),
         pytest.param({"a": 1, "b": 1}, "a", None, 1, "pipeline-parallel-size is set to 1", id="pp"),
         pytest.param({"a": 1, "b": 1, "c": 1}, "c", None, None, "the serve host is c now", id="serve-host"),
-        pytest.param({"a": 1}, "a", None, None, "b is not in the inventory any more", id="host-removed"),
+        pytest.param({"a": 1}, "a", None, None, "b is no longer in the inventory", id="host-removed"),
         pytest.param({"a": 1, "b": 0}, "a", None, None, "b offers 0 of 1 GPUs", id="gpus-gone"),
     ],
 )

@@ -20,7 +20,7 @@ def test_an_option_that_is_gone_names_its_successor() -> None:
         (
             "gpu01",
             "warning",
-            "vllm_ray_serve_args: swap-space is gone from vLLM",
+            "vllm_ray_serve_args: swap-space was removed from vLLM",
             "remove it, or set kv-offloading-size",
         )
     ]
@@ -40,9 +40,9 @@ def test_what_a_release_refuses_has_its_mend() -> None:
     assert options.fix == "swap-space: remove it, or set kv-offloading-size"
     assert environment.fix == "VLLM_USE_V1: remove it: there is no other engine"
     (other,) = _lint.refused("gpu01", "/r", {"options": "argument --port: invalid int value: 'x'"})
-    assert (other.wanted, other.fix) == ("what the vLLM in /r takes", "correct vllm_ray_serve_args")
+    assert (other.wanted, other.fix) == ("a value that the vLLM in /r accepts", "correct vllm_ray_serve_args")
     (broken,) = _lint.refused("gpu01", "/r", {"release": "ImportError: libnuma.so.1"})
-    assert (broken.check, broken.fix) == ("release", "let site.yml build the release, or mend vllm_ray_release_path")
+    assert (broken.check, broken.fix) == ("release", "let site.yml build the release, or correct vllm_ray_release_path")
 
 
 @pytest.mark.parametrize(

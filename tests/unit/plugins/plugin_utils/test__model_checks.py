@@ -20,7 +20,7 @@ FROM_HUB = {"source": "huggingface", "source_host": "gpu01", "path": ""}
 FILES = {"config.json": 600, "model.safetensors": 4 * 1024**3, "tokenizer.json": 9000}
 HASHES = {name: name[0] * 64 for name in FILES}
 WEIGHTS = "model.safetensors"
-CUT = f"{WEIGHTS} has 100 bytes instead of the 200 that its header tells"
+CUT = f"{WEIGHTS} has 100 bytes instead of the 200 that its header declares"
 
 
 def tree(**given: Any) -> dict[str, Any]:
@@ -97,7 +97,7 @@ RUN = "run site.yml, which copies it from gpu01"
         pytest.param(
             {"touched": [WEIGHTS]},
             "warning",
-            f"{PATH}: {WEIGHTS} was touched since it was hashed",
+            f"{PATH}: {WEIGHTS} has a new size or time of modification since it was hashed",
             "preflight.yml compares its content; site.yml restores it from gpu01",
             id="touched",
         ),
@@ -118,8 +118,8 @@ RUN = "run site.yml, which copies it from gpu01"
         pytest.param(
             {"bytes": {**FILES, "notes.txt": 7}},
             "warning",
-            f"{PATH} has notes.txt, which most hosts have not",
-            "remove it on gpu02: site.yml makes all copies alike, and does not remove what it did not bring",
+            f"{PATH} has notes.txt, which most hosts do not have",
+            "remove it on gpu02: site.yml makes all copies equal, but removes only files that it copied",
             id="extra",
         ),
     ],
@@ -137,7 +137,7 @@ def test_a_damaged_origin_would_be_copied() -> None:
     assert (host, severity) == ("gpu01", "error")
     assert fix.startswith("copy it from gpu02, or remove /srv/demo")
     [(_host, severity, _found, fix)] = check(bad)
-    assert (severity, fix[:32]) == ("error", "bring it from where the model ca")
+    assert (severity, fix[:32]) == ("error", "copy it from the origin of the m")
 
 
 def test_a_copy_of_ours_is_mended_also_where_the_others_came_from() -> None:
@@ -163,13 +163,13 @@ def test_hashes_of_other_pieces_are_not_compared() -> None:
 def test_a_changed_byte_is_told_by_the_hashes_of_most() -> None:
     other = {**HASHES, WEIGHTS: "0" * 64}
     assert check(tree(hashes=HASHES), tree(hashes=HASHES), tree(hashes=other)) == [
-        ("gpu03", "error", f"{PATH}: other content in {WEIGHTS}", f"rm {PATH}/{WEIGHTS} on gpu03, then {RUN}")
+        ("gpu03", "error", f"{PATH}: different content in {WEIGHTS}", f"rm {PATH}/{WEIGHTS} on gpu03, then {RUN}")
     ]
     # Where it was hashed before, the role puts the old content back.
     known = tree(hashes=other, touched=[WEIGHTS])
     assert check(tree(hashes=HASHES), tree(hashes=HASHES), known)[0][1:] == (
         "warning",
-        f"{PATH}: other content in {WEIGHTS}",
+        f"{PATH}: different content in {WEIGHTS}",
         RUN,
     )
     # One host alone has its own record to compare with.

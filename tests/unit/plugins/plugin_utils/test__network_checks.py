@@ -71,19 +71,25 @@ FAULTS = {
     ),
     "stalled": (
         "-S.. .-SS ..-. ...-",
-        [("h2", "bandwidth", "error", "connections open, but a transfer stalls to h3, h4 and from h1")],
+        [("h2", "bandwidth", "error", "connections succeed, but a transfer stalls to h3, h4 and from h1")],
     ),
     "wrong_nic": ("-... .-.. ..-. N..-", [("h4", "route", "error", "reaches h1 by wlan0 from 10.78.0.4")]),
     # What h2 sends arrives, and the answers do not come back: that is no fault of h2's.
     "blackhole": ("-... .-.x ..-. .R.-", [("h4", "route", "error", "no route to h2")]),
     "nat": (
         "-... T-TT ..-. ...-",
-        [("h2", "route", "error", "comes to h1 as 10.77.0.22, h3 as 10.77.0.22, h4 as 10.77.0.22")],
+        [("h2", "route", "error", "reaches h1 as 10.77.0.22, h3 as 10.77.0.22, h4 as 10.77.0.22")],
     ),
     "cut": ("-.L. .-L. LL-L ..L-", [("h3", "link", "error", "no answer on the link to and from h1, h2, h4")]),
     "slow": ("-.s. .-s. ss-s ..s-", [("h3", "bandwidth", "warning", "at most 0.1")]),
-    "absent": ("-..? .-.? ..-? ???-", [("h4", "reachability", "warning", "took no part in the test of the network")]),
-    "late": ("-??? ?-?? ??-? ???-", [("-", "reachability", "warning", "6 pairs of hosts were not there at the same")]),
+    "absent": (
+        "-..? .-.? ..-? ???-",
+        [("h4", "reachability", "warning", "did not take part in the test of the network")],
+    ),
+    "late": (
+        "-??? ?-?? ??-? ???-",
+        [("-", "reachability", "warning", "6 pairs of hosts were not running at the same")],
+    ),
     "ipv6": (
         "-r.. .-.. .r-. .r.-",
         [
@@ -153,7 +159,7 @@ def test_a_way_that_a_router_tells_about_is_a_warning(folder: Path) -> None:
 def test_why_a_host_took_no_part_is_told(folder: Path) -> None:
     answers = {**read(folder, "absent"), "h4": {"failed": True, "msg": "no Python"}}
     (problem,) = _network_checks.network_problems(answers, managed=False)
-    assert problem.found == "took no part in the test of the network: no Python"
+    assert problem.found == "did not take part in the test of the network: no Python"
 
 
 def test_pairs_outside_a_sample_are_blank_and_counted(folder: Path) -> None:

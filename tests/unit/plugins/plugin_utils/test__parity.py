@@ -78,10 +78,10 @@ def test_what_changed_since_it_worked() -> None:
 def test_hosts_that_came_and_went_since_it_worked() -> None:
     before = {"kernel": {"gpu01": "6.1", "gpu02": "6.1", "gpu03": "6.1"}, "driver": {"gpu01": "580.95"}}
     now = {"kernel": {"gpu01": "6.2", "gpu04": "6.2"}}
-    # gpu02 did not answer; gpu03 is not in the inventory any more.
+    # gpu02 did not answer; gpu03 is no longer in the inventory.
     assert _parity.since(before, now, ["gpu01", "gpu02", "gpu04"], ["gpu01", "gpu04"]) == [
         "gpu04 is new",
-        "gpu03 is gone from the inventory",
+        "gpu03 is no longer in the inventory",
         "kernel: 6.1 -> 6.2 on gpu01",
         "driver: 580.95 -> nothing on gpu01",
     ]

@@ -153,7 +153,7 @@ UNSEEN = {"port": 6380, "address": "*", "pid": 0, "process": "", "user": ""}
         pytest.param(
             {"host_present": []},
             {},
-            ("model", "/srv/demo is no directory on the controller"),
+            ("model", "/srv/demo is not a directory on the controller"),
             "correct vllm_ray_model; a path is looked up on the hosts first, then on the controller",
             id="no-model",
         ),
@@ -172,7 +172,7 @@ def test_errors_of_a_host(change: dict[str, Any], given: dict[str, Any], problem
         pytest.param(
             {"usage_foreign_ray": [{"pid": 9, "process": "raylet", "user": "joe"}]},
             {},
-            ("ray", "a Ray of joe that is not ours: raylet 9"),
+            ("ray", "a Ray of joe that this collection did not start: raylet 9"),
             id="foreign-ray",
         ),
         pytest.param({"host_os": {"id": "fedora", "version": "44"}}, {}, ("os", "fedora 44"), id="distribution"),
@@ -252,7 +252,7 @@ def test_cpu_hosts_count_as_one_gpu() -> None:
 
 def test_more_gpus_than_on_offer() -> None:
     plan = make(host(1, serve_args={TP: 2, PP: 2}), host(2))
-    assert found(plan) == [("-", "layout", "TP=2 x PP=2 needs 4 GPUs and 2 are on offer (gpu01 1, gpu02 1)")]
+    assert found(plan) == [("-", "layout", "TP=2 x PP=2 needs 4 GPUs and 2 are available (gpu01 1, gpu02 1)")]
     assert "engine" not in plan
 
 
@@ -395,13 +395,13 @@ def inventory(plan: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 
 @pytest.mark.parametrize(
     ("used", "then"),
-    [(ALL, "lays the engine out without it"), (("gpu01", "gpu02"), "starts the engine again")],
+    [(ALL, "plans the engine without it"), (("gpu01", "gpu02"), "starts the engine again")],
     ids=["used", "idle"],
 )
 def test_without_consent_a_host_that_left_stays_in_the_cluster(used: tuple[str, ...], then: str) -> None:
     plan = make(*without(*used))
     told = "it left the inventory, and stays in the cluster until the engine may be stopped"
-    fix = f"put its line back, or run with -e vllm_ray_restart=true: that {RENEWAL}, and {then}"
+    fix = f"add it to the inventory again, or run with -e vllm_ray_restart=true: that {RENEWAL}, and {then}"
     assert inventory(plan) == [("gpu03", "warning", told, fix)]
     assert (found(plan), plan["leaving"], plan["held"]) == ([], [], {"gpu03": ["it left the inventory"]})
     assert not any(part["may_stop"] for part in plan["hosts"].values())
@@ -439,7 +439,10 @@ def test_where_the_engine_may_stop_the_run_parts_with_it(used: tuple[str, ...], 
 def test_a_run_that_leaves_out_a_member_parts_with_nobody(change: dict[str, Any]) -> None:
     """It would keep the old token, and be shut out itself."""
     plan = make(*without(*ALL, limit=True, **change))
-    told = ("it left the inventory, and --limit leaves out gpu02", "run without --limit, or put its line back")
+    told = (
+        "it left the inventory, and --limit leaves out gpu02",
+        "run without --limit, or add it to the inventory again",
+    )
     assert inventory(plan) == [("gpu03", "error", *told)]
     assert (plan["leaving"], "gpu03" in plan["peers"], plan["engine"]["kept"]) == ([], True, True)
 
@@ -480,7 +483,7 @@ def test_a_serve_host_that_left_may_serve_and_needs_consent() -> None:
     head, _server = elsewhere()
     plan = make(host(1, head), host(3))
     assert (plan["serving"], "engine" in plan) == (None, False)
-    told = ("gpu02", "inventory", "the engine is served there, and the inventory has it no more")
+    told = ("gpu02", "inventory", "the engine runs there, but the host is no longer in the inventory")
     assert told in found(plan)
     plan = make(host(1, head, restart=True), host(3, restart=True))
     assert (found(plan), plan["leaving"], plan["serve_host"]) == ([], ["gpu02"], "gpu01")
@@ -491,7 +494,7 @@ def test_sizes_that_the_hosts_which_remain_do_not_have_are_an_error() -> None:
     before = make(*(host(number) for number in (1, 2, 3)))
     given: dict[str, Any] = {"restart": True, "serve_args": {PP: 3}}
     plan = make(host(1, look(1, **recorded(before)), **given), host(2, **given))
-    assert found(plan) == [("-", "layout", "TP=1 x PP=3 needs 3 GPUs and 2 are on offer (gpu01 1, gpu02 1)")]
+    assert found(plan) == [("-", "layout", "TP=1 x PP=3 needs 3 GPUs and 2 are available (gpu01 1, gpu02 1)")]
 
 
 def test_layers_of_a_host_that_left_are_kept_with_it() -> None:
@@ -649,7 +652,7 @@ def test_without_its_record_an_engine_that_may_serve_is_an_error(hosts: Any) -> 
 def test_a_head_outside_of_limit_that_does_not_answer_is_no_matter_of_limit() -> None:
     plan = make(replace(host(1, absent="timed out"), limited=True), host(2))
     reach = [(p["severity"], p["found"], p["fix"]) for p in plan["problems"] if p["host"] == "gpu01"]
-    assert reach == [("error", "timed out", "mend the connection")]
+    assert reach == [("error", "timed out", "fix the connection")]
 
 
 def test_an_engine_of_unknown_options_is_kept_by_the_record_or_not_at_all() -> None:
@@ -670,7 +673,7 @@ def test_a_lost_record_of_ranks_that_were_not_probed_is_an_error() -> None:
     runs: dict[str, Any] = {"serving": True, "tp": 1, "pp": 2, "executor": "ray", "url": "", "model": ""}
     head = look(1, usage_ray_gpus=1, **{f"engine_{key}": value for key, value in runs.items()})
     plan = make(host(1, head), limited(2))
-    lost = "the record of the last run is lost, and TP=1 PP=2 has ranks on hosts that this run can't ask"
+    lost = "the record of the last run is lost, and TP=1 PP=2 has ranks on hosts that this run can't probe"
     assert ("-", "layout", lost) in found(plan)
     assert "engine" not in plan
 
@@ -910,7 +913,7 @@ def test_a_model_that_would_not_fit_anyway_is_another() -> None:
 
 def test_without_the_check_of_gpus_the_layout_says_it() -> None:
     plan = make(host(1, held(1), checks_off=["gpu_memory"]))
-    assert ("-", "layout", "a GPU of gpu01 has 71.3 GiB free, and vLLM wants 128.6") in found(plan)
+    assert ("-", "layout", "a GPU of gpu01 has 71.3 GiB free, but vLLM needs 128.6") in found(plan)
 
 
 def test_a_node_of_ours_is_no_engine_that_runs() -> None:

@@ -58,7 +58,7 @@ def test_one_healthy_host_before_anything_is_deployed() -> None:
     assert found.problems == []
     assert (states(found)["disk"], states(found)["link"]) == ("done", "not yet, it needs two hosts that answer")
     assert states(found)["release"] == "not yet, there is no release"
-    assert states(found)["changes"] == "not yet, no run has ended well"
+    assert states(found)["changes"] == "not yet, no run has succeeded"
     assert states(found)["collective"] == "left out, the engine serves"
 
 
@@ -156,7 +156,7 @@ def test_the_clocks_are_a_row_that_no_good_run_records() -> None:
 def test_what_is_as_it_was_is_said_too() -> None:
     found = gather(ONE, worked=_parity.matrix(ONE, {}))
     assert (found.problems, found.changes) == ([], [])
-    assert found.lines[-1] == "  nothing of this changed"
+    assert found.lines[-1] == "  none of these values changed"
 
 
 def test_every_name_of_a_check_is_in_the_list_of_checks() -> None:

@@ -54,7 +54,7 @@ def test_each_release_with_its_hosts() -> None:
         f"  {OLD}: vllm 0.32.0, ray 2.60.0, Python 3.11.2, 3.9 GB, since 2026-11-20 18:40 UTC, manifest 5f2c3b0e1a2b",
         "      h1  since 2026-11-20 18:40 UTC  previous of default",
         "      h2  since 2026-11-20 18:40 UTC  previous of default",
-        "      h3  lacks it",
+        "      h3  not installed",
         "  h4 did not answer",
     ]
 
@@ -89,7 +89,7 @@ def test_what_is_wrong_names_host_and_value() -> None:
     assert found == {
         ("h2", f"1 files of {NEW} differ, first: bin/ray differs: content"): "the files of its manifest",
         ("h2", f"{NEW} has the manifest another"): "5f2c3b0e1a2b3c4d, as on other hosts",
-        ("h2", f"current leads to {OLD}"): f"{NEW}, as on other hosts",
+        ("h2", f"current points to {OLD}"): f"{NEW}, as on other hosts",
     }
     assert "manifests differ" in screen(hosts)
     assert "vllm_ray_release_verify=full" in screen(hosts)
@@ -102,7 +102,7 @@ def test_a_cluster_goes_back_to_what_was_before_or_is_named() -> None:
     for head, given, cluster in (("h3", "", "default"), ("h1", "cpu-0", "default"), ("h1", "", "other")):
         id_, why = _release_list.back_to(cluster, head, hosts, given)
         assert id_ == ""
-        assert f"There are: {OLD}, {NEW}. Name one of them by -e vllm_ray_release_id=ID" in why
+        assert f"Available: {OLD}, {NEW}. Select one with -e vllm_ray_release_id=ID" in why
 
 
 def test_the_turn_is_told() -> None:
@@ -110,6 +110,6 @@ def test_the_turn_is_told() -> None:
         "",
         f"The cluster default goes back to {OLD}",
         f"  from {NEW} on h1, h2, h3",
-        "  and h3 get it from the others",
+        "  and h3 copy it from other hosts",
     ]
-    assert "stands on it already" in _release_list.turn("default", listed(), NEW)
+    assert "already uses it" in _release_list.turn("default", listed(), NEW)

@@ -47,7 +47,7 @@ PLAN: dict[str, Any] = {
             "severity": "warning",
             "found": "fedora 44",
             "wanted": "Debian 12 or later",
-            "fix": "go on at your own risk",
+            "fix": "use a supported distribution, or continue at your own risk",
         },
         {
             "host": "-",
@@ -68,20 +68,20 @@ PLAN of the cluster default: demo with TP=4 PP=1 (mp executor, cuda) at http://1
   gpu01  192.0.2.11  eno1       head, serve  engine uses 4 of 4 GPUs
   gpu02  192.0.2.12  enp65s0f0  worker       engine uses 0 of 4 GPUs
   note  gpu02 joins, unused by the engine
-  The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true.
+  The engine serves. A change that would stop it requires -e vllm_ray_restart=true.
   ERROR    -      inventory  two heads
                              expected: exactly one
                              fix: remove one
   WARNING  gpu02  os         fedora 44
                              expected: Debian 12 or later
-                             fix: go on at your own risk"""
+                             fix: use a supported distribution, or continue at your own risk"""
     )
 
 
 def test_a_plan_that_does_not_know_whether_an_engine_serves() -> None:
     lines = _screen.render({**PLAN, "serving": None, "news": ""}).splitlines()
     assert lines[5:7] == [
-        "  It is not known whether the engine serves. Whatever may stop it waits for -e vllm_ray_restart=true.",
+        "  The state of the engine is unknown. A change that may stop it requires -e vllm_ray_restart=true.",
         "  No host is new, so the network and the GPUs are not checked again.",
     ]
     assert "serves" not in _screen.render({**PLAN, "serving": False, "news": "nothing"})
@@ -94,7 +94,7 @@ def test_a_run_that_checks_nothing_between_hosts_says_so() -> None:
 
 
 MEMORY = "64 layers; per GPU 15.3 GiB of weights, 2.2 for steps, 55.3 of KV cache, of 79.1"
-SERVES = "  The engine serves. Whatever would stop it waits for -e vllm_ray_restart=true."
+SERVES = "  The engine serves. A change that would stop it requires -e vllm_ray_restart=true."
 HELD = {
     "gpus": 4,
     "layers": 64,
@@ -144,7 +144,7 @@ def test_the_screen_explains_what_is_planned_and_what_will_move() -> None:
         "  release   built on gpu01, copied to gpu02",
         "  model     65.0 GB from huggingface to gpu01, gpu02",
         "  note      gpu02 joins, unused by the engine",
-        f"{SERVES} It takes about 94 s to start again.",
+        f"{SERVES} A restart takes about 94 s.",
     ]
 
 
@@ -176,7 +176,7 @@ def test_a_refusal() -> None:
     assert _screen.refusal("demo", advice) == (
         """No layout of demo fits:
   it needs more
-Any one of these would do:
+Any one of these changes is enough:
   less of it
   more GPUs
   note: a guess"""
@@ -257,10 +257,10 @@ def test_a_snippet_is_python(ca_file: str) -> None:
     ("tls", "line"),
     [
         ({"mode": "off"}, None),
-        ({"mode": "own", "expires": ""}, "a CA and a certificate of its own (vllm_ray_tls=own)"),
+        ({"mode": "own", "expires": ""}, "its own CA and certificate (vllm_ray_tls=own)"),
         (
             {"mode": "own", "expires": "expires on 2027-12-31"},
-            "a CA and a certificate of its own (vllm_ray_tls=own); the certificate in use expires on 2027-12-31",
+            "its own CA and certificate (vllm_ray_tls=own); the certificate in use expires on 2027-12-31",
         ),
         ({"mode": "given", "files": {"certificate": "/a.crt"}}, "/a.crt (vllm_ray_tls=given)"),
     ],

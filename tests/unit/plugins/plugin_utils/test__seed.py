@@ -127,7 +127,7 @@ def test_no_host_takes_a_build_that_only_liars_know(seed: int) -> None:
 def test_where_nobody_has_it_hosts_and_their_faults_are_named() -> None:
     broken = {**BROKEN, "damaged": ["bin/ray is missing", "bin/vllm is missing"]}
     said = nobody("cpu-1", {"h1": NONE, "h2": broken})
-    assert "h1 lacks it; h2 has 2 damaged files of it, first: bin/ray is missing" in said
+    assert "h1 does not have it; h2 has 2 damaged files, first: bin/ray is missing" in said
     assert "vllm_ray_release_id" in said
 
 

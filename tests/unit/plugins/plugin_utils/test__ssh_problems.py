@@ -28,8 +28,8 @@ def judged(name: str) -> _ssh.State:
 @pytest.mark.parametrize(
     ("name", "found", "fix"),
     [
-        ("name_unknown", "nobody knows the name gpu01 (Name or service not known)", "set ansible_host to"),
-        ("resolver", "the controller's DNS does not answer", "mend DNS on the controller"),
+        ("name_unknown", "the name gpu01 does not resolve (Name or service not known)", "set ansible_host to"),
+        ("resolver", "the controller's DNS does not answer", "fix DNS on the controller"),
         ("refused", "gpu01 is up, but nothing listens on port 22 (Connection refused)", "set ansible_port"),
         ("not_ssh", "port 22 of gpu01 is not an SSH server: HTTP/1.1 400 Bad Request", "set ansible_port"),
         ("user_refused", "deploy is refused at gpu01; offered: /root/.ssh/other ED25519", "-i /root/.ssh/other.pub"),
@@ -46,7 +46,7 @@ def judged(name: str) -> _ssh.State:
         ("sudo_password", "sudo asks deploy for a password", "'deploy ALL=(ALL) NOPASSWD: ALL'"),
         ("sudo_missing", "there is no sudo", "vllm_ray_scope=user"),
         ("sudo_unlisted", "deploy is not in the sudoers file", "ansible_user"),
-        ("sudo_tty", "sudo wants a terminal", "Defaults:deploy !requiretty"),
+        ("sudo_tty", "sudo requires a terminal", "Defaults:deploy !requiretty"),
         ("python_missing", "there is no Python", "ansible_python_interpreter"),
         ("python_broken", "/usr/bin/python3.11 does not run", "ansible_python_interpreter"),
     ],

@@ -74,7 +74,7 @@ The cluster default serves demo with TP=2 PP=1 at http://192.0.2.11:8000 on gpu0
   gpu01  192.0.2.11  node active, serve active  2 GPUs, 0 of 281 GiB in use
       firewall  ufw is on; Anywhere on eno1 from 192.0.2.12; 8000/tcp from 198.51.100.0/24
       GPU 1     VLLM::Worker (pid 812, vllm-ray) 130,000 MiB, ours
-      restarts  serve: 1, by itself since it was started
+      restarts  serve: 1, automatic restarts since it was started
       error     serve: OOM
   gpu02  192.0.2.12  node active                no GPU
       release   cuda-0: vllm 0.32.0, ray 2.60.0, Python 3.11.2
@@ -89,7 +89,7 @@ The cluster default serves demo with TP=2 PP=1 at http://192.0.2.11:8000 on gpu0
 @pytest.mark.parametrize(
     ("engine", "told"),
     [
-        ({"executor": "mp"}, "the engine has its GPUs without Ray"),
+        ({"executor": "mp"}, "the engine uses its GPUs without Ray"),
         ({"executor": "ray"}, "offers Ray no GPU"),
         ({"executor": "mp", "serving": False, "state": "down"}, "offers Ray no GPU"),
     ],
@@ -197,7 +197,7 @@ WHAT = "demo with TP=2 PP=1 at http://192.0.2.11:8000 on gpu01"
         ("refuses", True, f"serves {WHAT} and refused the probe: why", True),
         ("no_answer", True, f"does not answer, {WHAT}: why", False),
         ("loading", False, f"is loading {WHAT}: why", False),
-        ("unknown", True, f"can't be judged, {WHAT}: why", None),
+        ("unknown", True, f"has an unknown state, {WHAT}: why", None),
         ("fails", False, f"does not serve {WHAT}: why", False),
         ("down", False, f"does not serve {WHAT}: why", False),
     ],
@@ -217,12 +217,12 @@ def test_an_engine_that_serves_hides_one_that_was_left_behind() -> None:
 def test_an_engine_of_unknown_options() -> None:
     nothing = {"state": "unknown", "serving": True, "why": "it runs"}
     looks = {"gpu01": {**look(1), "engine": nothing}}
-    assert _status.verdict(PLAN, looks) == "can't be judged, an engine of unknown options on gpu01: it runs"
+    assert _status.verdict(PLAN, looks) == "has an unknown state, an engine of unknown options on gpu01: it runs"
 
 
 def test_a_serve_host_that_was_not_probed_never_counts_as_no_engine() -> None:
     plan = {**PLAN, "serve_host": "gpu01"}
     found = _status.summary(plan, ["gpu01", "gpu02"], {"gpu01": None, "gpu02": look(2)}, [])
-    assert found["verdict"] == "can't be judged: gpu01, which should serve, could not be probed"
+    assert found["verdict"] == "has an unknown state: its serve host gpu01 could not be probed"
     assert (found["state"], found["serving"]) == ("unknown", None)
     assert _status.summary(plan, ["gpu01"], {"gpu01": look(1)}, [])["state"] == "none"

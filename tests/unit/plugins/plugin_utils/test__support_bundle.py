@@ -107,7 +107,7 @@ def test_a_plan_that_could_not_be_made_is_named() -> None:
     failed = {"failed": True, "msg": "Task failed: division by zero"}
     assert _support_bundle.missing([], {}, {}, failed) == ["plan: Task failed: division by zero"]
     texts = _support_bundle.documents({}, [], {}, {}, {}, [], [])
-    assert "no plan: preflight.yml tells why" in texts["status.txt"]
+    assert "no plan: preflight.yml shows why" in texts["status.txt"]
 
 
 def test_its_name() -> None:

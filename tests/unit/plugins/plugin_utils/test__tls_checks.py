@@ -204,8 +204,8 @@ def test_a_certificate_without_names() -> None:
     [
         (lambda pair: (pair.pem, Pair("a").key()), "key: /tls/key does not belong to vllm_ray_tls_certificate"),
         (lambda pair: (pair.pem, pair.key("secret")), "key: /tls/key can't be used: it has a passphrase"),
-        (lambda pair: (pair.pem, "nonsense"), "key: /tls/key can't be used: it is no private key in PEM"),
-        (lambda pair: (pair.pem, pair.pem), "key: /tls/key can't be used: it is no private key in PEM"),
+        (lambda pair: (pair.pem, "nonsense"), "key: /tls/key can't be used: it is not a private key in PEM"),
+        (lambda pair: (pair.pem, pair.pem), "key: /tls/key can't be used: it is not a private key in PEM"),
         (lambda pair: ("nonsense", pair.key()), "certificate: /tls/certificate has no certificate in PEM"),
         (
             lambda pair: (pair.pem + pair.key(), pair.key()),
@@ -331,7 +331,7 @@ def test_a_given_one_that_ends_is_the_users_to_replace() -> None:
 )
 def test_one_that_was_renewed_and_is_not_used(days: float, renews: bool, severity: str, text: str, pair: Pair) -> None:
     ((found, why, fix),) = used(Pair(ADDRESS, days=days).pem, pair.pem, renews)
-    assert (found, why) == (severity, f"vLLM still uses the certificate of before, which {text}")
+    assert (found, why) == (severity, f"vLLM still uses the previous certificate, which {text}")
     assert fix.startswith("-e vllm_ray_restart=true")
 
 
