@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import re
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Listener, plain_address
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._nic import Address, Route
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import Listener, plain_address
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._nic import Address, Route
 
 LISTENERS = ("ss", "-H", "-l", "-t", "-u", "-n", "-p")
 

@@ -9,9 +9,11 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _audit, _members, _report, _report_io, _settings
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._audits import _audit
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report, _report_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},

@@ -7,7 +7,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _audit
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._audits import _audit
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},

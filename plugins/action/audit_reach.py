@@ -8,8 +8,9 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _audit, _members
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._audits import _audit
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},

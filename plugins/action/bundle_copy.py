@@ -9,10 +9,10 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._bring import Item
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain_lines
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle, _bundle_io
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed, failure, show
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._plain import plain_lines
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._bring import Item
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import ActionFailed, failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle, _bundle_io
 
 ARGUMENTS = {
     "bundle": {"type": "path", "required": True},

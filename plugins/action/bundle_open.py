@@ -9,8 +9,8 @@ import typing as t
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle, _bundle_io, _bundle_parts_io
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle, _bundle_io, _bundle_parts_io
 
 ARGUMENTS = {"path": {"type": "path", "required": True}, "sha256": {"type": "str", "default": ""}}
 

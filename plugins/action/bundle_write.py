@@ -11,18 +11,17 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import wants_managed_python
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import wants_managed_python
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import ActionFailed, failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import (
     _bundle,
     _bundle_io,
     _bundle_parts_io,
-    _members,
-    _screen,
-    _settings,
     _wheels,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed, failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _screen
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,9 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _run_io, _stages
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _run_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _stages
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},

@@ -8,9 +8,10 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _report, _stages
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _stages
 
 ARGUMENTS = {
     "stage": {"type": "str", "choices": ["network", "collective"], "required": True},

@@ -9,19 +9,15 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub, _model_config_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable, unusable
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
-    _advice,
-    _engine,
-    _hosts_file,
-    _screen,
-    _settings,
-    _wishes,
-)
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._host import serve_args
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report_io import write_json
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable, unusable
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._report_io import write_json
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import serve_args
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _advice, _engine, _hosts_file, _wishes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _screen
 
 ARGUMENTS = {"hosts_file": {"type": "path", "required": True}}
 

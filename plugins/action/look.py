@@ -9,9 +9,9 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS, hub_of
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _members, _settings
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import Paths, paths
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import HUBS, hub_of
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _members, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths, paths
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,9 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import difference, parse_entries
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest import difference, parse_entries
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers import _copy
 
 ARGUMENTS = {
     "compared": {"type": "dict", "required": True},

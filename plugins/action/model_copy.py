@@ -10,16 +10,13 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
-    _folders_io,
-    _model_tree_io,
-    _tree,
-    _tree_io,
-)
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._install_io import MANIFEST
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._plain import plain_lines
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed, show
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._plain import plain_lines
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models._install_io import MANIFEST
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree, _tree_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import ActionFailed, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers import _copy
 
 INSTALL = "vllm_ray.cluster.model_install"
 ROUNDS = 2

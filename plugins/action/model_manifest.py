@@ -8,10 +8,10 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_tree_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import ARGUMENTS, sentence
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _copy
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest import ARGUMENTS, sentence
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers import _copy
 
 CONTROLLER = "the controller"
 

@@ -11,24 +11,21 @@ from urllib.parse import urlsplit
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io, _tls
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
-    _bundle,
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._certificates import _tls
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report, _run_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import probes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._report_io import write_json
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     _danger,
-    _host,
-    _members,
-    _plan,
-    _report,
-    _role_variables,
-    _run_io,
-    _screen,
-    _settings,
     _tls_checks,
     _tls_files_io,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import probes
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._report_io import write_json
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _members, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _plan, _role_variables
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _screen
 
 ARGUMENTS = {
     "fail": {"type": "bool", "default": True},

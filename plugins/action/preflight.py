@@ -9,16 +9,12 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
-    _members,
-    _preflight,
-    _report,
-    _report_io,
-    _settings,
-    _stages,
-)
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report, _report_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _preflight
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _stages
 
 ARGUMENTS = {
     "ssh": {"type": "dict", "default": {}},

@@ -7,9 +7,10 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _parity, _screen
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _parity
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _screen
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},

@@ -7,14 +7,14 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _run_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import ActionFailed
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers import (
     _peer_addresses,
     _peer_addresses_io,
-    _run_io,
     _seed,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed
 
 ARGUMENTS = {
     "id": {"type": "str", "required": True},

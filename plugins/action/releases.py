@@ -7,9 +7,10 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _release_list
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _release_list
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},

@@ -8,9 +8,10 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _release_list, _settings
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import ActionFailed, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import ActionFailed, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _release_list
 
 ARGUMENTS = {"listed": {"type": "str", "default": "__vllm_ray_listed"}}
 

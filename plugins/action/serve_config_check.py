@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _serve_config
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _serve_config
 
 
 class ActionModule(ActionBase):

@@ -15,7 +15,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import become_loader, connection_loader
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _settings, _ssh, _ssh_io, _ssh_problems
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._contact import _ssh, _ssh_io, _ssh_problems
 
 ARGUMENTS = {
     "hosts": {"type": "list", "elements": "str"},

@@ -7,10 +7,11 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _engine_state
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _members, _status
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, probes
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answer, probes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _status
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},

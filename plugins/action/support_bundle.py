@@ -13,16 +13,12 @@ from ansible import constants as C
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
-    _members,
-    _secrets_io,
-    _settings,
-    _support_bundle,
-    _support_bundle_io,
-)
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answer, probes
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _redact
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _secrets_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answer, probes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _support_bundle, _support_bundle_io
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},

@@ -9,9 +9,10 @@ import typing as t
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _settings, _support_bundle_io
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._paths import paths
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import paths
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _support_bundle_io
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,15 +7,15 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import sentence
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest import sentence
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _run_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers import (
     _peer_addresses,
     _peer_addresses_io,
-    _run_io,
     _transfer,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._answers import answers
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure
 
 ARGUMENTS = {
     "source": {"type": "dict", "required": True},

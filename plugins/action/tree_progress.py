@@ -8,8 +8,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _progress
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers import _progress
 
 # Seconds between two questions; how long a run may take to say something for the first time, which is after the hosts
 # have hashed what they have; how long it may say nothing new, then it is dead.

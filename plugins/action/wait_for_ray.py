@@ -8,12 +8,12 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import (
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import (
     missing_nodes,
     placement_problems,
     table_lines,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import show, warn
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import show, warn
 
 ARGUMENTS = {
     "url": {"type": "str", "default": "http://127.0.0.1:8265"},

@@ -9,8 +9,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import DEFAULT_PROOF
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._display_io import failure, show
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._vllm import DEFAULT_PROOF
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
 
 ARGUMENTS = {
     "url": {"type": "str", "required": True},

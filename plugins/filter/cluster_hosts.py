@@ -40,7 +40,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._members import members
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._members import members
 
 
 def cluster_hosts(hostvars: t.Any, groups: dict[str, list[str]]) -> list[str]:

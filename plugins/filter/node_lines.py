@@ -38,7 +38,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import table_lines
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import table_lines
 
 
 class FilterModule:

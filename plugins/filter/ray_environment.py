@@ -31,7 +31,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import environment
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import environment
 
 
 class FilterModule:

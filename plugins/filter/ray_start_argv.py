@@ -32,7 +32,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray import start_argv
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import start_argv
 
 
 class FilterModule:

@@ -36,7 +36,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._requirements import header
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._requirements import header
 
 
 class FilterModule:

@@ -50,7 +50,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._release import recipe
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import recipe
 
 
 class FilterModule:

@@ -36,7 +36,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _confinement
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _confinement
 
 
 def unit_network(networks: t.Iterable[str]) -> list[str]:

@@ -47,7 +47,7 @@ import typing as t
 
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _private, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _private, _settings
 
 
 class LookupModule(LookupBase):

@@ -41,7 +41,7 @@ import typing as t
 
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _run_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _run_io
 
 
 class LookupModule(LookupBase):

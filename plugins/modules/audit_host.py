@@ -246,7 +246,7 @@ listeners:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._audit_io import ROWS, look
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit_io import ROWS, look
 
 ARGUMENTS = {
     "plan": {"type": "dict", "default": {}},

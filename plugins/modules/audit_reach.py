@@ -131,7 +131,7 @@ sources:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._reach_io import look
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._reach_io import look
 
 TARGET = {
     "name": {"type": "str", "required": True},

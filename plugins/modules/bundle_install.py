@@ -100,8 +100,8 @@ bad:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._bring_io import Bring
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._bring_io import Bring
 
 FILE = {
     "path": {"type": "str", "required": True},

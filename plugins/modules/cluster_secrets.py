@@ -70,7 +70,7 @@ import secrets
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _redact, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _redact, _safe_io
 
 LARGEST = 64 * 1024
 

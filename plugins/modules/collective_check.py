@@ -124,8 +124,8 @@ import json
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._account_io import run_as
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._collective import (
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._account_io import run_as
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._collective import (
     MEMLOCK,
     SCRIPT,
     host_task,

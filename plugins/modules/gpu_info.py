@@ -202,7 +202,8 @@ pci_gpus:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _gpu_io, _probe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _probe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu_io
 
 
 def main() -> None:

@@ -551,7 +551,9 @@ details:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _host_io, _model_config_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _host_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
 
 DETAILS = {
     "cluster": {"type": "str", "required": True},

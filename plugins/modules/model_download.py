@@ -260,10 +260,10 @@ problem:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _hub_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Failed
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hub import HUBS
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Failed
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import HUBS
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 
 HOST = {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
 ARGUMENTS = {

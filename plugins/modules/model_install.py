@@ -82,9 +82,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _install_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Failed
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Failed
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _install_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},

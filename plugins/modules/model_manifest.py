@@ -183,8 +183,9 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_tree_io, _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest import ARGUMENTS, sentence
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest import ARGUMENTS, sentence
 
 
 def main() -> None:

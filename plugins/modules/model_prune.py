@@ -72,7 +72,7 @@ removed:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _revisions_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _revisions_io
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},

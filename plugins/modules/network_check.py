@@ -201,7 +201,7 @@ peers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _network_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _network_io
 
 HOST = {
     "name": {"type": "str", "required": True},

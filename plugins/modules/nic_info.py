@@ -164,7 +164,7 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _nic_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _nic_io
 
 ARGUMENTS = {
     "peers": {"type": "list", "elements": "str", "default": []},

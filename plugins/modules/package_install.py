@@ -54,7 +54,7 @@ missing:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _packages_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _packages_io
 
 ARGUMENTS = {
     "names": {"type": "list", "elements": "str", "required": True},

@@ -58,7 +58,7 @@ bind_errors:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _port_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _port_io
 
 ARGUMENTS = {
     "ports": {"type": "list", "elements": "int", "default": []},

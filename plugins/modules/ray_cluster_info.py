@@ -64,7 +64,7 @@ why:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._ray_io import look
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray_io import look
 
 ARGUMENTS = {
     "url": {"type": "str", "default": "http://127.0.0.1:8265"},

@@ -64,8 +64,8 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import known_as
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import read_kernel
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import read_kernel
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import known_as
 
 SECONDS = 10
 PROCESS = {

@@ -85,8 +85,8 @@ path:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._release_io import Archive
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_io import Archive
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["packed", "unpacked"], "required": True},

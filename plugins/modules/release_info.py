@@ -185,8 +185,8 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._release_io import Look
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_io import Look
 
 PYTHON = {
     "version": {"type": "str", "required": True},

@@ -74,7 +74,8 @@ bytes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _releases_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _releases_io
 
 ARGUMENTS = {
     "root": {"type": "path", "default": "/opt/vllm-ray"},

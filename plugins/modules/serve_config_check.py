@@ -88,14 +88,14 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import (
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import (
     make_directories,
     read_text,
     reported,
     write_file,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import digest, sentences
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config_io import parse
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._serve_config import digest, sentences
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._serve_config_io import parse
 
 ARGUMENTS = {
     "release": {"type": "path", "required": True},

@@ -83,10 +83,15 @@ tail:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._redact_io import redactor
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_log_io import read, told_of_cache
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import first_failure, kv_cache, plain, progress
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact_io import redactor
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._vllm import (
+    first_failure,
+    kv_cache,
+    plain,
+    progress,
+)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_log_io import read, told_of_cache
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},

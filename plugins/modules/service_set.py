@@ -219,8 +219,8 @@ held:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set import (
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import (
     Service,
     Verdict,
     decide,
@@ -229,7 +229,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set impo
     sha256,
     unfit_names,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set_io import (
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set_io import (
     Tree,
     act,
     check_account,

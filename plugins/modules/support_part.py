@@ -103,7 +103,7 @@ missing:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._support_io import Part
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host._support_io import Part
 
 ARGUMENTS = {
     "services": {"type": "list", "elements": "str", "default": []},

@@ -116,7 +116,8 @@ missing:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _safe_io, _tls, _tls_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._certificates import _tls, _tls_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
 
 ARGUMENTS = {
     "directory": {"type": "path", "required": True},

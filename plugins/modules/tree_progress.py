@@ -61,11 +61,8 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
-    _folders_io,
-    _tree_io,
-    _tree_sync,
-)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree_io, _tree_sync
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},

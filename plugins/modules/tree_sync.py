@@ -211,8 +211,8 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _tree_sync_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Failed
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Failed
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree_sync_io
 
 HOST = {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
 ARGUMENTS = {

@@ -79,8 +79,8 @@ host:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _trusted_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._trusted import Digests
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _trusted_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._trusted import Digests
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},

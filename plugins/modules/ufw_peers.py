@@ -187,7 +187,7 @@ commands:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._ufw_io import Run
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._ufw_io import Run
 
 SERVICE = {
     "name": {"type": "str", "required": True},

@@ -119,7 +119,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import (
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._http_io import (
     Refused,
     Secret,
     certificate_in,
@@ -127,7 +127,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import (
     read_secret,
     request_json,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._vllm import (
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._vllm import (
     Answer,
     completion_request,
     judge,

@@ -38,12 +38,12 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _model_config_io
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import (
     _engine,
     _hosts_file,
     _memory,
-    _settings,
     _speed,
     _weigh,
     _wishes,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _accounts, _confinement
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _accounts, _confinement
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 ROLES = {"ray": "node", "vllm": "serve"}

@@ -20,14 +20,13 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import (
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import (
     _host,
     _members,
-    _plan,
     _private,
-    _role_variables,
     _settings,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _plan, _role_variables
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 from ansible_collections.vllm_ray.cluster.tests.unit import looks
 

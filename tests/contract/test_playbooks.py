@@ -15,7 +15,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _service_set
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services import _service_set
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 ROLE_INCLUDES = ("include_role", "import_role")

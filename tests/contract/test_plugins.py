@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -176,11 +177,21 @@ def test_action_plugins_show_and_fail_by_printable_text_alone() -> None:
     assert not offences, "\n".join(offences)
 
 
+def test_utils_lie_in_packages_of_their_domain() -> None:
+    for kind in ("module_utils", "plugin_utils"):
+        packages = Counter(
+            path.relative_to(walk.ROOT / "plugins" / kind).parent.as_posix() for path in walk.plugins(kind)
+        )
+        assert len(packages) >= 10
+        assert [name for name, count in packages.items() if not name.startswith("_") or "/" in name or count > 16] == []
+
+
 def test_every_pure_file_has_a_unit_test() -> None:
     offences = []
     for kind in ("module_utils", "plugin_utils", "filter"):
         for path in walk.plugins(kind):
-            test = walk.ROOT / "tests" / "unit" / "plugins" / kind / f"test_{path.stem}.py"
+            folder = path.relative_to(walk.ROOT).parent
+            test = walk.ROOT / "tests" / "unit" / folder / f"test_{path.stem}.py"
             if not path.stem.endswith("_io") and not test.is_file():
                 offences.append(f"{path.relative_to(walk.ROOT)}: no {test.relative_to(walk.ROOT)}")
     assert not offences, "\n".join(offences)

@@ -91,7 +91,7 @@ def test_no_other_code_talks_to_services_of_ours() -> None:
     assert found == {"_hub_mirror_io.py"}
     calls = [
         ast.unparse(node.func)
-        for node in ast.walk(parsed(walk.ROOT / "plugins" / "module_utils" / "_hub_mirror_io.py"))
+        for node in ast.walk(parsed(walk.ROOT / "plugins" / "module_utils" / "_hubs" / "_hub_mirror_io.py"))
         if isinstance(node, ast.Call)
     ]
     assert not [call for call in calls if call.startswith("http.client.HTTP")]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _bundle_parts_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle_parts_io
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 FOLDERS = ("changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "roles")

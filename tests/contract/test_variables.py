@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _settings, _value_types
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings, _value_types
 
 
 def test_every_variable_has_a_type() -> None:

@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _store_io, _tree_sync_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _store_io, _tree_sync_io
 
 hash_file = _store_io.hash_file
 

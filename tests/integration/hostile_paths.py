@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _bring, _hub, _revisions, _tree
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _revisions
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _bring
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree
 
 # In arguments: the path that is tried, and a directory of root.
 X, OWN = "{x}", "{own}"

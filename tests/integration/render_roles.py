@@ -45,8 +45,9 @@ def files_of(role: str, templar: Templar) -> list[dict[str, Any]]:
 
 
 def render(given: dict[str, Any], home: str) -> dict[str, Any]:
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ray
-    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _host, _plan, _role_variables, _settings
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _ray
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _settings
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _plan, _role_variables
     from ansible_collections.vllm_ray.cluster.tests.unit import looks
 
     checked = _settings.check("gpu01", {"vllm_ray_model": "/srv/demo", **given})

@@ -23,7 +23,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _audit, _audit_net_io, _reach_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits import _audit, _audit_net_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _reach_io
 from ansible_collections.vllm_ray.cluster.tests.integration import run_module
 from ansible_collections.vllm_ray.cluster.tests.integration.test_ray_sockets import ALONE, RELEASE
 

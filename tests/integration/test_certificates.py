@@ -24,8 +24,8 @@ import pytest
 from ansible.parsing import vault as vaultlib
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _tls_checks, _tls_files_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _tls_checks, _tls_files_io
 from ansible_collections.vllm_ray.cluster.tests.integration import run_module
 from ansible_collections.vllm_ray.cluster.tests.integration.fake_service import Service, free_port
 

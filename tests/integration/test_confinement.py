@@ -14,7 +14,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _confinement, _settings, _value_types
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import (
+    _confinement,
+    _settings,
+    _value_types,
+)
 from ansible_collections.vllm_ray.cluster.tests.unit.hostile import HOSTILE
 
 # What systemd-analyze calls the exposure of a unit, from 0 to 10: with all steps, and with none.

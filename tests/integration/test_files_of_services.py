@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _support
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _support
 from ansible_collections.vllm_ray.cluster.tests.integration import run_module
 
 NOBODY = 65534

@@ -18,11 +18,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
-    _folders_io,
-    _tree,
-    _tree_io,
-)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree, _tree_io
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024**2

@@ -18,20 +18,18 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
-    _folders_io,
-    _hub,
-    _hub_filler_io,
-    _install_io,
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Failed
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import Unsafe
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_filler_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _install_io, _model_tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import (
     _manifest,
-    _model_tree_io,
     _store_io,
     _tree,
     _tree_io,
     _tree_sync_io,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Failed
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._safe_io import Unsafe
 
 NOBODY = 65534
 P = _tree.SMALLEST

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _store_io, _tree, _tree_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _store_io, _tree, _tree_io
 
 P = _tree.SMALLEST
 MIB = 1024**2

@@ -20,14 +20,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
-    _network,
-    _tree,
-    _tree_io,
-    _tree_sync,
-    _tree_sync_io,
-)
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._folders_io import Failed
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Failed
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _network
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree, _tree_io, _tree_sync, _tree_sync_io
 from ansible_collections.vllm_ray.cluster.tests.integration.test_tree_sync import MIB, Cluster, contents, grow
 
 LONGEST = 60

@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io, _hub, _hub_ask_io, _model_config_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_ask_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 from ansible_collections.vllm_ray.cluster.tests.integration.hub_server import Hub, Model
 
 ROOT = Path(__file__).resolve().parents[2]

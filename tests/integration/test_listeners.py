@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _http_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._http_io import Refused, read_secret, request
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._http_io import Refused, read_secret, request
 from ansible_collections.vllm_ray.cluster.tests.integration.fake_service import Service
 
 ROOT = Path(__file__).resolve().parents[2]

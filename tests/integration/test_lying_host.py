@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.action.release_seed import ActionModule
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _release, _release_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release, _release_io
 from ansible_collections.vllm_ray.cluster.tests.integration.test_tree_sync import Cluster, contents
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -30,12 +30,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
-    _folders_io,
-    _hub,
-    _hub_io,
-    _tree_io,
-)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree_io
 from ansible_collections.vllm_ray.cluster.tests.integration.hub_server import COMMIT, Fault, Hub, Model
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _network, _network_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._nic import Route
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _network, _network_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._nic import Route
 
 MTU = 1500
 NET = f"127.77.{os.getpid() % 250}"

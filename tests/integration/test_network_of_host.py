@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _netlink
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._listeners import Listener
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _netlink
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import Listener
 from ansible_collections.vllm_ray.cluster.tests import reference
 
 NETLINK = Path(__file__).parents[1] / "fixtures" / "netlink"
@@ -26,7 +26,7 @@ NOBODY = 65534
 LISTEN = f"""
 import json, os, socket, subprocess, sys
 from dataclasses import asdict
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _port_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _port_io
 from ansible_collections.vllm_ray.cluster.tests import reference
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 kept = []

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _quantization
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._model_config import Model, parse, text_config
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _candidates, _memory
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import Wishes
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _quantization
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models._model_config import Model, parse, text_config
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _candidates, _memory
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._wishes import Wishes
 from ansible_collections.vllm_ray.cluster.tests.unit import models
 
 SIZES = range(1, 17)

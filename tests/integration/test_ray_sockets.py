@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _paths
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _paths
 
 RELEASE = Path(os.environ.get("VLLM_RAY_TEST_RELEASE", "/nowhere"))
 # Ray's dashboard makes a socket for each of its modules that is enabled.

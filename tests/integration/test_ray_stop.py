@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ray
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _ray
 from ansible_collections.vllm_ray.cluster.tests.integration.test_ray_sockets import ALONE, RELEASE
 
 RANK = """

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _account_io, _release_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release_io
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -28,7 +28,7 @@ from ansible_collections.vllm_ray.cluster.plugins.filter.shell_environment impor
 from ansible_collections.vllm_ray.cluster.plugins.filter.sudoers_value import sudoers_value
 from ansible_collections.vllm_ray.cluster.plugins.filter.supervisor_value import supervisor_value
 from ansible_collections.vllm_ray.cluster.plugins.filter.systemd_value import systemd_value
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
 from ansible_collections.vllm_ray.cluster.tests.unit.hostile import HOSTILE
 
 # A release's programs say by what they were started.

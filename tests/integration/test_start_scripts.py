@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._service_set import parse_sums, sha256
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import parse_sums, sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 # A number without an account: the service user.

@@ -28,9 +28,9 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import (
-    _folders_io,
-    _network,
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _network
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import (
     _store_io,
     _tree,
     _tree_io,

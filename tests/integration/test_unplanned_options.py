@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _serve_config
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _danger
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import UNPLANNED
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _serve_config
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._wishes import UNPLANNED
 
 ASK = """
 import json

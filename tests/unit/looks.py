@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _gpu
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu
 
 GIB = 1024**3
 CAPTURED = Path(__file__).resolve().parents[1] / "fixtures" / "gpu" / "h200_free.xml"

@@ -12,8 +12,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._model_config import Model, parse
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._safetensors import Tensor
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models._model_config import Model, parse
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models._safetensors import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "tests" / "fixtures" / "models"

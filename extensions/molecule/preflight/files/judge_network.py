@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _network_checks
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _network_checks
 
 answers = json.load(sys.stdin)
 problems = _network_checks.network_problems(answers, managed="managed" in sys.argv)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.action.layout_plan import query
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._manifest_io import Unusable
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 
 
 def asked(model: str) -> str:

@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from ansible_collections.vllm_ray.cluster.plugins.action.serve_config_check import ActionModule
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._serve_config import digest
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._serve_config import digest
 
 CONFIG = {"model": "/srv/demo", "port": 8000, "gpu-memory-utilization": 0.9, "enforce-eager": True, "lora": ["a", None]}
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.vllm_ray.cluster.plugins.filter.ray_start_argv import FilterModule
-from ansible_collections.vllm_ray.cluster.plugins.module_utils import _ray
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _ray
 
 
 def test_the_filter() -> None:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Link
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import Wishes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import ClusterHost, Link
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._wishes import Wishes
 from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils import planner_models
 
 TCP10, TCP100, IB = Link(10), Link(100), Link(400, rdma=True)

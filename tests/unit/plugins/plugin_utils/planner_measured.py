@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils import _memory
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Link
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import Wishes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _memory
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import ClusterHost, Link
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._wishes import Wishes
 from ansible_collections.vllm_ray.cluster.tests.unit.models import model
 from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planner_models import H200, cluster
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._hardware import ClusterHost, Gpu
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._wishes import Wishes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import ClusterHost, Gpu
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._wishes import Wishes
 
 if TYPE_CHECKING:
     import random

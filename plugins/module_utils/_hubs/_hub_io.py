@@ -1,0 +1,242 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Download a model of a hub to all hosts: one host downloads it, the others copy finished files. PRIVATE to
+the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io, _http_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import (
+    _hub,
+    _hub_ask_io,
+    _hub_client_io,
+    _hub_filler_io,
+    _hub_mirror_io,
+)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import (
+    _manifest,
+    _manifest_io,
+    _tree_io,
+    _tree_sync,
+    _tree_sync_io,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible.module_utils.basic import AnsibleModule
+
+PART = ".vllm-ray-download"
+# Results of tree_sync that the user gets.
+TOLD = ("digest", "bytes", "received_bytes", "received_from", "sent_bytes", "absent", "seconds")
+
+
+class Target(t.NamedTuple):
+    """What is wanted, and where. listing: None where the hub need not be asked."""
+
+    wish: _hub.Wish
+    pin_file: str
+    commit: str
+    directory: str
+    listing: _hub.Listing | None
+
+    @property
+    def pinned(self) -> _hub.Wish:
+        """Return the wish for just this commit. What has none stays what it is called."""
+        return replace(self.wish, revision=self.commit) if self.wish.hub != "mirror" else self.wish
+
+    @property
+    def part(self) -> str:
+        """Return the directory of the download, on the file system of the model."""
+        above, name = os.path.split(self.directory)
+        return os.path.join(above, f".{name}{PART}")
+
+
+def target_of(params: Mapping[str, t.Any]) -> Target:
+    """Find out which commit is wanted, from the pin of an earlier run if there is one. Raises Unusable."""
+    wish = _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
+    for problem in _hub.wish_problems(wish):
+        raise _manifest_io.Unusable(problem)
+    pin_file = os.path.join(params["record_directory"], _hub.pin_name(wish, params["path"] or ""))
+    pin = None if params["update"] else read_pin(pin_file)
+    commit, listing = params["commit"] or _hub.known_commit(wish, pin), None
+    if not commit:
+        listing = _hub_ask_io.ask(wish, _hub.way_of(params))
+        commit = listing.commit
+    return Target(wish, pin_file, commit, params["path"] or _hub.directory_of(wish, params["root"], commit), listing)
+
+
+def read_pin(name: str) -> _hub.Pin | None:
+    return _hub.parse_pin(_manifest_io.read_text(name))
+
+
+def write_pin(name: str, pin: _hub.Pin) -> None:
+    if read_pin(name) == pin:
+        return
+    _manifest_io.make_directories(os.path.dirname(name))
+    _safe_io.write_file(name, _hub.render_pin(pin).encode())
+
+
+def perform(module: AnsibleModule) -> dict[str, t.Any]:
+    """Do what the module's parameters say, and return what it returns. Raises Unusable, Failed."""
+    params = module.params
+    target = target_of(params)
+    there = is_there(target, params)
+    result = {"changed": False, "exists": there, "directory": target.directory, "commit": target.commit}
+    is_source = params["name"] == (params["source"] or params["name"])
+    if params["state"] == "asked":
+        done = tell(target, params, there, is_source)
+    elif there and not (is_source and params["hosts"]):
+        done = {"msg": f"{target.directory} is there"}
+    else:
+        done = download(module, target) if is_source else receive(module, target)
+        result["exists"] = there or not module.check_mode
+    if result["exists"] and not module.check_mode:
+        write_pin(target.pin_file, _hub.Pin(target.commit, target.directory))
+    return {**result, **done}
+
+
+def tell(target: Target, params: Mapping[str, t.Any], there: bool, is_source: bool) -> dict[str, t.Any]:
+    """Return what is to be known before a download; the hub is asked by the host that downloads, and once."""
+    files = ask(target, params) if is_source and not there and not params["commit"] else []
+    return {
+        "msg": f"{target.directory} is there" if there else summary(target),
+        "filesystem": _manifest_io.mount_of(target.directory)._asdict(),
+        "to_copy": [] if there else [target.directory],
+        "to_copy_bytes": sum(file.size for file in files),
+        "to_remove": [],
+    }
+
+
+def is_there(target: Target, params: Mapping[str, t.Any]) -> bool:
+    """Return whether the wanted commit is there. Raises Unusable, where something else may be."""
+    if not os.path.isdir(target.directory):
+        return False
+    held = read_pin(target.pin_file)
+    # A directory that is named after its commit holds it: it got that name when it was whole.
+    if params["path"] and (not held or (held.commit, held.directory) != (target.commit, target.directory)):
+        raise _manifest_io.Unusable(_hub.held_problem(target.directory, held, target.commit))
+    return True
+
+
+def download(module: AnsibleModule, target: Target) -> dict[str, t.Any]:
+    """Download a model here and let the other hosts have it, or let them have what is here."""
+    params = module.params
+    if module.check_mode:
+        there = is_there(target, params)
+        if not there:
+            ask(target, params)
+        return {"changed": not there, "msg": summary(target)}
+    with _tree_io.held(params["record_directory"], target.part, params["patience"]):
+        # Another run may have been at work.
+        if is_there(target, params):
+            told = _tree_sync_io.describe(sync_params(params, target))
+            return share(sync_params(params, target, digest=told["digest"]), None)
+        try:
+            filler = filler_of(module, target)
+        except _manifest_io.Unusable:
+            leave_word(params, target)
+            raise
+        try:
+            done = share(sync_params(params, target, source=params["name"]), filler)
+        except _folders_io.Failed:
+            if filler.problem:
+                raise _manifest_io.Unusable(filler.problem) from None
+            raise
+        finally:
+            filler.close()
+        # What can't be removed is seen by the next run.
+        with contextlib.suppress(OSError):
+            _safe_io.remove(target.part)
+        renew_record(params["record_directory"], _folders_io.resolved(target.directory))
+    return {**done, "msg": summary(target)}
+
+
+def leave_word(params: Mapping[str, t.Any], target: Target) -> None:
+    """Let who asks how far the run is hear that nobody goes on."""
+    said = {"run": _tree_sync.run_name(params["run_token"] or ""), "bytes": 0, "at": time.time(), "hosts": {}}
+    _tree_io.write_progress(params["record_directory"], _folders_io.resolved(target.directory), said)
+
+
+def renew_record(directory: str, path: str) -> None:
+    """Take note of the new ctime of files of which another link was removed, so that they are not hashed again."""
+    record = _tree_io.read_record(directory, path)
+    files = {}
+    for name, known in record.files.items():
+        state = _tree_io.state_of(os.lstat(os.path.join(path, name)))
+        if state._replace(ctime_ns=known.state.ctime_ns) == known.state:
+            files[name] = known._replace(state=state)
+    _tree_io.write_record(directory, replace(record, files=files))
+
+
+def filler_of(module: AnsibleModule, target: Target) -> _hub_filler_io.Filler:
+    """Return what downloads the model, once it is asked to."""
+    params, files = module.params, ask(target, module.params)
+    if target.wish.hub == "mirror":
+        if not _http_io.may_have_secret(target.wish.url):
+            module.warn(_hub.PLAIN_MIRROR.format(url=target.wish.url))
+        return _hub_mirror_io.Mirror(target.wish, files, target.part, _hub.way_of(params))
+    way, python = _hub.way_of(params), params["python"] or ""
+    call = _hub_client_io.Call(module.run_command, python, way, params["exclude"], params["user"])
+    return _hub_client_io.Client(target.pinned, files, target.part, call)
+
+
+def receive(module: AnsibleModule, target: Target) -> dict[str, t.Any]:
+    """Get a model from the host that downloads it."""
+    params = module.params
+    if module.check_mode:
+        return {"changed": True, "msg": f"{target.directory} from {params['source']}"}
+    return share(sync_params(params, target, source=params["source"]), None)
+
+
+def share(params: Mapping[str, t.Any], filler: _hub_filler_io.Filler | None) -> dict[str, t.Any]:
+    """Take part in the run of all hosts."""
+    told = _tree_sync_io.Host(params, filler).run()
+    return {"changed": told["changed"], "msg": params["path"], **{name: told[name] for name in TOLD}}
+
+
+def sync_params(params: Mapping[str, t.Any], target: Target, digest: str = "", source: str = "") -> dict[str, t.Any]:
+    """Return the parameters of tree_sync. A host without others is a set of its own."""
+    same = ("record_directory", "limit_mbit", "reserve_gib", "window", "grace", "patience")
+    return {
+        **{name: params[name] for name in same},
+        "path": target.directory,
+        "hosts": params["hosts"] or [{"name": params["name"], "address": "127.0.0.1"}],
+        "name": params["name"],
+        "token": params["run_token"] or secrets.token_hex(),
+        "digest": digest,
+        "source": source,
+        "depth": "quick",
+        "replace": False,
+        "plain": True,
+        "copy_from": None,
+    }
+
+
+def ask(target: Target, params: Mapping[str, t.Any]) -> list[_hub.File]:
+    """Return the files that will come. Raises Unusable, also where there is no room for them."""
+    listing = target.listing or _hub_ask_io.ask(target.pinned, _hub.way_of(params))
+    if listing.commit != target.commit:
+        raise _manifest_io.Unusable(_hub.moved_problem(target.wish, listing.commit, target.commit))
+    files = _hub.wanted(target.wish, listing.files, params["exclude"])
+    if target.wish.hub == "mirror":
+        files = _hub_ask_io.sized(target.wish, files, _hub.way_of(params))
+    size = max(0, sum(file.size for file in files) - _hub_filler_io.bytes_in(target.part))
+    if target.wish.hub != "mirror":
+        size += _hub_client_io.copied_bytes(files, params["user"])
+    free, reserve = _manifest_io.free_bytes(target.directory), int(params["reserve_gib"] * _manifest.GIB)
+    for problem in _manifest.disk_problems(_manifest_io.existing(target.directory), free, size, reserve):
+        raise _manifest_io.Unusable(problem)
+    return files
+
+
+def summary(target: Target) -> str:
+    return f"{target.wish.model} at {target.commit[:12]} from {target.wish.particulars.title} to {target.directory}"

@@ -1,0 +1,203 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a set of files and services must do to become what it should be. PRIVATE to the collection.
+
+A service writes the SHA-256 sums of the files it depends on to its record whenever it starts. A running service
+is stale where those sums differ from the wanted ones, whatever lies on the disk by now. That keeps apart the two
+kinds of drift: a file edited while the service runs on the right content is simply rewritten, and a service that
+runs on other content than wanted needs a restart, which may need consent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact import is_secret, parse_environment
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ABSENT = "absent"
+# What a diff shows of a secret. Ansible shows a diff only where its two sides differ.
+HIDDEN = ("present value, not shown", "expected value, not shown")
+SECRET = ("present secret, not shown\n", "expected secret, not shown\n")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as it should be. `depends` are the files whose content it must have been started with."""
+
+    name: str
+    unit_path: str
+    unit: str
+    record: str
+    depends: tuple[str, ...]
+    state: str = "started"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service as it is. `active` also holds while it starts or stops, not between two restarts by itself."""
+
+    active: bool = False
+    enabled: bool = False
+    exists: bool = False
+    reload_needed: bool = False
+    pid: int = 0
+    state: str = "inactive"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do with one service: none, start, restart, stop or hold, and why."""
+
+    action: str
+    reasons: list[str] = field(default_factory=list)
+
+
+def unfit_names(params: Mapping[str, t.Any]) -> list[str]:
+    """Return which paths and names in the module's options root must not use, each in words."""
+    entries = [*params["directories"], *params["files"], *params["secret_files"]]
+    services = params["services"]
+    paths = [entry["path"] for entry in [*entries, *params["links"]]] + list(params["absent"])
+    paths += [service[key] for service in services for key in ("unit_path", "record")]
+    names = [service["name"] for service in services]
+    names += [entry[key] for entry in entries for key in ("owner", "group") if entry.get(key)]
+    if params.get("account"):
+        paths.append(params["account"]["home"])
+        names.append(params["account"]["name"])
+    return [
+        *(f"{path!r} has '..' or a control character in it" for path in paths if not _is_path(path)),
+        *(
+            f"{name!r} is not a valid name: it has '/' or a control character in it, or begins with '-' or '.'"
+            for name in names
+            if not _is_name(name)
+        ),
+    ]
+
+
+def _is_path(path: str) -> bool:
+    return path.isprintable() and ".." not in path.split("/")
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and name.isprintable() and "/" not in name and name[0] not in "-."
+
+
+def sha256(content: str) -> str:
+    """Return the hexadecimal SHA-256 of a text in UTF-8."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def parse_sums(text: str) -> dict[str, str]:
+    """Parse the output of sha256sum to {path: sum}. Lines that are no sums are passed over."""
+    sums = {}
+    for line in text.splitlines():
+        digest, separator, path = line.partition("  ")
+        if separator and len(digest) == 64:
+            sums[path] = digest
+    return sums
+
+
+def decide(
+    service: Service, running: Running, started: Mapping[str, str], wanted: Mapping[str, str], may_stop: bool
+) -> Verdict:
+    """Decide about one service.
+
+    started: the sums in the service's record. wanted: the sums that it should run with.
+    may_stop: whether it may be stopped while it runs.
+    """
+    if service.state != "started":
+        if not running.active:
+            return Verdict("none")
+        reason = f"{service.name} runs here, but the plan places it on another host"
+        return Verdict("stop" if may_stop else "hold", [reason])
+    if not running.active:
+        return Verdict("start", [f"{service.name} is {running.state}"])
+    if not started:
+        reasons = [f"{service.name} runs without a record of what it was started with"]
+    else:
+        reasons = [
+            f"{path} is not what {service.name} was started with"
+            for path in service.depends
+            if started.get(path) != wanted.get(path)
+        ]
+    if not reasons:
+        return Verdict("none")
+    return Verdict("restart" if may_stop else "hold", reasons)
+
+
+def held_paths(services: Iterable[Service], verdicts: Mapping[str, Verdict], links: Iterable[str] = ()) -> set[str]:
+    """Return the files that must stay as they are because a service that depends on them may not be stopped.
+
+    links: those of the same call, which show what its services depend on.
+    """
+    held = [service for service in services if verdicts[service.name].action == "hold"]
+    return {path for service in held for path in (service.unit_path, *service.depends, *links)}
+
+
+def parse_secret(kind: str, text: str) -> dict[str, t.Any]:
+    """Return the names and values of a secret file, nothing where it has none. kind: text, environment or json."""
+    if kind == "text":
+        return {}
+    try:
+        content: t.Any = parse_environment(text) if kind == "environment" else json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def secret_sides(entry: Mapping[str, t.Any], before: str, after: str) -> tuple[str, str]:
+    """Return the two sides of the diff of a secret file: names that are added, removed or changed, and no secrets.
+
+    entry: of the option secret_files; its `format` and `public` are read.
+    """
+    contents = [parse_secret(entry["format"], text) for text in (before, after)]
+
+    def line(name: str, side: int) -> str:
+        value = contents[side][name]
+        is_text = not isinstance(value, (bool, int, float, type(None)))
+        if entry["format"] == "json" and not is_secret(name) and (name in entry["public"] or not is_text):
+            return f"{name}: {json.dumps(value)}\n"
+        same = contents[0].get(name) == contents[1].get(name) or not all(name in content for content in contents)
+        return f"{name}\n" if same else f"{name}: {HIDDEN[side]}\n"
+
+    shown = ["".join(line(name, side) for name in sorted(contents[side])) for side in (0, 1)]
+    # Only comments, quotes or the order differ, or it can't be read.
+    return SECRET if shown[0] == shown[1] else (shown[0], shown[1])
+
+
+def parse_systemctl_show(text: str) -> dict[str, Running]:
+    """Parse `systemctl show` of several units (blocks of KEY=value, parted by empty lines) to {unit: Running}."""
+    result = {}
+    for block in text.strip().split("\n\n"):
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        state = values.get("ActiveState", "")
+        if values.get("SubState") == "auto-restart":
+            state = "failed"
+        result[values.get("Id", "")] = Running(
+            active=state in ("active", "activating", "reloading", "deactivating"),
+            enabled=values.get("UnitFileState") == "enabled",
+            exists=values.get("LoadState") == "loaded",
+            reload_needed=values.get("NeedDaemonReload") == "yes",
+            pid=int(values.get("MainPID") or 0),
+            state=state or "inactive",
+        )
+    return result
+
+
+def parse_supervisorctl_status(text: str) -> dict[str, Running]:
+    """Parse `supervisorctl status` to {program: Running}. Programs that supervisor knows start by themselves."""
+    result = {}
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) < 2 or words[0].endswith(":") or not words[1].isupper():
+            continue
+        pid = int(words[3].rstrip(",")) if words[1] == "RUNNING" and len(words) > 3 and words[2] == "pid" else 0
+        active = words[1] in ("RUNNING", "STARTING", "STOPPING")
+        result[words[0]] = Running(active=active, enabled=True, exists=True, pid=pid, state=words[1].lower())
+    return result

@@ -1,0 +1,206 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The roles and states of the hosts of a cluster, from inventory, probes and record. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
+    Host,
+    accelerator,
+    gpu_indices,
+    is_active,
+    serve_state,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# States of a service that does not run, as systemd and supervisor call them.
+ENDED = ("inactive", "failed", "stopped", "fatal", "exited")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Who is who, and what is known of the hosts.
+
+    hosts: the head first. wished: where the engine is to be served; serve_host: where it will be, as it does not move
+    while it must not be stopped. kind: what it computes on. record: of the last run.
+    serving: whether an engine serves, None where that is not known. Only False means that nothing serves.
+    consent: whether the user lets a serving engine be stopped. nodes: whether the run goes on to the nodes of Ray.
+    rotation: the head's note of a renewal of secrets that is not finished, empty where there is none. renews: whether
+    this run has to do with one.
+    """
+
+    hosts: Sequence[Host]
+    head: Host
+    wished: str
+    serve_host: str
+    kind: str
+    record: Mapping[str, t.Any]
+    serving: bool | None
+    consent: bool
+    nodes: bool = True
+    rotation: Mapping[str, t.Any] = field(default_factory=dict)
+    renews: bool = False
+
+    @property
+    def by_name(self) -> dict[str, Host]:
+        return {host.name: host for host in self.hosts}
+
+    @property
+    def known(self) -> Mapping[str, t.Any]:
+        """The hosts of the record."""
+        return self.record.get("hosts", {})
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing has to keep serving: no engine serves, or the user lets it be stopped."""
+        return self.serving is False or self.consent
+
+    @property
+    def leaving(self) -> Mapping[str, t.Any]:
+        """The hosts of the record that the inventory has no more, with their cluster NICs."""
+        names = self.by_name
+        return {name: nic for name, nic in self.known.items() if name not in names}
+
+    @property
+    def outside(self) -> list[str]:
+        """The members of the cluster that --limit leaves out of the run."""
+        return [host.name for host in self.hosts if host.limited and host.name in self.known]
+
+    @property
+    def parts(self) -> bool:
+        """Whether this run removes the hosts that left the inventory.
+
+        All others get another token then, so that those can't come back by themselves. Whoever would keep the old one
+        would be shut out, too.
+        """
+        return bool(self.leaving) and self.free and self.nodes and not self.outside
+
+    @property
+    def may_change(self) -> bool:
+        """Whether this run may stop the engine or plan it again: the one decision that all others follow."""
+        return self.free and (self.parts or not self.leaving)
+
+    @property
+    def addresses(self) -> dict[str, t.Any]:
+        """The cluster NIC of each host of which one is known: by its look, or else by the record."""
+        nics = {
+            host.name: host.look["network"]["cluster_nic"] if host.look else self.known.get(host.name)
+            for host in self.hosts
+        }
+        return {name: nic for name, nic in nics.items() if nic}
+
+    @property
+    def in_use(self) -> set[str]:
+        """The hosts whose services an engine needs that serves or may serve; all where its hosts are not known."""
+        old = _layout.from_record(self.record)
+        if self.serving is False:
+            return set()
+        if old is None or not is_whole(old):
+            return set(self.by_name)
+        return {*old.gpus, self.head.name, self.serve_host, last_server(self.record)}
+
+    @property
+    def is_down(self) -> bool:
+        """Whether no engine runs or starts. One that does keeps its GPUs even if another host is to serve."""
+        return self.serving is False and all(serve_state(host) in (*ENDED, None) for host in self.hosts)
+
+    def may_stop(self, name: str) -> bool:
+        """Return whether this run may stop the services of a host.
+
+        While secrets are renewed, one that starts again would not find those that still have the old ones.
+        """
+        return self.may_change or (name not in self.in_use and not self.renews)
+
+    def offer(self) -> dict[str, int]:
+        """Return the GPUs that each host offers to the engine."""
+        old, addresses = _layout.from_record(self.record), self.addresses
+        return {
+            host.name: len(gpu_indices(host, self.kind, self.known.get(host.name, {})))
+            for host in self.hosts
+            if host.name in addresses and not (may_be_absent(host) and not (old and host.name in old.gpus))
+        }
+
+
+def cluster_of(hosts: Sequence[Host], head: Host, nodes: bool = True) -> Cluster:
+    """Return who is who in an inventory with one head. nodes: whether the run goes on to the nodes of Ray."""
+    record = with_engine(((head.look or {}).get("host") or {}).get("record") or {}, hosts)
+    serving, consent = whether_serving(hosts, head, record), bool(head.settings["vllm_ray_restart"])
+    by_name = {host.name: host for host in hosts}
+    wished = head.settings.get("vllm_ray_serve_host") or head.name
+    last = by_name.get(last_server(record))
+    # An engine that this run can't stop where it is would hold its GPUs there.
+    rotation = ((head.look or {}).get("host") or {}).get("rotation") or {}
+    cluster = Cluster(hosts, head, wished, "", accelerator(head), record, serving, consent, nodes, rotation)
+    stays = last is not None and (last.look is None or last.limited or not cluster.may_change)
+    now = last.name if last and stays else None
+    return replace(cluster, serve_host=next(name for name in (now, wished, head.name) if name in by_name))
+
+
+def last_server(record: Mapping[str, t.Any]) -> str:
+    """Return the host on which the last run had the engine served, empty where none did."""
+    return str((record.get("engine") or {}).get("serve_host", ""))
+
+
+def whether_serving(hosts: Sequence[Host], head: Host, record: Mapping[str, t.Any]) -> bool | None:
+    """Return whether an engine serves, None where that is not known. Only False means that nothing serves."""
+    states = [engine_state(host) for host in hosts if host.look]
+    if True in states:
+        return True
+    return None if None in states or unseen_servers(hosts, head, record) else False
+
+
+def engine_state(host: Host) -> bool | None:
+    """Return whether an engine serves on a host that was probed, None where it runs and can't be asked."""
+    engine = (host.look or {})["engine"]
+    mute = not engine["serving"] and "url" not in engine and serve_state(host) not in ENDED
+    if mute or engine.get("state") == "unknown":
+        return None
+    return t.cast("bool | None", engine["serving"])
+
+
+def unseen_servers(hosts: Sequence[Host], head: Host, record: Mapping[str, t.Any]) -> list[str]:
+    """Return where an engine may serve without having been probed: on the serve host of the last run, by the record.
+
+    Where there is no record, but nodes run: anywhere.
+    """
+    seen = {host.name for host in hosts if host.look}
+    server = last_server(record)
+    if server:
+        return [server] if server not in seen else []
+    unseen = [host.name for host in hosts if host.name not in seen]
+    offering = [host.name for host in hosts if host.look and host.look["usage"].get("ray_gpus")]
+    if head.look is None or (unseen and (offering or is_active(head))):
+        return unseen
+    # Nodes that offer GPUs without their head belong to another one, which the inventory may have had before.
+    return [] if is_active(head) else offering
+
+
+def is_whole(layout: _layout.Layout) -> bool:
+    """Return whether it is known where all ranks of a layout are."""
+    return sum(layout.gpus.values()) >= layout.tp * layout.pp
+
+
+def with_engine(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> Mapping[str, t.Any]:
+    """Return the record; where it was lost while an engine serves, with the engine as it runs."""
+    told = [host for host in hosts if host.look and host.look["engine"]["serving"] and "tp" in host.look["engine"]]
+    server = next(iter(told), None)
+    if record.get("engine") or server is None or server.look is None:
+        return record
+    engine = server.look["engine"]
+    offers = {host.name: host.look["usage"]["ray_gpus"] for host in hosts if host.look}
+    gpus = {server.name: offers[server.name], **{name: count for name, count in offers.items() if count}}
+    if engine["executor"] == "mp":
+        gpus = {server.name: engine["tp"] * engine["pp"]}
+    return {**record, "engine": {"tp": engine["tp"], "pp": engine["pp"], "gpus": gpus, "serve_host": server.name}}
+
+
+def may_be_absent(host: Host) -> bool:
+    """Return whether a host did not answer and the user goes on without it."""
+    return host.look is None and not host.limited and bool(host.settings["vllm_ray_absent_ok"])

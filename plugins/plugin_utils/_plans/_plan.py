@@ -1,0 +1,378 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: what the cluster should be, as a pure function of hosts, settings and state. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import HUBS, hub_of
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger, _lint, _tls_checks
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._checks import (
+    check_absent,
+    check_accelerator,
+    check_addresses,
+    check_host,
+    check_inventory,
+    check_leaving,
+    check_paths,
+    check_serving,
+    removed_while_it_serves,
+    shut_out,
+)
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._host_checks import check_state, check_states
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._model_checks import check_models
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout, _members, _private, _value_types
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster, cluster_of, last_server
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
+    Host,
+    api_port,
+    dashboard_url,
+    gpu_indices,
+    metrics_ports,
+    serve_args,
+    serve_state,
+    server_name,
+)
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _engine
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._engine import Engine
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _rotation, _stages
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+
+def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> list[str]:
+    """Return who may reach the API besides the peers."""
+    given = settings.get("vllm_ray_api_clients")
+    if given is not None:
+        return [str(client) for client in given]
+    return [address for address in controllers if not ipaddress.ip_address(address).is_loopback]
+
+
+def controllers_of(cluster: Cluster, controllers: Sequence[str]) -> Sequence[str]:
+    """Return the addresses by which the controller comes to the serve host.
+
+    That host's own view counts: behind NAT, the controller's own address is another machine's there. controllers: what
+    the controller takes for its own, for a serve host that Ansible does not reach by SSH.
+    """
+    seen = str((cluster.by_name[cluster.serve_host].look or {}).get("host", {}).get("client") or "")
+    try:
+        return controllers if ipaddress.ip_address(seen).is_link_local else [seen]
+    except ValueError:
+        return controllers
+
+
+def model_plan(
+    head: Host, hosts: Sequence[Host], on_controller: Mapping[str, t.Any]
+) -> tuple[dict[str, t.Any], list[Problem]]:
+    """Decide where the model comes from and where it lies on every host, and return it.
+
+    on_controller: what the controller has of it, in the form of host_info.
+    """
+    wish, source = head.settings["vllm_ray_model"], head.settings["vllm_ray_model_source"]
+    if not wish:
+        return {}, []
+    name = wish.rstrip("/").rsplit("/", 1)[-1] if wish.startswith("/") or "://" in wish else wish
+    found = {host.name: host.look["model"] for host in hosts if host.look and host.look["model"]}
+    here = [host.name for host in hosts if host.look and wish in host.look["host"]["present"]]
+    if source == "auto":
+        source = hub_of(wish) if not wish.startswith("/") else "host" if here else "controller"
+    source_host = hub_host(head, hosts, found) if source in HUBS else (here or [head.name])[0]
+    # Other hosts are believed about the model only with a digest that is known.
+    trusted = [head.name, first_host(head, hosts)]
+    model = {"name": name, "source": source, "wish": wish, "source_host": source_host, "trusted": trusted}
+    # Where a model of a hub lies depends on its commit, which only the download knows.
+    path = {"host": wish, "controller": f"{head.paths.models}/{name}"}.get(source, "")
+    problems = []
+    if (source == "host" and not here) or (source == "controller" and not on_controller.get("directory")):
+        where = "on the controller" if source == "controller" else "on any host"
+        fix = "correct vllm_ray_model; a path is looked up on the hosts first, then on the controller"
+        problems.append(Problem("-", "model", "error", f"{wish} is not a directory {where}", "a model directory", fix))
+    origin = on_controller if source == "controller" else found.get(model["source_host"], {})
+    if origin.get("problem"):
+        where = "-" if source == "controller" else model["source_host"]
+        told = {key: origin["problem"][key] for key in ("found", "wanted", "fix")}
+        problems.append(Problem(where, "model", "error", **told))
+    missing = [name for name, model_there in found.items() if not model_there["directory"]]
+    # A host that has the model knows what it is, also where the source is left out by --limit.
+    known: Mapping[str, t.Any] = next((it for it in (origin, *found.values()) if it.get("model")), {})
+    facts = known.get("model")
+    size = _engine.model_of(facts).weight_bytes if facts else 0
+    brought = {name: known.get(name, []) for name in ("code", "pickled")}
+    return {**model, **brought, "path": path, "facts": facts, "bytes": size, "missing": missing}, problems
+
+
+def hub_host(head: Host, hosts: Sequence[Host], found: Mapping[str, t.Any]) -> str:
+    """Return the host that has a hub's model first: the one that did, as it knows the commit, or who downloads.
+
+    found: what hosts have of the model, in the form of host_info.
+    """
+    first = first_host(head, hosts)
+    return next((name for name in (first, *found) if found.get(name, {}).get("pinned")), first)
+
+
+def first_host(head: Host, hosts: Sequence[Host]) -> str:
+    """Return the host that downloads a model from a hub."""
+    there = [head.name, *(host.name for host in hosts if host.look or host.limited)]
+    return _members.downloader(there, head.settings.get("vllm_ray_release_builder"))
+
+
+def model_needs(host: Host, model: Mapping[str, t.Any]) -> dict[str, int]:
+    """Return the bytes of the model by the path below which a host will get it; nothing where it has it.
+
+    model: of model_plan.
+    """
+    if host.name not in model.get("missing", []):
+        return {}
+    return {model["path"] if model["source"] == "host" else host.paths.models: model["bytes"]}
+
+
+def start_seconds(host: Host) -> float:
+    """Return how long the engine that serves on a host took to start, 0 where none does or nobody knows."""
+    return float((host.look or {}).get("engine", {}).get("start_seconds") or 0)
+
+
+def play_groups(host: Host, serves: bool, unchecked: bool) -> list[str]:
+    """Return the groups by which plays find a host. unchecked: whether what is between hosts is to be checked."""
+    groups = ["vllm_ray_planned"]
+    if serves:
+        groups.append("vllm_ray_serving")
+    elif serve_state(host) != "inactive":
+        groups.append("vllm_ray_retired")
+    if unchecked:
+        groups.append("vllm_ray_unchecked")
+    return groups
+
+
+def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collection[str]) -> list[Problem]:
+    """Return what is wrong with probed hosts, each by itself and together.
+
+    model: of model_plan. starts: hosts on which the engine is to be started.
+    """
+    problems = []
+    if cluster.wished not in cluster.by_name:
+        found, fix = f"serve host {cluster.wished}", "name a host of the cluster in vllm_ray_serve_host"
+        problems.append(Problem("-", "inventory", "error", found, "a host of the cluster", fix))
+    for host in cluster.hosts:
+        serves = host.name == cluster.serve_host
+        problems += check_host(host, serves)
+        if host.look:
+            problems += check_state(host, serves, model_needs(host, model), host.name in starts)
+        problems += check_paths(host)
+    problems += check_states([host for host in cluster.hosts if host.look])
+    problems += _lint.environments(cluster.hosts)
+    problems += check_accelerator(cluster.hosts, cluster.head)
+    problems += check_addresses({name: nic["address"] for name, nic in cluster.addresses.items()})
+    return problems
+
+
+def make_plan(
+    hosts: Sequence[Host],
+    controllers: Sequence[str],
+    on_controller: Mapping[str, t.Any],
+    head_group: str,
+    worker_group: str,
+    nodes: bool = True,
+    rotate: str = "",
+) -> dict[str, t.Any]:
+    """Make the plan. hosts: the head first, then the workers as in the inventory.
+
+    controllers: the controller's own addresses towards the hosts. on_controller: what the controller has of the model.
+    nodes: whether the run goes on to the nodes of Ray. rotate: the time in UTC if it is to renew secrets.
+    Returns a dict with `problems` (list of dicts); the rest is there only where no error stands in the way.
+    """
+    problems = check_inventory(hosts, head_group, worker_group)
+    heads = [host for host in hosts if host.is_head]
+    if len(heads) != 1:
+        return {"problems": [problem.as_dict() for problem in problems]}
+    cluster = cluster_of(hosts, heads[0], nodes)
+    model, model_problems = model_plan(cluster.head, hosts, on_controller)
+    engine = engine_of(cluster, model)
+    used = engine.layout.gpus if engine.layout else {}
+    problems += host_problems(cluster, model, () if engine.kept and not cluster.is_down else used)
+    copies = check_models(hosts, model)
+    told = {problem.host for problem in copies if problem.severity == "error"}
+    problems += [*(problem for problem in model_problems if problem.host not in told), *copies]
+    gone = [name for name in used if name not in cluster.addresses and name not in cluster.leaving]
+    if last_server(cluster.record) in cluster.leaving and not cluster.may_change:
+        gone.append(last_server(cluster.record))
+    problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
+    problems += [*check_serving(cluster), *check_leaving(cluster), *_tls_checks.options(cluster)]
+    rotation = _rotation.rotation_of(cluster, rotate)
+    cluster = replace(cluster, renews=rotation is not None)
+    seconds = max((start_seconds(host) for host in hosts), default=0.0)
+    problems += _rotation.problems(cluster, rotation, bool(rotate), seconds)
+    problems += [removed_while_it_serves(name) for name in gone]
+    plan: dict[str, t.Any] = {
+        "cluster": cluster.head.settings["vllm_ray_cluster"],
+        "head": cluster.head.name,
+        "accelerator": cluster.kind,
+        "serving": cluster.serving,
+    }
+    plan["ray"] = ray_of(cluster.head)
+    args = serve_args(cluster.by_name[cluster.serve_host].settings)
+    problems += _danger.model(model, args)
+    if engine.layout:
+        problems += _lint.executor(args, engine.layout.executor, sum(used.values()))
+    if engine.layout and not gone:
+        plan.update(complete(cluster, engine, engine.layout, model))
+        plan["rotation"] = rotation.as_dict() if rotation else None
+        plan["renewals"] = _rotation.renewals(rotation, plan["leaving"])
+        plan["api_clients"] = api_clients(cluster.head.settings, controllers_of(cluster, controllers))
+        plan["tls"] = _tls_checks.plan(cluster, plan["engine"]["endpoint"])
+        problems += _tls_checks.in_clear(cluster, plan["api_clients"])
+        problems += shut_out(cluster, plan["api_clients"])
+    return {**plan, "problems": [problem.as_dict() for problem in problems]}
+
+
+def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
+    """Return the layout of the engine, and what is to be said of it. model: of model_plan."""
+    offer, notes = cluster.offer(), []
+    if cluster.wished in cluster.by_name and cluster.wished != cluster.serve_host:
+        how = "which stops the engine: -e vllm_ray_restart=true"
+        if cluster.may_change:
+            how = f"once a run without --limit reaches {cluster.serve_host}"
+        notes = [f"the serve host would change to {cluster.wished}, {how}"]
+    if cluster.serve_host not in offer:
+        return Engine(None, notes=notes)
+    what = _engine.model_of(model["facts"]) if model.get("facts") else None
+    engine = _engine.choose(cluster, offer, what)
+    return replace(engine, notes=[*notes, *engine.notes])
+
+
+def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str, t.Any]:
+    """Return the plan's part for one host, from which playbooks make role variables."""
+    nic = cluster.addresses[host.name]
+    indices = gpu_indices(host, cluster.kind, nic)
+    engine_gpus = indices[: layout.gpus.get(host.name, 0)]
+    # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
+    # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
+    offered = engine_gpus if layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
+    foreign = (host.look or {}).get("usage", {}).get("foreign_ray", [])
+    return {
+        "address": nic["address"],
+        "nic": nic["nic"],
+        "is_head": host.is_head,
+        "reached": host.look is not None,
+        "gpus": len(indices),
+        "metrics_ports": metrics_ports(host.settings, host.is_head, host.name == cluster.serve_host),
+        "own_addresses": own_addresses(host),
+        "ray_gpus": offered,
+        "engine_gpus": engine_gpus,
+        "env": _private.public_environment(host.settings, cluster.kind),
+        "foreign_ray": foreign if host.settings["vllm_ray_take_over"] else [],
+        "may_stop": cluster.may_stop(host.name),
+        "paths": host.paths.as_dict(),
+        "settings": _private.public(host.settings),
+    }
+
+
+def own_addresses(host: Host) -> list[str]:
+    """Return the addresses by which a host asks its own API and dashboard, besides its cluster address.
+
+    Where one of them binds all addresses, or a name of which only the host knows the address: all that the host has.
+    """
+    bound = [host.settings.get(name) for name in ("vllm_ray_api_host", "vllm_ray_dashboard_host")]
+    given = [str(name) for name in bound if name not in (None, "", "localhost")]
+    if all(_value_types.is_address(name) and name not in ("0.0.0.0", "::") for name in given):
+        return given
+    return sorted({str(entry["address"]) for entry in (host.look or {}).get("network", {}).get("addresses", [])})
+
+
+def ray_of(head: Host) -> dict[str, t.Any]:
+    """Return how the cluster's Ray is asked on its head, whose settings may differ from those of other hosts."""
+    return {
+        "gcs_port": head.settings["vllm_ray_gcs_port"],
+        "dashboard_url": dashboard_url(head.settings),
+        "config_dir": head.paths.config,
+        "token_file": f"{head.paths.config}/ray.token",
+    }
+
+
+def endpoint_of(cluster: Cluster, model: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return where the engine answers, and by which name of the model. Records hold it, too."""
+    server = cluster.by_name[cluster.serve_host].settings
+    own = cluster.addresses[cluster.serve_host]["address"]
+    bound, port = server.get("vllm_ray_api_host") or own, api_port(server)
+    reach = own if bound in ("0.0.0.0", "::") else bound
+    name = serve_args(server).get("served-model-name", model.get("name", ""))
+    scheme = "http" if server["vllm_ray_tls"] == "off" else "https"
+    return {
+        "host": bound,
+        "port": port,
+        "url": f"{scheme}://{f'[{reach}]' if ':' in reach else reach}:{port}",
+        "model": name[0] if isinstance(name, list) else name,
+        # By which clients ask, where it is not the address of the URL.
+        **({"name": server_name(server)} if server_name(server) else {}),
+    }
+
+
+def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the part of the plan that needs a layout."""
+    by_name, addresses = cluster.by_name, cluster.addresses
+    # Hosts that left the inventory while the engine may not be stopped are left as they are.
+    everyone = {**({} if cluster.parts else cluster.leaving), **addresses}
+    parts = {name: host_part(cluster, by_name[name], layout) for name in addresses}
+    news = _stages.news(cluster.known, addresses, sum(layout.gpus.values()), cluster.serving)
+    endpoint = endpoint_of(cluster, model)
+    sizes = {"tp": layout.tp, "pp": layout.pp, "gpus": layout.gpus}
+    return {
+        "serve_host": cluster.serve_host,
+        "news": news,
+        "hosts": parts,
+        "engine": {
+            **sizes,
+            "executor": layout.executor,
+            "layers": {everyone[name]["address"]: list(counts) for name, counts in layout.layers.items()},
+            "endpoint": endpoint,
+            "needs_free": cluster.is_down,
+            "wanted": {
+                addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in layout.gpus if name in parts
+            },
+            "unused": {
+                nic["address"]: len(parts[name]["ray_gpus"])
+                for name, nic in addresses.items()
+                if name not in layout.gpus and parts[name]["reached"]
+            },
+            "kept": engine.kept,
+            "notes": [*engine.notes, *_tls_checks.changes(cluster, endpoint["url"])],
+            "advice": engine.advice,
+            "away": max((start_seconds(host) for host in cluster.hosts), default=0.0),
+        },
+        "names": {nic["address"]: name for name, nic in everyone.items()},
+        "release": {
+            "builder": cluster.head.settings.get("vllm_ray_release_builder") or cluster.head.name,
+            "path": cluster.head.settings.get("vllm_ray_release_path") or "",
+            "id": cluster.head.settings.get("vllm_ray_release_id") or "",
+            "present": {host.name: host.look["host"]["release"] for host in cluster.hosts if host.look},
+        },
+        "model": dict(model),
+        "members": [
+            {"name": name, "groups": play_groups(by_name[name], name == cluster.serve_host, bool(news))}
+            for name, part in parts.items()
+            if part["reached"]
+        ],
+        "peers": {name: nic["address"] for name, nic in everyone.items()},
+        # They are forgotten when all others have the new token: a run that ends before is to be taken up again.
+        "leaving": list(cluster.leaving) if cluster.parts else [],
+        "held": {} if cluster.free else {name: ["it left the inventory"] for name in cluster.leaving},
+        "record": {
+            "hosts": dict(cluster.leaving)
+            | {
+                name: {**{key: nic[key] for key in ("address", "nic", "mtu")}, "gpus": parts[name]["gpus"]}
+                for name, nic in addresses.items()
+            },
+            "engine": {
+                **sizes,
+                **({"layers": {name: list(counts) for name, counts in layout.layers.items()}} if layout.layers else {}),
+                "wish": model.get("wish"),
+                "serve_host": cluster.serve_host,
+                "endpoint": endpoint,
+            },
+        },
+    }
