@@ -25,7 +25,7 @@ MINIMUM = {"modules": 19, "module_utils": 19, "plugin_utils": 8, "roles": 5, "pl
 TASK_KEYWORDS = frozenset(Handler.fattributes) - {"action"}
 
 
-class Loader(yaml.SafeLoader):
+class Loader(yaml.CSafeLoader):
     """YAML as Ansible reads it: its own tags are plain values here."""
 
 
