@@ -78,7 +78,7 @@ def test_what_goes_to_a_service_of_ours_is_tried() -> None:
 
 def test_no_other_code_talks_to_services_of_ours() -> None:
     """Requests with a secret of the cluster go through _http_io.request, which checks who is asked."""
-    usual = {"_http_io.py", "_tree_sync_io.py"}
+    usual = {"_http_io.py", "_tree_sync_line_io.py"}
     found = {
         path.name
         for kind in ("modules", "module_utils")
@@ -87,11 +87,13 @@ def test_no_other_code_talks_to_services_of_ours() -> None:
         for name in imports(path)
         if name in ("http.client", "urllib.request", "requests") or name.endswith("urls.open_url")
     }
-    # The client of mirrors names an error of http.client, and sends nothing by it.
-    assert found == {"_hub_mirror_io.py"}
+    # These name errors and types of http.client, and send nothing by it.
+    assert found == {"_hub_mirror_io.py", "_tree_sync_fetch_io.py", "_tree_sync_io.py"}
     calls = [
         ast.unparse(node.func)
-        for node in ast.walk(parsed(walk.ROOT / "plugins" / "module_utils" / "_hubs" / "_hub_mirror_io.py"))
+        for path in walk.plugins("module_utils")
+        if path.name in found
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Call)
     ]
     assert not [call for call in calls if call.startswith("http.client.HTTP")]

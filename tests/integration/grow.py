@@ -17,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Failed
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _store_io, _tree_sync_io
 
 hash_file = _store_io.hash_file
@@ -63,7 +64,7 @@ def main() -> None:
     filler = Folder(Path(params["from"]), [tuple(one) for one in params["files"]]) if mine else None
     try:
         print(json.dumps(_tree_sync_io.Host(params, filler).run()))
-    except (_tree_sync_io.Failed, OSError, ValueError) as error:
+    except (Failed, OSError, ValueError) as error:
         print(json.dumps({"failed": str(error)}))
 
 

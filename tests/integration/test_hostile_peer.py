@@ -22,7 +22,15 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Failed
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _network
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree, _tree_io, _tree_sync, _tree_sync_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import (
+    _tree,
+    _tree_io,
+    _tree_sync,
+    _tree_sync_fetch_io,
+    _tree_sync_io,
+    _tree_sync_line_io,
+    _tree_sync_server_io,
+)
 from ansible_collections.vllm_ray.cluster.tests.integration.test_tree_sync import MIB, Cluster, contents, grow
 
 LONGEST = 60
@@ -81,8 +89,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
         size, sha256 = len(body) if size is None else size, sha256 or hashlib.sha256(body).hexdigest()
         self.send_response_only(status)
         self.send_header("Content-Length", str(size))
-        self.send_header(_tree_sync_io.SHA256, sha256)
-        self.send_header(_tree_sync_io.PROOF, _tree_sync.seal(self.server.token, self.path, size, sha256))
+        self.send_header(_tree_sync_line_io.SHA256, sha256)
+        self.send_header(_tree_sync_line_io.PROOF, _tree_sync.seal(self.server.token, self.path, size, sha256))
         self.end_headers()
         self.wfile.write(body)
 
@@ -216,8 +224,10 @@ class Run(Cluster):
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    for name, seconds in {"SLOWEST": 1.0, "SILENCE": 0.8, "SHORT_SILENCE": 0.8, "POLL": 0.2, "FIRST_POLL": 0.1}.items():
-        monkeypatch.setattr(_tree_sync_io, name, seconds)
+    for name, seconds in {"SLOWEST": 1.0, "SILENCE": 0.8, "SHORT_SILENCE": 0.8}.items():
+        monkeypatch.setattr(_tree_sync_line_io, name, seconds)
+    for name, seconds in {"POLL": 0.2, "FIRST_POLL": 0.1}.items():
+        monkeypatch.setattr(_tree_sync_fetch_io, name, seconds)
     monkeypatch.setattr(_tree_sync, "LONGEST_PAUSE", 0.5)
     made = Run(tmp_path, 3)
     grow(made.tree("h1"), size=MIB)
@@ -337,12 +347,12 @@ def test_a_peer_gets_no_more_than_some_connections(run: Run) -> None:
     port = _tree_sync.ports(str(run.folder), _network.RANDOM_PORTS)[0]
     opened = []
     time.sleep(0.5)
-    for _number in range(3 * _tree_sync_io.CONNECTIONS):
+    for _number in range(3 * _tree_sync_server_io.CONNECTIONS):
         with contextlib.suppress(OSError):
             opened.append(socket.create_connection((run.hosts[0]["address"], port), 5, (run.hosts[1]["address"], 0)))
     time.sleep(0.5)
     handlers = [one for one in threading.enumerate() if "process_request_thread" in one.name]
-    assert len(handlers) <= _tree_sync_io.CONNECTIONS
+    assert len(handlers) <= _tree_sync_server_io.CONNECTIONS
     for connection in opened:
         connection.close()
     thread.join(LONGEST)

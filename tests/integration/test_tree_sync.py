@@ -36,6 +36,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import (
     _tree_io,
     _tree_sync,
     _tree_sync_io,
+    _tree_sync_line_io,
+    _tree_sync_server_io,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -603,7 +605,7 @@ def test_too_little_room_is_said_before_anything_is_sent(cluster: Cluster) -> No
 def test_a_limit_passes_large_pieces_bit_by_bit(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """A piece of 8 MiB takes longer than a peer may be silent, and longer than a host has patience."""
     monkeypatch.setattr(_tree, "SMALLEST", _tree.LARGEST)
-    monkeypatch.setattr(_tree_sync_io, "SILENCE", 1.0)
+    monkeypatch.setattr(_tree_sync_line_io, "SILENCE", 1.0)
     shutil.rmtree(cluster.tree("h1"))
     grow(cluster.tree("h1"), size=_tree.LARGEST)
 
@@ -616,7 +618,7 @@ def test_a_limit_passes_large_pieces_bit_by_bit(cluster: Cluster, monkeypatch: p
 
 def test_a_piece_that_its_source_can_not_read_is_an_error(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its first bytes come again and again."""
-    send_piece = _tree_sync_io.Handler.send_piece
+    send_piece = _tree_sync_server_io.Handler.send_piece
 
     def send(handler: Any, store: _store_io.Store, stream: BinaryIO, number: int) -> bool:
         if number == 3:
@@ -624,7 +626,7 @@ def test_a_piece_that_its_source_can_not_read_is_an_error(cluster: Cluster, monk
             raise OSError("Input/output error")
         return send_piece(handler, store, stream, number)
 
-    monkeypatch.setattr(_tree_sync_io.Handler, "send_piece", send)
+    monkeypatch.setattr(_tree_sync_server_io.Handler, "send_piece", send)
     monkeypatch.setattr(_tree_sync, "LONGEST_PAUSE", 0.5)  # Shorter than a host's patience, as it is.
     digest, said = cluster.describe_here(), dict[str, str]()
 
