@@ -7,6 +7,7 @@ import os
 import socket
 import time
 import typing as t
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from ansible.plugins.action import ActionBase
@@ -26,6 +27,10 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _members, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _plan, _role_variables
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _screen
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan, Whole
 
 ARGUMENTS = {
     "fail": {"type": "bool", "default": True},
@@ -70,6 +75,41 @@ def on_controller(hosts: list[_host.Host]) -> dict[str, t.Any]:
     return _model_config_io.look({"model": wish, "root": wish, "fetch": False})
 
 
+def with_bundle(plan: Plan, names: t.Collection[str]) -> Plan:
+    """Return the plan with the hosts that take packages from a bundle in a group of their own."""
+    if plan.whole is None:
+        return plan
+    groups = {
+        name: [*groups, *(["vllm_ray_bundled"] if name in names else [])] for name, groups in plan.whole.groups.items()
+    }
+    return replace(plan, whole=replace(plan.whole, groups=groups))
+
+
+def planned_hosts(
+    plan: Whole,
+    looks: t.Mapping[str, t.Mapping[str, t.Any] | None],
+    variables: t.Mapping[str, t.Any],
+    bundle: t.Mapping[str, t.Any],
+) -> list[dict[str, t.Any]]:
+    """Return the arguments of plan_host for each host of the plan: groups where it was reached, and variables."""
+    hostvars = variables["hostvars"]
+    run = _role_variables.Run(
+        directory=str(variables.get("inventory_dir") or ""),
+        bundle=str(bundle["directory"]) if bundle.get("lock") else "",
+        ssh_ports={name: int(hostvars[name].get("ansible_port") or 0) for name in plan.hosts},
+        hosts=list(variables["ansible_play_hosts_all"]),
+        looks={name: look for name, look in looks.items() if look and not why_absent(look)},
+    )
+    return [
+        {
+            "name": name,
+            "groups": plan.groups.get(name, []),
+            "variables": _role_variables.role_variables(plan, name, run),
+        }
+        for name in plan.hosts
+    ]
+
+
 class ActionModule(ActionBase):
     """Hands inventory, settings and looks to the pure plan, and shows what comes back."""
 
@@ -97,85 +137,64 @@ class ActionModule(ActionBase):
         plan = _plan.make_plan(
             hosts, controllers, on_controller(hosts), *groups_of_cluster, nodes=arguments["nodes"], rotate=rotate
         )
-        problems += [problem.as_dict() for problem in self._tls(hosts, plan, variables, arguments["fail"])]
+        plan, found = self._with_tls(hosts, plan, variables, arguments["fail"])
         bundle = hostvars[variables["inventory_hostname"]].get(_bundle.REGISTERED) or {}
         if bundle.get("directory"):
-            kind = plan.get("accelerator", bundle["accelerator"])
-            problems += [problem.as_dict() for problem in _bundle.problems(bundle, hosts, kind)]
-            bundled = {host.name for host in hosts if _bundle.takes_packages(bundle, host)}
-            for member in plan.get("members", []):
-                member["groups"] += ["vllm_ray_bundled"] if member["name"] in bundled else []
-        plan["problems"] = problems + plan["problems"]
+            kind = plan.outline.accelerator if plan.outline else bundle["accelerator"]
+            found += _bundle.problems(bundle, hosts, kind)
+            plan = with_bundle(plan, {host.name for host in hosts if _bundle.takes_packages(bundle, host)})
+        told_plan = plan.as_dict()
+        told_plan["problems"] = [*problems, *(problem.as_dict() for problem in found), *told_plan["problems"]]
         head = next((host.settings for host in hosts if host.is_head), {})
-        protection = [problem for problem in plan["problems"] if problem["check"] == _danger.CHECK]
-        plan["problems"] = _report.without(plan["problems"], head.get("vllm_ray_checks_off", []))
+        protection = [problem for problem in told_plan["problems"] if problem["check"] == _danger.CHECK]
+        told_plan["problems"] = _report.without(told_plan["problems"], head.get("vllm_ray_checks_off", []))
         if head.get("vllm_ray_plan_file"):
-            write_json(head["vllm_ray_plan_file"], plan)
-        stopping = _report.fails(plan["problems"], bool(head.get("vllm_ray_strict")))
+            write_json(head["vllm_ray_plan_file"], told_plan)
+        stopping = _report.fails(told_plan["problems"], bool(head.get("vllm_ray_strict")))
         if stopping and arguments["fail"]:
             return failure(result, _screen.summary(stopping))
         if arguments["fail"]:
-            show(_screen.render(plan))
+            show(_screen.render(told_plan))
+        serve_host = plan.whole.engine.serve_host if plan.whole else None
         reached = [
             {
                 "name": host.name,
                 "address": host.look["network"]["cluster_nic"]["address"],
-                "ports": sorted(_host.ports(host.settings, host.is_head, host.name == plan.get("serve_host"))),
+                "ports": sorted(_host.ports(host.settings, host.is_head, host.name == serve_host)),
             }
             for host in hosts
             if host.look and host.look["network"]["cluster_nic"]
         ]
-        releases = {host.name: _host.release_path(host) for host in hosts}
-        told = {"reached": reached, "releases": releases, "run": _run_io.new_name(), "problems": plan["problems"]}
-        told["protection"] = protection
-        told["users"] = {host.name: host.settings["vllm_ray_user"] for host in hosts}
-        told["paths"] = {host.name: host.paths.as_dict() for host in hosts}
-        told["hosts"] = [] if "hosts" not in plan else self._hosts(plan, looks, variables, bundle)
-        told["worked"] = next((host.look["host"].get("worked") for host in hosts if host.is_head and host.look), None)
-        return {**result, "changed": False, "plan": plan, **told}
+        told = {
+            "plan": told_plan,
+            "hosts": planned_hosts(plan.whole, looks, variables, bundle) if plan.whole else [],
+            "reached": reached,
+            "releases": {host.name: _host.release_path(host) for host in hosts},
+            "users": {host.name: host.settings["vllm_ray_user"] for host in hosts},
+            "paths": {host.name: host.paths.as_dict() for host in hosts},
+            "run": _run_io.new_name(),
+            "worked": next((host.look["host"].get("worked") for host in hosts if host.is_head and host.look), None),
+            "protection": protection,
+            "problems": told_plan["problems"],
+        }
+        return {**result, "changed": False, **told}
 
-    def _hosts(
-        self,
-        plan: dict[str, t.Any],
-        looks: t.Mapping[str, t.Mapping[str, t.Any] | None],
-        variables: t.Mapping[str, t.Any],
-        bundle: t.Mapping[str, t.Any],
-    ) -> list[dict[str, t.Any]]:
-        """Return the arguments of plan_host for each host of the plan: groups where it was reached, and variables."""
-        hostvars, groups = variables["hostvars"], {member["name"]: member["groups"] for member in plan["members"]}
-        run = _role_variables.Run(
-            directory=str(variables.get("inventory_dir") or ""),
-            bundle=str(bundle["directory"]) if bundle.get("lock") else "",
-            ssh_ports={name: int(hostvars[name].get("ansible_port") or 0) for name in plan["hosts"]},
-            hosts=list(variables["ansible_play_hosts_all"]),
-            looks={name: look for name, look in looks.items() if look and not why_absent(look)},
-        )
-        return [
-            {
-                "name": name,
-                "groups": groups.get(name, []),
-                "variables": _role_variables.role_variables(plan, name, run),
-            }
-            for name in plan["hosts"]
-        ]
-
-    def _tls(
-        self, hosts: list[_host.Host], plan: dict[str, t.Any], variables: t.Mapping[str, t.Any], renews: bool
-    ) -> list[_tls_checks.Problem]:
-        """Complete the plan's part about TLS, and return what is wrong with certificates. renews: as of in_use()."""
-        now = time.time()
+    def _with_tls(
+        self, hosts: list[_host.Host], plan: Plan, variables: t.Mapping[str, t.Any], renews: bool
+    ) -> tuple[Plan, list[Problem]]:
+        """Return the plan with what certificates say, and what is wrong with them. renews: as of in_use()."""
+        now, whole = time.time(), plan.whole
         problems = _tls_checks.in_use(hosts, renews, now)
-        if "tls" not in plan:
-            return problems
-        plan["tls"]["expires"] = _tls_checks.expires(hosts, now)
-        server = next(host for host in hosts if host.name == plan["serve_host"])
+        if whole is None:
+            return plan, problems
+        server = next(host for host in hosts if host.name == whole.engine.serve_host)
         reached = _members.address_of(server.name, variables["hostvars"])
-        plan["tls"]["names"] += [reached] if not _tls.unfit_names([reached]) else []
-        if plan["tls"]["mode"] == "given":
+        names = [*whole.tls.names, *([reached] if not _tls.unfit_names([reached]) else [])]
+        tls = replace(whole.tls, names=names, expires=_tls_checks.expires(hosts, now))
+        if tls.mode == "given":
             files = _tls_files_io.paths(server.settings, variables.get("inventory_dir") or os.getcwd())
-            plan["tls"]["files"] = files
-            endpoint = plan["engine"]["endpoint"]
-            address = endpoint.get("name") or urlsplit(endpoint["url"]).hostname
+            tls = replace(tls, files=files)
+            address = whole.engine.endpoint.name or str(urlsplit(whole.engine.endpoint.url).hostname)
             read = _tls_files_io.read(files, self._loader, address)
             problems += _tls_checks.given(server.name, server.settings, read, address, now)
-        return problems
+        return replace(plan, whole=replace(whole, tls=tls)), problems

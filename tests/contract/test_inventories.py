@@ -27,6 +27,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import (
     _settings,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _plan, _role_variables
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 from ansible_collections.vllm_ray.cluster.tests.unit import looks
 
@@ -74,7 +75,7 @@ def test_every_inventory_is_here() -> None:
     assert sorted(path.relative_to(walk.ROOT).as_posix() for path in files) == sorted(PLANS)
 
 
-def planned(name: str) -> dict[str, Any]:
+def planned(name: str) -> Plan:
     """Return the plan for an inventory."""
     gpus, _layout = PLANS[name]
     hostvars, groups = read(walk.ROOT / name)
@@ -91,7 +92,7 @@ def planned(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", PLANS)
 def test_it_is_planned(name: str) -> None:
     _gpus, (tp, pp, executor) = PLANS[name]
-    plan = planned(name)
+    plan = planned(name).as_dict()
     # The demo works without root, so without a firewall, and says so. Of the others, one has TLS.
     expected = {"inventories/local/cluster.ini": ["firewall"], "inventories/mixed-gpus/cluster.ini": []}
     assert [p["check"] for p in plan["problems"]] == expected.get(name, ["tls"])
@@ -101,7 +102,9 @@ def test_it_is_planned(name: str) -> None:
 @pytest.mark.parametrize("name", PLANS)
 def test_roles_get_what_they_specify(name: str) -> None:
     """site.yml leaves out that roles check their arguments on every host and run: all of them come from the plan."""
-    plan = planned(name)
+    whole = planned(name).whole
+    assert whole
+    plan = planned(name).as_dict()
     settings = {host: _settings.check(host, given).values for host, given in read(walk.ROOT / name)[0].items()}
     done = {
         "__vllm_ray_plan": {"plan": plan},
@@ -118,7 +121,7 @@ def test_roles_get_what_they_specify(name: str) -> None:
         hostvars = {other: {"inventory_hostname": other} for other in plan["hosts"]}
         # The lookup of this name reads them where a play runs.
         private = _private.private(settings[host], plan["accelerator"])
-        given_by_plan = _role_variables.role_variables(plan, host, run)
+        given_by_plan = _role_variables.role_variables(whole, host, run)
         templates = {**loaded[0], **loaded[1]}
         offences += [f"{name} is given twice" for name in templates if name in given_by_plan]
         own = {"__private": private, "inventory_hostname": host, "hostvars": hostvars}
@@ -149,7 +152,7 @@ def test_the_key_of_another_inventory_is_kept(tmp_path: Path, setting: str | Non
     file.parent.mkdir(parents=True)
     if old:
         file.write_text(f"{old}\n")
-    plan = planned("cluster.ini")
+    plan = planned("cluster.ini").as_dict()
     plan["hosts"][plan["head"]]["settings"]["vllm_ray_key_file"] = setting
     former = hashlib.sha256(b"j" * 64).hexdigest()
     secrets = {"values_by_name": {"api.key": "k" * 64}, "former": {"api.key": former}}

@@ -55,13 +55,14 @@ def render(given: dict[str, Any], home: str) -> dict[str, Any]:
         return {"refused": [problem.as_dict() for problem in checked.problems]}
     look = looks.look(1, 1, host_home=home, host_present=[checked.values["vllm_ray_model"]])
     host = _host.Host("gpu01", ("head",), checked.values, look)
-    plan = _plan.make_plan([host], ["192.0.2.1"], {"directory": "/srv/demo"}, "head", "workers")
-    if "hosts" not in plan:
+    made = _plan.make_plan([host], ["192.0.2.1"], {"directory": "/srv/demo"}, "head", "workers")
+    plan = made.as_dict()
+    if not made.whole:
         return {"refused": plan["problems"]}
     release = f"{home}/release"
     variables = {
         **{name: value for role in ("ray", "vllm") for name, value in variables_of(role).items()},
-        **_role_variables.role_variables(plan, "gpu01", _role_variables.Run(hosts=["gpu01"])),
+        **_role_variables.role_variables(made.whole, "gpu01", _role_variables.Run(hosts=["gpu01"])),
         **DataLoader().load_from_file(str(MAPPING), trusted_as_template=True),
         # What the play that serves has.
         "vllm_tls_ca": "",

@@ -71,14 +71,13 @@ def is_address(text: str) -> bool:
 # --- What is planned -------------------------------------------------------------------------------------------------
 
 
-def plan(cluster: Cluster, endpoint: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the plan's part about TLS: mode, and the names that a certificate of its own has."""
+def own_names(cluster: Cluster, bound: str) -> list[str]:
+    """Return the names that a certificate of its own has. bound: the address that the API binds."""
     server = cluster.by_name[cluster.serve_host]
     own = cluster.addresses[cluster.serve_host]["address"]
-    names = [own, endpoint["host"], server.name, *(server.settings.get("vllm_ray_tls_names") or [])]
+    names = [own, bound, server.name, *(server.settings.get("vllm_ray_tls_names") or [])]
     bound_to_all = ("0.0.0.0", "::")
-    fit = [name for name in dict.fromkeys(names) if name not in bound_to_all and not _tls.unfit_names([name])]
-    return {"mode": server.settings["vllm_ray_tls"], "names": fit}
+    return [name for name in dict.fromkeys(names) if name not in bound_to_all and not _tls.unfit_names([name])]
 
 
 def changes(cluster: Cluster, url: str) -> list[str]:

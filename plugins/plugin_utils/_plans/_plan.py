@@ -41,6 +41,17 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host im
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._engine import Engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _rotation, _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import (
+    Endpoint,
+    EnginePlan,
+    HostPlan,
+    Outline,
+    Plan,
+    RayPlan,
+    ReleasePlan,
+    TlsPlan,
+    Whole,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -179,17 +190,16 @@ def make_plan(
     worker_group: str,
     nodes: bool = True,
     rotate: str = "",
-) -> dict[str, t.Any]:
+) -> Plan:
     """Make the plan. hosts: the head first, then the workers as in the inventory.
 
     controllers: the controller's own addresses towards the hosts. on_controller: what the controller has of the model.
     nodes: whether the run goes on to the nodes of Ray. rotate: the time in UTC if it is to renew secrets.
-    Returns a dict with `problems` (list of dicts); the rest is there only where no error stands in the way.
     """
     problems = check_inventory(hosts, head_group, worker_group)
     heads = [host for host in hosts if host.is_head]
     if len(heads) != 1:
-        return {"problems": [problem.as_dict() for problem in problems]}
+        return Plan(problems)
     cluster = cluster_of(hosts, heads[0], nodes)
     model, model_problems = model_plan(cluster.head, hosts, on_controller)
     engine = engine_of(cluster, model)
@@ -208,26 +218,20 @@ def make_plan(
     seconds = max((start_seconds(host) for host in hosts), default=0.0)
     problems += _rotation.problems(cluster, rotation, bool(rotate), seconds)
     problems += [removed_while_it_serves(name) for name in gone]
-    plan: dict[str, t.Any] = {
-        "cluster": cluster.head.settings["vllm_ray_cluster"],
-        "head": cluster.head.name,
-        "accelerator": cluster.kind,
-        "serving": cluster.serving,
-    }
-    plan["ray"] = ray_of(cluster.head)
     args = serve_args(cluster.by_name[cluster.serve_host].settings)
     problems += _danger.model(model, args)
+    settings = cluster.head.settings
+    outline = Outline(
+        settings["vllm_ray_cluster"], cluster.head.name, cluster.kind, cluster.serving, ray_of(cluster.head)
+    )
+    whole = None
     if engine.layout:
         problems += _lint.executor(args, engine.layout.executor, sum(used.values()))
     if engine.layout and not gone:
-        plan.update(complete(cluster, engine, engine.layout, model))
-        plan["rotation"] = rotation.as_dict() if rotation else None
-        plan["renewals"] = _rotation.renewals(rotation, plan["leaving"])
-        plan["api_clients"] = api_clients(cluster.head.settings, controllers_of(cluster, controllers))
-        plan["tls"] = _tls_checks.plan(cluster, plan["engine"]["endpoint"])
-        problems += _tls_checks.in_clear(cluster, plan["api_clients"])
-        problems += shut_out(cluster, plan["api_clients"])
-    return {**plan, "problems": [problem.as_dict() for problem in problems]}
+        clients = api_clients(settings, controllers_of(cluster, controllers))
+        whole = complete(cluster, outline, engine, engine.layout, model, rotation, clients)
+        problems += [*_tls_checks.in_clear(cluster, clients), *shut_out(cluster, clients)]
+    return Plan(problems, outline, whole)
 
 
 def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
@@ -245,8 +249,8 @@ def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
     return replace(engine, notes=[*notes, *engine.notes])
 
 
-def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str, t.Any]:
-    """Return the plan's part for one host, from which playbooks make role variables."""
+def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> HostPlan:
+    """Return the part of the plan for one host."""
     nic = cluster.addresses[host.name]
     indices = gpu_indices(host, cluster.kind, nic)
     engine_gpus = indices[: layout.gpus.get(host.name, 0)]
@@ -254,22 +258,22 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> dict[str,
     # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
     offered = engine_gpus if layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
     foreign = (host.look or {}).get("usage", {}).get("foreign_ray", [])
-    return {
-        "address": nic["address"],
-        "nic": nic["nic"],
-        "is_head": host.is_head,
-        "reached": host.look is not None,
-        "gpus": len(indices),
-        "metrics_ports": metrics_ports(host.settings, host.is_head, host.name == cluster.serve_host),
-        "own_addresses": own_addresses(host),
-        "ray_gpus": offered,
-        "engine_gpus": engine_gpus,
-        "env": _private.public_environment(host.settings, cluster.kind),
-        "foreign_ray": foreign if host.settings["vllm_ray_take_over"] else [],
-        "may_stop": cluster.may_stop(host.name),
-        "paths": host.paths.as_dict(),
-        "settings": _private.public(host.settings),
-    }
+    return HostPlan(
+        address=nic["address"],
+        nic=nic["nic"],
+        is_head=host.is_head,
+        reached=host.look is not None,
+        gpus=len(indices),
+        metrics_ports=metrics_ports(host.settings, host.is_head, host.name == cluster.serve_host),
+        own_addresses=own_addresses(host),
+        ray_gpus=offered,
+        engine_gpus=engine_gpus,
+        env=_private.public_environment(host.settings, cluster.kind),
+        foreign_ray=foreign if host.settings["vllm_ray_take_over"] else [],
+        may_stop=cluster.may_stop(host.name),
+        paths=host.paths,
+        settings=_private.public(host.settings),
+    )
 
 
 def own_addresses(host: Host) -> list[str]:
@@ -284,95 +288,106 @@ def own_addresses(host: Host) -> list[str]:
     return sorted({str(entry["address"]) for entry in (host.look or {}).get("network", {}).get("addresses", [])})
 
 
-def ray_of(head: Host) -> dict[str, t.Any]:
-    """Return how the cluster's Ray is asked on its head, whose settings may differ from those of other hosts."""
-    return {
-        "gcs_port": head.settings["vllm_ray_gcs_port"],
-        "dashboard_url": dashboard_url(head.settings),
-        "config_dir": head.paths.config,
-        "token_file": f"{head.paths.config}/ray.token",
-    }
+def ray_of(head: Host) -> RayPlan:
+    """Return how the cluster's Ray is asked on its head."""
+    config = head.paths.config
+    return RayPlan(head.settings["vllm_ray_gcs_port"], dashboard_url(head.settings), config, f"{config}/ray.token")
 
 
-def endpoint_of(cluster: Cluster, model: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return where the engine answers, and by which name of the model. Records hold it, too."""
+def endpoint_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Endpoint:
+    """Return where the engine answers, and by which name of the model."""
     server = cluster.by_name[cluster.serve_host].settings
     own = cluster.addresses[cluster.serve_host]["address"]
     bound, port = server.get("vllm_ray_api_host") or own, api_port(server)
     reach = own if bound in ("0.0.0.0", "::") else bound
     name = serve_args(server).get("served-model-name", model.get("name", ""))
     scheme = "http" if server["vllm_ray_tls"] == "off" else "https"
-    return {
-        "host": bound,
-        "port": port,
-        "url": f"{scheme}://{f'[{reach}]' if ':' in reach else reach}:{port}",
-        "model": name[0] if isinstance(name, list) else name,
-        # By which clients ask, where it is not the address of the URL.
-        **({"name": server_name(server)} if server_name(server) else {}),
-    }
+    url = f"{scheme}://{f'[{reach}]' if ':' in reach else reach}:{port}"
+    return Endpoint(bound, port, url, name[0] if isinstance(name, list) else name, server_name(server))
 
 
-def complete(cluster: Cluster, engine: Engine, layout: _layout.Layout, model: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the part of the plan that needs a layout."""
-    by_name, addresses = cluster.by_name, cluster.addresses
+def engine_part(
+    cluster: Cluster,
+    engine: Engine,
+    layout: _layout.Layout,
+    hosts: Mapping[str, HostPlan],
+    addresses: Mapping[str, str],
+    endpoint: Endpoint,
+) -> EnginePlan:
+    """Return the part of the plan for the engine. addresses: of all hosts, with those that left and stay for now."""
+    return EnginePlan(
+        serve_host=cluster.serve_host,
+        layout=layout,
+        endpoint=endpoint,
+        needs_free=cluster.is_down,
+        layers={addresses[name]: list(counts) for name, counts in layout.layers.items()},
+        wanted={hosts[name].address: len(hosts[name].ray_gpus) for name in layout.gpus if name in hosts},
+        unused={
+            host.address: len(host.ray_gpus) for name, host in hosts.items() if name not in layout.gpus and host.reached
+        },
+        kept=engine.kept,
+        notes=[*engine.notes, *_tls_checks.changes(cluster, endpoint.url)],
+        advice=engine.advice,
+        away=max((start_seconds(host) for host in cluster.hosts), default=0.0),
+    )
+
+
+def record_of(
+    cluster: Cluster, hosts: Mapping[str, HostPlan], engine: EnginePlan, wish: str | None
+) -> dict[str, t.Any]:
+    """Return what the head keeps of this plan for the next run."""
+    nics = {name: {key: nic[key] for key in ("address", "nic", "mtu")} for name, nic in cluster.addresses.items()}
+    known = {name: {**nic, "gpus": hosts[name].gpus} for name, nic in nics.items()}
+    return {"hosts": {**cluster.leaving, **known}, "engine": engine.for_record(wish)}
+
+
+def complete(
+    cluster: Cluster,
+    outline: Outline,
+    engine: Engine,
+    layout: _layout.Layout,
+    model: Mapping[str, t.Any],
+    rotation: _rotation.Rotation | None,
+    clients: list[str],
+) -> Whole:
+    """Return the part of the plan that needs a layout. clients: of the API."""
+    by_name, settings = cluster.by_name, cluster.head.settings
+    hosts = {name: host_part(cluster, by_name[name], layout) for name in cluster.addresses}
+    news = _stages.news(cluster.known, cluster.addresses, sum(layout.gpus.values()), cluster.serving)
     # Hosts that left the inventory while the engine may not be stopped are left as they are.
-    everyone = {**({} if cluster.parts else cluster.leaving), **addresses}
-    parts = {name: host_part(cluster, by_name[name], layout) for name in addresses}
-    news = _stages.news(cluster.known, addresses, sum(layout.gpus.values()), cluster.serving)
+    staying = {} if cluster.parts else {name: nic["address"] for name, nic in cluster.leaving.items()}
+    peers = {**staying, **{name: host.address for name, host in hosts.items()}}
     endpoint = endpoint_of(cluster, model)
-    sizes = {"tp": layout.tp, "pp": layout.pp, "gpus": layout.gpus}
-    return {
-        "serve_host": cluster.serve_host,
-        "news": news,
-        "hosts": parts,
-        "engine": {
-            **sizes,
-            "executor": layout.executor,
-            "layers": {everyone[name]["address"]: list(counts) for name, counts in layout.layers.items()},
-            "endpoint": endpoint,
-            "needs_free": cluster.is_down,
-            "wanted": {
-                addresses[name]["address"]: len(parts[name]["ray_gpus"]) for name in layout.gpus if name in parts
-            },
-            "unused": {
-                nic["address"]: len(parts[name]["ray_gpus"])
-                for name, nic in addresses.items()
-                if name not in layout.gpus and parts[name]["reached"]
-            },
-            "kept": engine.kept,
-            "notes": [*engine.notes, *_tls_checks.changes(cluster, endpoint["url"])],
-            "advice": engine.advice,
-            "away": max((start_seconds(host) for host in cluster.hosts), default=0.0),
+    part = engine_part(cluster, engine, layout, hosts, peers, endpoint)
+    # They are forgotten when all others have the new token: a run that ends before is to be taken up again.
+    leaving = list(cluster.leaving) if cluster.parts else []
+    return Whole(
+        outline=outline,
+        hosts=hosts,
+        engines=(part,),
+        news=news,
+        names={address: name for name, address in peers.items()},
+        peers=peers,
+        groups={
+            name: play_groups(by_name[name], name == cluster.serve_host, bool(news))
+            for name, host in hosts.items()
+            if host.reached
         },
-        "names": {nic["address"]: name for name, nic in everyone.items()},
-        "release": {
-            "builder": cluster.head.settings.get("vllm_ray_release_builder") or cluster.head.name,
-            "path": cluster.head.settings.get("vllm_ray_release_path") or "",
-            "id": cluster.head.settings.get("vllm_ray_release_id") or "",
-            "present": {host.name: host.look["host"]["release"] for host in cluster.hosts if host.look},
-        },
-        "model": dict(model),
-        "members": [
-            {"name": name, "groups": play_groups(by_name[name], name == cluster.serve_host, bool(news))}
-            for name, part in parts.items()
-            if part["reached"]
-        ],
-        "peers": {name: nic["address"] for name, nic in everyone.items()},
-        # They are forgotten when all others have the new token: a run that ends before is to be taken up again.
-        "leaving": list(cluster.leaving) if cluster.parts else [],
-        "held": {} if cluster.free else {name: ["it left the inventory"] for name in cluster.leaving},
-        "record": {
-            "hosts": dict(cluster.leaving)
-            | {
-                name: {**{key: nic[key] for key in ("address", "nic", "mtu")}, "gpus": parts[name]["gpus"]}
-                for name, nic in addresses.items()
-            },
-            "engine": {
-                **sizes,
-                **({"layers": {name: list(counts) for name, counts in layout.layers.items()}} if layout.layers else {}),
-                "wish": model.get("wish"),
-                "serve_host": cluster.serve_host,
-                "endpoint": endpoint,
-            },
-        },
-    }
+        leaving=leaving,
+        held={} if cluster.free else {name: ["it left the inventory"] for name in cluster.leaving},
+        release=ReleasePlan(
+            builder=settings.get("vllm_ray_release_builder") or cluster.head.name,
+            path=settings.get("vllm_ray_release_path") or "",
+            id=settings.get("vllm_ray_release_id") or "",
+            present={host.name: host.look["host"]["release"] for host in cluster.hosts if host.look},
+        ),
+        model=model,
+        record=record_of(cluster, hosts, part, model.get("wish")),
+        rotation=rotation,
+        renewals=_rotation.renewals(rotation, leaving),
+        api_clients=clients,
+        tls=TlsPlan(
+            mode=by_name[cluster.serve_host].settings["vllm_ray_tls"],
+            names=_tls_checks.own_names(cluster, endpoint.host),
+        ),
+    )

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Whole
+
 
 @dataclass(frozen=True)
 class Run:
@@ -34,19 +36,18 @@ class Run:
 
 
 class HostOfPlan:
-    """One host of a plan, with what follows for all of its roles. plan: of make_plan, with `hosts`."""
+    """One host of a plan, with what follows for all of its roles."""
 
-    def __init__(self, plan: Mapping[str, t.Any], name: str, run: Run) -> None:
-        self.plan, self.name, self.run = plan, name, run
-        self.part: Mapping[str, t.Any] = plan["hosts"][name]
-        self.settings: Mapping[str, t.Any] = self.part["settings"]
-        self.paths: Mapping[str, str] = self.part["paths"]
-        self.head: Mapping[str, t.Any] = plan["hosts"][plan["head"]]
+    def __init__(self, plan: Whole, name: str, run: Run) -> None:
+        self.plan, self.cluster, self.name, self.run = plan, plan.outline, name, run
+        self.part = plan.hosts[name]
+        self.settings, self.paths = self.part.settings, self.part.paths
+        self.head = plan.hosts[plan.outline.head]
         self.system = self.settings["vllm_ray_scope"] == "system"
         self.look = run.looks.get(name) or {}
         # Without root it is the account itself.
         self.account = self.settings["vllm_ray_user"] if self.system else ""
-        self.peers = [{"name": peer, "address": address} for peer, address in plan["peers"].items()]
+        self.peers = [{"name": peer, "address": address} for peer, address in plan.peers.items()]
 
     def of(self, *names: str) -> dict[str, t.Any]:
         """Return settings that a role calls as the user does, without vllm_ray_."""
@@ -58,34 +59,34 @@ class HostOfPlan:
 
     def elsewhere(self, path: str) -> dict[str, str]:
         """Return one of the paths of the hosts that have it elsewhere than this one."""
-        found = {name: part["paths"][path] for name, part in self.plan["hosts"].items()}
-        return {name: value for name, value in found.items() if value != self.paths[path]}
+        found = {name: str(getattr(part.paths, path)) for name, part in self.plan.hosts.items()}
+        return {name: value for name, value in found.items() if value != getattr(self.paths, path)}
 
     @property
     def networks(self) -> list[str]:
         """Whom the firewall admits to a node, and what the user adds."""
-        admitted = [*self.plan["peers"].values(), *self.part["own_addresses"], *self.settings["vllm_ray_confine_allow"]]
+        admitted = [*self.plan.peers.values(), *self.part.own_addresses, *self.settings["vllm_ray_confine_allow"]]
         return [*admitted, *self.settings["vllm_ray_metrics_clients"], *self.dashboard_clients]
 
     @property
     def dashboard_clients(self) -> list[str]:
-        return self.settings["vllm_ray_dashboard_clients"] if self.part["is_head"] else []
+        return self.settings["vllm_ray_dashboard_clients"] if self.part.is_head else []
 
     @property
     def api_clients(self) -> list[str]:
-        return self.plan["api_clients"] if self.name == self.plan["serve_host"] else []
+        return self.plan.api_clients if self.name == self.plan.engine.serve_host else []
 
 
 def firewall(host: HostOfPlan) -> dict[str, t.Any]:
     """Return the variables of the role firewall, without their prefix."""
     return {
         "mode": host.settings["vllm_ray_firewall"] if host.system else "off",
-        "cluster": host.plan["cluster"],
-        "interface": host.part["nic"],
-        "peers": [address for peer, address in host.plan["peers"].items() if peer != host.name],
-        "api_port": host.plan["engine"]["endpoint"]["port"],
+        "cluster": host.cluster.cluster,
+        "interface": host.part.nic,
+        "peers": [address for peer, address in host.plan.peers.items() if peer != host.name],
+        "api_port": host.plan.engine.endpoint.port,
         "api_clients": host.api_clients,
-        "metrics_ports": host.part["metrics_ports"],
+        "metrics_ports": host.part.metrics_ports,
         "dashboard_clients": host.dashboard_clients,
         "ssh_port": host.run.ssh_ports.get(host.name, 0),
         "keep": host.settings["vllm_ray_firewall_keep"],
@@ -97,21 +98,21 @@ def firewall(host: HostOfPlan) -> dict[str, t.Any]:
 
 def release(host: HostOfPlan) -> dict[str, t.Any]:
     """Return the variables of the role release, without their prefix."""
-    builder = host.plan["release"]["builder"]
+    builder = host.plan.release.builder
     requirements = host.text("requirements")
     return {
-        "root": host.paths["root"],
-        "builder_root": host.plan["hosts"].get(builder, host.part)["paths"]["root"],
+        "root": host.paths.root,
+        "builder_root": host.plan.hosts.get(builder, host.part).paths.root,
         "path": host.text("release_path"),
         "id": host.text("release_id"),
         "verify": host.settings["vllm_ray_release_verify"] == "full",
         "keep": host.settings["vllm_ray_release_keep"],
-        "config_root": posixpath.dirname(host.paths["config"]),
-        "trusted_host": host.plan["head"],
-        "trusted_file": f"{host.head['paths']['config']}/trusted.json",
+        "config_root": posixpath.dirname(host.paths.config),
+        "trusted_host": host.cluster.head,
+        "trusted_file": f"{host.head.paths.config}/trusted.json",
         "hosts": host.peers,
         "limit_mbit": host.settings["vllm_ray_transfer_limit_mbit"],
-        "lock": host.plan["accelerator"],
+        "lock": host.cluster.accelerator,
         "lock_file": host.text("release_lock"),
         "requirements": os.path.join(host.run.directory, requirements) if requirements else "",
         "builder": builder,
@@ -127,34 +128,34 @@ def release(host: HostOfPlan) -> dict[str, t.Any]:
 
 def model(host: HostOfPlan) -> dict[str, t.Any]:
     """Return the variables of the role model, without their prefix."""
-    wanted = host.plan["model"]
-    state = "/run/vllm-ray/*" if host.system else f"{posixpath.dirname(host.paths['state'])}/*/started"
-    whole = set(host.plan["peers"]) <= set(host.run.hosts)
+    wanted = host.plan.model
+    state = "/run/vllm-ray/*" if host.system else f"{posixpath.dirname(host.paths.state)}/*/started"
+    whole = set(host.plan.peers) <= set(host.run.hosts)
     served = [(host.run.looks.get(name) or {}).get("engine", {}).get("path") for name in host.run.hosts]
     return {
         "source": wanted["wish"],
         "source_kind": wanted["source"],
         "source_host": wanted["source_host"],
         "trusted_sources": wanted["trusted"],
-        "trusted_host": host.plan["head"],
-        "trusted_file": f"{host.head['paths']['config']}/trusted.json",
+        "trusted_host": host.cluster.head,
+        "trusted_file": f"{host.head.paths.config}/trusted.json",
         "path": wanted["path"],
         "revision": host.text("model_revision"),
         "hosts": host.peers,
         "limit_mbit": host.settings["vllm_ray_transfer_limit_mbit"],
         # The builder's own file.
-        "ca_certificate": "" if host.plan["release"]["builder"] == "controller" else host.text("ca_certificate"),
+        "ca_certificate": "" if host.plan.release.builder == "controller" else host.text("ca_certificate"),
         "hf_endpoint": host.text("hf_endpoint"),
-        "root": host.paths["models"],
-        "record_directory": host.paths["manifests"],
+        "root": host.paths.models,
+        "record_directory": host.paths.manifests,
         "roots": host.elsewhere("models"),
         "record_directories": host.elsewhere("manifests"),
         "verify": host.settings["vllm_ray_model_verify"],
-        "cluster": host.plan["cluster"],
+        "cluster": host.cluster.cluster,
         # Who is not in the play may serve a revision that the others do not know of.
         "keep": host.settings["vllm_ray_model_keep"] if whole else -1,
         "in_use": [path for path in served if path],
-        "serve_configs": [f"{posixpath.dirname(host.paths['config'])}/*/serve-*.yaml", f"{state}/serve-*.yaml"],
+        "serve_configs": [f"{posixpath.dirname(host.paths.config)}/*/serve-*.yaml", f"{state}/serve-*.yaml"],
         "user": host.account,
         "become": host.system,
     }
@@ -163,24 +164,24 @@ def model(host: HostOfPlan) -> dict[str, t.Any]:
 def services(host: HostOfPlan) -> dict[str, t.Any]:
     """Return what the roles ray and vllm have in common."""
     return {
-        "cluster": host.plan["cluster"],
+        "cluster": host.cluster.cluster,
         "manager": "systemd" if host.system else "supervisor",
         "become": host.system,
-        "may_stop": host.part["may_stop"],
-        "address": host.part["address"],
-        "nic": host.part["nic"],
-        "accelerator": host.plan["accelerator"],
+        "may_stop": host.part.may_stop,
+        "address": host.part.address,
+        "nic": host.part.nic,
+        "accelerator": host.cluster.accelerator,
         "rdma_devices": host.settings.get("vllm_ray_rdma_devices") or [],
-        "head_address": host.plan["peers"][host.plan["head"]],
-        "head_host": host.plan["head"],
-        "head_dashboard_url": host.plan["ray"]["dashboard_url"],
-        "head_token_file": host.plan["ray"]["token_file"],
-        "gcs_port": host.plan["ray"]["gcs_port"],
-        "names": host.plan["names"],
-        "config_dir": host.paths["config"],
-        "state_dir": host.paths["state"],
-        "started_dir": host.paths["started"],
-        "units_dir": host.paths["units"],
+        "head_address": host.plan.peers[host.cluster.head],
+        "head_host": host.cluster.head,
+        "head_dashboard_url": host.cluster.ray.dashboard_url,
+        "head_token_file": host.cluster.ray.token_file,
+        "gcs_port": host.cluster.ray.gcs_port,
+        "names": host.plan.names,
+        "config_dir": host.paths.config,
+        "state_dir": host.paths.state,
+        "started_dir": host.paths.started,
+        "units_dir": host.paths.units,
         **host.of("user", "confine", "write_paths"),
     }
 
@@ -195,21 +196,21 @@ NODE_PORTS = (
 
 def ray(host: HostOfPlan) -> dict[str, t.Any]:
     """Return the variables of the role ray, without their prefix."""
-    engine = host.plan["engine"]
+    engine = host.plan.engine
     return {
         **services(host),
-        "is_head": host.part["is_head"],
-        "gpus": host.part["ray_gpus"],
+        "is_head": host.part.is_head,
+        "gpus": host.part.ray_gpus,
         "networks": host.networks,
-        "foreign": host.part["foreign_ray"],
-        "record": host.plan["record"],
+        "foreign": host.part.foreign_ray,
+        "record": host.plan.record,
         "name": host.name,
-        "wanted": engine["wanted"],
-        "optional": engine["unused"],
-        "check_free": engine["needs_free"],
+        "wanted": engine.wanted,
+        "optional": engine.unused,
+        "check_free": engine.needs_free,
         "timeout": host.settings["vllm_ray_cluster_timeout"],
-        "command": host.paths["command"],
-        "clusters_dir": host.paths["clusters"],
+        "command": host.paths.command,
+        "clusters_dir": host.paths.clusters,
         "operators_group": host.text("operators_group"),
         **host.of("start_args", "object_store_gib", "dashboard_host", *NODE_PORTS),
     }
@@ -217,25 +218,25 @@ def ray(host: HostOfPlan) -> dict[str, t.Any]:
 
 def vllm(host: HostOfPlan) -> dict[str, t.Any]:
     """Return the variables of the role vllm, without their prefix."""
-    engine, live = host.plan["engine"], host.look.get("engine") or {}
-    endpoint = engine["endpoint"]
+    engine, live = host.plan.engine, host.look.get("engine") or {}
+    endpoint = engine.endpoint
     return {
         **services(host),
-        "gpus": host.part["engine_gpus"],
+        "gpus": host.part.engine_gpus,
         "networks": [*host.networks, *host.api_clients],
-        "executor": engine["executor"],
+        "executor": engine.layout.executor,
         "checked": (host.look.get("host") or {}).get("checked") or "",
-        "served_model_name": endpoint["model"],
-        "api_host": endpoint["host"],
-        "api_port": endpoint["port"],
-        "url": endpoint["url"],
-        "server_name": endpoint.get("name", ""),
-        "tls": host.plan["tls"]["mode"] != "off",
+        "served_model_name": endpoint.model,
+        "api_host": endpoint.host,
+        "api_port": endpoint.port,
+        "url": endpoint.url,
+        "server_name": endpoint.name,
+        "tls": host.plan.tls.mode != "off",
         "tls_used": (live.get("certificates") or {}).get("used") or "",
-        "tensor_parallel_size": engine["tp"],
-        "pipeline_parallel_size": engine["pp"],
-        "layers": engine["layers"],
-        "live": live if host.plan["serving"] is not False and "url" in live else {},
+        "tensor_parallel_size": engine.layout.tp,
+        "pipeline_parallel_size": engine.layout.pp,
+        "layers": engine.layers,
+        "live": live if host.cluster.serving is not False and "url" in live else {},
         "proof": host.settings.get("vllm_ray_proof") or [],
         "timeout": host.settings["vllm_ray_serve_timeout"],
         **host.of("metrics_clients"),
@@ -245,7 +246,7 @@ def vllm(host: HostOfPlan) -> dict[str, t.Any]:
 ROLES = (firewall, release, model, ray, vllm)
 
 
-def role_variables(plan: Mapping[str, t.Any], name: str, run: Run) -> dict[str, t.Any]:
+def role_variables(plan: Whole, name: str, run: Run) -> dict[str, t.Any]:
     """Return the variables of all roles for a host of a plan."""
     host = HostOfPlan(plan, name, run)
     return {f"{role.__name__}_{key}": value for role in ROLES for key, value in role(host).items()}

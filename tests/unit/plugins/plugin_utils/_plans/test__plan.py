@@ -37,7 +37,7 @@ def host(number: int, seen: dict[str, Any] | None = None, *, absent: str | None 
 
 
 def make(*hosts: Host) -> dict[str, Any]:
-    return _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers")
+    return _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers").as_dict()
 
 
 def found(plan: dict[str, Any], severity: str = "error", without: str = "tls") -> list[tuple[str, str, str]]:
@@ -455,7 +455,7 @@ def test_with_limit_and_without_consent_nothing_changes_either() -> None:
 
 def test_a_run_that_does_not_go_on_to_the_nodes_parts_with_nobody() -> None:
     """As --tags firewall, and sync_model.yml: they would take away the rules and leave it the token."""
-    plan = _plan.make_plan(without(*ALL, restart=True), CONTROLLERS, {}, "head", "workers", nodes=False)
+    plan = _plan.make_plan(without(*ALL, restart=True), CONTROLLERS, {}, "head", "workers", nodes=False).as_dict()
     assert [entry[:2] for entry in inventory(plan)] == [("gpu03", "warning")]
     assert (found(plan), plan["leaving"], "gpu03" in plan["peers"]) == ([], [], True)
     assert [*plan["engine"]["gpus"]] == [*ALL]
@@ -818,7 +818,7 @@ def test_where_the_model_comes_from(
 ) -> None:
     hosts = [host(1, look(1, host_present=present), **given)]
     controller = {"directory": "/srv/demo"} if controller_has else {}
-    plan = _plan.make_plan(hosts, CONTROLLERS, controller, "head", "workers")
+    plan = _plan.make_plan(hosts, CONTROLLERS, controller, "head", "workers").as_dict()
     assert found(plan) == []
     assert (plan["model"]["source"], plan["model"]["path"], plan["model"]["name"]) == wanted
 
@@ -846,7 +846,7 @@ def test_who_downloads_from_a_hub(builder: str, looks: list[Any], source: str) -
         else replace(host(number, absent="left out by --limit", **given), limited=True)
         for number, model in enumerate(looks, 1)
     ]
-    model = _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers")["model"]
+    model = _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers").as_dict()["model"]
     assert model["source_host"] == source
     assert model["trusted"] == ["gpu01", "gpu02" if builder == "gpu02" else "gpu01"]
     assert model["facts"] == FACTS["model"]
@@ -858,7 +858,7 @@ def test_who_is_believed_about_a_model_does_not_follow_from_what_hosts_say(build
     given: dict[str, Any] = {**HUB, **({"release_builder": builder} if builder else {})}
     models_there = [NOT_THERE, NOT_THERE, {**FACTS, "pinned": True}]
     hosts = [host(number, {**look(number, 8), "model": one}, **given) for number, one in enumerate(models_there, 1)]
-    model = _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers")["model"]
+    model = _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers").as_dict()["model"]
     assert model["source_host"] == "gpu03"
     assert model["trusted"] == ["gpu01", builder or "gpu01"]
 

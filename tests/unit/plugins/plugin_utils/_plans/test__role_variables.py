@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _plan
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._role_variables import Run, role_variables
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Whole
 from ansible_collections.vllm_ray.cluster.tests import canaries
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils._plans.test__plan import host
@@ -19,11 +21,13 @@ from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils._plans
 EVERYBODY = ("gpu01", "gpu02")
 
 
-def planned(head: Any = (), worker: Any = ()) -> dict[str, Any]:
+def planned(head: Any = (), worker: Any = ()) -> Whole:
     """Return a plan for two hosts. head, worker: their settings."""
     seen = [look(number, 1, host_present=["/srv/demo"]) for number in (1, 2)]
     hosts = [host(1, seen[0], **dict(head)), host(2, seen[1], **dict(worker))]
-    return _plan.make_plan(hosts, ["192.0.2.1"], {}, "head", "workers")
+    whole = _plan.make_plan(hosts, ["192.0.2.1"], {}, "head", "workers").whole
+    assert whole
+    return whole
 
 
 def given(name: str = "gpu01", run: Run | None = None, head: Any = (), worker: Any = ()) -> dict[str, Any]:
@@ -91,7 +95,8 @@ def test_requirements_lie_beside_the_inventory() -> None:
 def test_an_engine_that_was_probed_is_live_unless_nothing_serves(serving: bool | None) -> None:
     engine = {"url": "http://192.0.2.11:8000", "certificates": {"used": "pem"}}
     run = Run(hosts=EVERYBODY, looks={"gpu01": {"engine": engine}})
-    found = role_variables({**planned(), "serving": serving}, "gpu01", run)
+    plan = planned()
+    found = role_variables(replace(plan, outline=replace(plan.outline, serving=serving)), "gpu01", run)
     assert (found["vllm_live"], found["vllm_tls_used"]) == ({} if serving is False else engine, "pem")
 
 

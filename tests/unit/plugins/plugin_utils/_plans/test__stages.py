@@ -33,7 +33,7 @@ def planned(*gpus: int, changes: Any = (), **given: Any) -> dict[str, Any]:
         Host(f"h{n}", ("head",) if n == 1 else ("workers",), settings.values, look(n, count, **changes[n - 1]))
         for n, count in enumerate(gpus, 1)
     ]
-    return _plan.make_plan(hosts, [], {}, "head", "workers")
+    return _plan.make_plan(hosts, [], {}, "head", "workers").as_dict()
 
 
 @pytest.fixture

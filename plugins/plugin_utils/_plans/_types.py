@@ -1,0 +1,214 @@
+# Copyright (c) 2026 the vllm_ray.cluster authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan and its parts. PRIVATE to the collection.
+
+`as_dict` of each is the form in which tasks return it, which playbooks, reports and the record use.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import asdict, dataclass, field
+
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import ENGINE
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._advice import Advice
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._rotation import Rotation
+
+Told = dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the engine answers.
+
+    host: the address that it binds. url: by which hosts reach it. model: the name of the model there. name: by which
+    clients ask, empty where that is the address of the URL.
+    """
+
+    host: str
+    port: int
+    url: str
+    model: str
+    name: str = ""
+
+    def as_dict(self) -> Told:
+        told = asdict(self)
+        return told if self.name else {key: value for key, value in told.items() if key != "name"}
+
+
+@dataclass(frozen=True)
+class EnginePlan:
+    """One engine.
+
+    name: in its unit and files. layers: of each stage, by the address of its host. needs_free: whether its GPUs must be
+    unused before it starts. wanted, unused: GPUs that nodes must offer to Ray, by address: the hosts of the engine, and
+    the others. kept: whether the layout is the one that serves. away: seconds that the last start took, 0 = unknown.
+    """
+
+    serve_host: str
+    layout: Layout
+    endpoint: Endpoint
+    needs_free: bool
+    layers: Mapping[str, list[int]]
+    wanted: Mapping[str, int]
+    unused: Mapping[str, int]
+    kept: bool = False
+    notes: list[str] = field(default_factory=list)
+    advice: Advice | Mapping[str, object] = field(default_factory=dict)
+    away: float = 0.0
+    name: str = ENGINE
+
+    @property
+    def sizes(self) -> Told:
+        return {"tp": self.layout.tp, "pp": self.layout.pp, "gpus": self.layout.gpus}
+
+    def as_dict(self) -> Told:
+        names = ("needs_free", "layers", "wanted", "unused", "kept", "notes", "advice", "away")
+        told = {name: getattr(self, name) for name in names}
+        return {**self.sizes, "executor": self.layout.executor, "endpoint": self.endpoint.as_dict(), **told}
+
+    def for_record(self, wish: str | None) -> Told:
+        """Return what the record on the head keeps. wish: the model as the user named it."""
+        layers = {name: list(counts) for name, counts in self.layout.layers.items()}
+        told = {"wish": wish, "serve_host": self.serve_host, "endpoint": self.endpoint.as_dict()}
+        return {**self.sizes, **({"layers": layers} if layers else {}), **told}
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """One host.
+
+    gpus: how many it has for the cluster. ray_gpus: the indices that its node offers to Ray; engine_gpus: those that
+    the engine uses. env: the variables of NCCL, Gloo, CUDA and torch. foreign_ray: processes of a Ray that is to be
+    stopped. may_stop: whether this run may stop its services. settings: checked, without possible secrets.
+    """
+
+    address: str
+    nic: str
+    is_head: bool
+    reached: bool
+    gpus: int
+    metrics_ports: list[int]
+    own_addresses: list[str]
+    ray_gpus: list[int]
+    engine_gpus: list[int]
+    env: Mapping[str, str]
+    foreign_ray: list[Mapping[str, t.Any]]
+    may_stop: bool
+    paths: Paths
+    settings: Mapping[str, t.Any]
+
+    def as_dict(self) -> Told:
+        return {**vars(self), "paths": self.paths.as_dict()}
+
+
+@dataclass(frozen=True)
+class ReleasePlan:
+    """The release. builder: a host or `controller`. path, id: as set, else empty. present: what each host has."""
+
+    builder: str
+    path: str
+    id: str
+    present: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RayPlan:
+    """How the cluster's Ray is asked on its head, whose settings may differ from those of other hosts."""
+
+    gcs_port: int
+    dashboard_url: str
+    config_dir: str
+    token_file: str
+
+
+@dataclass(frozen=True)
+class TlsPlan:
+    """TLS of the API. names: of a certificate of its own. expires: when the used one ends, in words. files: given."""
+
+    mode: str
+    names: list[str]
+    expires: str | None = None
+    files: Mapping[str, str] | None = None
+
+    def as_dict(self) -> Told:
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is known as soon as there is one head. serving: whether an engine serves, None where that is not known."""
+
+    cluster: str
+    head: str
+    accelerator: str
+    serving: bool | None
+    ray: RayPlan
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What a plan has only where a layout was found.
+
+    news: why the checks between hosts are made, empty where they are not. names: hosts by address; peers: addresses by
+    host; both with those that left the inventory and stay for now. groups: by which plays find a host, of those that
+    were reached. leaving: hosts that left, and that this run removes. held: what waits for consent besides services.
+    """
+
+    outline: Outline
+    hosts: Mapping[str, HostPlan]
+    engines: tuple[EnginePlan, ...]
+    news: str
+    names: Mapping[str, str]
+    peers: Mapping[str, str]
+    groups: Mapping[str, list[str]]
+    leaving: list[str]
+    held: Mapping[str, list[str]]
+    release: ReleasePlan
+    model: Mapping[str, t.Any]
+    record: Mapping[str, t.Any]
+    rotation: Rotation | None
+    renewals: Mapping[str, list[str]]
+    api_clients: list[str]
+    tls: TlsPlan
+
+    @property
+    def engine(self) -> EnginePlan:
+        """The one engine that there is today."""
+        return self.engines[0]
+
+    def as_dict(self) -> Told:
+        as_they_are = ("news", "names", "peers", "leaving", "held", "record", "renewals", "api_clients")
+        return {
+            **{name: getattr(self, name) for name in as_they_are},
+            "serve_host": self.engine.serve_host,
+            "hosts": {name: host.as_dict() for name, host in self.hosts.items()},
+            "engine": self.engine.as_dict(),
+            "release": asdict(self.release),
+            "model": dict(self.model),
+            "members": [{"name": name, "groups": groups} for name, groups in self.groups.items()],
+            "rotation": self.rotation.as_dict() if self.rotation else None,
+            "tls": self.tls.as_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the cluster should be, as far as errors let it be planned."""
+
+    problems: list[Problem]
+    outline: Outline | None = None
+    whole: Whole | None = None
+
+    def as_dict(self) -> Told:
+        outline = asdict(self.outline) if self.outline else {}
+        whole = self.whole.as_dict() if self.whole else {}
+        return {**outline, **whole, "problems": [problem.as_dict() for problem in self.problems]}
