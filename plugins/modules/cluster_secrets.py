@@ -70,7 +70,7 @@ import secrets
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _redact, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _directory_io, _redact, _safe_io, _unsafe
 
 LARGEST = 64 * 1024
 
@@ -79,13 +79,13 @@ def read(path: str) -> str | None:
     """Return a text of ours, None where there is none. Raises OSError, Unsafe where its file is not one of ours."""
     try:
         with _safe_io.open_file(path) as stream:
-            if not _safe_io.trusted(os.fstat(stream.fileno()).st_uid):
-                raise _safe_io.Unsafe(path, "a file of another account, which knows the secret", "one of our own")
+            if not _directory_io.trusted(os.fstat(stream.fileno()).st_uid):
+                raise _unsafe.Unsafe(path, "a file of another account, which knows the secret", "one of our own")
             data = stream.read(LARGEST)
     except FileNotFoundError:
         return None
     if not data.isascii():
-        raise _safe_io.Unsafe(path, "a file with other characters than ASCII", "a secret")
+        raise _unsafe.Unsafe(path, "a file with other characters than ASCII", "a secret")
     return data.decode().strip()
 
 

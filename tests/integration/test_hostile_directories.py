@@ -20,7 +20,7 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Failed
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import Unsafe
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._unsafe import Unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_filler_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _install_io, _model_tree_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import (

@@ -13,7 +13,8 @@ import typing as t
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits import _audit, _audit_files_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Finding, Unknown
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import read_kernel, shown
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import read_kernel
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._unsafe import shown
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

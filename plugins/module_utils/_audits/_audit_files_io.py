@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits import _audit
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Finding, Unknown
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _redact, _redact_io, _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import shown
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._unsafe import shown
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree_io
 
 if t.TYPE_CHECKING:

@@ -17,7 +17,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits import (
     _audit_net_io,
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Finding, Unknown
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io, _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._probe_io import processes
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _ufw_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _listeners, _port_io
@@ -202,6 +202,6 @@ def outcome(probe: Callable[[Place], Finding], place: Place) -> Finding:
         return probe(place)
     except OSError as error:
         place_of = os.fsdecode(error.filename) + ": " if error.filename and error.strerror else ""
-        return Finding(unknown=_safe_io.shown(place_of + (error.strerror or str(error))))
+        return Finding(unknown=_unsafe.shown(place_of + (error.strerror or str(error))))
     except (Unknown, ValueError, RecursionError) as error:
-        return Finding(unknown=_safe_io.shown(str(error) or type(error).__name__))
+        return Finding(unknown=_unsafe.shown(str(error) or type(error).__name__))

@@ -17,7 +17,7 @@ import time
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._certificates import _tls
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _directory_io, _safe_io, _unsafe
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,8 +145,8 @@ def read(path: str) -> bytes | None:
     """Return a file of ours, None where there is none. Raises OSError, Unsafe where it is somebody else's."""
     try:
         with _safe_io.open_file(path) as stream:
-            if not _safe_io.trusted(os.fstat(stream.fileno()).st_uid):
-                raise _safe_io.Unsafe(
+            if not _directory_io.trusted(os.fstat(stream.fileno()).st_uid):
+                raise _unsafe.Unsafe(
                     path, "a file of another account, which knows its content", "a file of this account"
                 )
             return stream.read(LARGEST)

@@ -17,7 +17,7 @@ import typing as t
 
 from ansible.module_utils.common.process import get_bin_path
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _directory_io, _safe_io, _unsafe
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,10 +94,10 @@ def exposed(path: str, links: int = LINKS_MAXIMUM) -> str:
             if directory.exposed:
                 return directory.path
             place = directory.at(name)
-    except _safe_io.Unsafe as error:
+    except _unsafe.Unsafe as error:
         return error.path
     if target is not None:
         return exposed(os.path.join(os.path.dirname(place), target), links - 1) if links else place
     if now is None:
         raise FileNotFoundError(path)
-    return "" if _safe_io.trusted(now.st_uid) and not stat.S_IMODE(now.st_mode) & 0o022 else place
+    return "" if _directory_io.trusted(now.st_uid) and not stat.S_IMODE(now.st_mode) & 0o022 else place

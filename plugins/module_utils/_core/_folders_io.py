@@ -12,8 +12,9 @@ import threading
 import typing as t
 from collections import OrderedDict
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import Directory, Unsafe
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _directory_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._directory_io import Directory
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._unsafe import Unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import existing
 
 if t.TYPE_CHECKING:
@@ -121,11 +122,11 @@ def own_directory(above: Directory, name: str, lent: int | None = None) -> Direc
         raise Failed(str(error)) from error
     try:
         now = directory.status()
-        if not (_safe_io.trusted(now.st_uid) or now.st_uid == lent) or now.st_mode & 0o022:
+        if not (_directory_io.trusted(now.st_uid) or now.st_uid == lent) or now.st_mode & 0o022:
             mode = stat.S_IMODE(now.st_mode)
             found = f"a directory of uid {now.st_uid} with mode {mode:04o}"
             raise Failed(str(Unsafe(directory.path, found, "a directory of this user that nobody else may write")))
-        if _safe_io.trusted(now.st_uid):
+        if _directory_io.trusted(now.st_uid):
             if stat.S_IMODE(now.st_mode) != 0o700:
                 directory.own(mode=0o700)
             # Whoever renames it does not get into it, and we hold it by its descriptor.

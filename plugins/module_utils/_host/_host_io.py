@@ -15,7 +15,7 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io, _system
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io, _system, _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._probe_io import (
     processes,
     ssh_connection,
@@ -110,7 +110,7 @@ def stale_sockets(ray_directory: str | None) -> list[str]:
         if now is not None and stat.S_ISSOCK(now.st_mode):
             sockets.append(directory.at(name))
     stale = _system.stale_sockets(sockets, read_kernel("/proc/net/unix") or "") if sockets else []
-    return [_safe_io.shown(path) for path in stale]
+    return [_unsafe.shown(path) for path in stale]
 
 
 def disk(path: str) -> dict[str, t.Any]:

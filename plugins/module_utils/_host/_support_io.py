@@ -15,7 +15,13 @@ import tarfile
 import time
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _redact, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import (
+    _account_io,
+    _directory_io,
+    _redact,
+    _safe_io,
+    _unsafe,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact_io import parsed, read_end, redactor, texts
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _vllm
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _support
@@ -89,7 +95,7 @@ class Part:
     def lack(self, name: str, why: str) -> None:
         """Say what is missing, and why."""
         if len(self.missing) < LACKS_MAXIMUM:
-            self.missing.append(f"{_safe_io.shown(name)}: {_safe_io.shown(' '.join(self.redactor.text(why).split()))}")
+            self.missing.append(f"{_unsafe.shown(name)}: {_unsafe.shown(' '.join(self.redactor.text(why).split()))}")
         else:
             self.unsaid += 1
 
@@ -103,7 +109,7 @@ class Part:
         try:
             return read_end(path, self.limit)
         except OSError as error:
-            self.lack(name, str(error.strerror) if isinstance(error, _safe_io.Unsafe) else f"{path}: {error.strerror}")
+            self.lack(name, str(error.strerror) if isinstance(error, _unsafe.Unsafe) else f"{path}: {error.strerror}")
             return None
 
     def run(self, argv: Sequence[str], seconds: int = SECONDS, **how: t.Any) -> tuple[str, str]:
@@ -269,13 +275,13 @@ class Part:
         self.add("nccl.txt", lines or "no log here names NCCL's transports\n")
 
 
-def is_directory(directory: _safe_io.Directory, name: str) -> bool:
+def is_directory(directory: _directory_io.Directory, name: str) -> bool:
     """Return whether an entry is a directory, not a link to one."""
     now = directory.lstat(name)
     return now is not None and stat.S_ISDIR(now.st_mode)
 
 
-def has_content(directory: _safe_io.Directory, name: str) -> bool:
+def has_content(directory: _directory_io.Directory, name: str) -> bool:
     """Return whether an entry is a file that is not empty."""
     now = directory.lstat(name)
     return now is not None and stat.S_ISREG(now.st_mode) and now.st_size > 0

@@ -16,7 +16,12 @@ import stat
 import threading
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import (
+    _account_io,
+    _directory_io,
+    _safe_io,
+    _unsafe,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Folders, copy_file
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_filler_io import (
@@ -142,7 +147,7 @@ class Client(Filler):
                 self.give_back(path)
 
     @contextlib.contextmanager
-    def folder_of(self, path: str, lent: bool) -> Iterator[tuple[_safe_io.Directory, str]]:
+    def folder_of(self, path: str, lent: bool) -> Iterator[tuple[_directory_io.Directory, str]]:
         """Open the directory of a file, through no link; make it if need be. lent: where the client has it."""
         who = t.cast("pwd.struct_passwd", self.who)
         *folders, name = path.split("/")
@@ -176,7 +181,7 @@ class Client(Filler):
                 here = self.size_of(path) == file.size
                 if path not in self.right and not here and not self.stopped:
                     # A client that is at work may move files during the probe; the next probe finds them.
-                    with contextlib.suppress(FileNotFoundError, _safe_io.Unsafe):
+                    with contextlib.suppress(FileNotFoundError, _unsafe.Unsafe):
                         self.take(path, file)
             wrong = set(self.wrong)
             super().look()

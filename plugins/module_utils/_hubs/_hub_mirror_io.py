@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import Directory
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._directory_io import Directory
 
 HALVES = ".halves"
 # How often a file is asked for without getting a byte of it, and the seconds before the next time.

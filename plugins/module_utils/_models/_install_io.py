@@ -15,7 +15,7 @@ import stat
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _directory_io, _folders_io, _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _manifest_io, _store_io, _tree, _tree_io
 
 if t.TYPE_CHECKING:
@@ -63,7 +63,7 @@ def size_of(tree: _folders_io.Folders, name: str) -> int:
     return status.st_size if status and stat.S_ISREG(status.st_mode) else -1
 
 
-def lend(directory: _safe_io.Directory, account: pwd.struct_passwd) -> None:
+def lend(directory: _directory_io.Directory, account: pwd.struct_passwd) -> None:
     """Let an account write to the staging directory. Root writes anyway, under whatever name."""
     if account.pw_uid == 0:
         return

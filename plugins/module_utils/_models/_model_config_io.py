@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import replace
 from urllib.error import HTTPError, URLError
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io, _json, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io, _json, _safe_io, _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import (
     _model_config,
@@ -77,7 +77,7 @@ class Source(t.NamedTuple):
 class Access(t.NamedTuple):
     """How a model's files are read: for whom, and where links may lead besides, as of open_file."""
 
-    account: _safe_io.Account
+    account: _unsafe.Account
     inside: tuple[str, ...] = ()
 
 
@@ -87,12 +87,12 @@ def access(params: Mapping[str, t.Any], place: str) -> Access:
     The directory holds the model that was asked for, so its links may lead to what is in it, and in the cache of
     Hugging Face to the cache's blobs.
     """
-    account = _safe_io.Account()
+    account = _unsafe.Account()
     if params.get("user"):
         reader = reader_of(params["user"])
-        account = _safe_io.Account(reader.uid, reader.gids)
+        account = _unsafe.Account(reader.uid, reader.gids)
     elif os.geteuid():
-        account = _safe_io.Account(os.geteuid(), frozenset(os.getgroups()))
+        account = _unsafe.Account(os.geteuid(), frozenset(os.getgroups()))
     try:
         with _safe_io.open_directory(place) as directory:
             real = directory.path
@@ -130,7 +130,7 @@ def brought(source: Source) -> dict[str, list[str]]:
     safe = any(name.endswith(".safetensors") for name in source.names)
     pickled = [] if safe else [name for name in source.names if PICKLED.fullmatch(name)]
     return {
-        what: [_safe_io.shown(name) for name in sorted(names)[:NAMES]]
+        what: [_unsafe.shown(name) for name in sorted(names)[:NAMES]]
         for what, names in (("code", code), ("pickled", pickled))
     }
 
@@ -227,8 +227,8 @@ def read_directory(path: str, params: Mapping[str, t.Any], read: _safetensors_io
         code = code_of(config).union(*(code_of(_lenient(_content(path, name, way))) for name in CODE_CONFIGS))
         for name in weight_files(names, parsed):
             tensors.update(read(os.path.join(path, name)).tensors)
-    except _safe_io.Unsafe as error:
-        raise unusable(f"{_safe_io.shown(error.path)} is {error.found}", error.wanted, error.fix) from error
+    except _unsafe.Unsafe as error:
+        raise unusable(f"{_unsafe.shown(error.path)} is {error.found}", error.wanted, error.fix) from error
     except OSError as error:
         raise unusable(f"{error.filename or path}: {error.strerror}", "a file that can be read", COPY) from error
     except ValueError as error:

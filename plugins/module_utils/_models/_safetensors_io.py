@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io, _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _safetensors
 
 if t.TYPE_CHECKING:
@@ -19,7 +19,7 @@ ReadHeader = t.Callable[[str], _safetensors.Header]
 
 
 def read_header(
-    place: str, account: _safe_io.Account | None = None, inside: Collection[str] = ()
+    place: str, account: _unsafe.Account | None = None, inside: Collection[str] = ()
 ) -> _safetensors.Header:
     """Return the header of a file, the only part that is read. Raises ValueError where the file is not whole.
 

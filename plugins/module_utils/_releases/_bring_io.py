@@ -10,7 +10,7 @@ import os
 import shutil
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _directory_io, _safe_io, _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _bring
 
 if t.TYPE_CHECKING:
@@ -32,7 +32,7 @@ def hash_file(path: str, size: int) -> str:
     try:
         with _safe_io.open_file(path) as stream:
             return hash_stream(stream) if os.fstat(stream.fileno()).st_size == size else ""
-    except (FileNotFoundError, _safe_io.Unsafe):
+    except (FileNotFoundError, _unsafe.Unsafe):
         return ""
 
 
@@ -87,13 +87,13 @@ class Bring:
             above.remove(_bring.STAGING)
         return {"changed": True, "staging": self.staging, "send": [], "bad": bad}
 
-    def place(self, staging: _safe_io.Directory, item: _bring.Item) -> bool:
+    def place(self, staging: _directory_io.Directory, item: _bring.Item) -> bool:
         """Give a staged file its name, if it is the right one; return whether it was."""
         if ".." in item.path.split("/") or item.path.startswith("/"):
             return False
         try:
             fd = staging.open(item.key)
-        except (FileNotFoundError, _safe_io.Unsafe):
+        except (FileNotFoundError, _unsafe.Unsafe):
             return False
         with os.fdopen(fd, "rb") as stream:
             if os.fstat(fd).st_size != item.size:

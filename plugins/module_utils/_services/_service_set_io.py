@@ -13,7 +13,7 @@ import pwd
 import stat
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _directory_io, _safe_io, _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import SYSTEM_PATH
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import (
     Running,
@@ -247,7 +247,7 @@ class Tree:
                 entry["path"], *(secret_sides(entry, "", entry["content"]) if secret else ("", entry["content"]))
             )
 
-    def _file(self, folder: _safe_io.Directory, name: str, entry: Mapping[str, t.Any], secret: bool) -> None:
+    def _file(self, folder: _directory_io.Directory, name: str, entry: Mapping[str, t.Any], secret: bool) -> None:
         wanted = entry["content"].encode("utf-8", "surrogateescape")
         found, shown = None, ""
         now = folder.lstat(name)
@@ -257,7 +257,7 @@ class Tree:
             if now is not None:
                 found = folder.read(name, max(_safe_io.MIB, len(wanted)))
                 shown = found.decode("utf-8", "replace")
-        except _safe_io.Unsafe as error:
+        except _unsafe.Unsafe as error:
             shown = f"{error.found}\n"
         if now is not None and found == wanted:
             self._attributes(entry, now, functools.partial(folder.own_file, name))
@@ -288,7 +288,7 @@ class Tree:
             return
         if before and entry.get("former") and os.path.dirname(before) == os.path.dirname(target):
             self.link({"path": entry["former"], "target": before})
-        self._note(path, f"{_safe_io.shown(before or 'absent')}\n", f"{target}\n")
+        self._note(path, f"{_unsafe.shown(before or 'absent')}\n", f"{target}\n")
         if not self.module.check_mode:
             with _safe_io.parent_of(path) as (folder, name):
                 folder.link(name, target)
@@ -357,7 +357,7 @@ def read_tail(path: str, lines: int) -> list[str]:
     """
     try:
         data, _left_out = _safe_io.read_end(path, lines * 1024)
-    except _safe_io.Unsafe:
+    except _unsafe.Unsafe:
         raise
     except OSError:
         return []
@@ -376,7 +376,7 @@ def lines_with(path: str, word: str, most: int = 20) -> list[str]:
             for line in iter(lambda: stream.readline(LONGEST_LINE), b""):
                 if word.encode() in line:
                     found.append(line)
-    except _safe_io.Unsafe:
+    except _unsafe.Unsafe:
         raise
     except OSError:
         return []

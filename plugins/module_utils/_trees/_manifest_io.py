@@ -12,7 +12,7 @@ import pwd
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import Account
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._unsafe import Account
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_path
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _manifest
 

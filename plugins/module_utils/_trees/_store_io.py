@@ -20,7 +20,8 @@ import threading
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _directory_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._directory_io import Directory
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import (
     STAGING,
     Failed,
@@ -30,7 +31,6 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io
     stagings_of,
     take_back,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import Directory
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import existing, free_bytes
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._tree_io import GIB, Look, Tree, hash_file, scan
@@ -361,7 +361,7 @@ class Store:
             try:
                 if not entry.size:
                     os.ftruncate(handle, 0)
-                if not _safe_io.trusted(os.fstat(handle).st_uid):
+                if not _directory_io.trusted(os.fstat(handle).st_uid):
                     with contextlib.suppress(PermissionError):
                         _safe_io.own_open(handle, os.geteuid(), os.getegid())
                 _safe_io.own_open(handle, mode=entry.mode)
@@ -441,7 +441,7 @@ class Store:
                 status = directory.lstat(name)
                 found = found_of(entry.path, status, directory.readlink(name)) if status else None
                 wanted = entry._replace(text=entry.text if entry.kind == _tree.LINK else "")
-                if found != wanted or (status and not _safe_io.trusted(status.st_uid)):
+                if found != wanted or (status and not _directory_io.trusted(status.st_uid)):
                     raise Failed(
                         f"{directory.at(name)} differs from its manifest although it was just written. Expected: "
                         f"no other process that writes to {self.path}. Find that process, and run again."

@@ -15,14 +15,15 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io, _unsafe
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._directory_io import Directory
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import (
     STAGING,
     Failed,
     Folders,
     Refused,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import Account, Directory, Unsafe
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._unsafe import Account, Unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import make_directories, read_text
 
@@ -115,7 +116,7 @@ def closed(error: Unsafe, place: str) -> Refused:
     """Return the error that we may not read something for others. place: its path in the tree."""
     real = os.path.realpath(place)
     fix = f"copy it to {place!r}, or let everybody read it: chmod o+r '{real}', and chmod o+x the directories above it"
-    return Refused(f"{_safe_io.shown(place)} is {error.found}", error.wanted, fix if real != place else error.fix)
+    return Refused(f"{_unsafe.shown(place)} is {error.found}", error.wanted, fix if real != place else error.fix)
 
 
 def blobs_of(path: str) -> list[str]:
@@ -169,7 +170,7 @@ def scan_folders(folders: Folders) -> dict[str, tuple[_tree.Entry, _tree.State]]
 
 def unlike(place: str, status: os.stat_result) -> Refused:
     """Return the error that something can't be in a tree."""
-    kind = _safe_io.kind_of(status.st_mode)
+    kind = _unsafe.kind_of(status.st_mode)
     return Refused(f"{place!r} is {kind}", "a tree of files, links and directories", "move it away")
 
 

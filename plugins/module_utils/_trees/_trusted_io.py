@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _directory_io, _safe_io, _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _trusted
 
 MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
@@ -23,15 +23,15 @@ def read(path: str) -> dict[str, _trusted.Digests]:
         return {}
 
 
-def owned(directory: _safe_io.Directory, name: str) -> bool:
+def owned(directory: _directory_io.Directory, name: str) -> bool:
     """Whether there is the file, and it is root's or our own. Raises Unsafe where root may not believe it."""
     now = directory.lstat(name)
     if now is None:
         return False
     exposed = directory.exposed or bool(stat.S_IMODE(now.st_mode) & 0o022)
     # Without root there is one account, and with it go its groups.
-    if not _safe_io.trusted(now.st_uid) or (exposed and os.geteuid() == 0):
-        raise _safe_io.Unsafe(
+    if not _directory_io.trusted(now.st_uid) or (exposed and os.geteuid() == 0):
+        raise _unsafe.Unsafe(
             directory.at(name),
             "a file that another account may write",
             "a file that only root may write, and so the directories above it",

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services import _service_set_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Running, Service, Verdict
 
@@ -332,9 +332,9 @@ def test_lines_of_a_log_are_found_however_long_it_is(tmp_path: Path, monkeypatch
     assert len(found[2]) <= _service_set_io.LONGEST_LINE
     assert _service_set_io.lines_with(str(tmp_path / "none"), "KV cache") == []
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(_safe_io.Unsafe, match="fifo is a FIFO"):
+    with pytest.raises(_unsafe.Unsafe, match="fifo is a FIFO"):
         _service_set_io.lines_with(str(tmp_path / "fifo"), "KV cache")
-    with pytest.raises(_safe_io.Unsafe, match="fifo is a FIFO"):
+    with pytest.raises(_unsafe.Unsafe, match="fifo is a FIFO"):
         _service_set_io.read_tail(str(tmp_path / "fifo"), 1)
 
 
@@ -346,12 +346,12 @@ def test_a_directory_at_the_place_of_a_file_is_an_error_in_check_mode_too(tmp_pa
             lambda it: it.link({"path": str(tmp_path / "a"), "target": "b"}),
             lambda it: it.absent(str(tmp_path / "a")),
         ):
-            with pytest.raises(_safe_io.Unsafe, match="a is a directory; expected a"):
+            with pytest.raises(_unsafe.Unsafe, match="a is a directory; expected a"):
                 change(tree(check_mode=check))
 
 
 def test_what_is_no_directory_is_an_error_in_check_mode_too(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     for check in (False, True):
-        with pytest.raises(_safe_io.Unsafe, match="a is a file; expected a directory"):
+        with pytest.raises(_unsafe.Unsafe, match="a is a file; expected a directory"):
             tree(check_mode=check).directory({"path": str(tmp_path / "a" / "b"), "mode": "0755"})
