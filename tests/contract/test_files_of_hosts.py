@@ -19,7 +19,8 @@ from ansible_collections.vllm_ray.cluster.tests.integration import hostile_paths
 
 ALLOWED = ("_directory_io.py", "_safe_io.py")
 # Calls that follow links on the way, block on a FIFO, or read and change what was put in place meanwhile. What only
-# asks for metadata, as os.stat or os.path.isdir, is not here, nor what changes a file by its descriptor: they opened it.
+# asks for metadata, as os.stat or os.path.isdir, is not here, nor what changes a file by its descriptor, which was
+# opened there.
 OS = {
     "chmod", "chown", "lchmod", "lchown", "link", "makedirs", "mkdir", "mkfifo",
     "mknod", "open", "remove", "removedirs", "removexattr", "rename", "renames", "replace", "rmdir", "setxattr",
