@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_ask_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_ask_io, _hub_listing
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 from ansible_collections.vllm_ray.cluster.tests.integration.hub_server import Hub, Model
@@ -115,7 +115,7 @@ def test_the_hub_is_reached_by_the_proxy_and_trusted_by_the_certificate(params: 
     # The proxy gets its own password, and not the hub's token.
     assert all("proxy-authorization" in one and "authorization" not in one for one in Proxy.asked)
     wish = _hub.Wish("huggingface", "private/demo", "main", params["endpoint"])
-    with _http_io.download(_hub.listing_url(wish), *_hub.way_of(params)) as answer:
+    with _http_io.download(_hub_listing.listing_url(wish), *_hub.way_of(params)) as answer:
         assert COMMIT in answer.read().decode()
 
 

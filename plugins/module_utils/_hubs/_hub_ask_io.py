@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError, URLError
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_listing, _hub_problems
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 
 if t.TYPE_CHECKING:
@@ -26,7 +26,7 @@ LARGEST = 64 * 1024**2
 
 def get(wish: _hub.Wish, url: str, way: _hub.Way, method: str = "GET") -> t.Any:
     """Return the answer to a request; asked again where the hub has an error of its own. Raises Unusable."""
-    for problem in _hub.way_problems(wish, way, _http_io.may_have_secret):
+    for problem in _hub_problems.way_problems(wish, way, _http_io.may_have_secret):
         raise Unusable(problem)
     for pause in itertools.chain(PAUSES, [0]):
         try:
@@ -37,30 +37,30 @@ def get(wish: _hub.Wish, url: str, way: _hub.Way, method: str = "GET") -> t.Any:
                 error.close()
                 status, reason = error.code, f"HTTP {error.code} {reason}"
             if not pause or 400 <= status < 500:
-                raise Unusable(_hub.refusal(wish, status, reason, bool(way.token))) from error
+                raise Unusable(_hub_problems.refusal(wish, status, reason, bool(way.token))) from error
             time.sleep(pause)
     raise AssertionError("unreachable")
 
 
-def ask(wish: _hub.Wish, way: _hub.Way) -> _hub.Listing:
+def ask(wish: _hub.Wish, way: _hub.Way) -> _hub_listing.Listing:
     """Return the commit of a revision, and its files; of a mirror without their sizes. Raises Unusable."""
     try:
-        with get(wish, _hub.listing_url(wish), way) as answer:
-            return _hub.parse_listing(wish, answer.read(LARGEST).decode())
+        with get(wish, _hub_listing.listing_url(wish), way) as answer:
+            return _hub_listing.parse_listing(wish, answer.read(LARGEST).decode())
     except (OSError, ValueError) as error:
-        raise Unusable(_hub.refusal(wish, 0, str(error), bool(way.token))) from error
+        raise Unusable(_hub_problems.refusal(wish, 0, str(error), bool(way.token))) from error
     except LookupError as error:
-        raise Unusable(_hub.refusal(wish, 404, "", bool(way.token))) from error
+        raise Unusable(_hub_problems.refusal(wish, 404, "", bool(way.token))) from error
 
 
-def sized(wish: _hub.Wish, files: Sequence[_hub.File], way: _hub.Way) -> list[_hub.File]:
+def sized(wish: _hub.Wish, files: Sequence[_hub_listing.File], way: _hub.Way) -> list[_hub_listing.File]:
     """Return files of a mirror with their sizes. Raises Unusable."""
 
-    def size(file: _hub.File) -> int:
-        with get(wish, _hub.file_url(wish, file.path), way, "HEAD") as answer:
+    def size(file: _hub_listing.File) -> int:
+        with get(wish, _hub_listing.file_url(wish, file.path), way, "HEAD") as answer:
             length = answer.headers.get("Content-Length") or ""
         if not length.isdecimal():
-            raise Unusable(_hub.refusal(wish, 0, f"it reports no size of {file.path}", has_token=False))
+            raise Unusable(_hub_problems.refusal(wish, 0, f"it reports no size of {file.path}", has_token=False))
         return int(length)
 
     with ThreadPoolExecutor(8) as pool:

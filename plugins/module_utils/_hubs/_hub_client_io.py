@@ -23,7 +23,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import (
     _unsafe,
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Folders, copy_file
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_client, _hub_listing
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_filler_io import (
     BLOCK,
     Filler,
@@ -60,7 +60,7 @@ class Client(Filler):
     place: where it downloads to; who: the account that it runs as, None for our own.
     """
 
-    def __init__(self, wish: _hub.Wish, files: Sequence[_hub.File], part: str, call: Call) -> None:
+    def __init__(self, wish: _hub.Wish, files: Sequence[_hub_listing.File], part: str, call: Call) -> None:
         super().__init__(wish, files, part)
         self.call = call
         self.child: t.Any = None
@@ -71,15 +71,15 @@ class Client(Filler):
     def fetch(self) -> None:
         home, folders = os.path.join(self.place, HOME), t.cast(Folders, self.folders)
         if not os.access(self.call.python, os.X_OK):
-            raise Unusable(_hub.python_problem(self.wish, f"{self.call.python or 'no Python'} can't be started"))
+            raise Unusable(_hub_client.python_problem(self.wish, f"{self.call.python or 'no Python'} can't be started"))
         if self.who:
             self.lend()
         else:
             with folders.at(HOME, make=True):
                 pass
         self.forget_halves()
-        argv = _hub.argv(self.wish, self.call.python, self.wish.wanted_revision, self.place, self.call.exclude)
-        environment = _hub.environment(self.wish, self.call.way, home)
+        argv = _hub_client.argv(self.wish, self.call.python, self.wish.wanted_revision, self.place, self.call.exclude)
+        environment = _hub_client.environment(self.wish, self.call.way, home)
         options: dict[str, t.Any] = {"environ_update": environment}
         if self.who:
             # It starts with nothing of root's environment, but for how the host reaches the internet.
@@ -97,7 +97,7 @@ class Client(Filler):
             )
         except OSError as error:
             found = f"{self.call.python} can't be started: {error.strerror}"
-            raise Unusable(_hub.python_problem(self.wish, found)) from error
+            raise Unusable(_hub_client.python_problem(self.wish, found)) from error
         finally:
             # The token may have been kept by the client: its home goes whatever happened.
             folders.forget()
@@ -105,7 +105,7 @@ class Client(Filler):
         self.look()
         # A client may also end well without some files: Hugging Face's does so where it can't reach the hub.
         if (rc or self.wanted.keys() - self.right - self.wrong) and not self.stopped:
-            raise Unusable(_hub.client_problem(self.wish, self.call.python, out + err, self.call.way))
+            raise Unusable(_hub_client.client_problem(self.wish, self.call.python, out + err, self.call.way))
 
     def forget_halves(self) -> None:
         """Remove what Hugging Face's client left of files that were not finished: it begins them again."""
@@ -189,7 +189,7 @@ class Client(Filler):
                 with self.folder_of(path, lent=True) as (folder, name):
                     folder.remove(name)
 
-    def take(self, path: str, file: _hub.File) -> None:
+    def take(self, path: str, file: _hub_listing.File) -> None:
         """Copy a file that the client has finished, if it has: it may still be written to under its own name."""
         with self.folder_of(path, lent=True) as (theirs, name), _safe_io.open_directory(self.part) as part:
             now = theirs.lstat(name)
@@ -223,6 +223,6 @@ class Client(Filler):
         return max(0, min(bytes_in(self.part) - twice, sum(size for _path, size in self.files)))
 
 
-def copied_bytes(files: Sequence[_hub.File], user: str) -> int:
+def copied_bytes(files: Sequence[_hub_listing.File], user: str) -> int:
     """Return the bytes that are needed besides those of the files, while one of them is copied."""
     return max((file.size for file in files), default=0) if _account_io.account(user) else 0

@@ -15,7 +15,7 @@ import typing as t
 from collections import deque
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io, _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_listing, _hub_problems
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _manifest, _manifest_io
 
 if t.TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Filler:
     when it is first asked for files. A file under its own name is finished: clients rename it at its end.
     """
 
-    def __init__(self, wish: _hub.Wish, files: Sequence[_hub.File], part: str) -> None:
+    def __init__(self, wish: _hub.Wish, files: Sequence[_hub_listing.File], part: str) -> None:
         self.wish, self.part = wish, part
         # Who may have the directory of the download besides root: the account that the client runs as.
         self.lent: int | None = None
@@ -95,7 +95,7 @@ class Filler:
                 self.look()
                 if not self.wrong - self.right:
                     return
-            self.problem = _hub.wrong_problem(self.wish, sorted(self.wrong - self.right))
+            self.problem = _hub_problems.wrong_problem(self.wish, sorted(self.wrong - self.right))
         except _manifest_io.Unusable as error:
             self.problem = error.problem
         except (OSError, _folders_io.Failed) as error:
@@ -131,9 +131,9 @@ class Filler:
                         directory.unlink(name)
                     self.wrong.add(path)
 
-    def is_right(self, file: _hub.File) -> bool:
+    def is_right(self, file: _hub_listing.File) -> bool:
         """Return whether a file has the hash that the hub says, where it says one."""
-        total, wanted = _hub.hasher(file)
+        total, wanted = _hub_listing.hasher(file)
         with t.cast(_folders_io.Folders, self.folders).holding(file.path) as (directory, name):
             handle = directory.open(name)
         with os.fdopen(handle, "rb", buffering=0) as stream:

@@ -19,7 +19,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import (
     _hub_ask_io,
     _hub_client_io,
     _hub_filler_io,
+    _hub_listing,
     _hub_mirror_io,
+    _hub_problems,
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import (
     _manifest,
@@ -46,7 +48,7 @@ class Target(t.NamedTuple):
     pin_file: str
     commit: str
     directory: str
-    listing: _hub.Listing | None
+    listing: _hub_listing.Listing | None
 
     @property
     def pinned(self) -> _hub.Wish:
@@ -63,7 +65,7 @@ class Target(t.NamedTuple):
 def target_of(params: Mapping[str, t.Any]) -> Target:
     """Find out which commit is wanted, from the pin of an earlier run if there is one. Raises Unusable."""
     wish = _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
-    for problem in _hub.wish_problems(wish):
+    for problem in _hub_problems.wish_problems(wish):
         raise _manifest_io.Unusable(problem)
     pin_file = os.path.join(params["record_directory"], _hub.pin_name(wish, params["path"] or ""))
     pin = None if params["update"] else read_pin(pin_file)
@@ -123,7 +125,7 @@ def is_there(target: Target, params: Mapping[str, t.Any]) -> bool:
     held = read_pin(target.pin_file)
     # A directory that is named after its commit holds it: it got that name when it was whole.
     if params["path"] and (not held or (held.commit, held.directory) != (target.commit, target.directory)):
-        raise _manifest_io.Unusable(_hub.held_problem(target.directory, held, target.commit))
+        raise _manifest_io.Unusable(_hub_problems.held_problem(target.directory, held, target.commit))
     return True
 
 
@@ -182,7 +184,7 @@ def filler_of(module: AnsibleModule, target: Target) -> _hub_filler_io.Filler:
     params, files = module.params, ask(target, module.params)
     if target.wish.hub == "mirror":
         if not _http_io.may_have_secret(target.wish.url):
-            module.warn(_hub.PLAIN_MIRROR.format(url=target.wish.url))
+            module.warn(_hub_problems.PLAIN_MIRROR.format(url=target.wish.url))
         return _hub_mirror_io.Mirror(target.wish, files, target.part, _hub.way_of(params))
     way, python = _hub.way_of(params), params["python"] or ""
     call = _hub_client_io.Call(module.run_command, python, way, params["exclude"], params["user"])
@@ -221,12 +223,12 @@ def sync_params(params: Mapping[str, t.Any], target: Target, digest: str = "", s
     }
 
 
-def ask(target: Target, params: Mapping[str, t.Any]) -> list[_hub.File]:
+def ask(target: Target, params: Mapping[str, t.Any]) -> list[_hub_listing.File]:
     """Return the files that will come. Raises Unusable, also where there is no room for them."""
     listing = target.listing or _hub_ask_io.ask(target.pinned, _hub.way_of(params))
     if listing.commit != target.commit:
-        raise _manifest_io.Unusable(_hub.moved_problem(target.wish, listing.commit, target.commit))
-    files = _hub.wanted(target.wish, listing.files, params["exclude"])
+        raise _manifest_io.Unusable(_hub_problems.moved_problem(target.wish, listing.commit, target.commit))
+    files = _hub_listing.wanted(target.wish, listing.files, params["exclude"])
     if target.wish.hub == "mirror":
         files = _hub_ask_io.sized(target.wish, files, _hub.way_of(params))
     size = max(0, sum(file.size for file in files) - _hub_filler_io.bytes_in(target.part))

@@ -15,7 +15,7 @@ from urllib.error import HTTPError, URLError
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Folders
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_listing, _hub_problems
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_filler_io import BLOCK, Filler
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 
@@ -33,7 +33,7 @@ TIMES, PAUSE = 5, 1
 class Mirror(Filler):
     """Files of a web server. What is begun lies in a directory of its own, and goes on where it ended."""
 
-    def __init__(self, wish: _hub.Wish, files: Sequence[_hub.File], part: str, way: _hub.Way) -> None:
+    def __init__(self, wish: _hub.Wish, files: Sequence[_hub_listing.File], part: str, way: _hub.Way) -> None:
         super().__init__(wish, files, part)
         self.way = way
 
@@ -42,7 +42,7 @@ class Mirror(Filler):
             for _done in pool.map(self.bring, self.wanted.values()):
                 pass
 
-    def bring(self, file: _hub.File) -> None:
+    def bring(self, file: _hub_listing.File) -> None:
         """Bring one file. Raises Unusable."""
         half = f"{HALVES}/{file.path}"
         left = TIMES
@@ -55,21 +55,21 @@ class Mirror(Filler):
                 return
             left = TIMES if self.size_of(half) > before else left - 1
             if not left:
-                raise Unusable(_hub.refusal(self.wish, 0, f"{file.path}: {reason}", has_token=False))
+                raise Unusable(_hub_problems.refusal(self.wish, 0, f"{file.path}: {reason}", has_token=False))
             time.sleep(PAUSE)
 
     def held(self, path: str) -> AbstractContextManager[tuple[Directory, str]]:
         """Open the directory of the download that holds a file, and make what is missing."""
         return t.cast(Folders, self.folders).holding(path, make=True)
 
-    def go_on(self, file: _hub.File, half: str, start: int) -> str:
+    def go_on(self, file: _hub_listing.File, half: str, start: int) -> str:
         """Fetch the rest of a file, as far as it comes; return why it did not come further. Raises Unusable."""
         if start > file.size:
             self.forget(half)
             start = 0
         span = f"bytes={start}-" if start else ""
         try:
-            url = _hub.file_url(self.wish, file.path)
+            url = _hub_listing.file_url(self.wish, file.path)
             with _http_io.download(url, *self.way, span=span) as answer:
                 # Who knows no ranges sends all of it again.
                 goes_on = answer.status == 206 and (answer.headers["Content-Range"] or "").startswith(f"bytes {start}-")
@@ -89,7 +89,7 @@ class Mirror(Filler):
                 if error.code == 416:
                     self.forget(half)
                 return f"HTTP {error.code} {error.reason}"
-            raise Unusable(_hub.refusal(self.wish, error.code, str(error.reason), has_token=False)) from error
+            raise Unusable(_hub_problems.refusal(self.wish, error.code, str(error.reason), has_token=False)) from error
         except (URLError, http.client.HTTPException, socket.timeout, ConnectionError) as error:
             return self.way.without_secrets(str(getattr(error, "reason", error)))
         return f"it ended after {self.size_of(half)} of {file.size} bytes"

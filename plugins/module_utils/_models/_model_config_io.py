@@ -18,7 +18,7 @@ from dataclasses import replace
 from urllib.error import HTTPError, URLError
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io, _json, _safe_io, _unsafe
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_listing, _hub_problems
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import (
     _model_config,
     _safetensors,
@@ -185,7 +185,7 @@ def directory(params: Mapping[str, t.Any], pin: _hub.Pin | None) -> str:
     """Return the directory in which a host has a model: the wished one, the downloaded one, or a copy; or nothing."""
     if params["model"].startswith("/"):
         places = [params["model"], os.path.join(params["root"], os.path.basename(params["model"].rstrip("/")))]
-    elif _hub.wish_problems(wish_of(params)):
+    elif _hub_problems.wish_problems(wish_of(params)):
         places = []
     else:
         copies = glob.glob(os.path.join(glob.escape(_hub.commits_of(wish_of(params), params["root"])), "*"))
@@ -271,11 +271,11 @@ def weight_files(names: t.Iterable[str], index: _safetensors.Index) -> list[str]
 
 def fetch(wish: _hub.Wish, way: _hub.Way) -> Source:
     """Read a model's small files from its hub. Raises Unusable."""
-    for problem in _hub.wish_problems(wish):
+    for problem in _hub_problems.wish_problems(wish):
         raise Unusable(problem)
     text, commit = get(wish, CONFIG, way)
     if not text:
-        raise Unusable(_hub.refusal(wish, 404, "", bool(way.token)))
+        raise Unusable(_hub_problems.refusal(wish, 404, "", bool(way.token)))
     # The rest is of the same commit, even if the branch moves meanwhile.
     wish = replace(wish, revision=commit or wish.revision)
     config = parse_config(f"{wish.url}/{wish.model}", text, get(wish, QUANTIZATION, way)[0])
@@ -283,20 +283,20 @@ def fetch(wish: _hub.Wish, way: _hub.Way) -> Source:
     try:
         parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
     except ValueError as error:
-        raise unusable(f"{_hub.file_url(wish, INDEX)}: {error}", "an index", COPY) from error
+        raise unusable(f"{_hub_listing.file_url(wish, INDEX)}: {error}", "an index", COPY) from error
     return Source(f"{wish.url}/{wish.model}", config, {}, parsed, commit or wish.wanted_revision, code=code_of(config))
 
 
 def get(wish: _hub.Wish, name: str, way: _hub.Way) -> tuple[bytes, str]:
     """Return a file of a hub and the commit that it is from; empty where the hub has no such file. Raises Unusable."""
     try:
-        with _http_io.download(_hub.file_url(wish, name), *way) as answer:
+        with _http_io.download(_hub_listing.file_url(wish, name), *way) as answer:
             return answer.read(LARGEST), answer.headers.get("X-Repo-Commit") or ""
     except HTTPError as error:
         error.close()
         if error.code == 404:
             return b"", ""
-        raise Unusable(_hub.refusal(wish, error.code, str(error.reason), bool(way.token))) from error
+        raise Unusable(_hub_problems.refusal(wish, error.code, str(error.reason), bool(way.token))) from error
     except (URLError, socket.timeout, OSError) as error:
         reason = way.without_secrets(str(getattr(error, "reason", error)))
-        raise Unusable(_hub.refusal(wish, 0, reason, bool(way.token))) from error
+        raise Unusable(_hub_problems.refusal(wish, 0, reason, bool(way.token))) from error
