@@ -297,7 +297,7 @@ def account_faults(name: str, uid: int, shell: str, password: str | None, same_u
     if len(same_uid) > 1:
         faults.append(f"the uid {uid} belongs to {', '.join(sorted(same_uid))}")
     if shell not in SHELLS:
-        faults.append(f"{name} has the shell {shell or '/bin/sh'}")
+        faults.append(f"{name} has the login shell {shell or '/bin/sh'}")
     if password is None or password[:1] not in ("!", "*"):
         faults.append(f"the password of {name} is not locked")
     return faults

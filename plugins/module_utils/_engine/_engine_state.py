@@ -94,9 +94,9 @@ def options(text: str, address: str | None) -> dict[str, t.Any]:
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"invalid engine options: {error!r}") from error
     if not all(isinstance(value, str) for value in (host, *found.values())):
-        raise ValueError("invalid engine options: a string is expected")
+        raise ValueError("invalid engine options: host, model, served-model-name and executor must be strings")
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in (port, tp, pp)):
-        raise ValueError("invalid engine options: a number is expected")
+        raise ValueError("invalid engine options: port and sizes must be whole numbers")
     if not all(0 < number < 65536 for number in (port, tp, pp)):
         raise ValueError("invalid engine options: a number is out of range")
     reached = {"0.0.0.0": address or "127.0.0.1", "::": "::1"}.get(host, host)

@@ -141,7 +141,7 @@ def placement_problems(
         name, node = names.get(address, address), nodes.get(address)
         if node is None:
             strangers = sorted(set(nodes) - set(names))
-            hint = f"; unknown addresses in the table: {', '.join(strangers)}" if strangers else ""
+            hint = f"; Ray nodes that are not in the inventory: {', '.join(strangers)}" if strangers else ""
             problems.append(f"{name}: no live Ray node with the address {address}{hint}")
         elif node["gpus"] < gpus:
             problems.append(f"{name}: its Ray node has {node['gpus']} GPUs and the engine needs {gpus}")

@@ -166,7 +166,7 @@ class Keys:
         if isinstance(value, list):
             value = max(value, default=0)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"config.json has no number {' or '.join(names)}, but {value!r}")
+            raise ValueError(f"config.json: expected a number in {' or '.join(names)}, found {value!r}")
         return int(value)
 
 

@@ -122,7 +122,7 @@ def problems(path: str, found: Environment, lock: str, driver: str, compat: bool
     major = found.torch["cuda"].split(".")[0]
     least = CUDA_DRIVERS.get(int(major)) if major.isdecimal() else None
     if driver and least and int(driver.split(".")[0]) < least:
-        text = f"driver {driver}, and torch {version} is made for CUDA {found.torch['cuda']}"
+        text = f"the driver is {driver}, and torch {version} is made for CUDA {found.torch['cuda']}"
         fix = f"install a newer driver, or a torch for an older CUDA in {path}"
         severity = "warning" if compat else "error"
         told.append(problem("driver", severity, text, f"driver >= {least}, or the package cuda-compat", fix))

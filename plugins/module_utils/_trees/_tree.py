@@ -145,11 +145,11 @@ class Manifest:
         """
         if not 0 <= entry < len(self.entries) or self.entries[entry].kind != FILE:
             raise ValueError(f"entry {entry} is not a file of the manifest")
-        pieces, known = self.pieces_of(entry), self.entries[entry].text
+        pieces, known, path = self.pieces_of(entry), self.entries[entry].text, self.entries[entry].path
         if len(text) != HEX * len(pieces) or not HASHES.fullmatch(text):
-            raise ValueError(f"{self.entries[entry].path!r} has {len(pieces)} pieces, and {len(text) / HEX} hashes")
+            raise ValueError(f"{path!r}: expected {len(pieces)} hashes of its pieces, received {len(text) / HEX:g}")
         if known not in ("", text):
-            raise ValueError(f"{self.entries[entry].path!r} has other hashes now")
+            raise ValueError(f"{path!r}: its hashes differ from those received before; it changed during the copy")
         for at, number in enumerate(pieces):
             self.pieces[number] = self.pieces[number]._replace(sha256=text[HEX * at : HEX * at + HEX])
         self.entries[entry] = self.entries[entry]._replace(text=text)
@@ -246,7 +246,7 @@ def parse(text: str, plain: bool = False, growing: bool = False, room: int | Non
         entries = [Entry(*json.loads(row)) for row in rows]
         piece = about["piece"]
         if about["format"] != FORMAT or not is_whole(piece) or not SMALLEST <= piece <= LARGEST:
-            raise ValueError(f"format {about['format']}, pieces of {piece} bytes")
+            raise ValueError(f"unsupported manifest: format {about['format']}, pieces of {piece} bytes")
         check(entries, piece, plain, growing, room)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"this is not a manifest: {error}") from error

@@ -201,9 +201,8 @@ def outside(audit: Audit, name: str) -> Finding:
     own = sorted(peers & set(answer["own"]))
     if own:
         where = audit.plan["names"].get(own[0], own[0])
-        return finding(
-            "", unknown=f"{audit.stranger} is {where}: name a host outside of the cluster in vllm_ray_audit_from"
-        )
+        fix = "set vllm_ray_audit_from to a host outside of it"
+        return finding("", unknown=f"{audit.stranger} is the host {where} of the cluster: {fix}")
     there = answer["hosts"][name]
     if not there["asked"] or there["no_route"] == there["addresses"]:
         return finding("", unknown=f"{audit.stranger} has no route to {name}")

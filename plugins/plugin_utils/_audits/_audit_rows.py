@@ -52,7 +52,7 @@ ROWS = (
     Row(
         "paths",
         "files",
-        "only root can write or replace what root runs or reads: directories above configuration, units, release",
+        "only root can write to the directories above configuration, units and release",
         "chown root and chmod go-w the directory; find out who could write there, and what they changed",
         root=False,
     ),

@@ -206,7 +206,7 @@ def managed_python(
     refusal, by_path = partial(BundleError, f"vllm_ray_python={version}"), "set it to the path of a Python on the hosts"
     if target.machine != os.uname().machine:
         found, fix = f"a machine with {os.uname().machine}", f"make the bundle on such a machine, or {by_path}"
-        raise refusal(found, f"one with {target.machine}, whose uv runs", fix)
+        raise refusal(found, f"a machine with {target.machine}, as its uv must run there", fix)
     listing = ("--only-downloads", "--all-versions", "--no-config", "--output-format=json")
     listed = ask(uv_path, "python", "list", *listing, version)
     url, inside = _wheels.python_archive(listed.stdout or "[]", version, target.machine)
@@ -357,9 +357,9 @@ def hub_client(package: str, pins: Sequence[_wheels.Pin], work: str, environment
     argv = [python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", f"--target={site}"]
     status, said = follow([*argv, f"--constraint={constraints}", package], environment, package, 0, say)
     if made.returncode or status:
-        found = f"{package} that could not be installed: {_release.last_lines(made.stderr + said, 6)}"
+        found = f"an error while installing {package}: {_release.last_lines(made.stderr + said, 6)}"
         fix = "name an index that has it, or download the model yourself and set vllm_ray_bundle_model to its directory"
-        raise BundleError("bundle.yml", found, f"{package}, which downloads the model", fix)
+        raise BundleError("bundle.yml", found, f"{package}, the client that downloads the model", fix)
     return f"{place}/bin/python"
 
 

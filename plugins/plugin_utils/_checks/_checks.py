@@ -89,7 +89,7 @@ def check_accelerator(hosts: Sequence[Host], head: Host) -> list[Problem]:
     others = [f"{name} {count}" for name, count in have.items() if count]
     if head.settings["vllm_ray_accelerator"] != "auto" or have.get(head.name) != 0 or not others:
         return []
-    found = f"no GPUs, while others have some ({', '.join(others)}); the engine would run on CPUs"
+    found = f"the head has no GPUs, but other hosts have some ({', '.join(others)}): the engine would run on CPUs"
     fix = "make one of those the head, or set vllm_ray_accelerator=cpu to say that GPUs stay unused"
     return [Problem(head.name, "gpu", "error", found, "GPUs on the head, because the engine also runs there", fix)]
 

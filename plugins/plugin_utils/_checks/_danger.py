@@ -230,7 +230,14 @@ def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
     found = {name: OPTIONS.get(name) for name in given}
     fix = "give it by a file or by vllm_ray_env, which vLLM does not log"
     logged = [
-        Problem(host, CHECK, "warning", f"vllm_ray_serve_args: {name} has a secret", "none: vLLM logs its options", fix)
+        Problem(
+            host,
+            CHECK,
+            "warning",
+            f"vllm_ray_serve_args: {name} contains a secret, and vLLM logs its options",
+            "no secrets in options",
+            fix,
+        )
         for name, value in given.items()
         if not found[name] and any(map(SECRET_NAME.search, [name, *dict(entries_in(value))]))
     ]

@@ -52,7 +52,7 @@ HARMFUL_ENVIRONMENT = (
     (
         "VLLM_HOST_IP|RAY_ADDRESS|RAY_NODE_IP_ADDRESS",
         "error",
-        "is set by the plan on each host",
+        "overrides the address that the plan sets for each host",
         "set vllm_ray_address",
     ),
     (

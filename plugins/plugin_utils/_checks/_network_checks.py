@@ -279,7 +279,7 @@ def _wrong_answers(there: Mapping[str, Mapping[str, t.Any]]) -> list[Problem]:
             "error",
             f"answered {told[0][1]} to {some([name for name, _answer in told])}",
             "the answers of this version of the collection",
-            "run again; if the answer is the same, another program uses the run's token there",
+            "run again; if the answer is the same, another program answers there in place of the test",
         )
         for peer, told in wrong.items()
     ]
@@ -309,9 +309,8 @@ def _untested(matrix: Mapping[Pair, Way], names: Sequence[str]) -> list[Problem]
     problems = []
     missed = {frozenset(pair) for pair, way in matrix.items() if way.kind == MISSED}
     if missed:
-        found = (
-            f"{len(missed)} pairs of hosts were not running at the same time, first {' and '.join(sorted(min(missed)))}"
-        )
+        first = " and ".join(sorted(min(missed)))
+        found = f"{len(missed)} pairs of hosts were not tested, as Ansible ran them at different times: {first} first"
         fix = f"run Ansible on all hosts at once: -f {len(names)}"
         problems.append(Problem("-", "reachability", "warning", found, "a test of every pair", fix))
     tested, everything = len({frozenset(pair) for pair in matrix}), len(names) * (len(names) - 1) // 2

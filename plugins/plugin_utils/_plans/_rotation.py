@@ -179,7 +179,7 @@ def restarts(cluster: Cluster, rotation: Rotation, seconds: float) -> str:
     """Return in a sentence what restarts."""
     engine = f"the engine on {last_server(cluster.record) or cluster.serve_host}"
     nodes = f"Ray on {', '.join(host.name for host in cluster.hosts)}, and "
-    last = f", which took {seconds:.0f} s to start the last time" if seconds else ""
+    last = f". Its last start took {seconds:.0f} s" if seconds else ""
     return f"It restarts {nodes if TOKEN in rotation.secrets else ''}{engine}{last}"
 
 

@@ -53,7 +53,7 @@ def news(before: Mapping[str, t.Any], now: Mapping[str, t.Any], ranks: int, serv
         for host, nic in now.items()
         if [nic[name] for name in names] != [before.get(host, {}).get(name) for name in names]
     ]
-    return f"new, or with another address: {', '.join(new)}" if new else ""
+    return f"new, or with another address, NIC or MTU: {', '.join(new)}" if new else ""
 
 
 def ranks_of(plan: Mapping[str, t.Any]) -> dict[str, list[dict[str, int]]]:

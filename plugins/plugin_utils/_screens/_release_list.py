@@ -154,5 +154,5 @@ def turn(cluster: str, listed: Listed, id_: str) -> str:
     for was in dict.fromkeys(leaving.values()):
         lines.append(f"  from {was} on {', '.join(host for host in leaving if leaving[host] == was)}")
     lines += [f"  and {', '.join(lacking)} copy it from other hosts"] if lacking else []
-    lines += ["  and already uses it"] if current and not leaving else []
+    lines += ["  which it already uses"] if current and not leaving else []
     return "\n".join(lines)

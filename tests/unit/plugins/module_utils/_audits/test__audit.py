@@ -235,8 +235,8 @@ def test_a_line_of_a_private_key() -> None:
     ("change", "fault"),
     [
         ({}, None),
-        ({"shell": "/bin/sh"}, "s has the shell /bin/sh"),
-        ({"shell": ""}, "s has the shell /bin/sh"),
+        ({"shell": "/bin/sh"}, "s has the login shell /bin/sh"),
+        ({"shell": ""}, "s has the login shell /bin/sh"),
         ({"password": "$6$x"}, "the password of s is not locked"),
         ({"password": ""}, "the password of s is not locked"),
         ({"password": None}, "the password of s is not locked"),

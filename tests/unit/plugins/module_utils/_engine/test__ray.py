@@ -207,7 +207,7 @@ def test_missing_nodes(table: list[dict[str, Any]], wanted: dict[str, int], miss
         pytest.param(
             {"192.0.2.11": 1},
             {"192.0.2.11": "h1"},
-            ["h1: no live Ray node with the address 192.0.2.11; unknown addresses in the table: 10.9.9.1"],
+            ["h1: no live Ray node with the address 192.0.2.11; Ray nodes that are not in the inventory: 10.9.9.1"],
             id="another-address",
         ),
         pytest.param(

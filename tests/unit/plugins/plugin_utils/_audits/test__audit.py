@@ -202,7 +202,7 @@ def test_what_a_stranger_reaches(port: int, source: str, settings: dict[str, Any
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ({"own": ["192.0.2.12"]}, "h9 is h2"),
+        ({"own": ["192.0.2.12"]}, "h9 is the host h2 of the cluster"),
         ({"hosts": {}}, "h9 did not probe the ports"),
     ],
 )

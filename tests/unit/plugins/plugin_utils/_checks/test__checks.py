@@ -56,7 +56,12 @@ def test_inventories(hosts: list[Host], found: list[str]) -> None:
 @pytest.mark.parametrize(
     ("accelerator", "of_head", "of_worker", "found"),
     [
-        ("auto", [], [{"index": 0}, {"index": 1}], ["no GPUs, while others have some (b 2); the engine would run on "]),
+        (
+            "auto",
+            [],
+            [{"index": 0}, {"index": 1}],
+            ["the head has no GPUs, but other hosts have some (b 2): the engine would run on "],
+        ),
         ("cpu", [], [{"index": 0}], []),
         ("auto", [], [], []),
         ("auto", [{"index": 0}], [], []),

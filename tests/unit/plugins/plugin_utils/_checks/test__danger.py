@@ -176,7 +176,7 @@ def test_options_that_are_not(name: str, value: Any) -> None:
 def test_a_secret_inside_of_an_option_is_warned_of_as_vllm_logs_it(value: object) -> None:
     problems = _danger.options("gpu01", {"kv-transfer-config": value})
     assert severities(problems) == ["warning"]
-    assert problems[0].found == "vllm_ray_serve_args: kv-transfer-config has a secret"
+    assert problems[0].found == "vllm_ray_serve_args: kv-transfer-config contains a secret, and vLLM logs its options"
     assert "planted" not in str(problems)
 
 

@@ -88,7 +88,7 @@ FAULTS = {
     ),
     "late": (
         "-??? ?-?? ??-? ???-",
-        [("-", "reachability", "warning", "6 pairs of hosts were not running at the same")],
+        [("-", "reachability", "warning", "6 pairs of hosts were not tested, as Ansible r")],
     ),
     "ipv6": (
         "-r.. .-.. .r-. .r.-",

@@ -84,7 +84,7 @@ def test_it_says_how_long_the_engine_took_to_start() -> None:
     hosts = cluster()
     assert hosts[0].look is not None
     hosts[0].look["engine"]["start_seconds"] = 94.2
-    assert "which took 94 s to start the last time" in told(make(*hosts, rotate=NOW))[0][2]
+    assert "Its last start took 94 s" in told(make(*hosts, rotate=NOW))[0][2]
 
 
 def test_it_needs_all_hosts() -> None:

@@ -58,7 +58,7 @@ KNOWN = {"h1": {**NIC, "gpus": 1}, "h2": {**NIC, "address": "192.0.2.12", "gpus"
             {**KNOWN, "h3": NIC},
             2,
             True,
-            "new, or with another address: h3",
+            "new, or with another address, NIC or MTU: h3",
             id="a worker joins while it serves",
         ),
         pytest.param(
@@ -66,12 +66,14 @@ KNOWN = {"h1": {**NIC, "gpus": 1}, "h2": {**NIC, "address": "192.0.2.12", "gpus"
             {**KNOWN, "h2": {**KNOWN["h2"], "mtu": 9000}},
             2,
             True,
-            "new, or with another address: h2",
+            "new, or with another address, NIC or MTU: h2",
             id="another MTU while it serves",
         ),
         pytest.param(KNOWN, {"h1": NIC}, 1, True, "", id="a host that leaves"),
         pytest.param(KNOWN, KNOWN, 2, None, "", id="it is not known whether it serves"),
-        pytest.param(KNOWN, {**KNOWN, "h3": NIC}, 2, None, "new, or with another address: h3", id="a worker joins"),
+        pytest.param(
+            KNOWN, {**KNOWN, "h3": NIC}, 2, None, "new, or with another address, NIC or MTU: h3", id="a worker joins"
+        ),
         pytest.param({}, {"h1": NIC}, 1, False, "", id="one host with one GPU: nothing is between"),
         pytest.param({}, {"h1": NIC}, 4, False, "nothing serves", id="one host with four"),
     ],

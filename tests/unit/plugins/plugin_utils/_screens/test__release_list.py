@@ -112,4 +112,4 @@ def test_the_turn_is_told() -> None:
         f"  from {NEW} on h1, h2, h3",
         "  and h3 copy it from other hosts",
     ]
-    assert "already uses it" in _release_list.turn("default", listed(), NEW)
+    assert "which it already uses" in _release_list.turn("default", listed(), NEW)

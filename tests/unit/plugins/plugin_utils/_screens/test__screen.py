@@ -90,7 +90,7 @@ def test_a_plan_that_does_not_know_whether_an_engine_serves() -> None:
 def test_a_run_that_checks_nothing_between_hosts_says_so() -> None:
     said = "  No host is new, so the network and the GPUs are not checked again."
     assert said in _screen.render({**PLAN, "news": ""}).splitlines()
-    assert said not in _screen.render({**PLAN, "news": "new, or with another address: gpu02"})
+    assert said not in _screen.render({**PLAN, "news": "new, or with another address, NIC or MTU: gpu02"})
 
 
 MEMORY = "64 layers; per GPU 15.3 GiB of weights, 2.2 for steps, 55.3 of KV cache, of 79.1"
