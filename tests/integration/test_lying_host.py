@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.action.release_seed import ActionModule
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release, _release_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release_io, _release_tree
 from ansible_collections.vllm_ray.cluster.tests.integration.test_tree_sync import Cluster, contents
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,8 +41,8 @@ def make_release(tree: Path, text: str = "print('good')\n") -> str:
     (tree / "bin").mkdir(parents=True)
     (tree / "bin" / "python").write_text(text, encoding="utf-8")
     (tree / "bin" / "python").chmod(0o755)
-    manifest = _release.dump_manifest(_release_io.entries(str(tree)).values())
-    (tree / _release.MANIFEST).write_text(manifest, encoding="utf-8")
+    manifest = _release_tree.dump_manifest(_release_io.entries(str(tree)).values())
+    (tree / _release_tree.MANIFEST).write_text(manifest, encoding="utf-8")
     digest = hashlib.sha256(manifest.encode()).hexdigest()
     record = {
         "id": ID,
@@ -51,7 +51,7 @@ def make_release(tree: Path, text: str = "print('good')\n") -> str:
         "packages": {},
         "manifest": {"sha256": digest, "files": 1, "bytes": len(text)},
     }
-    (tree / _release.RECORD).write_text(json.dumps(record), encoding="utf-8")
+    (tree / _release_tree.RECORD).write_text(json.dumps(record), encoding="utf-8")
     return digest
 
 
@@ -109,7 +109,7 @@ class Deployment(Cluster):
 def lie(tree: Path, good: Path) -> None:
     """Make another tree that calls itself the good one: its record and manifest are those of the good one."""
     make_release(tree, "print('evil')\n")
-    for name in _release.OWN_FILES:
+    for name in _release_tree.OWN_FILES:
         shutil.copy(good / name, tree / name)
 
 

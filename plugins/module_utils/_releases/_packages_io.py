@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _packages
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import last_lines
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._uv import last_lines
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,8 +27,14 @@ from functools import partial
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _lock_io, _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import SYSTEM_PATH
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _environment, _release
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import Entry, Python
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import (
+    _environment,
+    _release,
+    _release_tree,
+    _uv,
+)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import Python
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_tree import Entry
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -136,7 +142,7 @@ def packages(tree: str) -> dict[str, str]:
     """Return the packages of an environment and their versions, by the names of their directories: nothing is run."""
     site = site_packages(tree)
     names = os.listdir(os.path.join(tree, site)) if site else []
-    return dict(pair for pair in map(_release.parse_dist_info, names) if pair)
+    return dict(pair for pair in map(_release_tree.parse_dist_info, names) if pair)
 
 
 def entry_of(tree: str, path: str) -> Entry:
@@ -161,7 +167,7 @@ def entries(tree: str, known: Mapping[str, Entry] | None = None) -> dict[str, En
         paths += [os.path.relpath(os.path.join(directory, name), tree) for name in [*files, *links]]
     # Hashing lets other threads run, so it takes all cores.
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        wanted = (path for path in paths if path not in _release.OWN_FILES)
+        wanted = (path for path in paths if path not in _release_tree.OWN_FILES)
         found = pool.map(lambda path: hashed.get(path) or entry_of(tree, path), wanted)
         return {entry.path: entry for entry in found}
 
@@ -180,21 +186,21 @@ def open_modes(tree: str) -> None:
 
 def read_record(path: str) -> dict[str, t.Any]:
     """Return release.json of a release, or an empty record where there is no release."""
-    record = _safe_io.read_json(f"{path}/{_release.RECORD}", dict) or {}
+    record = _safe_io.read_json(f"{path}/{_release_tree.RECORD}", dict) or {}
     return record if isinstance(record.get("manifest", {}), dict) else {}
 
 
 def damage(path: str) -> list[str]:
     """Return how a release differs from its manifest; every file is read."""
-    text = read(f"{path}/{_release.MANIFEST}")
+    text = read(f"{path}/{_release_tree.MANIFEST}")
     record = read_record(path)
     if hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() != record.get("manifest", {}).get("sha256"):
-        return [f"{_release.MANIFEST} is not the one that {_release.RECORD} names"]
+        return [f"{_release_tree.MANIFEST} is not the one that {_release_tree.RECORD} names"]
     try:
-        manifest = _release.parse_manifest(text)
+        manifest = _release_tree.parse_manifest(text)
     except (ValueError, TypeError, RecursionError):
-        return [f"{_release.MANIFEST} is not a manifest"]
-    return _release.differences(manifest, entries(path))
+        return [f"{_release_tree.MANIFEST} is not a manifest"]
+    return _release_tree.differences(manifest, entries(path))
 
 
 def put_in_place(staging: str, path: str) -> None:
@@ -423,13 +429,13 @@ SOURCES: dict[str, dict[str, t.Any]] = {
 }
 
 
-def sources_of(params: Mapping[str, t.Any]) -> tuple[_release.Sources, list[str]]:
+def sources_of(params: Mapping[str, t.Any]) -> tuple[_uv.Sources, list[str]]:
     """Return where packages come from by a module's arguments and pip's configuration, and what is not there of it."""
     # /dev/null is how pip's users say that there is none.
     named = [name for name in [os.environ.get("PIP_CONFIG_FILE")] if name and name != os.devnull]
-    files = [read(os.path.expanduser(name)) for name in [*_release.PIP_FILES, *named]]
-    configured = _release.pip_sources(files, os.environ)
-    sources, missing = _release.drop_missing(_release.choose_sources(params, configured), os.path.exists)
+    files = [read(os.path.expanduser(name)) for name in [*_uv.PIP_FILES, *named]]
+    configured = _uv.pip_sources(files, os.environ)
+    sources, missing = _uv.drop_missing(_uv.choose_sources(params, configured), os.path.exists)
     if params["wheels"]:
         sources.find_links.append(params["wheels"])
     return sources, missing
@@ -437,7 +443,7 @@ def sources_of(params: Mapping[str, t.Any]) -> tuple[_release.Sources, list[str]
 
 def show_directories(module: AnsibleModule) -> None:
     """Let errors and results name directories with wheels: they are no secret, as URLs may be."""
-    module.no_log_values.difference_update(filter(_release.local_path, module.params["find_links"] or []))
+    module.no_log_values.difference_update(filter(_uv.local_path, module.params["find_links"] or []))
 
 
 class Tools:
@@ -466,11 +472,11 @@ class Tools:
         place = f"{self.directory}/uv-{self.version}"
         _safe_io.make_directories(self.directory)
         base = self.python.path or self.module.get_bin_path("python3", required=True)
-        for argv in (_release.tool_venv_argv(base, place), _release.tool_install_argv(place, lock)):
+        for argv in (_uv.tool_venv_argv(base, place), _uv.tool_install_argv(place, lock)):
             rc, out, err = self.module.run_command(argv, environ_update=dict(environment))
             if rc:
                 self.module.fail_json(
-                    msg=f"uv {self.version} could not be installed by pip: {_release.last_lines(out + err)}. "
+                    msg=f"uv {self.version} could not be installed by pip: {_uv.last_lines(out + err)}. "
                     "It comes from release_index_url or release_find_links, by default those that pip is configured "
                     "with on this host; python3-venv must be installed."
                 )
@@ -544,11 +550,11 @@ class Build:
     def run(self, argv: Sequence[str], environment: Mapping[str, str]) -> str:
         """Run a command, its words in the log. Return its last words where it failed."""
         start = os.path.getsize(self.log) if os.path.exists(self.log) else 0
-        rc, _out, _err = self.module.run_command(_release.logged(argv, self.log), environ_update=dict(environment))
+        rc, _out, _err = self.module.run_command(_uv.logged(argv, self.log), environ_update=dict(environment))
         if rc == 0:
             return ""
         said = _safe_io.read_end(self.log, max(0, os.path.getsize(self.log) - start))[0]
-        return _release.last_lines(said.decode(errors="replace")) or f"exit status {rc}"
+        return _uv.last_lines(said.decode(errors="replace")) or f"exit status {rc}"
 
     def must(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         said = self.run(argv, environment)
@@ -558,7 +564,7 @@ class Build:
     def make(self, files: Mapping[str, str], python: Python, id_: str, path: str) -> tuple[dict[str, t.Any], list[str]]:
         sources, ignored = sources_of(self.params)
         cache = self.params["cache_dir"] or ""
-        environment = _release.uv_environment(sources, cache, self.params["python_mirror"] or "")
+        environment = _uv.uv_environment(sources, cache, self.params["python_mirror"] or "")
         staging = f"{self.releases}/.staging-{id_}"
         for leftover in (staging, f"{staging}.old"):
             _safe_io.remove(leftover)
@@ -566,10 +572,10 @@ class Build:
         tools = Tools(self.module, python, f"{self.params['root']}/tools", version)
         with self.timed("uv"):
             lock = f"{self.params['recipe_dir']}/{Tools.VERSION_FILE}"
-            uv = tools.present() or tools.install(lock, _release.pip_environment(sources))
+            uv = tools.present() or tools.install(lock, _uv.pip_environment(sources))
         with self.timed("packages"):
             base = self.interpreter(uv, python, staging, environment)
-            self.must(_release.venv_argv(uv, base, f"{staging}/tree"), environment)
+            self.must(_uv.venv_argv(uv, base, f"{staging}/tree"), environment)
             pins = f"{self.params['lock']}.lock"
             text = _release.exact(files[pins])
             write(f"{staging}/{pins}", _release.unlinked(text) if self.params["no_index"] else text)
@@ -579,14 +585,14 @@ class Build:
                 adopt(base, f"{staging}/tree", path)
 
         def renew(names: list[str]) -> None:
-            self.run(_release.cache_clean_argv(uv, names), environment)
+            self.run(_uv.cache_clean_argv(uv, names), environment)
             sync(names)
 
         with self.timed("comparison"):
             found = self.compared(f"{staging}/tree", renew)
         with self.timed("bytecode"):
             # It ends with 1 where a package holds a file that is no Python, such as a template.
-            self.run(_release.compile_argv(f"{staging}/tree", site_packages(f"{staging}/tree")), environment)
+            self.run(_uv.compile_argv(f"{staging}/tree", site_packages(f"{staging}/tree")), environment)
         with self.timed("manifest"):
             record = self.finish(f"{staging}/tree", files, python, id_, found)
         put_in_place(f"{staging}/tree", path)
@@ -596,7 +602,7 @@ class Build:
     def interpreter(self, uv: str, python: Python, staging: str, environment: Mapping[str, str]) -> str:
         if not python.managed:
             return python.path
-        self.must(_release.python_install_argv(uv, python.version, f"{staging}/python"), environment)
+        self.must(_uv.python_install_argv(uv, python.version, f"{staging}/python"), environment)
         return os.path.realpath(sorted(glob.glob(f"{glob.escape(staging)}/python/*/bin/python3"))[0])
 
     def sync(
@@ -609,15 +615,15 @@ class Build:
         again: Sequence[str] = (),
     ) -> None:
         backend = self.params["torch_backend"] or ""
-        said = self.run(_release.sync_argv(uv, tree, lock, backend, no_index, again), environment)
-        if said and not backend and not no_index and _release.lacks_cpu_torch(said):
+        said = self.run(_uv.sync_argv(uv, tree, lock, backend, no_index, again), environment)
+        if said and not backend and not no_index and _uv.lacks_cpu_torch(said):
             # No source has torch's build for the CPU: it is in PyTorch's own index.
-            second = self.run(_release.sync_argv(uv, tree, lock, "cpu", again=again), environment)
+            second = self.run(_uv.sync_argv(uv, tree, lock, "cpu", again=again), environment)
             said = f"{said}\nand from PyTorch's index: {second}" if second else ""
         if said:
             self.module.fail_json(
                 msg=f"The packages of {os.path.basename(lock)} could not be installed; output of uv: {self.log} : "
-                f"{said}\n{_release.hash_advice(said) or _release.SOURCES_ADVICE}"
+                f"{said}\n{_uv.hash_advice(said) or _uv.SOURCES_ADVICE}"
             )
 
     def compared(self, tree: str, renew: t.Callable[[list[str]], None]) -> dict[str, Entry]:
@@ -630,7 +636,7 @@ class Build:
         open_modes(tree)
         found = entries(tree)
         records = {name: record_of(f"{tree}/{site}/{name}") for name in os.listdir(f"{tree}/{site}")}
-        self.renewed = _release.damaged(records, found, site)
+        self.renewed = _release_tree.damaged(records, found, site)
         if self.renewed:
             renew(sorted(self.renewed))
             open_modes(tree)
@@ -646,13 +652,13 @@ class Build:
             _safe_io.remove(f"{tree}/{name}")
         packed = _release.pins(files[f"{self.params['lock']}.lock"])
         plugin = {name: text for name, text in files.items() if name.endswith(".py")}
-        for name, text in _release.additions(packed, plugin).items():
+        for name, text in _release_tree.additions(packed, plugin).items():
             place = os.path.join(tree, site, name)
             _safe_io.make_directories(os.path.dirname(place))
             write(place, text)
         open_modes(tree)
         tree_entries = entries(tree, found)
-        manifest = _release.dump_manifest(tree_entries.values())
+        manifest = _release_tree.dump_manifest(tree_entries.values())
         record = {
             "id": id_,
             "lock": self.params["lock"],
@@ -664,8 +670,8 @@ class Build:
                 "bytes": sum(entry.size for entry in tree_entries.values()),
             },
         }
-        write(f"{tree}/{_release.MANIFEST}", manifest)
-        write(f"{tree}/{_release.RECORD}", json.dumps(record, indent=1, sort_keys=True) + "\n")
+        write(f"{tree}/{_release_tree.MANIFEST}", manifest)
+        write(f"{tree}/{_release_tree.RECORD}", json.dumps(record, indent=1, sort_keys=True) + "\n")
         return record
 
 
@@ -769,7 +775,7 @@ class Archive:
             self.must_have_room(self.releases, self.params["size"], "release_root (vllm_ray_root)")
             _safe_io.make_directories(staging)
             tar = self.module.get_bin_path("tar", required=True)
-            self.must(_release.untar_argv(tar, self.params["archive"], staging))
+            self.must(_release_tree.untar_argv(tar, self.params["archive"], staging))
             wrong = damage(staging)
             if not wrong and read_record(staging)["manifest"]["sha256"] != self.params["manifest"]:
                 wrong = ["it differs from the release of the builder"]
@@ -784,4 +790,4 @@ class Archive:
     def must(self, argv: Sequence[str]) -> None:
         rc, out, err = self.module.run_command(list(argv))
         if rc:
-            self.module.fail_json(msg=f"{argv[0]} failed: {_release.last_lines(out + err)}")
+            self.module.fail_json(msg=f"{argv[0]} failed: {_uv.last_lines(out + err)}")

@@ -15,6 +15,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _loc
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import (
     _release,
     _release_io,
+    _release_tree,
     _releases,
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree, _tree_io
@@ -47,7 +48,7 @@ def look(root: str, config_root: str, verify: bool = False) -> list[dict[str, t.
                 "python": record["python"],
                 "manifest": record["manifest"]["sha256"],
                 "bytes": record["manifest"]["bytes"],
-                "since": int(os.stat(f"{path}/{_release.RECORD}").st_mtime),
+                "since": int(os.stat(f"{path}/{_release_tree.RECORD}").st_mtime),
                 "damaged": _release_io.damage(path) if verify else [],
                 **{
                     key: sorted(cluster for cluster, used in users.items() if name in used[key])

@@ -13,6 +13,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import 
     _release,
     _release_io,
     _requirements,
+    _uv,
 )
 
 if t.TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Resolve:
         lines = _requirements.refused(self.params["requirements"])
         if lines:
             self.module.fail_json(
-                msg=f"Not understood in the requirements: {' | '.join(map(_release.redact, lines))}. Expected: lines "
+                msg=f"Not understood in the requirements: {' | '.join(map(_uv.redact, lines))}. Expected: lines "
                 "like NAME==VERSION or NAME @ https://HOST/NAME-VERSION-TAGS.whl. Put your own wheels into the "
                 "directory 'wheels' beside the file, and name sources by release_index_url, release_extra_index_urls "
                 "and release_find_links (vllm_ray_index_url and so on)."
@@ -56,8 +57,8 @@ class Resolve:
         tools = _release_io.Tools(
             self.module, python, f"{self.params['root']}/tools", _release.pins(files["uv.lock"])["uv"]
         )
-        uv = tools.present() or tools.install(f"{directory}/uv.lock", _release.pip_environment(sources))
-        environment = _release.uv_environment(sources, self.params["cache_dir"] or "", resolves=True)
+        uv = tools.present() or tools.install(f"{directory}/uv.lock", _uv.pip_environment(sources))
+        environment = _uv.uv_environment(sources, self.params["cache_dir"] or "", resolves=True)
         base = python.path or self.module.get_bin_path("python3", required=True)
         excludes = "excludes" if files["excludes"] else ""
 
@@ -65,11 +66,11 @@ class Resolve:
             """Resolve, and return what uv said where it could not."""
             argv = _requirements.compile_argv(uv, base, python.version, "lock", excludes, backend, sources.no_index)
             rc, out, err = self.module.run_command(argv, cwd=directory, environ_update=environment)
-            return (_release.last_lines(out + err, 40) or f"exit status {rc}") if rc else ""
+            return (_uv.last_lines(out + err, 40) or f"exit status {rc}") if rc else ""
 
         backend = self.params["torch_backend"] or ""
         said = compiled(backend)
-        if said and not backend and not sources.no_index and _release.lacks_cpu_torch(said):
+        if said and not backend and not sources.no_index and _uv.lacks_cpu_torch(said):
             # No source has torch's build for the CPU: it is in PyTorch's own index.
             said = compiled("cpu")
         text = _release_io.read(f"{directory}/lock")

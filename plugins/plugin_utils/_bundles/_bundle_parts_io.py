@@ -31,7 +31,7 @@ from functools import partial
 from ansible.module_utils.urls import open_url
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _system
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release, _uv
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle, _wheels
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles._bundle import BundleError
 
@@ -149,13 +149,13 @@ def pip_environment(settings: Mapping[str, t.Any], wheels: Sequence[str] = ()) -
 
     wheels: directories with wheels besides.
     """
-    names = [*_release.PIP_FILES, os.environ.get("PIP_CONFIG_FILE", os.devnull)]
+    names = [*_uv.PIP_FILES, os.environ.get("PIP_CONFIG_FILE", os.devnull)]
     files = [pathlib.Path(name).expanduser() for name in names]
     texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
     given = {name: settings.get(f"vllm_ray_{name}") for name in SOURCES}
-    sources = _release.choose_sources(given, _release.pip_sources(texts, os.environ))
+    sources = _uv.choose_sources(given, _uv.pip_sources(texts, os.environ))
     sources.find_links += wheels
-    return _release.pip_environment(sources)
+    return _uv.pip_environment(sources)
 
 
 # --- Parts -----------------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def wheels(
     argv = _wheels.pip_argv(pip_python(), target, requirements, directory)
     status, said = follow(argv, environment, "wheels", len(pins), say)
     if status:
-        found = f"pip ended with {status}: {_release.last_lines(said, 6)}"
+        found = f"pip ended with {status}: {_uv.last_lines(said, 6)}"
         wanted = f"wheels of {len(pins)} packages for Python {target.python} on {target.platform}"
         fix = (
             "check that vllm_ray_index_url, vllm_ray_extra_index_urls or vllm_ray_find_links (else pip's own "
@@ -226,7 +226,7 @@ def managed_python(
     tried = ask(uv_path, "python", "install", *trial, version)
     shutil.rmtree(f"{work}/tried", ignore_errors=True)
     if tried.returncode:
-        found = f"an archive that uv refuses: {_release.last_lines(tried.stderr, 6)}"
+        found = f"an archive that uv refuses: {_uv.last_lines(tried.stderr, 6)}"
         raise refusal(found, "an archive that uv accepts", "run again")
     return {inside: str(path)}
 
@@ -246,7 +246,7 @@ def packages(names: Sequence[str], work: str, say: Say) -> dict[str, str]:
     pathlib.Path(work, "status").touch()
     status, said = follow(_bundle.apt_argv(names, work), {"LC_ALL": "C"}, "packages", 0, say)
     if status:
-        found = f"apt-get ended with {status}: {_release.last_lines(said, 6)}"
+        found = f"apt-get ended with {status}: {_uv.last_lines(said, 6)}"
         fix = "run apt-get update on this machine, and check that its sources have them"
         raise BundleError("bundle.yml", found, f"the packages {' '.join(names)}", fix)
     result, index = {}, ""
@@ -284,7 +284,7 @@ def controller(ansible: str, work: str, environment: Mapping[str, str], say: Say
     argv = [pip_python(), "-m", "pip", "download", *options, f"ansible-core=={ansible}"]
     status, said = follow(argv, environment, "ansible-core", 0, say)
     if status:
-        found = f"pip ended with {status}: {_release.last_lines(said, 6)}"
+        found = f"pip ended with {status}: {_uv.last_lines(said, 6)}"
         fix = "name an index that has it by vllm_ray_index_url, or leave controller out of vllm_ray_bundle_parts"
         raise BundleError("bundle.yml", found, f"ansible-core {ansible} and what it needs", fix)
     names = sorted(name for name in os.listdir(directory) if name.endswith(".whl"))
@@ -300,7 +300,7 @@ def built(work: str) -> str:
     os.makedirs(f"{work}/built")
     done = ask(sys.executable, "-m", "ansible", "galaxy", "collection", "build", "--output-path", f"{work}/built", tree)
     if done.returncode:
-        found = f"ansible-galaxy ended with {done.returncode}: {_release.last_lines(done.stderr, 6)}"
+        found = f"ansible-galaxy ended with {done.returncode}: {_uv.last_lines(done.stderr, 6)}"
         raise BundleError("bundle.yml", found, "an archive of the collection", f"check that {COLLECTION} is complete")
     return f"{work}/built/vllm_ray-cluster-{version()}.tar.gz"
 
@@ -357,7 +357,7 @@ def hub_client(package: str, pins: Sequence[_wheels.Pin], work: str, environment
     argv = [python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", f"--target={site}"]
     status, said = follow([*argv, f"--constraint={constraints}", package], environment, package, 0, say)
     if made.returncode or status:
-        found = f"an error while installing {package}: {_release.last_lines(made.stderr + said, 6)}"
+        found = f"an error while installing {package}: {_uv.last_lines(made.stderr + said, 6)}"
         fix = "name an index that has it, or download the model yourself and set vllm_ray_bundle_model to its directory"
         raise BundleError("bundle.yml", found, f"{package}, the client that downloads the model", fix)
     return f"{place}/bin/python"
