@@ -122,7 +122,8 @@ ignored_sources:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_io import SOURCES, Build
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_build_io import Build
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._tools_io import SOURCES
 
 ARGUMENTS = {
     "root": {"type": "path", "default": "/opt/vllm-ray"},

@@ -186,7 +186,7 @@ problems:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_io import Look
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_look_io import Look
 
 PYTHON = {
     "version": {"type": "str", "required": True},

@@ -98,8 +98,8 @@ ignored_sources:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_io import SOURCES
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._resolve_io import Resolve
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._tools_io import SOURCES
 
 ARGUMENTS = {
     "requirements": {"type": "str", "required": True},

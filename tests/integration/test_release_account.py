@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _tools_io
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,4 +189,4 @@ def test_root_does_not_build_with_a_python_that_another_account_may_change(
 
 
 def test_the_system_python_may_build() -> None:
-    assert _release_io.root_python_problem("/usr/bin/python3") is None
+    assert _tools_io.root_python_problem("/usr/bin/python3") is None

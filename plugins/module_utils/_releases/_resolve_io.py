@@ -13,6 +13,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import 
     _release,
     _release_io,
     _requirements,
+    _tools_io,
     _uv,
 )
 
@@ -26,10 +27,10 @@ class Resolve:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params = module.params
-        _release_io.show_directories(module)
+        _tools_io.show_directories(module)
 
     def __call__(self) -> dict[str, t.Any]:
-        python = _release_io.builder_python(self.module, self.params["python"])
+        python = _tools_io.builder_python(self.module, self.params["python"])
         lines = _requirements.refused(self.params["requirements"])
         if lines:
             self.module.fail_json(
@@ -45,7 +46,7 @@ class Resolve:
         return {"changed": True, "text": f"{self.params['header']}\n{text}", "ignored_sources": ignored}
 
     def resolved(self, python: _release.Python, directory: str) -> tuple[str, list[str]]:
-        sources, ignored = _release_io.sources_of(self.params)
+        sources, ignored = _tools_io.sources_of(self.params)
         files = {
             "requirements.in": _requirements.merged(self.params["base"], self.params["requirements"]),
             "excludes": self.params["excludes"],
@@ -54,7 +55,7 @@ class Resolve:
         }
         for name, text in files.items():
             _safe_io.write_file(f"{directory}/{name}", text.encode())
-        tools = _release_io.Tools(
+        tools = _tools_io.Tools(
             self.module, python, f"{self.params['root']}/tools", _release.pins(files["uv.lock"])["uv"]
         )
         uv = tools.present() or tools.install(f"{directory}/uv.lock", _uv.pip_environment(sources))
