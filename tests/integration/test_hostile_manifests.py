@@ -201,11 +201,11 @@ def test_what_is_taken_of_a_manifest_gives_nobody_rights(plain: bool) -> None:
         (text_of([["a", "file", 0o644, 2**42, ""]], _tree.LARGEST), "expected at most 67108864"),
         (text_of([["a", "file", 0o644, 2**20, ""]], _tree.LARGEST), "pieces of 8388608 bytes; expected 16384"),
         (text_of([[str(number), "file", 0o644, 2**42, ""] for number in range(5)], _tree.LARGEST), "expected at most"),
-        (text_of([]) + "[" * 10**6, "no manifest"),
+        (text_of([]) + "[" * 10**6, "not a manifest"),
         (text_of([]) + "1" * 10**6, "manifest|digits"),
         ("\n" * (2**18 + 1), "262145 lines"),
         ("x" * (64 * MIB + 1), "67108865 bytes"),
-        ("[" * (60 * MIB), "no manifest"),
+        ("[" * (60 * MIB), "not a manifest"),
         (text_of([["/".join("d" * 300), "directory", 0o755, 0, ""]]), "too long"),
     ],
 )
