@@ -49,7 +49,7 @@ found = {{
 with open("{told}", "w") as stream:
     stream.write(json.dumps(found) + "\\n")
 """
-SECONDS = 10
+SECONDS = 30
 # The number of a terminal (include/uapi/asm-generic/ioctls.h).
 TIOCGPTN = 0x80045430
 NOBODY = 65534

@@ -98,7 +98,7 @@ def test_the_quantisation_in_a_file_of_its_own(folder: Path) -> None:
     [
         ("config.json", "{", "/config.json can't be read"),
         ("config.json", "[]", "config.json can't be read: it is not a JSON object"),
-        ("config.json", "{}", "no number num_hidden_layers"),
+        ("config.json", "{}", "expected a number in num_hidden_layers"),
         ("hf_quant_config.json", "{", "/hf_quant_config.json can't be read"),
         ("model.safetensors.index.json", "{}", "the index has no weight_map"),
     ],
