@@ -31,8 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def tree(folder: Path, verify: str = "none", user: str = "") -> dict[str, Any]:
-    params = {"record_directory": str(folder.parents[1] / "manifests"), "user": user, "verify": verify}
-    return _model_files_io.look(f"{folder}/", params)
+    return _model_files_io.look(f"{folder}/", str(folder.parents[1] / "manifests"), user, verify)
 
 
 def faults(found: dict[str, Any]) -> dict[str, Any]:
