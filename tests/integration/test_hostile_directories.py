@@ -265,7 +265,7 @@ def test_a_planted_directory_of_a_download_is_an_error(home: Path, victim: Path)
 
 def look(path: Path, **params: Any) -> dict[str, Any]:
     given = {"path": str(path), "record_directory": str(path.parent.parent / "records"), "reserve_gib": 0.0}
-    return _model_tree_io.look({**DEFAULTS, **given, **params})
+    return dict(_model_tree_io.look(_model_tree_io.Options(**{**DEFAULTS, **given, **params})))
 
 
 def why(found: dict[str, Any]) -> str:

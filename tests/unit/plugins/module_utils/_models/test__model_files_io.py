@@ -26,7 +26,8 @@ def folder(tmp_path: Path) -> Path:
     """The demo model, which tests may damage, with the record of its full hash."""
     copy = Path(shutil.copytree(DEMO, tmp_path / "models" / "demo"))
     params = {**{name: spec.get("default") for name, spec in _manifest.ARGUMENTS.items()}, "path": str(copy)}
-    assert _model_tree_io.look({**params, "record_directory": str(tmp_path / "manifests")})["problems"] == []
+    options = _model_tree_io.Options(**{**params, "record_directory": str(tmp_path / "manifests")})
+    assert _model_tree_io.look(options)["problems"] == []
     return copy
 
 
