@@ -70,9 +70,8 @@ class ActionModule(ActionBase):
 
     def download(self, wanted: Wanted, work: str, variables: dict[str, t.Any]) -> str:
         """Download the model of a hub by the hub's own client, or of a mirror, and return its directory."""
-        settings, package = wanted.settings, _hub.HUBS[wanted.hub].package
+        settings, client = wanted.settings, _hub.HUBS[wanted.hub].client
         environment = _bundle_parts_io.pip_environment(settings)
-        client = (package, wanted.pins, work, environment, show)
         arguments = {
             "hub": wanted.hub,
             "model": settings["vllm_ray_model"],
@@ -81,7 +80,9 @@ class ActionModule(ActionBase):
             "token": settings.get("vllm_ray_hf_token"),
             "proxy": settings.get("vllm_ray_proxy"),
             "ca_certificate": settings.get("vllm_ray_ca_certificate"),
-            "python": _bundle_parts_io.hub_client(*client) if package else None,
+            "python": _bundle_parts_io.hub_client(client.package, wanted.pins, work, environment, show)
+            if client
+            else None,
             "root": f"{work}/models",
             "record_directory": f"{work}/manifests",
         }
@@ -134,7 +135,7 @@ class Wanted:
         self.model = settings.get("vllm_ray_bundle_model") or own_model
         self.downloads = "model" in self.parts and bool(model) and not self.model
         source = settings["vllm_ray_model_source"]
-        self.hub = source if source in _hub.HUBS else _hub.hub_of(model)
+        self.hub = _hub.hub_of(model, source)
         here = f"vllm-ray-{self.accelerator}-py{self.target.minor}-{self.target.machine}.tar"
         self.path = os.path.abspath(os.path.expanduser(settings.get("vllm_ray_bundle") or here))
 

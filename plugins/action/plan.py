@@ -72,7 +72,7 @@ def on_controller(hosts: list[_host.Host]) -> dict[str, t.Any]:
     on_host = any(host.look and wish in host.look["host"]["present"] for host in hosts)
     if not wish.startswith("/") or (on_host and settings["vllm_ray_model_source"] != "controller"):
         return {}
-    return _model_config_io.look({"model": wish, "root": wish, "fetch": False})
+    return _model_config_io.look(_model_config_io.Query(wish, root=wish)).as_dict()
 
 
 def with_bundle(plan: Plan, names: t.Collection[str]) -> Plan:

@@ -553,7 +553,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _host_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
 
 DETAILS = {
     "cluster": {"type": "str", "required": True},
@@ -583,7 +583,7 @@ ARGUMENTS = {
     "model": {
         "type": "dict",
         "options": {
-            **{name: how for name, how in _model_config_io.ARGUMENTS.items() if not how.get("no_log")},
+            **{name: how for name, how in _hub.ARGUMENTS.items() if not how.get("no_log")},
             "root": {"type": "path", "default": "/var/lib/vllm-ray/models"},
             "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
             "fetch": {"type": "bool", "default": False},

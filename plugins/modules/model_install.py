@@ -97,7 +97,7 @@ ARGUMENTS = {
 REQUIRED = [("step", "stage", ["files"]), ("step", "install", ["digest"])]
 
 
-def perform(params: t.Mapping[str, t.Any], dry: bool) -> dict[str, t.Any]:
+def perform(params: t.Mapping[str, t.Any], dry: bool) -> dict[str, object]:
     """Do one step and return its results."""
     if params["step"] == "stage":
         staging, held = _install_io.stage(params["path"], params["files"], params["user"]) if not dry else ("", [])

@@ -227,10 +227,12 @@ def with_hub(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
 def model(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return what a host has of the model, and the state of its files where it has one."""
     # A model may have hundreds of files on a slow share. Only a header that can't be read is read again.
-    read = functools.lru_cache(maxsize=None)(_model_config_io.reader(params))
-    found = _model_config_io.look(params, read)
-    place = found["directory"]
-    return {**found, "files": _model_files_io.look(place, params, read) if place else None}
+    query = _model_config_io.query_of(params)
+    read = functools.lru_cache(maxsize=None)(_model_config_io.reader(query.user))
+    found = _model_config_io.look(query, read)
+    place = found.directory
+    files = _model_files_io.look(place, query.record_directory, query.user, params["verify"], read) if place else None
+    return {**found.as_dict(), "files": files}
 
 
 def release(link: str | None) -> str:
