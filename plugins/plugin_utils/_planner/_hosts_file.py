@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import CUDA
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import ClusterHost, Gpu, Link
@@ -72,7 +73,7 @@ def of_report(looks: Mapping[str, t.Any], settings: Mapping[str, t.Any]) -> Host
     """Return the hosts that preflight.yml probed."""
     try:
         hosts = [Host(name, ("workers",), dict(settings), look) for name, look in looks.items()]
-        return Hosts([_engine.cluster_host(host, "cuda") for host in hosts], *_engine.slowest_link(hosts))
+        return Hosts([_engine.cluster_host(host, CUDA) for host in hosts], *_engine.slowest_link(hosts))
     except (KeyError, TypeError, AttributeError) as error:
         raise HostsError(f"it is not a report of preflight.yml: {error!r}") from error
 
