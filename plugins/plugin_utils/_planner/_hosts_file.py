@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 # The form to write by hand. A host stands for `count` hosts that are alike; memory_gib is one GPU's.
-SPEC: dict[str, dict[str, t.Any]] = {
+SPEC: dict[str, dict[str, object]] = {
     "hosts": {
         "type": "list",
         "elements": "dict",
@@ -53,7 +53,7 @@ class Hosts(t.NamedTuple):
     note: str = ""
 
 
-def parse(data: t.Any, settings: Mapping[str, t.Any]) -> Hosts:
+def parse(data: object, settings: Mapping[str, object]) -> Hosts:
     """Return the hosts of a file, the serve host first. settings: of the cluster. Raises HostsError."""
     if not isinstance(data, dict) or not data.get("hosts"):
         raise HostsError("it has no hosts")
@@ -69,7 +69,7 @@ def parse(data: t.Any, settings: Mapping[str, t.Any]) -> Hosts:
     return found._replace(hosts=sorted(found.hosts, key=lambda host: wished is not None and host.name != wished))
 
 
-def of_report(looks: Mapping[str, t.Any], settings: Mapping[str, t.Any]) -> Hosts:
+def of_report(looks: Mapping[str, t.Any], settings: Mapping[str, object]) -> Hosts:
     """Return the hosts that preflight.yml probed."""
     try:
         hosts = [Host(name, ("workers",), dict(settings), look) for name, look in looks.items()]
@@ -78,7 +78,7 @@ def of_report(looks: Mapping[str, t.Any], settings: Mapping[str, t.Any]) -> Host
         raise HostsError(f"it is not a report of preflight.yml: {error!r}") from error
 
 
-def of_short_form(data: Mapping[str, t.Any]) -> Hosts:
+def of_short_form(data: Mapping[str, object]) -> Hosts:
     """Return the hosts that somebody wrote down."""
     result = ArgumentSpecValidator(SPEC).validate(data)
     if result.error_messages:
