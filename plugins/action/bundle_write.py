@@ -11,6 +11,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import of_setting
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import wants_managed_python
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import ActionFailed, failure, show
@@ -117,8 +118,8 @@ class Wanted:
         own_file = settings.get("vllm_ray_requirements")
         self.requirements = pathlib.Path(inventory, os.path.expanduser(own_file)) if own_file else None
         self.parts = settings["vllm_ray_bundle_parts"]
-        kind = settings["vllm_ray_accelerator"]
-        self.accelerator = "cuda" if kind == "auto" else kind
+        accelerator = of_setting(settings["vllm_ray_accelerator"], gpus=True)
+        self.accelerator = accelerator.name
         wish = settings.get("vllm_ray_python") or ""
         self.managed = wish if wants_managed_python(wish) else ""
         python = settings.get("vllm_ray_bundle_python") or _bundle.python_of(wish)
@@ -128,7 +129,7 @@ class Wanted:
         ours = not wish or (wish.startswith("/usr/bin/") and not settings.get("vllm_ray_release_path"))
         same = self.target.minor == _bundle.target(_bundle_parts_io.own_python(), platform).minor
         system_python = self.target.python if ours and same else ""
-        packages = _bundle.package_names(self.accelerator, settings, system_python)
+        packages = _bundle.package_names(accelerator, settings, system_python)
         self.names = packages if "packages" in self.parts else []
         model = settings["vllm_ray_model"]
         own_model = model if "model" in self.parts and model.startswith("/") else ""

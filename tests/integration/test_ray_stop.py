@@ -35,7 +35,7 @@ kill -TERM $node
 wait $node
 echo $(($(date +%s) - start))
 """
-NODE = {"release": RELEASE, "config_dir": "/nowhere", "address": "127.0.0.1", "nic": "lo"}
+NODE = {"release": RELEASE, "config_dir": "/nowhere", "address": "127.0.0.1", "nic": "lo", "accelerator": "cpu"}
 PORTS = {"autoscaler_metric_port": 44217, "dashboard_metric_port": 44227}
 
 

@@ -9,6 +9,8 @@ import json
 import re
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,6 +25,9 @@ MATTERS = re.compile(
     r"(NCCL|GLOO|UCX|UCC|SHARP|FI|OFI|IBV|RDMAV|MLX[45]|CUDA|TORCH|PYTORCH|OMP|MKL|KMP)_\w+"
     r"|LD_LIBRARY_PATH|LD_PRELOAD|HOME|PATH"
 )
+
+# What torch calls the devices of a backend, empty for the CPU.
+TORCH_DEVICES = {accelerator.backend: accelerator.torch_device for accelerator in ACCELERATORS.values()}
 
 # As the units have it: RDMA pins memory. Root raises the limit where it may, before the account changes.
 MEMLOCK = ("/bin/sh", "-c", 'ulimit -l unlimited 2>/dev/null; exec "$@"', "sh")
@@ -46,10 +51,11 @@ def run(rank, number):
     import torch
     import torch.distributed as dist
     limit = datetime.timedelta(seconds=task["seconds"])
-    cuda = task["backend"] == "nccl"
-    device = torch.device(f"cuda:{rank['device']}" if cuda else "cpu")
-    if cuda:
-        torch.cuda.set_device(device)
+    # Such as torch.cuda.
+    gpus = getattr(torch, task["device"]) if task["device"] else None
+    device = torch.device(f"{task['device']}:{rank['device']}" if gpus else "cpu")
+    if gpus:
+        gpus.set_device(device)
     tell(number, "meet")
     store = dist.TCPStore(task["master"], task["port"], task["world"], number == 0, limit, wait_for_workers=False)
     store.set(f"here/{number}", "1")
@@ -61,7 +67,7 @@ def run(rank, number):
     if missing:
         return tell(number, "meet", missing=missing)
     tell(number, "connect")
-    options = {"device_id": device} if cuda else {}
+    options = {"device_id": device} if gpus else {}
     dist.init_process_group(
         task["backend"], store=store, rank=number, world_size=task["world"], timeout=limit, **options
     )
@@ -75,12 +81,12 @@ def run(rank, number):
         for round in range(task["rounds"] + 1):
             tensor.fill_(number + 1)
             dist.barrier()
-            if cuda:
-                torch.cuda.synchronize()
+            if gpus:
+                gpus.synchronize()
             start = time.perf_counter()
             dist.all_reduce(tensor)
-            if cuda:
-                torch.cuda.synchronize()
+            if gpus:
+                gpus.synchronize()
             took = time.perf_counter() - start
             seconds[size] = min(took, seconds.get(size, took)) if round > 1 else took
         if not bool((tensor == wanted).all()):
@@ -113,7 +119,8 @@ for pid in running:
 def host_task(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the argument of the script. given: arguments of collective_check."""
     names = ("backend", "world", "master", "port", "seconds", "ranks")
-    return {**{name: given[name] for name in names}, "sizes": list(SIZES), "rounds": ROUNDS, "slack": SLACK}
+    sizes = {"sizes": list(SIZES), "rounds": ROUNDS, "slack": SLACK}
+    return {**{name: given[name] for name in names}, "device": TORCH_DEVICES[given["backend"]], **sizes}
 
 
 def environment(node: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,8 +19,8 @@ GIB = 1024**3
 def environment(node: Mapping[str, t.Any]) -> dict[str, str]:
     """Return the environment of a Ray node, which its workers inherit.
 
-    node: release, config_dir, state_dir, address, nic, env, gpu_indices (None on a CPU host), rdma_devices,
-    autoscaler_metric_port and dashboard_metric_port.
+    node: release, config_dir, state_dir, address, nic, env, accelerator (its name), gpu_indices (not for the CPU),
+    rdma_devices, autoscaler_metric_port and dashboard_metric_port.
     vLLM sends the environment of `vllm serve` to its ranks but lets a value stand that the raylet has, so what
     differs from host to host belongs here.
     """
@@ -46,11 +48,10 @@ def environment(node: Mapping[str, t.Any]) -> dict[str, str]:
         "AUTOSCALER_METRIC_PORT": str(node["autoscaler_metric_port"]),
         "DASHBOARD_METRIC_PORT": str(node["dashboard_metric_port"]),
     }
-    if node.get("gpu_indices") is not None:
-        result["CUDA_VISIBLE_DEVICES"] = ",".join(str(index) for index in node["gpu_indices"])
-        # FlashInfer compiles its sampler at the first start, by nvcc and a C++ compiler, for 107 s (docs/gpu.md); most
-        # hosts have a driver alone, and then the engine dies. vLLM's own sampler needs neither.
-        result["VLLM_USE_FLASHINFER_SAMPLER"] = "0"
+    accelerator = ACCELERATORS[node["accelerator"]]
+    if accelerator.has_gpus:
+        result[accelerator.visible] = ",".join(str(index) for index in node["gpu_indices"])
+    result.update(accelerator.node_environment)
     if node.get("rdma_devices"):
         result["NCCL_IB_HCA"] = ",".join(node["rdma_devices"])
     result.update({name: str(value) for name, value in (node.get("env") or {}).items()})

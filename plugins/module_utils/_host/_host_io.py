@@ -25,6 +25,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io im
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _ufw, _ufw_plan
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io, _model_files_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _listeners, _nic_io, _port_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set_io import manager_for
@@ -36,6 +37,54 @@ if t.TYPE_CHECKING:
 
 SHARED_MEMORY = "/dev/shm"
 UNITS = "/etc/systemd/system"
+# Options of the module host_info.
+DETAILS = {
+    "cluster": {"type": "str", "required": True},
+    "release": {"type": "path", "required": True},
+    "user": {"type": "str", "default": ""},
+    "log_files": {"type": "list", "elements": "path", "default": []},
+    "config": {"type": "path", "required": True},
+    "started": {"type": "path", "required": True},
+    "dashboard": {"type": "str"},
+}
+ARGUMENTS = {
+    "peers": {"type": "list", "elements": "str", "default": []},
+    "nic": {"type": "str"},
+    "address": {"type": "str"},
+    "ports": {"type": "list", "elements": "int", "default": []},
+    "services": {"type": "list", "elements": "str", "default": []},
+    "manager": {"type": "str", "choices": ["systemd", "supervisor"], "default": "systemd"},
+    "supervisor_directory": {"type": "path"},
+    "supervisor_bin": {"type": "path"},
+    "paths": {"type": "list", "elements": "path", "default": []},
+    "ray_directory": {"type": "path"},
+    "record": {"type": "path"},
+    "worked": {"type": "path"},
+    "rotation": {"type": "path"},
+    "release": {"type": "path"},
+    "checked": {"type": "path"},
+    "model": {
+        "type": "dict",
+        "options": {
+            **{name: how for name, how in _hub.ARGUMENTS.items() if not how.get("no_log")},
+            "root": {"type": "path", "default": "/var/lib/vllm-ray/models"},
+            "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
+            "fetch": {"type": "bool", "default": False},
+            "user": {"type": "str", "default": ""},
+            "verify": {"type": "str", "choices": ["none", "quick", "full"], "default": "none"},
+        },
+    },
+    # AnsibleModule hides only whole options in the journal, whatever their text is.
+    "hub_token": {"type": "str", "no_log": True},
+    "hub_proxy": {"type": "str", "no_log": True},
+    "engine_config": {"type": "path"},
+    "engine_next_config": {"type": "path"},
+    "engine_key_file": {"type": "path", "no_log": False},
+    "engine_ca_file": {"type": "path"},
+    "engine_server_name": {"type": "str"},
+    "engine_certificate_file": {"type": "path"},
+    "details": {"type": "dict", "options": DETAILS},
+}
 
 
 def look(module: AnsibleModule) -> dict[str, t.Any]:

@@ -93,9 +93,9 @@ def nccl_lines(name: str, text: str) -> list[str]:
     return [f"{name}: {line}" for line in text.splitlines() if NCCL.search(line)][-NCCL_LINES:]
 
 
-def environment(variables: Mapping[str, str]) -> str:
+def environment(variables: Mapping[str, object]) -> str:
     """Return variables as lines of a shell."""
-    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+    return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in variables.items())
 
 
 def release_text(path: str, python: str, packages: Mapping[str, str]) -> str:

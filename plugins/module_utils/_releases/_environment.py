@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import problem
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator
+
 # Run by the environment's own Python, which knows what its .pth files add. It imports none of its packages but those
 # of namespaces. Ray decides by the imports of optional_deps.py whether its dashboard can start; no head starts without.
 PROBE = """
@@ -99,10 +102,12 @@ def silent(path: str) -> dict[str, str]:
     return problem("release", "warning", text, "a Python that lists its packages", "fix it, or use another environment")
 
 
-def problems(path: str, found: Environment, lock: str, driver: str, compat: bool) -> list[dict[str, str]]:
+def problems(
+    path: str, found: Environment, accelerator: Accelerator, driver: str, compat: bool
+) -> list[dict[str, str]]:
     """Return what would fail once something starts.
 
-    lock: cuda or cpu. driver: version of the NVIDIA driver, empty where there is none. compat: NVIDIA's package for
+    driver: version of the NVIDIA driver, empty where there is none. compat: NVIDIA's package for
     newer CUDAs on older drivers is installed.
     """
     pip = f"{shlex.quote(path)}/bin/python -m pip install"
@@ -112,10 +117,10 @@ def problems(path: str, found: Environment, lock: str, driver: str, compat: bool
         lacks = f"ray {ray} without {', '.join(found.ray_lacks)}"
         wanted = "ray[default]: without it no head starts (Cannot include dashboard with missing packages)"
         told.append(problem("release", "error", lacks, wanted, f"{pip} 'ray[default]=={ray}'"))
-    if found.torch is None or lock == "cpu":
+    if found.torch is None or not accelerator.min_driver:
         return told
     version = found.packages.get("torch", "")
-    if lock == "cuda" and driver and not found.torch["cuda"]:
+    if driver and not found.torch["cuda"]:
         fix = "install a torch that is made for the driver's CUDA, or set vllm_ray_accelerator=cpu"
         kind = "for ROCm" if found.torch["hip"] else "without CUDA"
         told.append(problem("driver", "error", f"torch {version} is made {kind}", "one for CUDA", fix))

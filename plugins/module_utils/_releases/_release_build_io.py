@@ -184,7 +184,7 @@ class Build:
         said = self.run(_uv.sync_argv(uv, tree, lock, backend, no_index, again), environment)
         if said and not backend and not no_index and _uv.lacks_cpu_torch(said):
             # No source has torch's build for the CPU: it is in PyTorch's own index.
-            second = self.run(_uv.sync_argv(uv, tree, lock, "cpu", again=again), environment)
+            second = self.run(_uv.sync_argv(uv, tree, lock, _uv.CPU_TORCH, again=again), environment)
             said = f"{said}\nand from PyTorch's index: {second}" if second else ""
         if said:
             self.module.fail_json(

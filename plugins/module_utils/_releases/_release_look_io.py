@@ -11,6 +11,7 @@ import shutil
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import of_lock
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import SYSTEM_PATH
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _environment, _release
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import Python
@@ -203,7 +204,7 @@ class Look:
         if environment:
             driver = _release.parse_driver(_safe_io.read_kernel(NVIDIA) or "")
             compat = bool(glob.glob(COMPAT))
-            problems += _environment.problems(path, environment, self.params["lock"], driver, compat)
+            problems += _environment.problems(path, environment, of_lock(self.params["lock"]), driver, compat)
         elif python:
             problems.append(_environment.silent(path))
         for name in ("vllm", "ray"):

@@ -234,6 +234,10 @@ def last_lines(text: str, count: int = 15) -> str:
     return redact("\n".join([line for line in text.splitlines() if line.strip()][-count:]))
 
 
+# uv's name for PyTorch's own index with builds for the CPU.
+CPU_TORCH = "cpu"
+
+
 def lacks_cpu_torch(said: str) -> bool:
     """Return whether uv found no build of torch for the CPU in the sources that it was given."""
     return bool(re.search(r"torch==\S*\+cpu|torch \(v\S*\+cpu\)", said)) and "satisf" in said

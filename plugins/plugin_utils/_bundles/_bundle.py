@@ -22,6 +22,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem im
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 
 FORMAT = 1
@@ -33,8 +34,6 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 PACKAGES, CONTROLLER, MODEL = "packages", "controller", "model"
 # The variable in which playbooks register what bundle_open returned.
 REGISTERED = "__vllm_ray_bundle"
-# What roles install of the distribution, by accelerator. uv comes as a program, so no python3-venv is needed.
-LIBRARIES = {"cuda": ["gcc", "libc6-dev"], "cpu": ["libnuma1"]}
 
 
 class BundleError(Exception):
@@ -86,17 +85,18 @@ def python_of(wish: str) -> str:
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
 
-def package_names(accelerator: str, settings: Mapping[str, t.Any], python: str) -> list[str]:
+def package_names(accelerator: Accelerator, settings: Mapping[str, t.Any], python: str) -> list[str]:
     """Return what roles install of the distribution. Without root they install nothing.
 
-    python: version of the hosts' Python, whose headers engines on GPUs need; empty where uv brings it with them.
+    uv comes as a program, so no python3-venv is needed. python: version of the hosts' Python, whose headers engines
+    that compile need; empty where uv brings it with them.
     """
     if settings["vllm_ray_scope"] != "system":
         return []
-    headers = [f"python{'.'.join(python.split('.')[:2])}-dev"] if python and accelerator == "cuda" else []
+    headers = [f"python{'.'.join(python.split('.')[:2])}-dev"] if python and accelerator.compiles else []
     openssl = ["openssl"] if settings["vllm_ray_tls"] == "own" else []
     ufw = ["ufw"] if settings["vllm_ray_firewall"] != "off" else []
-    return [*LIBRARIES[accelerator], *headers, *ufw, *openssl]
+    return [*accelerator.packages, *headers, *ufw, *openssl]
 
 
 def apt_argv(names: Sequence[str], work: str) -> list[str]:

@@ -23,6 +23,7 @@ NODE: dict[str, Any] = {
     "head_address": "192.0.2.11",
     "is_head": False,
     "env": {},
+    "accelerator": "cuda",
     "gpu_indices": [0, 2],
     "num_gpus": 2,
     "rdma_devices": [],
@@ -78,7 +79,7 @@ def table(fixtures: Path) -> list[dict[str, Any]]:
         ),
         pytest.param({"gpu_indices": []}, {"CUDA_VISIBLE_DEVICES": ""}, id="no-gpu-hides-all"),
         pytest.param(
-            {"gpu_indices": None}, {"CUDA_VISIBLE_DEVICES": None, "VLLM_USE_FLASHINFER_SAMPLER": None}, id="cpu"
+            {"accelerator": "cpu"}, {"CUDA_VISIBLE_DEVICES": None, "VLLM_USE_FLASHINFER_SAMPLER": None}, id="cpu"
         ),
         pytest.param(
             {"env": {"VLLM_USE_FLASHINFER_SAMPLER": 1}}, {"VLLM_USE_FLASHINFER_SAMPLER": "1"}, id="as-the-user-says"

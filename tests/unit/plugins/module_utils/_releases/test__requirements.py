@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _requirements
 
 LOCKS = Path(__file__).parents[5] / "roles" / "release" / "files" / "locks"
@@ -92,4 +93,4 @@ def test_a_kept_lock_tells_what_it_was_made_from(made_from: list[str], python: d
     ],
 )
 def test_torch_for_the_cpu_serves_no_gpu(torch: str, accelerator: str, wrong: bool) -> None:
-    assert bool(_requirements.torch_problem(f"torch=={torch} \\\n", accelerator)) is wrong
+    assert bool(_requirements.torch_problem(f"torch=={torch} \\\n", ACCELERATORS[accelerator])) is wrong

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import CPU, CUDA
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles._bundle import (
     BundleError,
@@ -66,12 +67,12 @@ def test_a_target_is_well_named(python: str, platform: str, says: str) -> None:
 
 def test_only_what_roles_install_is_taken() -> None:
     system: dict[str, Any] = {"vllm_ray_scope": "system", "vllm_ray_firewall": "manage", "vllm_ray_tls": "off"}
-    assert _bundle.package_names("cpu", system, "3.12") == ["libnuma1", "ufw"]
-    assert _bundle.package_names("cpu", {**system, "vllm_ray_tls": "own"}, "3.12") == ["libnuma1", "ufw", "openssl"]
-    assert _bundle.package_names("cpu", {**system, "vllm_ray_scope": "user"}, "3.12") == []
+    assert _bundle.package_names(CPU, system, "3.12") == ["libnuma1", "ufw"]
+    assert _bundle.package_names(CPU, {**system, "vllm_ray_tls": "own"}, "3.12") == ["libnuma1", "ufw", "openssl"]
+    assert _bundle.package_names(CPU, {**system, "vllm_ray_scope": "user"}, "3.12") == []
     compiles = ["gcc", "libc6-dev"]
-    assert _bundle.package_names("cuda", {**system, "vllm_ray_firewall": "off"}, "") == compiles
-    assert _bundle.package_names("cuda", system, "3.12.3") == [*compiles, "python3.12-dev", "ufw"]
+    assert _bundle.package_names(CUDA, {**system, "vllm_ray_firewall": "off"}, "") == compiles
+    assert _bundle.package_names(CUDA, system, "3.12.3") == [*compiles, "python3.12-dev", "ufw"]
 
 
 def test_files_of_packages_have_names_that_apt_reads_as_they_are(fixtures: Path) -> None:
