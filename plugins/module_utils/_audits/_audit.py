@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from os import stat_result
 
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._ufw import Rule
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import Rule
 
 # Faults of one row that are returned; how many more there are is said.
 FAULTS_MAXIMUM = 10
@@ -385,7 +385,7 @@ def rule_faults(rules: Iterable[Rule], own: str, ports: Mapping[int, str], publi
     own: the comment of our rules, of which only those for everybody count; ports: {port that one of our processes
     listens on: its name}; public: ports that everybody may reach by our settings.
     """
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._ufw import comment_of, ports_cover, show
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import comment_of, ports_cover, show
 
     faults = []
     for rule in rules:

@@ -10,6 +10,7 @@ import textwrap
 import typing as t
 from dataclasses import asdict, dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backends import TOOL
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._audits import _audit_rows
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._audits._audit_rows import Row
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report
@@ -23,8 +24,6 @@ if t.TYPE_CHECKING:
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not known"
 NEEDS_ROOT = "needs root, which vllm_ray_scope=user does not use"
-# What ufw_peers runs to put ufw in force: that is a row of its own.
-IN_FORCE = ("ufw reload", "ufw --force enable", "iptables-restore --noflush", "ip6tables-restore --noflush")
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,8 @@ def rules(answer: Mapping[str, t.Any] | None) -> Finding:
     changes = [f"missing: {rule}" for rule in answer["added"]] + [
         f"not in the plan: {rule}" for rule in answer["removed"]
     ]
-    commands = [command for command in answer["commands"] if command not in IN_FORCE]
+    # What puts the firewall in force is a row of its own.
+    commands = [command for command in answer["commands"] if command not in TOOL.in_force]
     faults = [" ".join(change.split()) for change in changes] or [f"to be run: {command}" for command in commands]
     if not faults and not answer["rules"]:
         return finding(

@@ -16,6 +16,7 @@ import re
 import typing as t
 from dataclasses import asdict, dataclass, field
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backends import TOOL
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import wants_managed_python
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 
@@ -95,8 +96,8 @@ def package_names(accelerator: str, settings: Mapping[str, t.Any], python: str) 
         return []
     headers = [f"python{'.'.join(python.split('.')[:2])}-dev"] if python and accelerator == "cuda" else []
     openssl = ["openssl"] if settings["vllm_ray_tls"] == "own" else []
-    ufw = ["ufw"] if settings["vllm_ray_firewall"] != "off" else []
-    return [*LIBRARIES[accelerator], *headers, *ufw, *openssl]
+    firewall = TOOL.packages if settings["vllm_ray_firewall"] != "off" else ()
+    return [*LIBRARIES[accelerator], *headers, *firewall, *openssl]
 
 
 def apt_argv(names: Sequence[str], work: str) -> list[str]:

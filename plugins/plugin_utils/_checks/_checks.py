@@ -190,8 +190,7 @@ def open_ports(host: Host) -> list[Problem]:
         if not why or (settings["vllm_ray_firewall"] == "manage" and seen["manageable"]):
             return []
         found = f"{why}, so the rules block nothing; Ray binds all addresses"
-        fix = "set vllm_ray_firewall=manage" if seen["manageable"] else "ufw default deny incoming"
-        fix = "install ufw" if "not installed" in why and not seen["manageable"] else fix
+        fix = "set vllm_ray_firewall=manage" if seen["manageable"] else seen["fix"]
     return [Problem(host.name, "firewall", "warning", found, "rules", fix)]
 
 

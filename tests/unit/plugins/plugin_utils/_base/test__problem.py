@@ -18,8 +18,3 @@ def test_a_problem_as_data() -> None:
         "wanted": "free",
         "fix": "stop it",
     }
-
-
-def test_its_texts_are_printable() -> None:
-    problem = Problem("gpu01", "port", "error", "held by \x1b]0;x\x07", "a\rb", "a\u202eb")
-    assert (problem.found, problem.wanted, problem.fix) == ("held by \\x1b]0;x\\x07", "a\\rb", "a\\u202eb")
