@@ -39,6 +39,24 @@ class Unknown(Exception):
     """A row could not be asked; the message says why."""
 
 
+class Found(t.TypedDict):
+    """A Finding as audit_host returns it."""
+
+    checked: str
+    faults: list[str]
+    unknown: str
+
+
+class Listening(t.TypedDict):
+    """A socket that listens, as audit_host returns it. ours: of our services."""
+
+    port: int
+    address: str
+    process: str
+    ours: bool
+    loopback: bool
+
+
 @dataclass(frozen=True)
 class Finding:
     """What one row found on one host. checked: what was checked; faults: what is wrong, a sentence each.
@@ -55,7 +73,7 @@ class Finding:
         faults = [without_values(fault, values) for fault in self.faults]
         return Finding(without_values(self.checked, values), faults, without_values(self.unknown, values))
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> Found:
         shown = list(self.faults[:FAULTS_MAXIMUM])
         more = len(self.faults) - len(shown)
         return {

@@ -28,6 +28,7 @@ if t.TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Found, Listening
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backend import Tool
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import State
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Running
@@ -171,7 +172,14 @@ class Place:
         return str(out)
 
 
-def look(module: AnsibleModule) -> dict[str, t.Any]:
+class Look(t.TypedDict):
+    """What audit_host returns."""
+
+    rows: dict[str, Found]
+    listeners: list[Listening]
+
+
+def look(module: AnsibleModule) -> Look:
     """Return what each row found, and what listens on this host."""
     place = Place(module)
     rows = {name: outcome(ROWS[name], place) for name in module.params["rows"]}

@@ -46,7 +46,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
     units = [f"{name}.service" for name in states]
     table = processes()
     network = _nic_io.look(params["peers"], params["nic"], params["address"])
-    address = (network["cluster_nic"] or {}).get("address") or "0.0.0.0"
+    address = str((network["cluster_nic"] or {}).get("address") or "0.0.0.0")
     return {
         **details(module),
         "host": {**host(module, own), **_gpu_io.look(module, table, own, units)},

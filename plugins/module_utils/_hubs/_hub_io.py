@@ -77,7 +77,7 @@ def target_of(params: Mapping[str, t.Any]) -> Target:
 
 
 def read_pin(name: str) -> _hub.Pin | None:
-    return _hub.parse_pin(_manifest_io.read_text(name))
+    return _hub.parse_pin(_manifest_io.linked_text(name))
 
 
 def write_pin(name: str, pin: _hub.Pin) -> None:
@@ -202,7 +202,11 @@ def receive(module: AnsibleModule, target: Target) -> dict[str, t.Any]:
 def share(params: Mapping[str, t.Any], filler: _hub_filler_io.Filler | None) -> dict[str, t.Any]:
     """Take part in the run of all hosts."""
     told = _tree_sync_io.Host(params, filler).run()
-    return {"changed": told["changed"], "msg": params["path"], **{name: told[name] for name in TOLD}}
+    return {
+        "changed": told["changed"],
+        "msg": params["path"],
+        **{name: value for name, value in told.items() if name in TOLD},
+    }
 
 
 def sync_params(params: Mapping[str, t.Any], target: Target, digest: str = "", source: str = "") -> dict[str, t.Any]:

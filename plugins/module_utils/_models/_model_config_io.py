@@ -26,7 +26,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import (
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import (
     Unusable,
-    read_text,
+    linked_text,
     reader_of,
     unusable,
 )
@@ -178,7 +178,7 @@ def pin_of(params: Mapping[str, t.Any]) -> _hub.Pin | None:
     if params["model"].startswith("/"):
         return None
     name = _hub.pin_name(wish_of(params), "")
-    return _hub.parse_pin(read_text(os.path.join(params["record_directory"], name)) or "")
+    return _hub.parse_pin(linked_text(os.path.join(params["record_directory"], name)) or "")
 
 
 def directory(params: Mapping[str, t.Any], pin: _hub.Pin | None) -> str:

@@ -265,7 +265,7 @@ def machine_problems(states: Sequence[State]) -> list[Problem]:
     ]
 
 
-def words(state: State) -> dict[str, t.Any]:
+def words(state: State) -> dict[str, object]:
     """Return what the texts of problems are filled in with."""
     where = state.jump or state.address or state.host
     login = f"{state.user}@{where}" if state.user else where
