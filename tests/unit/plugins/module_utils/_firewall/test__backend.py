@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _backend, _ufw
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import State
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import Fault, State
 
 EMPTY = State(installed=True)
 
@@ -40,3 +40,9 @@ def test_why_every_port_is_open(state: State, wanted: str) -> None:
 )
 def test_status(state: State, wanted: str) -> None:
     assert _backend.status_line(state) == wanted
+
+
+def test_what_to_do_by_hand() -> None:
+    assert _backend.by_hand(_ufw.TOOL, State()) == "install ufw"
+    assert _backend.by_hand(_ufw.TOOL, EMPTY) == "ufw default deny incoming"
+    assert _backend.status_line(replace(EMPTY, enabled=True, fault=Fault("odd"))) == "Status: active, but odd"
