@@ -260,10 +260,10 @@ host:
       sample: vllm-ray
     firewall:
       description: C(why_open) is the reason why ufw closes no ports, empty if it does. C(manageable) shows whether
-        C(firewall_mode=manage) would change that.
+        C(firewall_mode=manage) would change that. C(fix) is what to do by hand.
       returned: always
       type: dict
-      sample: {"why_open": "ufw is off", "manageable": true}
+      sample: {"why_open": "ufw is off", "manageable": true, "fix": "ufw default deny incoming"}
     client:
       description: Address of the SSH client as seen by this host, empty if Ansible does not connect by SSH.
       returned: always

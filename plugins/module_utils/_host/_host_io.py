@@ -23,7 +23,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._probe_io i
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import read_kernel
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _ufw, _ufw_plan
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _backend, _backends_io, _wanted
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io, _model_files_io
@@ -95,7 +95,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
     units = [f"{name}.service" for name in states]
     table = processes()
     network = _nic_io.look(params["peers"], params["nic"], params["address"])
-    address = (network["cluster_nic"] or {}).get("address") or "0.0.0.0"
+    address = str((network["cluster_nic"] or {}).get("address") or "0.0.0.0")
     return {
         **details(module),
         "host": {**host(module, own), **_gpu_io.look(module, table, own, units)},
@@ -233,7 +233,7 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         "accounts": accounts(),
         "state_owner": owner(os.path.dirname(module.params["ray_directory"] or "")),
         "firewall": firewall(module),
-        "client": (_ufw_plan.parse_ssh_connection(ssh_connection()) or ("",))[0],
+        "client": (_wanted.parse_ssh_connection(ssh_connection()) or ("",))[0],
     }
 
 
@@ -241,7 +241,7 @@ def accounts() -> dict[str, str]:
     """Return {cluster: account of its services} for all clusters of this host whose services systemd runs."""
     units = [name for _directory, name in _safe_io.find(UNITS, "vllm-ray-node@?*.service")]
     clusters = {name[len("vllm-ray-node@") : -len(".service")]: f"{UNITS}/{name}" for name in units}
-    return {name: _system.unit_user(readable(path) or "") for name, path in clusters.items()}
+    return {name: _system.unit_user(_safe_io.readable(path) or "") for name, path in clusters.items()}
 
 
 def owner(path: str) -> str:
@@ -252,20 +252,18 @@ def owner(path: str) -> str:
         return ""
 
 
-def readable(path: str) -> str | None:
-    """Return the text of a file of the system, None where there is none or only root may read it."""
-    try:
-        return _safe_io.read_text(path)
-    except OSError:
-        return None
-
-
-def firewall(module: AnsibleModule) -> dict[str, t.Any]:
-    """Return why ufw closes no port, empty where it does, and whether firewall_mode=manage would change that."""
-    installed = bool(module.get_bin_path("ufw"))
-    state = _ufw.read_state(readable) if installed else _ufw.State()
-    manageable = not state.enabled and (installed or bool(module.get_bin_path("apt-get")))
-    return {"why_open": _ufw.why_open(state), "manageable": manageable}
+def firewall(module: AnsibleModule) -> dict[str, str | bool]:
+    """Return why the firewall closes no port, empty where it does; whether firewall_mode=manage would change that; and
+    what to do by hand.
+    """
+    backend = _backends_io.backend(module)
+    tool, state = backend.tool, backend.configured()
+    manageable = not state.enabled and (state.installed or bool(module.get_bin_path("apt-get")))
+    return {
+        "why_open": _backend.why_open(tool, state),
+        "manageable": manageable,
+        "fix": _backend.by_hand(tool, state),
+    }
 
 
 def with_hub(params: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -9,6 +9,8 @@ import re
 import shlex
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backends import TOOL
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,7 +22,7 @@ COMMANDS = {
     "system/ip-rule": ["ip", "rule"],
     "system/ip-neighbour": ["ip", "neighbour"],
     "system/sockets": ["ss", "-l", "-t", "-n", "-p"],
-    "system/ufw": ["ufw", "status", "verbose"],
+    f"system/{TOOL.name}": [*TOOL.show],
     "system/iptables": ["iptables", "-S"],
     "system/disks": ["df", "-h"],
     "system/memory": ["free", "-m"],

@@ -108,7 +108,7 @@ def target_of(params: Options) -> Target:
 
 
 def read_pin(name: str) -> _hub_pin.Pin | None:
-    return _hub_pin.parse_pin(_manifest_io.read_text(name))
+    return _hub_pin.parse_pin(_manifest_io.linked_text(name))
 
 
 def write_pin(name: str, pin: _hub_pin.Pin) -> None:
@@ -239,7 +239,11 @@ def receive(module: AnsibleModule, target: Target) -> dict[str, object]:
 def share(params: dict[str, object], filler: _hub_filler_io.Filler | None) -> dict[str, object]:
     """Take part in the run of all hosts."""
     told = _tree_sync_io.Host(params, filler).run()
-    return {"changed": told["changed"], "msg": params["path"], **{name: told[name] for name in TOLD}}
+    return {
+        "changed": told["changed"],
+        "msg": params["path"],
+        **{name: value for name, value in told.items() if name in TOLD},
+    }
 
 
 def sync_params(params: Options, target: Target, digest: str = "", source: str = "") -> dict[str, object]:

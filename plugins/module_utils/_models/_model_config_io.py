@@ -31,7 +31,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import (
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import (
     Unusable,
-    read_text,
+    linked_text,
     reader_of,
     unusable,
 )
@@ -217,7 +217,7 @@ def pin_of(query: Query) -> _hub_pin.Pin | None:
     if not query.wish:
         return None
     name = _hub_pin.pin_name(query.wish, "")
-    return _hub_pin.parse_pin(read_text(os.path.join(query.record_directory, name)) or "")
+    return _hub_pin.parse_pin(linked_text(os.path.join(query.record_directory, name)) or "")
 
 
 def directory(query: Query, pin: _hub_pin.Pin | None) -> str:

@@ -27,14 +27,14 @@ if t.TYPE_CHECKING:
         exists: bool
         directory: str
         where: str
-        files: list[dict[str, object]]
+        files: list[dict[str, str | int]]
         piece_bytes: int
         digest: str
         bytes: int
         hashed_bytes: int
         filesystem: dict[str, object]
         free_bytes: int
-        to_copy: list[dict[str, object]]
+        to_copy: list[dict[str, str | int]]
         to_copy_bytes: int
         to_remove: list[str]
         damaged: list[str]

@@ -144,7 +144,7 @@ def pip_python() -> str:
     raise BundleError("bundle.yml", "no pip on this machine", "pip, which downloads wheels", "install python3-pip")
 
 
-def pip_environment(settings: Mapping[str, t.Any], wheels: Sequence[str] = ()) -> dict[str, str]:
+def pip_environment(settings: Mapping[str, object], wheels: Sequence[str] = ()) -> dict[str, str]:
     """Return the variables that set where pip gets packages: what is not set is as pip is configured.
 
     wheels: directories with wheels besides.

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models._model_config import Model
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._host_checks import look_of, rdma_is_off
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import is_whole

@@ -9,8 +9,8 @@ import ipaddress
 import typing as t
 from dataclasses import replace
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import HUBS, hub_of
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger, _lint, _tls_checks
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._checks import (
     check_absent,

@@ -25,7 +25,10 @@ WEIGHTS = "model.safetensors"
 def folder(tmp_path: Path) -> Path:
     """The demo model, which tests may damage, with the record of its full hash."""
     copy = Path(shutil.copytree(DEMO, tmp_path / "models" / "demo"))
-    params = {**{name: spec.get("default") for name, spec in _manifest.ARGUMENTS.items()}, "path": str(copy)}
+    params: dict[str, Any] = {
+        **{name: spec.get("default") for name, spec in _manifest.ARGUMENTS.items()},
+        "path": str(copy),
+    }
     options = _model_tree_io.Options(**{**params, "record_directory": str(tmp_path / "manifests")})
     assert _model_tree_io.look(options)["problems"] == []
     return copy

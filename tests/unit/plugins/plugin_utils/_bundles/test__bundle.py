@@ -169,7 +169,7 @@ def test_progress_reads_well() -> None:
 
 # --- What follows from it --------------------------------------------------------------------------------------------
 
-OPENED: dict[str, Any] = {"directory": "/b/0f", **_bundle.told(MADE)}
+OPENED: Any = {"directory": "/b/0f", **_bundle.told(MADE)}
 OWN = {"vllm_ray_model": "Qwen/Qwen3-32B"}
 
 
@@ -219,7 +219,7 @@ def test_a_bundle_counts_for_hosts_that_limit_leaves_out() -> None:
     assert left_out["vllm_ray_model"] == "/b/0f/model/Qwen3-32B"
 
 
-def hosts(bundle: dict[str, Any], **own: str) -> list[Host]:
+def hosts(bundle: Any, **own: str) -> list[Host]:
     """Return a head as the plan has it: its settings know of the bundle."""
     variables = {**OWN, **{f"vllm_ray_{name}": value for name, value in own.items()}}
     checked = _settings.check("gpu01", variables, bundle)
@@ -227,7 +227,7 @@ def hosts(bundle: dict[str, Any], **own: str) -> list[Host]:
     return [Host("gpu01", ("head",), checked.values, looks.look(1))]
 
 
-def found(bundle: dict[str, Any], **own: str) -> list[tuple[str, str, str, str]]:
+def found(bundle: Any, **own: str) -> list[tuple[str, str, str, str]]:
     problems = _bundle.problems(bundle, hosts(bundle, **own), "cuda")
     assert all("bundle.yml" in problem.fix or "make the bundle" in problem.fix for problem in problems)
     return [(problem.host, problem.severity, problem.found, problem.wanted) for problem in problems]
