@@ -145,7 +145,9 @@ options:
     default: []
     suboptions:
       name:
-        description: Name of the unit without C(.service), or of the program.
+        description:
+          - Name of the unit without C(.service), or of the program.
+          - A name that ends with C(.timer) is the name of a timer.
         type: str
         required: true
       unit_path:
@@ -220,8 +222,9 @@ held:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running, Service
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager_io import manager_for
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import (
-    Service,
     Verdict,
     decide,
     held_paths,
@@ -234,7 +237,6 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._servic
     act,
     check_account,
     check_sudoers,
-    manager_for,
 )
 
 ENTRY = {
@@ -308,7 +310,7 @@ def with_secrets(module: AnsibleModule) -> list[dict]:
     return [{**entry, "content": text} for entry, text in zip(entries, texts)]
 
 
-def judge(module: AnsibleModule, services: list[Service], running: dict) -> dict[str, Verdict]:
+def judge(module: AnsibleModule, services: list[Service], running: dict[str, Running]) -> dict[str, Verdict]:
     """Return the verdict on each service."""
     params = module.params
     wanted = {entry["path"]: sha256(entry["content"]) for entry in params["files"] + with_secrets(module)}

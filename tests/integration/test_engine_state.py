@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state, _engine_state_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Running
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _status
 from ansible_collections.vllm_ray.cluster.tests.integration.fake_service import RUNNING, Service
 

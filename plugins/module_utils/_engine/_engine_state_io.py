@@ -24,7 +24,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io im
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._vllm import READY, start_seconds
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import is_descendant
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Running
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services import _systemd
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,6 +131,12 @@ def last_start(module: AnsibleModule) -> float | None:
     except OSError:
         return None
     window = [f"--since=@{started:.0f}", f"--until=@{started + LONGEST_START:.0f}"]
-    argv = ["journalctl", "--no-pager", "--output=short-unix", f"--grep={READY}", f"--unit={units[0]}.service"]
+    argv = [
+        "journalctl",
+        "--no-pager",
+        "--output=short-unix",
+        f"--grep={READY}",
+        f"--unit={_systemd.unit_of(units[0])}",
+    ]
     _rc, out, _err = module.run_command([*argv, *window])
     return start_seconds(out.splitlines(), started)

@@ -21,34 +21,12 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact imp
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running, Service
+
 ABSENT = "absent"
 # What a diff shows of a secret. Ansible shows a diff only where its two sides differ.
 HIDDEN = ("present value, not shown", "expected value, not shown")
 SECRET = ("present secret, not shown\n", "expected secret, not shown\n")
-
-
-@dataclass(frozen=True)
-class Service:
-    """A service as it should be. `depends` are the files whose content it must have been started with."""
-
-    name: str
-    unit_path: str
-    unit: str
-    record: str
-    depends: tuple[str, ...]
-    state: str = "started"
-
-
-@dataclass(frozen=True)
-class Running:
-    """A service as it is. `active` also holds while it starts or stops, not between two restarts by itself."""
-
-    active: bool = False
-    enabled: bool = False
-    exists: bool = False
-    reload_needed: bool = False
-    pid: int = 0
-    state: str = "inactive"
 
 
 @dataclass(frozen=True)
@@ -169,35 +147,3 @@ def secret_sides(entry: Mapping[str, t.Any], before: str, after: str) -> tuple[s
     shown = ["".join(line(name, side) for name in sorted(contents[side])) for side in (0, 1)]
     # Only comments, quotes or the order differ, or it can't be read.
     return SECRET if shown[0] == shown[1] else (shown[0], shown[1])
-
-
-def parse_systemctl_show(text: str) -> dict[str, Running]:
-    """Parse `systemctl show` of several units (blocks of KEY=value, parted by empty lines) to {unit: Running}."""
-    result = {}
-    for block in text.strip().split("\n\n"):
-        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        state = values.get("ActiveState", "")
-        if values.get("SubState") == "auto-restart":
-            state = "failed"
-        result[values.get("Id", "")] = Running(
-            active=state in ("active", "activating", "reloading", "deactivating"),
-            enabled=values.get("UnitFileState") == "enabled",
-            exists=values.get("LoadState") == "loaded",
-            reload_needed=values.get("NeedDaemonReload") == "yes",
-            pid=int(values.get("MainPID") or 0),
-            state=state or "inactive",
-        )
-    return result
-
-
-def parse_supervisorctl_status(text: str) -> dict[str, Running]:
-    """Parse `supervisorctl status` to {program: Running}. Programs that supervisor knows start by themselves."""
-    result = {}
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) < 2 or words[0].endswith(":") or not words[1].isupper():
-            continue
-        pid = int(words[3].rstrip(",")) if words[1] == "RUNNING" and len(words) > 3 and words[2] == "pid" else 0
-        active = words[1] in ("RUNNING", "STARTING", "STOPPING")
-        result[words[0]] = Running(active=active, enabled=True, exists=True, pid=pid, state=words[1].lower())
-    return result

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import collections
 import functools
 import grp
 import os
@@ -14,123 +13,15 @@ import stat
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _directory_io, _safe_io, _unsafe
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import SYSTEM_PATH
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import (
-    Running,
-    Service,
-    Verdict,
-    parse_supervisorctl_status,
-    parse_systemctl_show,
-    secret_sides,
-)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import secret_sides
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ansible.module_utils.basic import AnsibleModule
 
-SHOWN = "Id,LoadState,ActiveState,SubState,MainPID,UnitFileState,NeedDaemonReload"
-# Services write their logs themselves: longer lines are cut, and no more than this is searched.
-LONGEST_LINE = 4096
-SEARCHED = 100 * _safe_io.MIB
-
-
-class Systemd:
-    """Drives the services of a host whose PID 1 is systemd."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
-
-    def run(self, *args: str) -> str:
-        _rc, out, _err = self.module.run_command(["systemctl", *args], check_rc=True)
-        return out
-
-    def look(self, names: Sequence[str]) -> dict[str, Running]:
-        units = [f"{name}.service" for name in names]
-        shown = parse_systemctl_show(self.run("show", f"--property={SHOWN}", *units))
-        return {name: shown.get(f"{name}.service", Running()) for name in names}
-
-    def needs_reload(self, running: Mapping[str, Running]) -> bool:
-        return any(service.reload_needed for service in running.values())
-
-    def reload(self) -> None:
-        self.run("daemon-reload")
-
-    def start(self, service: Service) -> None:
-        self.run("reset-failed", f"{service.name}.service")
-        self.run("restart", f"{service.name}.service")
-
-    def stop(self, service: Service) -> None:
-        self.run("stop", f"{service.name}.service")
-        # One that ended badly would stay in systemd's list, also without its unit. For one that is gone this fails.
-        self.module.run_command(["systemctl", "reset-failed", f"{service.name}.service"])
-
-    def enable(self, service: Service, enabled: bool) -> None:
-        self.run("enable" if enabled else "disable", f"{service.name}.service")
-
-
-class Supervisor:
-    """Drives the services of a host without systemd, by a supervisord of our own."""
-
-    def __init__(self, module: AnsibleModule, directory: str, bin_directory: str) -> None:
-        self.module = module
-        self.config = f"{directory}/supervisord.conf"
-        self.bin = bin_directory
-        self.fresh = False
-
-    def ctl(self, *args: str, check: bool = True) -> str:
-        # supervisorctl's exit status also reports programs that do not run, so its text decides.
-        rc, out, err = self.module.run_command([f"{self.bin}/supervisorctl", "-c", self.config, *args])
-        if check and (rc not in (0, 3) or "ERROR" in out):
-            self.module.fail_json(msg=f"supervisorctl {' '.join(args)} failed: {out or err}".strip())
-        return out
-
-    def is_up(self) -> bool:
-        if not os.path.exists(self.config):
-            return False
-        rc, out, _err = self.module.run_command([f"{self.bin}/supervisorctl", "-c", self.config, "pid"])
-        return rc == 0 and out.strip().isdigit()
-
-    def look(self, names: Sequence[str]) -> dict[str, Running]:
-        shown = parse_supervisorctl_status(self.ctl("status", check=False)) if self.is_up() else {}
-        return {name: shown.get(name, Running(enabled=True)) for name in names}
-
-    def needs_reload(self, running: Mapping[str, Running]) -> bool:
-        return not self.is_up()
-
-    def reload(self) -> None:
-        if self.is_up():
-            # Only makes supervisord read the files; programs whose sections changed are restarted by start().
-            self.ctl("reread")
-        elif os.path.exists(self.config):
-            # Services must not depend on, or pass on, what is in the environment of whoever makes this call.
-            clean = ["env", "-i", f"PATH={SYSTEM_PATH}"]
-            self.module.run_command([*clean, f"{self.bin}/supervisord", "-c", self.config], check_rc=True)
-            self.fresh = True
-
-    def start(self, service: Service) -> None:
-        if self.fresh:  # it has just started all programs, from the files that are wanted
-            return
-        self.ctl("stop", service.name, check=False)
-        self.ctl("remove", service.name, check=False)
-        self.ctl("add", service.name)
-
-    def stop(self, service: Service) -> None:
-        self.ctl("stop", service.name)
-        self.ctl("remove", service.name)
-
-    def enable(self, service: Service, enabled: bool) -> None:
-        """Supervisor starts what it has a section of; there is nothing to enable."""
-
-
-Manager = t.Union[Systemd, Supervisor]
-
-
-def manager_for(module: AnsibleModule) -> Manager:
-    """Return the driver of the service manager that the module's options name."""
-    if module.params["manager"] == "systemd":
-        return Systemd(module)
-    return Supervisor(module, module.params["supervisor_directory"], module.params["supervisor_bin"])
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Manager, Running, Service
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Verdict
 
 
 def check_account(module: AnsibleModule, name: str) -> None:
@@ -327,16 +218,14 @@ def act(
             if real:
                 manager.stop(service)
         held = verdicts[service.name].action == "hold"
-        if service.state == "absent" and not held and running[service.name].enabled and isinstance(manager, Systemd):
+        if service.state == "absent" and not held and running[service.name].enabled and manager.can_disable:
             done.append(f"disable {service.name}")
             if real:
                 manager.enable(service, False)
         if service.state == "absent":
             tree.absent(service.unit_path)
     units = {service.unit_path for service in services}
-    # systemd applies what drop-ins say of the network to units that run.
-    drop_ins = any(os.path.dirname(path).endswith(".service.d") for path in tree.changed)
-    if real and (drop_ins or (services and (units & set(tree.changed) or manager.needs_reload(running)))):
+    if real and (units & set(tree.changed) or manager.needs_reload(running, tree.changed)):
         manager.reload()
     for service in services:
         if service.state == "started" and not running[service.name].enabled:
@@ -348,36 +237,3 @@ def act(
             if real:
                 manager.start(service)
     return done
-
-
-def read_tail(path: str, lines: int) -> list[str]:
-    """Return the last lines of a log file, reading at most 1 KiB a line from its end; none where it can't be read.
-
-    Raises Unsafe where it is no file.
-    """
-    try:
-        data, _left_out = _safe_io.read_end(path, lines * 1024)
-    except _unsafe.Unsafe:
-        raise
-    except OSError:
-        return []
-    return [line[:LONGEST_LINE] for line in data.decode(errors="replace").splitlines()[-lines:]]
-
-
-def lines_with(path: str, word: str, most: int = 20) -> list[str]:
-    """Return the last lines of a log file that have a word, at most so many; none where it can't be read.
-
-    Raises Unsafe where it is no file.
-    """
-    found: collections.deque[bytes] = collections.deque(maxlen=most)
-    try:
-        with _safe_io.open_file(path) as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - SEARCHED))
-            for line in iter(lambda: stream.readline(LONGEST_LINE), b""):
-                if word.encode() in line:
-                    found.append(line)
-    except _unsafe.Unsafe:
-        raise
-    except OSError:
-        return []
-    return [line.decode(errors="replace").rstrip("\r\n") for line in found]
