@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import runtime_of
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GIB = 1024**3
 
 
@@ -23,7 +24,7 @@ def environment(node: Mapping[str, t.Any]) -> dict[str, str]:
     differs from host to host belongs here.
     """
     result = {
-        "PATH": f"{node['release']}/bin:{SYSTEM_PATH}",
+        "PATH": runtime_of(node["release"]).search_path(),
         "HOME": node["state_dir"],
         "XDG_CACHE_HOME": f"{node['state_dir']}/cache",
         "VLLM_CACHE_ROOT": f"{node['state_dir']}/cache/vllm",
@@ -64,7 +65,8 @@ def start_argv(node: Mapping[str, t.Any]) -> list[str]:
     ports, worker_ports (such as "10002-19999") and start_args.
     """
     first, _dash, last = str(node["worker_ports"]).partition("-")
-    argv = [f"{node['release']}/bin/ray", "start", "--block", "--disable-usage-stats", "--log-color=false"]
+    start = ("ray", "start", "--block", "--disable-usage-stats", "--log-color=false")
+    argv = runtime_of(node["release"]).argv(start)
     if node["is_head"]:
         argv += [
             "--head",

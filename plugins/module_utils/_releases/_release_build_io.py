@@ -19,6 +19,7 @@ import typing as t
 from functools import partial
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import Venv, releases_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release, _release_tree, _uv
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_io import (
     damage,
@@ -56,7 +57,7 @@ class Build:
         self.module = module
         self.params = module.params
         show_directories(module)
-        self.releases = f"{self.params['root']}/releases"
+        self.releases = releases_of(self.params["root"])
         self.seconds: dict[str, float] = {}
         self.renewed: dict[str, list[str]] = {}
         self.log = ""
@@ -245,7 +246,7 @@ def adopt(base: str, tree: str, path: str) -> None:
     """Move the Python that uv brought into the environment, which then names the place where it will lie."""
     prefix = os.path.dirname(os.path.dirname(base))
     _safe_io.rename(prefix, f"{tree}/python")
-    _safe_io.link(f"{tree}/bin/python", f"../python/bin/{os.path.basename(base)}")
+    _safe_io.link(Venv(tree).python(), f"../python/bin/{os.path.basename(base)}")
     config = f"{tree}/pyvenv.cfg"
     lines = read(config).splitlines()
     lines = [f"home = {path}/python/bin" if line.startswith("home ") else line for line in lines]

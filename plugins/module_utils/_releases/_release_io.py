@@ -19,6 +19,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _lock_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import releases_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release, _release_tree, _uv
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_tree import Entry
 
@@ -200,7 +201,7 @@ class Archive:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params = module.params
-        self.releases = f"{self.params['root']}/releases"
+        self.releases = releases_of(self.params["root"])
 
     def __call__(self) -> dict[str, t.Any]:
         steps = {"packed": self.packed, "unpacked": self.unpacked}

@@ -17,11 +17,6 @@ if t.TYPE_CHECKING:
 LEFTOVER = re.compile(r"\.(staging-.+|pruned-.+|.+\.tar|.+\.vllm-ray-sync)")
 
 
-def named(text: str) -> set[str]:
-    """Return the ids of releases that a text names by their paths, whatever leads to the directory of releases."""
-    return set(re.findall(r"/releases/([A-Za-z0-9][A-Za-z0-9._+-]*)", text))
-
-
 def in_use(release: Release) -> bool:
     """Return whether a cluster or a process of the host uses a release, or can be rolled back to it."""
     return any(release[key] for key in ("current_of", "previous_of", "named_by", "processes"))

@@ -12,6 +12,7 @@ import time
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _lock_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import Venv, releases_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import (
     _release,
     _release_io,
@@ -30,7 +31,7 @@ DAY = 86400
 
 def look(root: str, config_root: str, verify: bool = False) -> list[dict[str, t.Any]]:
     """Return all releases of a host that are complete, the newest first. verify: hash their files."""
-    directory = os.path.realpath(f"{root}/releases")
+    directory = os.path.realpath(releases_of(root))
     users = clusters(config_root)
     running = processes()
     found = []
@@ -74,7 +75,7 @@ def clusters(config_root: str) -> dict[str, dict[str, set[str]]]:
 
 def led_to(link: str) -> set[str]:
     """Return the id of the release that a link leads to, if it leads to one."""
-    return _releases.named(os.readlink(link)) if os.path.islink(link) else set()
+    return Venv.named(os.readlink(link)) if os.path.islink(link) else set()
 
 
 def named_by(directory: str) -> set[str]:
@@ -83,7 +84,7 @@ def named_by(directory: str) -> set[str]:
     for folder, name in _safe_io.find(directory, "*"):
         # What is no file, larger, or not for us, is none of ours.
         with contextlib.suppress(OSError):
-            names |= _releases.named(folder.read(name, LARGEST_FILE).decode(errors="replace"))
+            names |= Venv.named(folder.read(name, LARGEST_FILE).decode(errors="replace"))
     return names
 
 
@@ -91,7 +92,7 @@ def processes() -> dict[str, list[int]]:
     """Return the processes whose command lines name a release, by its id."""
     found: dict[str, list[int]] = {}
     for name in glob.glob("/proc/[0-9]*/cmdline"):
-        for id_ in _releases.named(_safe_io.read_kernel(name) or ""):
+        for id_ in Venv.named(_safe_io.read_kernel(name) or ""):
             found.setdefault(id_, []).append(int(name.split("/")[2]))
     return found
 
@@ -101,9 +102,9 @@ def processes() -> dict[str, list[int]]:
 
 def prune(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     """Remove old releases and what cut runs left, and return which. Where a release is being made, nothing goes."""
-    if dry or not os.path.isdir(f"{params['root']}/releases"):
+    directory = os.path.realpath(releases_of(params["root"]))
+    if dry or not os.path.isdir(directory):
         return removed(prunable(params))
-    directory = os.path.realpath(f"{params['root']}/releases")
     try:
         with _lock_io.held(directory, "removes old releases", 0):
             # Only now: until the lock was free, another run may have made or removed some.

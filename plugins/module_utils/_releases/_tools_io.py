@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import Venv
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release, _uv
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import Python
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_io import read
@@ -95,6 +96,7 @@ class Tools:
         self.python = python
         self.directory = directory
         self.version = version or module.params["uv_version"]
+        self.own = Venv(f"{directory}/uv-{self.version}")
 
     def runs(self, uv: str) -> bool:
         if not uv or not os.access(uv, os.X_OK) or (os.geteuid() == 0 and _account_io.exposed(uv)):
@@ -104,14 +106,13 @@ class Tools:
 
     def present(self) -> str:
         """Return the path of the right uv where there is one, or an empty text."""
-        places = [f"{self.directory}/uv-{self.version}/bin/uv", self.module.get_bin_path("uv") or ""]
+        places = [self.own.program("uv"), self.module.get_bin_path("uv") or ""]
         return next((place for place in places if self.runs(place)), "")
 
     def install(self, lock: str, environment: Mapping[str, str]) -> str:
-        place = f"{self.directory}/uv-{self.version}"
         _safe_io.make_directories(self.directory)
         base = self.python.path or self.module.get_bin_path("python3", required=True)
-        for argv in (_uv.tool_venv_argv(base, place), _uv.tool_install_argv(place, lock)):
+        for argv in (_uv.tool_venv_argv(base, self.own.path), _uv.tool_install_argv(self.own.path, lock)):
             rc, out, err = self.module.run_command(argv, environ_update=dict(environment))
             if rc:
                 self.module.fail_json(
@@ -119,4 +120,4 @@ class Tools:
                     "It comes from release_index_url or release_find_links, by default those that pip is configured "
                     "with on this host; python3-venv must be installed."
                 )
-        return f"{place}/bin/uv"
+        return self.own.program("uv")

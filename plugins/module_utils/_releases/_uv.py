@@ -10,6 +10,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import Venv
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -191,7 +193,7 @@ def sync_argv(
     options = ["--torch-backend", torch_backend] if torch_backend else []
     options += ["--no-index"] if no_index else []
     options += [f"--reinstall-package={name}" for name in again]
-    return [uv, "pip", "sync", "--no-build", "--require-hashes", *options, "--python", f"{tree}/bin/python", lock]
+    return [uv, "pip", "sync", "--no-build", "--require-hashes", *options, "--python", Venv(tree).python(), lock]
 
 
 def compile_argv(tree: str, site: str) -> list[str]:
@@ -201,7 +203,7 @@ def compile_argv(tree: str, site: str) -> list[str]:
     """
     options = ["-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", tree]
     # Without site, which runs what packages bring as .pth files.
-    return [f"{tree}/bin/python", "-B", "-I", "-S", "-m", "compileall", *options, f"{tree}/{site}"]
+    return Venv(tree).argv(["python", "-B", "-I", "-S", "-m", "compileall", *options, f"{tree}/{site}"])
 
 
 def python_install_argv(uv: str, version: str, directory: str) -> list[str]:
@@ -213,7 +215,8 @@ def tool_venv_argv(python: str, directory: str) -> list[str]:
 
 
 def tool_install_argv(directory: str, lock: str) -> list[str]:
-    return [f"{directory}/bin/python", "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", lock]
+    install = ["-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", lock]
+    return Venv(directory).argv(["python", *install])
 
 
 def cache_clean_argv(uv: str, packages: Sequence[str]) -> list[str]:

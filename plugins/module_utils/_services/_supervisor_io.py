@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import SYSTEM_PATH
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import SYSTEM_PATH
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._supervisor import parse_supervisorctl_status
 

@@ -24,22 +24,6 @@ def release(id_: str, since: int, **uses: Any) -> dict[str, Any]:
     return {"id": id_, "since": since, "current_of": [], "previous_of": [], "named_by": [], "processes": 0, **uses}
 
 
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        (
-            "PATH=/opt/vllm-ray/releases/cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e/bin:/usr/bin",
-            {"cpu-vllm0.32.0-py3.11.2-0f3b6c1d2a4e"},
-        ),
-        ("/opt/vllm-ray/releases/a\0/opt/vllm-ray/releases/b+cu130/x", {"a", "b+cu130"}),
-        ("/opt/vllm-ray/releases/.staging-a/tree", set()),
-        ("/srv/conda/envs/vllm", set()),
-    ],
-)
-def test_what_a_text_names(text: str, wanted: set[str]) -> None:
-    assert _releases.named(text) == wanted
-
-
 def test_the_oldest_that_nobody_uses_go() -> None:
     releases = [
         release("a", 1, current_of=["x"]),
