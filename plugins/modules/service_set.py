@@ -219,10 +219,12 @@ held:
   sample: {"vllm-ray-node@default": ["/etc/vllm-ray/default/node.env is not what it was started with"]}
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running, Service
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Service
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager_io import manager_for
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import (
     Verdict,
@@ -238,6 +240,12 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._servic
     check_account,
     check_sudoers,
 )
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Entry
 
 ENTRY = {
     "path": {"type": "path", "required": True},
@@ -300,7 +308,7 @@ ARGUMENTS = {
 RULES = [("manager", "supervisor", ["supervisor_directory", "supervisor_bin"])]
 
 
-def with_secrets(module: AnsibleModule) -> list[dict]:
+def with_secrets(module: AnsibleModule) -> list[Entry]:
     """Return the secret files, each with its content."""
     entries, texts = module.params["secret_files"], module.params["secrets"]
     if len(entries) != len(texts):
@@ -310,7 +318,7 @@ def with_secrets(module: AnsibleModule) -> list[dict]:
     return [{**entry, "content": text} for entry, text in zip(entries, texts)]
 
 
-def judge(module: AnsibleModule, services: list[Service], running: dict[str, Running]) -> dict[str, Verdict]:
+def judge(module: AnsibleModule, services: list[Service], running: Mapping[str, Running]) -> dict[str, Verdict]:
     """Return the verdict on each service."""
     params = module.params
     wanted = {entry["path"]: sha256(entry["content"]) for entry in params["files"] + with_secrets(module)}

@@ -47,7 +47,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import Python
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_tree import Entry
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_tree import Entry, Record
 
 
 class Build:
@@ -62,7 +62,7 @@ class Build:
         self.renewed: dict[str, list[str]] = {}
         self.log = ""
 
-    def __call__(self) -> dict[str, t.Any]:
+    def __call__(self) -> dict[str, object]:
         python = builder_python(self.module, self.params["python"])
         id_ = self.params["id"]
         path = f"{self.releases}/{id_}"
@@ -92,7 +92,7 @@ class Build:
             _safe_io.remove(self.log)
             return self.result(True, record, path, ignored)
 
-    def result(self, changed: bool, record: Mapping[str, t.Any], path: str, ignored: list[str]) -> dict[str, t.Any]:
+    def result(self, changed: bool, record: Record, path: str, ignored: list[str]) -> dict[str, object]:
         return {
             "changed": changed,
             "id": record["id"],
@@ -128,7 +128,7 @@ class Build:
         if said:
             self.module.fail_json(msg=f"{' '.join(argv[:4])} failed; its output is in {self.log} : {said}")
 
-    def make(self, files: Mapping[str, str], python: Python, id_: str, path: str) -> tuple[dict[str, t.Any], list[str]]:
+    def make(self, files: Mapping[str, str], python: Python, id_: str, path: str) -> tuple[Record, list[str]]:
         sources, ignored = sources_of(self.params)
         cache = self.params["cache_dir"] or ""
         environment = _uv.uv_environment(sources, cache, self.params["python_mirror"] or "")
@@ -212,7 +212,7 @@ class Build:
 
     def finish(
         self, tree: str, files: Mapping[str, str], python: Python, id_: str, found: Mapping[str, Entry]
-    ) -> dict[str, t.Any]:
+    ) -> Record:
         """Add what the lock can't, and write the manifest and the record. found: what is known of the tree."""
         site = site_packages(tree)
         for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
@@ -226,7 +226,7 @@ class Build:
         open_modes(tree)
         tree_entries = entries(tree, found)
         manifest = _release_tree.dump_manifest(tree_entries.values())
-        record = {
+        record: Record = {
             "id": id_,
             "lock": self.params["lock"],
             "python": python.as_dict(),

@@ -27,6 +27,8 @@ if t.TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import PythonFacts
+
 LIBRARY_PLACES = ("/lib*", "/usr/lib*", "/lib/*-linux-gnu", "/usr/lib/*-linux-gnu", "/usr/local/lib*")
 # What Debian calls the packages that releases need, by what is looked for.
 LIBRARY_PACKAGES = {"libnuma.so.1": "libnuma1"}
@@ -68,6 +70,21 @@ def root_problems(root: str) -> list[dict[str, str]]:
     ]
 
 
+class Found(t.TypedDict):
+    """What release_info returns."""
+
+    id: str
+    path: str
+    complete: bool
+    damaged: list[str]
+    python: PythonFacts | None
+    versions: dict[str, str]
+    manifest: str
+    tree_bytes: int
+    missing_packages: list[str]
+    problems: list[dict[str, str]]
+
+
 class Look:
     """release_info: what is there of one release on one host. It reads few files and runs one interpreter.
 
@@ -78,14 +95,14 @@ class Look:
         self.module = module
         self.params = module.params
 
-    def __call__(self) -> dict[str, t.Any]:
+    def __call__(self) -> Found:
         result = self.existing() if self.params["path"] else self.own()
         errors = [entry for entry in result["problems"] if entry["severity"] == "error"]
         if errors and self.params["refuse"]:
             self.module.fail_json(msg=" | ".join(map(_release.sentence, errors)), **result)
         return result
 
-    def own(self) -> dict[str, t.Any]:
+    def own(self) -> Found:
         params, user = self.params, self.params["user"]
         if params["id"] and not _release.ID.fullmatch(params["id"]):
             self.module.fail_json(
@@ -187,7 +204,7 @@ class Look:
         rc, out, _err = _account_io.run_as(self.module, self.params["user"], argv)
         return None if rc else _environment.parse(out)
 
-    def existing(self) -> dict[str, t.Any]:
+    def existing(self) -> Found:
         """Look at an environment that somebody else made."""
         path = self.params["path"]
         runtime = runtime_of(path)

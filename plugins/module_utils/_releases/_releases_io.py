@@ -22,19 +22,21 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree, _tree_io
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._releases import Release
 
 # Files of a cluster's configuration are small; what is larger is none of ours.
 LARGEST_FILE = 1 << 20
 DAY = 86400
 
 
-def look(root: str, config_root: str, verify: bool = False) -> list[dict[str, t.Any]]:
+def look(root: str, config_root: str, verify: bool = False) -> list[Release]:
     """Return all releases of a host that are complete, the newest first. verify: hash their files."""
     directory = os.path.realpath(releases_of(root))
     users = clusters(config_root)
     running = processes()
-    found = []
+    found: list[Release] = []
     for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
         path = f"{directory}/{name}"
         record = _release_io.read_record(path) if not name.startswith(".") else {}
@@ -51,25 +53,29 @@ def look(root: str, config_root: str, verify: bool = False) -> list[dict[str, t.
                 "bytes": record["manifest"]["bytes"],
                 "since": int(os.stat(f"{path}/{_release_tree.RECORD}").st_mtime),
                 "damaged": _release_io.damage(path) if verify else [],
-                **{
-                    key: sorted(cluster for cluster, used in users.items() if name in used[key])
-                    for key in ("current_of", "previous_of", "named_by")
-                },
+                "current_of": sorted(cluster for cluster, used in users.items() if name in used.current_of),
+                "previous_of": sorted(cluster for cluster, used in users.items() if name in used.previous_of),
+                "named_by": sorted(cluster for cluster, used in users.items() if name in used.named_by),
                 "processes": len(running.get(name, [])),
             }
         )
     return sorted(found, key=lambda release: (-release["since"], release["id"]))
 
 
-def clusters(config_root: str) -> dict[str, dict[str, set[str]]]:
-    """Return, for each cluster of the host, the ids of releases that its links lead to and its files name."""
+class Used(t.NamedTuple):
+    """The ids of releases that the links of a cluster lead to and its files name."""
+
+    current_of: set[str]
+    previous_of: set[str]
+    named_by: set[str]
+
+
+def clusters(config_root: str) -> dict[str, Used]:
+    """Return what releases each cluster of the host uses."""
     found = {}
     for directory in glob.glob(f"{glob.escape(config_root)}/*/"):
-        found[os.path.basename(directory.rstrip("/"))] = {
-            "current_of": led_to(f"{directory}current"),
-            "previous_of": led_to(f"{directory}previous"),
-            "named_by": named_by(directory),
-        }
+        used = Used(led_to(f"{directory}current"), led_to(f"{directory}previous"), named_by(directory))
+        found[os.path.basename(directory.rstrip("/"))] = used
     return found
 
 
@@ -100,7 +106,17 @@ def processes() -> dict[str, list[int]]:
 # --- Pruning ---------------------------------------------------------------------------------------------------------
 
 
-def prune(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
+class Pruning(t.TypedDict):
+    """The options of release_prune."""
+
+    root: str
+    config_root: str
+    record_directory: str
+    keep: int
+    wanted: str
+
+
+def prune(params: Pruning, dry: bool = False) -> dict[str, object]:
     """Remove old releases and what cut runs left, and return which. Where a release is being made, nothing goes."""
     directory = os.path.realpath(releases_of(params["root"]))
     if dry or not os.path.isdir(directory):
@@ -117,14 +133,14 @@ def prune(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     return removed(going)
 
 
-def prunable(params: Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+def prunable(params: Pruning) -> list[Release]:
     """Return the releases of a host that may go now."""
     releases = look(params["root"], params["config_root"])
     old = set(_releases.to_prune(releases, params["keep"], params["wanted"]))
     return [release for release in releases if release["id"] in old]
 
 
-def removed(going: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def removed(going: Sequence[Release]) -> dict[str, object]:
     """Return what release_prune returns."""
     return {
         "changed": bool(going),

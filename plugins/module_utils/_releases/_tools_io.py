@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 # Arguments of modules that take packages from somewhere. URLs may hold passwords.
-SOURCES: dict[str, dict[str, t.Any]] = {
+SOURCES: dict[str, dict[str, object]] = {
     "index_url": {"type": "str", "no_log": True},
     "extra_index_urls": {"type": "list", "elements": "str", "no_log": True},
     "find_links": {"type": "list", "elements": "str", "no_log": True},
@@ -69,15 +69,16 @@ def root_python_problem(path: str) -> dict[str, str] | None:
     return _release.exposed_problem(path, place) if place else None
 
 
-def sources_of(params: Mapping[str, t.Any]) -> tuple[_uv.Sources, list[str]]:
+def sources_of(params: _uv.Given) -> tuple[_uv.Sources, list[str]]:
     """Return where packages come from by a module's arguments and pip's configuration, and what is not there of it."""
     # /dev/null is how pip's users say that there is none.
     named = [name for name in [os.environ.get("PIP_CONFIG_FILE")] if name and name != os.devnull]
     files = [read(os.path.expanduser(name)) for name in [*_uv.PIP_FILES, *named]]
     configured = _uv.pip_sources(files, os.environ)
     sources, missing = _uv.drop_missing(_uv.choose_sources(params, configured), os.path.exists)
-    if params["wheels"]:
-        sources.find_links.append(params["wheels"])
+    wheels = params["wheels"]
+    if wheels:
+        sources.find_links.append(wheels)
     return sources, missing
 
 

@@ -40,6 +40,18 @@ class Sources:
     trusted_hosts: list[str] = field(default_factory=list)
 
 
+class Given(t.TypedDict, total=False):
+    """Options of modules that take packages from somewhere. wheels: a directory besides find_links."""
+
+    no_index: bool
+    index_url: str | None
+    extra_index_urls: list[str] | None
+    find_links: list[str] | None
+    proxy: str | None
+    ca_certificate: str | None
+    wheels: str | None
+
+
 TRUE_WORDS = ("1", "true", "yes", "on", "y", "t")
 
 
@@ -77,7 +89,7 @@ def pip_sources(files: Iterable[str], environment: Mapping[str, str]) -> Sources
     )
 
 
-def choose_sources(given: Mapping[str, t.Any], configured: Sources) -> Sources:
+def choose_sources(given: Given, configured: Sources) -> Sources:
     """Return the sources to use. What is given wins, value by value, over what pip is configured with.
 
     Where no index is to be used, nothing of pip's counts.

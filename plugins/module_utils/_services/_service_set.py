@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact import is_secret, parse_environment
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running, Service
 
@@ -27,6 +27,46 @@ ABSENT = "absent"
 # What a diff shows of a secret. Ansible shows a diff only where its two sides differ.
 HIDDEN = ("present value, not shown", "expected value, not shown")
 SECRET = ("present secret, not shown\n", "expected secret, not shown\n")
+
+
+class Account(t.TypedDict, total=False):
+    """The option account."""
+
+    name: str
+    home: str
+    former_parent: str | None
+
+
+class Entry(t.TypedDict, total=False):
+    """An entry of directories, files or secret_files; a secret file has its content by then."""
+
+    path: str
+    owner: str | None
+    group: str | None
+    mode: str | None
+    content: str
+    format: str
+    public: Sequence[str]
+
+
+class Link(t.TypedDict, total=False):
+    """An entry of links."""
+
+    path: str
+    target: str
+    former: str | None
+
+
+class Options(t.TypedDict):
+    """What the module is told, but for secrets and the manager."""
+
+    account: Account | None
+    directories: list[Entry]
+    files: list[Entry]
+    secret_files: list[Entry]
+    links: list[Link]
+    absent: list[str]
+    services: list[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -37,17 +77,18 @@ class Verdict:
     reasons: list[str] = field(default_factory=list)
 
 
-def unfit_names(params: Mapping[str, t.Any]) -> list[str]:
+def unfit_names(params: Options) -> list[str]:
     """Return which paths and names in the module's options root must not use, each in words."""
     entries = [*params["directories"], *params["files"], *params["secret_files"]]
     services = params["services"]
     paths = [entry["path"] for entry in [*entries, *params["links"]]] + list(params["absent"])
     paths += [service[key] for service in services for key in ("unit_path", "record")]
     names = [service["name"] for service in services]
-    names += [entry[key] for entry in entries for key in ("owner", "group") if entry.get(key)]
-    if params.get("account"):
-        paths.append(params["account"]["home"])
-        names.append(params["account"]["name"])
+    names += [name for entry in entries for name in (entry.get("owner"), entry.get("group")) if name]
+    account = params["account"]
+    if account:
+        paths.append(account["home"])
+        names.append(account["name"])
     return [
         *(f"{path!r} has '..' or a control character in it" for path in paths if not _is_path(path)),
         *(
@@ -118,18 +159,18 @@ def held_paths(services: Iterable[Service], verdicts: Mapping[str, Verdict], lin
     return {path for service in held for path in (service.unit_path, *service.depends, *links)}
 
 
-def parse_secret(kind: str, text: str) -> dict[str, t.Any]:
+def parse_secret(kind: str, text: str) -> dict[str, object]:
     """Return the names and values of a secret file, nothing where it has none. kind: text, environment or json."""
     if kind == "text":
         return {}
     try:
-        content: t.Any = parse_environment(text) if kind == "environment" else json.loads(text)
+        content: object = parse_environment(text) if kind == "environment" else json.loads(text)
     except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
-def secret_sides(entry: Mapping[str, t.Any], before: str, after: str) -> tuple[str, str]:
+def secret_sides(entry: Entry, before: str, after: str) -> tuple[str, str]:
     """Return the two sides of the diff of a secret file: names that are added, removed or changed, and no secrets.
 
     entry: of the option secret_files; its `format` and `public` are read.

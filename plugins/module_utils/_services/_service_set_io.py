@@ -21,7 +21,12 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Manager, Running, Service
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Verdict
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import (
+        Account,
+        Entry,
+        Link,
+        Verdict,
+    )
 
 
 def check_account(module: AnsibleModule, name: str) -> None:
@@ -34,7 +39,7 @@ def check_account(module: AnsibleModule, name: str) -> None:
         module.fail_json(msg=f"the account {name} has the uid 0, so services would run as root. Name another account.")
 
 
-def check_sudoers(module: AnsibleModule, entry: Mapping[str, t.Any]) -> None:
+def check_sudoers(module: AnsibleModule, entry: Entry) -> None:
     """End the module where sudo would not read the content of a file; one such file makes it refuse everybody."""
     visudo = module.get_bin_path("visudo", opt_dirs=["/usr/sbin"])
     if visudo is None:
@@ -62,7 +67,7 @@ class Tree:
         self.changed.append(path)
         self.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
 
-    def account(self, wanted: Mapping[str, t.Any]) -> None:
+    def account(self, wanted: Account) -> None:
         """Make sure that the service's account exists: a system account without a shell.
 
         An account that an earlier version made has its home in O(account.former_parent), and gets the right one.
@@ -84,24 +89,24 @@ class Tree:
         if not self.module.check_mode:
             self.module.run_command(argv, check_rc=True)
 
-    def _ids(self, entry: Mapping[str, t.Any]) -> tuple[int, int]:
+    def _ids(self, entry: Entry) -> tuple[int, int]:
         """Return the wanted (uid, gid), -1 where it does not matter or the account is still to be made."""
         try:
-            uid = pwd.getpwnam(entry["owner"]).pw_uid if entry.get("owner") else -1
-            gid = grp.getgrnam(entry["group"]).gr_gid if entry.get("group") else -1
+            owner, group = entry.get("owner"), entry.get("group")
+            uid = pwd.getpwnam(owner).pw_uid if owner else -1
+            gid = grp.getgrnam(group).gr_gid if group else -1
         except KeyError as error:
             if self.module.check_mode:
                 return -1, -1
             self.module.fail_json(msg=f"{entry['path']}: {error.args[0]}. Name an account that exists.")
         return uid, gid
 
-    def _attributes(
-        self, entry: Mapping[str, t.Any], now: os.stat_result, own: Callable[[int, int, int], None]
-    ) -> None:
+    def _attributes(self, entry: Entry, now: os.stat_result, own: Callable[[int, int, int], None]) -> None:
         """Correct owner, group and mode of what is at a path. own: sets them."""
         uid, gid = self._ids(entry)
         before = (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode))
-        mode = int(entry["mode"], 8) if entry.get("mode") else before[2]
+        wanted = entry.get("mode")
+        mode = int(wanted, 8) if wanted else before[2]
         after = (before[0] if uid < 0 else uid, before[1] if gid < 0 else gid, mode)
         if before == after:
             return
@@ -110,7 +115,7 @@ class Tree:
         if not self.module.check_mode:
             own(*after)
 
-    def directory(self, entry: Mapping[str, t.Any]) -> None:
+    def directory(self, entry: Entry) -> None:
         """Make a directory and its missing parents. Raises OSError, Unsafe where something else is there."""
         path = entry["path"]
         try:
@@ -123,7 +128,7 @@ class Tree:
         with directory:
             self._attributes(entry, directory.status(), directory.own)
 
-    def file(self, entry: Mapping[str, t.Any], secret: bool = False) -> None:
+    def file(self, entry: Entry, secret: bool = False) -> None:
         """Give a file its content and attributes; what else has its name goes, but a directory. Raises OSError."""
         if entry["path"] in self.held:
             return
@@ -138,7 +143,7 @@ class Tree:
                 entry["path"], *(secret_sides(entry, "", entry["content"]) if secret else ("", entry["content"]))
             )
 
-    def _file(self, folder: _directory_io.Directory, name: str, entry: Mapping[str, t.Any], secret: bool) -> None:
+    def _file(self, folder: _directory_io.Directory, name: str, entry: Entry, secret: bool) -> None:
         wanted = entry["content"].encode("utf-8", "surrogateescape")
         found, shown = None, ""
         now = folder.lstat(name)
@@ -160,7 +165,7 @@ class Tree:
             uid, gid = self._ids(entry)
             folder.write(name, wanted, int(entry.get("mode") or "0644", 8), uid, gid)
 
-    def link(self, entry: Mapping[str, t.Any]) -> None:
+    def link(self, entry: Link) -> None:
         """Let a link lead to its target; what else has its name goes, but a directory. Raises OSError."""
         path, target = entry["path"], entry["target"]
         if path in self.held:
@@ -177,8 +182,9 @@ class Tree:
                 raise
         if before == target:
             return
-        if before and entry.get("former") and os.path.dirname(before) == os.path.dirname(target):
-            self.link({"path": entry["former"], "target": before})
+        former = entry.get("former")
+        if before and former and os.path.dirname(before) == os.path.dirname(target):
+            self.link({"path": former, "target": before})
         self._note(path, f"{_unsafe.shown(before or 'absent')}\n", f"{target}\n")
         if not self.module.check_mode:
             with _safe_io.parent_of(path) as (folder, name):

@@ -20,7 +20,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree_io
 
 
-def release(id_: str, since: int, **uses: Any) -> dict[str, Any]:
+def release(id_: str, since: int, **uses: Any) -> Any:
     return {"id": id_, "since": since, "current_of": [], "previous_of": [], "named_by": [], "processes": 0, **uses}
 
 
@@ -80,9 +80,14 @@ def test_a_host_tells_its_releases_and_their_users(host: Path) -> None:
     assert (found["old"]["bytes"], found["old"]["manifest"]) == (5, "5f2c")
 
 
-def prune(host: Path, **changes: Any) -> dict[str, Any]:
-    params = {"root": str(host / "root"), "config_root": str(host / "etc"), "record_directory": str(host / "records")}
-    return _releases_io.prune({**params, "keep": 1, "wanted": "current", **changes})
+def prune(host: Path, **changes: Any) -> Any:
+    params: Any = {
+        "root": str(host / "root"),
+        "config_root": str(host / "etc"),
+        "record_directory": str(host / "records"),
+    }
+    params.update({"keep": 1, "wanted": "current", **changes})
+    return _releases_io.prune(params)
 
 
 def test_only_what_nobody_uses_is_removed(host: Path) -> None:

@@ -26,7 +26,7 @@ UNKNOWN = f"{NODE} runs without a record of what it was started with"
 ELSEWHERE = f"{NODE} runs here, but the plan places it on another host"
 
 
-EMPTY: dict[str, Any] = {
+EMPTY: Any = {
     **{key: [] for key in ("directories", "files", "secret_files", "links", "absent", "services")},
     "account": None,
 }
@@ -53,8 +53,9 @@ UNIT_OF = {"name": "a@b", "unit_path": "/u", "record": "/r"}
         pytest.param({"services": [{**UNIT_OF, "unit_path": "/u/../x"}]}, ["'/u/../x'"], id="unit"),
     ],
 )
-def test_names_that_root_must_not_use(params: dict[str, Any], words: list[str]) -> None:
-    found = _service_set.unfit_names({**EMPTY, **params})
+def test_names_that_root_must_not_use(params: Any, words: list[str]) -> None:
+    given: Any = {**EMPTY, **params}
+    found = _service_set.unfit_names(given)
     assert len(found) == len(words)
     assert all(word in text for word, text in zip(words, found))
 

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services import _service_set_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running, Service
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Verdict
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Entry, Verdict
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._systemd_io import Systemd
 from ansible_collections.vllm_ray.cluster.tests.unit.plugins.module_utils._services.fake_module import Failed, Module
 
@@ -29,8 +29,8 @@ def mode(path: Path) -> str:
     return f"{stat.S_IMODE(path.stat().st_mode):04o}"
 
 
-def entry(path: Path, content: str = "new\n", wanted: str | None = "0640") -> dict[str, Any]:
-    attributes: dict[str, Any] = {"owner": None, "group": None, "mode": wanted, "format": "text", "public": []}
+def entry(path: Path, content: str = "new\n", wanted: str | None = "0640") -> Entry:
+    attributes: Entry = {"owner": None, "group": None, "mode": wanted, "format": "text", "public": []}
     return {"path": str(path), "content": content, **attributes}
 
 
@@ -157,7 +157,7 @@ def test_a_link_leaves_what_it_led_to_to_another(tmp_path: Path) -> None:
 
 
 def test_an_account_that_is_missing_is_an_error_with_its_path(tmp_path: Path) -> None:
-    wanted = {**entry(tmp_path / "a"), "owner": "no-such-user"}
+    wanted: Entry = {**entry(tmp_path / "a"), "owner": "no-such-user"}
     with pytest.raises(Failed, match=r"/a: .*no-such-user.* Name an account that exists\."):
         tree().file(wanted)
     it = tree(check_mode=True)
