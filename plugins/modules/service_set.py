@@ -310,7 +310,8 @@ RULES = [("manager", "supervisor", ["supervisor_directory", "supervisor_bin"])]
 
 def with_secrets(module: AnsibleModule) -> list[Entry]:
     """Return the secret files, each with its content."""
-    entries, texts = module.params["secret_files"], module.params["secrets"]
+    entries: list[Entry] = module.params["secret_files"]
+    texts: list[str] = module.params["secrets"]
     if len(entries) != len(texts):
         module.fail_json(
             msg=f"secret_files has {len(entries)} entries and secrets {len(texts)}. Give each file its text."

@@ -11,7 +11,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _lock_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io, _lock_io, _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import Venv, releases_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import (
     _release,
@@ -159,7 +159,7 @@ def remove_leftovers(directory: str) -> None:
 
 def remove(path: str, aside: str, records: str) -> None:
     """Remove a release so that it is there whole or not at all, unless another run is passing it on."""
-    with contextlib.suppress(_tree_io.Failed), _tree_io.held(records, path, 0):
+    with contextlib.suppress(_folders_io.Failed), _tree_io.held(records, path, 0):
         _safe_io.remove(aside)
         _safe_io.rename(path, aside)
         _safe_io.remove(aside)

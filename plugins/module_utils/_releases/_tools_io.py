@@ -103,7 +103,7 @@ class Tools:
         if not uv or not os.access(uv, os.X_OK) or (os.geteuid() == 0 and _account_io.exposed(uv)):
             return False
         rc, out, _err = self.module.run_command([uv, "--version"])
-        return rc == 0 and out.split()[1:2] == [self.version]
+        return bool(rc == 0 and out.split()[1:2] == [self.version])
 
     def present(self) -> str:
         """Return the path of the right uv where there is one, or an empty text."""

@@ -91,7 +91,7 @@ def told_of_cache(module: AnsibleModule, name: str, log_file: str | None) -> lis
     # Of every start the same few lines: the last ones count.
     argv = ["journalctl", "--no-pager", "--output=cat", "--grep=KV cache size|Maximum concurrency", "--lines=4", unit]
     _rc, out, _err = module.run_command(argv)
-    return out.splitlines()
+    return str(out).splitlines()
 
 
 def read_tail(path: str, lines: int) -> list[str]:

@@ -36,13 +36,13 @@ class Supervisor:
         rc, out, err = self.module.run_command([f"{self.bin}/supervisorctl", "-c", self.config, *args])
         if check and (rc not in (0, 3) or "ERROR" in out):
             self.module.fail_json(msg=f"supervisorctl {' '.join(args)} failed: {out or err}".strip())
-        return out
+        return str(out)
 
     def is_up(self) -> bool:
         if not os.path.exists(self.config):
             return False
         rc, out, _err = self.module.run_command([f"{self.bin}/supervisorctl", "-c", self.config, "pid"])
-        return rc == 0 and out.strip().isdigit()
+        return bool(rc == 0 and out.strip().isdigit())
 
     def look(self, names: Sequence[str]) -> dict[str, Running]:
         shown = parse_supervisorctl_status(self.ctl("status", check=False)) if self.is_up() else {}

@@ -34,7 +34,7 @@ class Systemd:
 
     def run(self, *args: str) -> str:
         _rc, out, _err = self.module.run_command(["systemctl", *args], check_rc=True)
-        return out
+        return str(out)
 
     def look(self, names: Sequence[str]) -> dict[str, Running]:
         units = [unit_of(name) for name in names]
