@@ -145,7 +145,9 @@ options:
     default: []
     suboptions:
       name:
-        description: Name of the unit without C(.service), or of the program.
+        description:
+          - Name of the unit without C(.service), or of the program.
+          - A name that ends with C(.timer) is the name of a timer.
         type: str
         required: true
       unit_path:
@@ -217,11 +219,14 @@ held:
   sample: {"vllm-ray-node@default": ["/etc/vllm-ray/default/node.env is not what it was started with"]}
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Service
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager_io import manager_for
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import (
-    Service,
     Verdict,
     decide,
     held_paths,
@@ -234,8 +239,13 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._servic
     act,
     check_account,
     check_sudoers,
-    manager_for,
 )
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Entry
 
 ENTRY = {
     "path": {"type": "path", "required": True},
@@ -298,9 +308,10 @@ ARGUMENTS = {
 RULES = [("manager", "supervisor", ["supervisor_directory", "supervisor_bin"])]
 
 
-def with_secrets(module: AnsibleModule) -> list[dict]:
+def with_secrets(module: AnsibleModule) -> list[Entry]:
     """Return the secret files, each with its content."""
-    entries, texts = module.params["secret_files"], module.params["secrets"]
+    entries: list[Entry] = module.params["secret_files"]
+    texts: list[str] = module.params["secrets"]
     if len(entries) != len(texts):
         module.fail_json(
             msg=f"secret_files has {len(entries)} entries and secrets {len(texts)}. Give each file its text."
@@ -308,7 +319,7 @@ def with_secrets(module: AnsibleModule) -> list[dict]:
     return [{**entry, "content": text} for entry, text in zip(entries, texts)]
 
 
-def judge(module: AnsibleModule, services: list[Service], running: dict) -> dict[str, Verdict]:
+def judge(module: AnsibleModule, services: list[Service], running: Mapping[str, Running]) -> dict[str, Verdict]:
     """Return the verdict on each service."""
     params = module.params
     wanted = {entry["path"]: sha256(entry["content"]) for entry in params["files"] + with_secrets(module)}

@@ -21,7 +21,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _saf
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._probe_io import processes
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _backends_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _listeners, _port_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set_io import manager_for
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager_io import manager_for
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Found, Listening
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backend import Tool
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import State
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Running
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
 
 ROWS: Mapping[str, Callable[[Place], Finding]] = {
     **_audit_files_io.ROWS,

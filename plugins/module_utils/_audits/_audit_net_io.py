@@ -17,6 +17,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits import _a
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Finding, Unknown
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._certificates import _tls
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _http_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import runtime_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _backend, _rules
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _listeners
 
@@ -87,7 +88,7 @@ def ray(place: Place) -> Finding:
     asked = [["raylet", f"{at}:{params['raylet_port']}", RAYLET]]
     if params["gcs_port"]:
         asked.append(["GCS", f"{at}:{params['gcs_port']}", GCS])
-    argv = [f"{place.release}/bin/python", "-I", "-c", GRPC, json.dumps(asked)]
+    argv = runtime_of(place.release).argv(["python", "-I", "-c", GRPC, json.dumps(asked)])
     status, out, err = _account_io.run_as(place.module, params["user"], argv, handle_exceptions=False)
     try:
         codes = json.loads(out) if status == 0 else None

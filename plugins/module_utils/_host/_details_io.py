@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _redact_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import read_text
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state, _ray_io, _vllm
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state, _ray_io, _runtime, _vllm
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _backends_io, _rules
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _details
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release, _release_io, _tools_io
@@ -80,7 +80,7 @@ def release(module: AnsibleModule, path: str, user: str) -> dict[str, t.Any]:
     """
     if not os.path.isdir(path):
         return {}
-    python = _tools_io.find_python(module, f"{path}/bin/python", user)
+    python = _tools_io.find_python(module, _runtime.runtime_of(path).python(), user)
     return {
         "path": os.path.realpath(path),
         "python": python.as_dict() if python else None,

@@ -28,7 +28,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io, _model_files_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _listeners, _nic_io, _port_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set_io import manager_for
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager_io import manager_for
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -24,6 +24,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import (
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact_io import parsed, read_end, redactor, texts
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _vllm
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import Runtime, runtime_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _support
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release_io
 
@@ -194,16 +195,17 @@ class Part:
     def release(self) -> None:
         """Put in the packages of the release, and what vLLM says of its environment."""
         path = self.params["release"]
-        if not os.access(f"{path}/bin/vllm", os.X_OK):
-            self.lack("release.txt, collect-env.txt", f"there is no {path}/bin/vllm")
+        runtime = runtime_of(path)
+        if not os.access(runtime.program("vllm"), os.X_OK):
+            self.lack("release.txt, collect-env.txt", f"there is no {runtime.program('vllm')}")
             return
-        _rc, version, _err = _account_io.run_as(self.module, self.params["user"], [f"{path}/bin/python", "--version"])
+        _rc, version, _err = _account_io.run_as(self.module, self.params["user"], runtime.argv(["python", "--version"]))
         packages = _release_io.packages(path)
         text = _support.release_text(os.path.realpath(path), version.replace("Python", "").strip(), packages)
         self.add("release.txt", text)
-        self.collect_env(path)
+        self.collect_env(runtime)
 
-    def collect_env(self, path: str) -> None:
+    def collect_env(self, runtime: Runtime) -> None:
         """Ask vLLM as the user of the services, in the environment of the node, without its secrets."""
         user, seconds = self.params["user"], self.params["seconds"]
         node = f"{self.params['config']}/node.env"
@@ -212,7 +214,7 @@ class Part:
         environment = {name: value for name, value in known if not _redact.is_secret_variable(name)}
         # Inside, as what it ends is the whole group of processes.
         argv = ["timeout", "-k", "5", str(seconds), "nice", "-n", "10"]
-        argv += [f"{path}/bin/python", "-c", _support.COLLECT_ENV]
+        argv += runtime.argv(["python", "-c", _support.COLLECT_ENV])
         who = _account_io.account(user)
         how: dict[str, object] = {"environ_update": environment}
         if who:

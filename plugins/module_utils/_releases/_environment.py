@@ -11,6 +11,7 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import runtime_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import problem
 
 if t.TYPE_CHECKING:
@@ -98,7 +99,7 @@ def parse(printed: str) -> Environment | None:
 
 def silent(path: str) -> dict[str, str]:
     """Return that an environment could not be asked."""
-    text = f"{path}/bin/python can't list its packages, so its Ray and its CUDA are not checked"
+    text = f"{runtime_of(path).python()} can't list its packages, so its Ray and its CUDA are not checked"
     return problem("release", "warning", text, "a Python that lists its packages", "fix it, or use another environment")
 
 
@@ -110,7 +111,7 @@ def problems(
     driver: version of the NVIDIA driver, empty where there is none. compat: NVIDIA's package for
     newer CUDAs on older drivers is installed.
     """
-    pip = f"{shlex.quote(path)}/bin/python -m pip install"
+    pip = shlex.join(runtime_of(path).argv(["python", "-m", "pip", "install"]))
     told = []
     ray = found.packages.get("ray")
     if ray and found.ray_lacks:

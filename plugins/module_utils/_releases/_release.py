@@ -123,6 +123,15 @@ def release_id(name: str, digest: str, python: Python) -> str:
 # --- Python ----------------------------------------------------------------------------------------------------------
 
 
+class PythonFacts(t.TypedDict):
+    """A Python as records and results have it."""
+
+    version: str
+    path: str
+    machine: str
+    managed: bool
+
+
 @dataclass(frozen=True)
 class Python:
     """The interpreter that a release uses. managed: uv brings it, and it lies in the release."""
@@ -132,7 +141,7 @@ class Python:
     machine: str
     managed: bool = False
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> PythonFacts:
         return {"version": self.version, "path": self.path, "machine": self.machine, "managed": self.managed}
 
 

@@ -30,7 +30,7 @@ class Resolve:
         self.params = module.params
         _tools_io.show_directories(module)
 
-    def __call__(self) -> dict[str, t.Any]:
+    def __call__(self) -> dict[str, object]:
         python = _tools_io.builder_python(self.module, self.params["python"])
         lines = _requirements.refused(self.params["requirements"])
         if lines:

@@ -9,6 +9,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator, of_setting
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import releases_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths, paths
 
 if t.TYPE_CHECKING:
@@ -75,7 +76,7 @@ def release_path(host: Host) -> str:
     The link itself where the host has none yet, or was not probed.
     """
     own, name = host.settings.get("vllm_ray_release_path"), ((host.look or {}).get("host") or {}).get("release")
-    return own or (f"{host.paths.root}/releases/{name}" if name else f"{host.paths.config}/current")
+    return own or (f"{releases_of(host.paths.root)}/{name}" if name else f"{host.paths.config}/current")
 
 
 def serve_args(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -123,7 +123,7 @@ def collective_arguments(
     for host, own in ranks.items():
         part, release = plan["hosts"][host], (releases[host] or {})["path"]
         settings = part["settings"]
-        node = {
+        node: _ray.Node = {
             "release": release,
             "config_dir": part["paths"]["config"],
             "state_dir": part["paths"]["state"],

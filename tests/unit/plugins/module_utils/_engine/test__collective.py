@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _collective
 
-GIVEN: dict[str, Any] = {"ranks": [{"rank": 0, "device": 0}, {"rank": 1, "device": 1}], "world": 2}
+GIVEN: Any = {"ranks": [{"rank": 0, "device": 0}, {"rank": 1, "device": 1}], "world": 2}
 
 
 @pytest.fixture
