@@ -213,10 +213,12 @@ actions:
   type: dict
   sample: {"vllm-ray-node@default": "none"}
 held:
-  description: Services that must be stopped but may not be, each with the reasons. Their files did not change.
+  description: Services that must be stopped but may not be, each with the reasons. Their files did not change. A reason
+    names the options and variables of a file that would change, not their values.
   returned: always
   type: dict
-  sample: {"vllm-ray-node@default": ["/etc/vllm-ray/default/node.env is not what it was started with"]}
+  sample:
+    vllm-ray-node@default: ["/etc/vllm-ray/default/node.env is not what vllm-ray-node@default was started with: NCCL_DEBUG"]
 """
 
 import typing as t
@@ -228,6 +230,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manage
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager_io import manager_for
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import (
     Verdict,
+    changed_names,
     decide,
     held_paths,
     parse_sums,
@@ -322,11 +325,19 @@ def with_secrets(module: AnsibleModule) -> list[Entry]:
 def judge(module: AnsibleModule, services: list[Service], running: Mapping[str, Running]) -> dict[str, Verdict]:
     """Return the verdict on each service."""
     params = module.params
-    wanted = {entry["path"]: sha256(entry["content"]) for entry in params["files"] + with_secrets(module)}
-    wanted.update((service.unit_path, sha256(service.unit)) for service in services)
+    entries = [*params["files"], *with_secrets(module)]
+    wanted = {entry["path"]: entry["content"] for entry in entries}
+    wanted.update((service.unit_path, service.unit) for service in services)
+    kinds = {entry["path"]: entry["format"] for entry in params["secret_files"]}
+    found = {path: _safe_io.readable(path) for service in services for path in service.depends}
+    present = {path: text for path, text in found.items() if text is not None}
+    names = {path: changed_names(kinds.get(path, "text"), text, wanted.get(path, "")) for path, text in present.items()}
     started = {service.name: parse_sums(_safe_io.read_text(service.record) or "") for service in services}
+    sums = [{path: sha256(text) for path, text in texts.items()} for texts in (wanted, present)]
     return {
-        service.name: decide(service, running[service.name], started[service.name], wanted, params["may_stop"])
+        service.name: decide(
+            service, running[service.name], started[service.name], sums[0], params["may_stop"], sums[1], names
+        )
         for service in services
     }
 

@@ -109,7 +109,7 @@ def _is_name(name: str) -> bool:
 
 def sha256(content: str) -> str:
     """Return the hexadecimal SHA-256 of a text in UTF-8."""
-    return hashlib.sha256(content.encode()).hexdigest()
+    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def parse_sums(text: str) -> dict[str, str]:
@@ -123,12 +123,19 @@ def parse_sums(text: str) -> dict[str, str]:
 
 
 def decide(
-    service: Service, running: Running, started: Mapping[str, str], wanted: Mapping[str, str], may_stop: bool
+    service: Service,
+    running: Running,
+    started: Mapping[str, str],
+    wanted: Mapping[str, str],
+    may_stop: bool,
+    present: Mapping[str, str] | None = None,
+    names: Mapping[str, Sequence[str]] | None = None,
 ) -> Verdict:
     """Decide about one service.
 
-    started: the sums in the service's record. wanted: the sums that it should run with.
-    may_stop: whether it may be stopped while it runs.
+    started: the sums in the service's record. wanted: the sums that it should run with. present: those of the files on
+    the disk. may_stop: whether it may be stopped while it runs. names: of the options and variables in which a file on
+    the disk differs from the wanted one, by its path.
     """
     if service.state != "started":
         if not running.active:
@@ -137,17 +144,34 @@ def decide(
         return Verdict("stop" if may_stop else "hold", [reason])
     if not running.active:
         return Verdict("start", [f"{service.name} is {running.state}"])
+    present, names = present or {}, names or {}
     if not started:
-        reasons = [f"{service.name} runs without a record of what it was started with"]
+        differing = [path for path in service.depends if path in present and present[path] != wanted.get(path)]
+        reasons = [
+            f"{service.name} runs without a record of what it was started with",
+            *(f"{path} differs from the planned one{_listed(names.get(path))}" for path in differing),
+        ]
     else:
+        # What a service was started with is known by its sum. Where the file has changed since, its names tell nothing.
         reasons = [
             f"{path} is not what {service.name} was started with"
+            + _listed(names.get(path) if present.get(path) == started.get(path) else ())
             for path in service.depends
             if started.get(path) != wanted.get(path)
         ]
     if not reasons:
         return Verdict("none")
     return Verdict("restart" if may_stop else "hold", reasons)
+
+
+def _listed(names: Sequence[str] | None) -> str:
+    return f": {', '.join(names)}" if names else ""
+
+
+def changed_names(kind: str, before: str, after: str) -> list[str]:
+    """Return the names in a file that are added, removed or have another value. kind: text, environment or json."""
+    old, new = (parse_secret(kind, text) for text in (before, after))
+    return sorted(name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name])
 
 
 def held_paths(services: Iterable[Service], verdicts: Mapping[str, Verdict], links: Iterable[str] = ()) -> set[str]:

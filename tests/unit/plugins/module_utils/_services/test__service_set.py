@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -81,6 +82,41 @@ def test_names_that_root_must_not_use(params: Any, words: list[str]) -> None:
 )
 def test_decide(service: Service, running: Running, started: dict[str, str], may_stop: bool, verdict: Verdict) -> None:
     assert _service_set.decide(service, running, started, WANTED, may_stop) == verdict
+
+
+NAMES = {SCRIPT: ["max-num-seqs", "port"]}
+OTHER = {UNIT: "a" * 64, SCRIPT: "e" * 64}
+
+
+@pytest.mark.parametrize(
+    ("started", "present", "reasons"),
+    [
+        pytest.param(STALE, STALE, [f"{CHANGED}: max-num-seqs, port"], id="the-file-is-what-it-was-started-with"),
+        pytest.param(STALE, OTHER, [CHANGED], id="the-file-has-changed-since"),
+        pytest.param(
+            {}, STALE, [UNKNOWN, f"{SCRIPT} differs from the planned one: max-num-seqs, port"], id="no-record"
+        ),
+        pytest.param({}, WANTED, [UNKNOWN], id="no-record-and-no-difference"),
+        pytest.param({}, {}, [UNKNOWN], id="no-record-and-no-files"),
+    ],
+)
+def test_reasons_name_what_would_change(started: dict[str, str], present: dict[str, str], reasons: list[str]) -> None:
+    verdict = _service_set.decide(SERVICE, UP, started, WANTED, False, present, NAMES)
+    assert verdict == Verdict("hold", reasons)
+
+
+def test_names_in_which_files_differ() -> None:
+    before, after = '{"port": 8000, "a": 1, "b": [1]}', '{"port": 8001, "b": [1], "c": null}'
+    assert _service_set.changed_names("json", before, after) == ["a", "c", "port"]
+    assert _service_set.changed_names("environment", "A='1'\nB=2\n", "B=2\nC=\n") == ["A", "C"]
+    # What can't be read, and what has no names, tells nothing.
+    assert _service_set.changed_names("text", "A=1", "A=2") == []
+    assert _service_set.changed_names("json", "[", "[]") == []
+
+
+def test_the_sum_of_what_is_no_text() -> None:
+    data = b"\xff\x00"
+    assert _service_set.sha256(data.decode("utf-8", "surrogateescape")) == hashlib.sha256(data).hexdigest()
 
 
 @pytest.mark.parametrize(
