@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -20,6 +21,7 @@ HANGS = {
 }
 
 
+@check("collective", needs=Need.COLLECTIVE)
 def problems(
     outcomes: Mapping[str, Mapping[str, t.Any]],
     hosts: Mapping[int, str],

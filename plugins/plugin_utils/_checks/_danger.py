@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact import parsed
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -272,6 +273,7 @@ def start_arguments(host: str, given: Sequence[t.Any]) -> list[Problem]:
     return [problem(host, f"vllm_ray_start_args: {name}", danger) for name, danger in found]
 
 
+@check(CHECK, needs=Need.PLAN)
 def model(facts: Mapping[str, t.Any], args: Mapping[str, t.Any]) -> list[Problem]:
     """Return what a model brings that may run. facts: `code` and `pickled` of model_info. args: options of vLLM."""
     code, pickled = facts.get("code") or [], facts.get("pickled") or []

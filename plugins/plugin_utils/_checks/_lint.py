@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,6 +124,7 @@ def devices_of(host: Host, variable: str, value: str) -> list[Problem]:
     return [Problem(host.name, "env", "warning", found, "devices of this host", f"set {own} for each host (host_vars)")]
 
 
+@check("option", needs=Need.PLAN)
 def executor(given: Mapping[str, t.Any], planned: str, gpus: int) -> list[Problem]:
     """Return the error of an executor that contradicts the layout. given: options; gpus: how many the engine uses.
 
@@ -149,6 +151,7 @@ def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
     ]
 
 
+@check("parser", "release", needs=Need.PARSER)
 def refused(host: str, release: str, reasons: Mapping[str, str]) -> list[Problem]:
     """Return what the release's own parser refuses. release: its path; reasons: RV(refused) of serve_config_check."""
     problems = []

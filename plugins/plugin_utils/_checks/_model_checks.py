@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest import gib, named
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -75,6 +76,7 @@ class Copy:
         return "error", f"rm {path}/{first} on {self.host}, then run {fix}"
 
 
+@check("model", needs=Need.PLAN)
 def check_models(hosts: Sequence[Host], model: Mapping[str, t.Any]) -> list[Problem]:
     """Check the model's files on all probed hosts. model: the plan's."""
     origin = CONTROLLER if model.get("source") == "controller" else str(model.get("source_host", ""))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _network
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,6 +152,7 @@ def _ends(pair: Pair, side: str) -> tuple[str, ...]:
     return {"in": pair[1:], "out": pair[:1]}.get(side, pair)
 
 
+@check("reachability", "link", "route", "firewall", "mtu", "bandwidth", needs=Need.NETWORK)
 def network_problems(answers: Answers, managed: bool) -> list[Problem]:
     """Judge the network between hosts.
 

@@ -9,6 +9,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -48,6 +49,7 @@ def odd(values: Mapping[str, str]) -> dict[str, str]:
     return {host: value for host, value in values.items() if value != usual}
 
 
+@check("parity", needs=Need.MATRIX)
 def problems(matrix: Matrix, told: Collection[tuple[str, str]] = ()) -> list[Problem]:
     """Return a problem for each odd host in each row that must agree.
 
@@ -127,6 +129,7 @@ def only(rows: Matrix, hosts: Sequence[str]) -> Matrix:
     return {row: values for row, values in part.items() if values}
 
 
+@check("changes", needs=Need.GOOD_RUN)
 def changed(lines: Sequence[str]) -> list[Problem]:
     """Return what changed since the last good run as notes among the problems."""
     fix = "nothing if the change was intended; if something fails since then, check this first"

@@ -9,7 +9,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _host_checks, _parity
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _agreement_checks, _parity, _registry
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import STAGES, Need
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _stages
 
 if t.TYPE_CHECKING:
@@ -17,17 +18,6 @@ if t.TYPE_CHECKING:
 
     Answers = Mapping[str, Mapping[str, t.Any] | None]
 
-# Names of checks by the stage that has what they need. A problem carries the name of its check.
-STAGES = {
-    "host": (
-        "ssh", "sudo", "python", "machine", "reach", "inventory", "variable", "option", "env", "protection", "path",
-        "systemd", "os", "address", "route", "nic", "rdma", "memlock", "hostname", "clock", "mtu", "port", "firewall",
-        "tls", "ray", "account", "bundle", "leftovers", "driver", "gpu", "gpu_memory", "shared_memory", "disk", "model",
-        "layout", "parity", "rotation", "changes",
-    ),
-    "network": ("reachability", "link", "bandwidth"),
-    "release": ("release", "package", "parser", "collective"),
-}  # fmt: skip
 # Checks of a look that the test between hosts makes again, and better.
 RETESTED = ("mtu", "route")
 
@@ -63,7 +53,7 @@ def gather(
     matrix, worked = _parity.matrix(there, ready), plan.get("worked") or {}
     changes = _parity.since(worked, matrix, names, list(there)) if worked else []
     # A row that moves by itself: a good run does not record it.
-    matrix = {**matrix, "time": _host_checks.clock_row(there)}
+    matrix = {**matrix, "time": _agreement_checks.clock_row(there)}
     managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
     tested = {name: networks.get(name) for name in there}
     network = _stages.network(tested, managed)
@@ -84,15 +74,18 @@ def gather(
     told = {(problem["host"], problem["check"]) for problem in problems}
     problems += [problem.as_dict() for problem in (*_parity.problems(matrix, told), *_parity.changed(changes))]
     off = settings.get("vllm_ray_checks_off") or []
-    states = dict.fromkeys(STAGES["network"], network.state)
-    states["release"] = states["package"] = "done" if ready or lacks else "not yet, there is no release"
-    states["parser"] = parser.state
-    states["collective"] = collective.state
-    states["changes"] = "done" if worked else "not yet, no run has succeeded"
+    states = {
+        Need.NETWORK: network.state,
+        Need.RELEASE: "done" if ready or lacks else "not yet, there is no release",
+        Need.PARSER: parser.state,
+        Need.COLLECTIVE: collective.state,
+        Need.GOOD_RUN: "done" if worked else "not yet, no run has succeeded",
+    }
     checks = [
-        _report.Check(name, stage, "off" if name in off else states.get(name, "done"))
-        for stage, listed in STAGES.items()
-        for name in listed
+        _report.Check(name, stage, "off" if name in off else states.get(need, "done"))
+        for stage in STAGES
+        for name, need in _registry.names().items()
+        if need.stage == stage
     ]
     shown = [name for name in names if name in there]
     lines = ["", "Hosts (* differs from most):", *_parity.lines(matrix, shown, _report.WIDTH)]

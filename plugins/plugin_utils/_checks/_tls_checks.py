@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._certificates import _tls
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import serve_args
 
 if t.TYPE_CHECKING:
@@ -101,6 +102,7 @@ def serves(host: Host) -> bool:
 # --- Settings --------------------------------------------------------------------------------------------------------
 
 
+@check("tls", needs=Need.PLAN)
 def options(cluster: Cluster) -> list[Problem]:
     """Return the errors of options that the roles set themselves."""
     name, wanted = cluster.serve_host, "not set: the role sets what vllm_ray_tls needs"
@@ -113,6 +115,7 @@ def options(cluster: Cluster) -> list[Problem]:
     ]
 
 
+@check("tls", needs=Need.PLAN)
 def in_clear(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
     """Return the warning of an API without TLS. clients: who may reach it, besides the hosts of the cluster."""
     own = cluster.by_name[cluster.serve_host].settings
@@ -184,6 +187,7 @@ def lifetime(ends: float, now: float) -> str:
     return f"expired on {_tls.date(ends)}, {count} ago" if ends <= now else f"expires on {_tls.date(ends)}, in {count}"
 
 
+@check("tls", needs=Need.PLAN)
 def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: float) -> list[Problem]:
     """Return what is wrong with the files of vllm_ray_tls=given. address: by which the API is asked.
 
@@ -249,6 +253,7 @@ def some(names: Collection[str], most: int = 5) -> str:
     return ", ".join([*listed[:most], *(["..."] if len(listed) > most else [])]) or "nobody"
 
 
+@check("tls", needs=Need.PLAN)
 def in_use(hosts: Sequence[Host], renews: bool, now: float) -> list[Problem]:
     """Return what is wrong with the certificates of engines, as hosts' looks have them.
 

@@ -153,3 +153,18 @@ def is_active(host: Host) -> bool:
     node, _serve = unit_names(host.settings["vllm_ray_cluster"])
     states = ((host.look or {}).get("usage", {}).get("services", {}).get(node, "inactive"), serve_state(host))
     return any(state in ("active", "activating", "running", "starting") for state in states)
+
+
+def look_of(host: Host) -> dict[str, t.Any]:
+    """Return the look of a probed host."""
+    if host.look is None:
+        raise ValueError(f"{host.name} was not probed")
+    return host.look
+
+
+def rdma_is_off(settings: Mapping[str, t.Any]) -> str:
+    """Return which setting keeps NCCL from RDMA, empty where none does."""
+    env = {name: str(value) for name, value in settings["vllm_ray_env"].items()}
+    if env.get("NCCL_IB_DISABLE", "0") not in ("0", ""):
+        return f"NCCL_IB_DISABLE={env['NCCL_IB_DISABLE']}"
+    return f"NCCL_NET={env['NCCL_NET']}" if env.get("NCCL_NET", "").lower() == "socket" else ""

@@ -10,10 +10,15 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models._model_config import Model
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._host_checks import look_of, rdma_is_off
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import is_whole
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import gpu_indices, is_active, serve_args
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
+    gpu_indices,
+    is_active,
+    look_of,
+    rdma_is_off,
+    serve_args,
+)
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _advice, _candidates, _wishes
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._advice import Advice
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import ClusterHost, Link, gpu_of

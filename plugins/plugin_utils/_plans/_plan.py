@@ -11,21 +11,17 @@ from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import HUBS, hub_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger, _lint, _tls_checks
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._checks import (
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger, _lint, _registry, _tls_checks
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Target
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._inventory_checks import (
     check_absent,
-    check_accelerator,
-    check_addresses,
-    check_host,
     check_inventory,
     check_leaving,
-    check_paths,
     check_serving,
     removed_while_it_serves,
-    shut_out,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._host_checks import check_state, check_states
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._model_checks import check_models
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._settings_checks import shut_out
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout, _members, _private, _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster, cluster_of, last_server
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
@@ -170,15 +166,9 @@ def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collecti
         found, fix = f"serve host {cluster.wished}", "name a host of the cluster in vllm_ray_serve_host"
         problems.append(Problem("-", "inventory", "error", found, "a host of the cluster", fix))
     for host in cluster.hosts:
-        serves = host.name == cluster.serve_host
-        problems += check_host(host, serves)
-        if host.look:
-            problems += check_state(host, serves, model_needs(host, model), host.name in starts)
-        problems += check_paths(host)
-    problems += check_states([host for host in cluster.hosts if host.look])
-    problems += _lint.environments(cluster.hosts)
-    problems += check_accelerator(cluster.hosts, cluster.head)
-    problems += check_addresses({name: nic["address"] for name, nic in cluster.addresses.items()})
+        target = Target(host, host.name == cluster.serve_host, host.name in starts, model_needs(host, model))
+        problems += _registry.host_problems(target)
+    problems += _registry.cluster_problems(cluster)
     return problems
 
 

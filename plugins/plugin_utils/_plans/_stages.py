@@ -15,7 +15,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     _lint,
     _network_checks,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._host_checks import rdma_is_off
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import rdma_is_off
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

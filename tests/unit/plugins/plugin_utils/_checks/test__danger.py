@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._preflight import STAGES
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger, _registry
 
 # Variables by which code is loaded.
 LOADING = (
@@ -27,7 +26,7 @@ def severities(problems: list[Problem]) -> list[str]:
 
 
 def test_the_check_is_one_of_preflight() -> None:
-    assert _danger.CHECK in STAGES["host"]
+    assert _registry.names()[_danger.CHECK].stage == "host"
 
 
 @pytest.mark.parametrize(
