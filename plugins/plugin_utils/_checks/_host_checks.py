@@ -19,6 +19,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardwar
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 
 GIB = 1024**3
@@ -60,7 +61,7 @@ def check_states(hosts: Sequence[Host]) -> list[Problem]:
     return [*check_clocks(hosts), *check_mtu(hosts)]
 
 
-def look_of(host: Host) -> dict[str, t.Any]:
+def look_of(host: Host) -> _look.Look:
     """Return the look of a probed host."""
     if host.look is None:
         raise ValueError(f"{host.name} was not probed")
@@ -86,7 +87,7 @@ def check_hostname(host: Host) -> list[Problem]:
     address = network["hostname_address"]
     if address and not is_loopback(address):
         return []
-    own = (network["cluster_nic"] or {}).get("address", "its cluster address")
+    own = network["cluster_nic"]["address"] if network["cluster_nic"] else "its cluster address"
     found = f"{name} resolves to {address} on itself" if address else f"{name} does not resolve on itself"
     fix = f"set `{own} {name}` in /etc/hosts" + (f" instead of {address}" if address else "")
     return [Problem(host.name, "hostname", "warning", found, own, fix)]
@@ -124,7 +125,7 @@ DRIVER_FIXES = {
 }
 
 
-def usable_gpus(host: Host) -> list[dict[str, t.Any]]:
+def usable_gpus(host: Host) -> list[_look.Gpu]:
     """Return the GPUs that the cluster may use."""
     wished = host.settings.get("vllm_ray_gpus")
     if host.settings["vllm_ray_accelerator"] == "cpu":
@@ -137,7 +138,7 @@ def check_gpus(host: Host) -> list[Problem]:
     gpus = usable_gpus(host)
     problems = []
 
-    def add(severity: str, broken: list[dict[str, t.Any]], found: str, wanted: str, fix: str) -> None:
+    def add(severity: str, broken: list[_look.Gpu], found: str, wanted: str, fix: str) -> None:
         if broken:
             indices = ",".join(str(gpu["index"]) for gpu in broken)
             which = f"GPU {indices}: {found}"
@@ -218,7 +219,7 @@ def check_nics(host: Host) -> list[Problem]:
             found = f"{route['peer']} is {route['address']} here, which is this host itself"
             add("error", found, "the peer's address", "fix /etc/hosts or the DNS, or set ansible_host of the peer")
     ways = {route["nic"]: route["peer"] for route in network["routes"] if route["nic"] != "lo"}
-    set_by_user = bool(chosen) and chosen["why"].startswith("set by")
+    set_by_user = chosen is not None and chosen["why"].startswith("set by")
     if len(ways) > 1 and not set_by_user:
         found = "peers are reached by several NICs: " + ", ".join(f"{peer} by {nic}" for nic, peer in ways.items())
         add("warning", found, "one NIC", "fix the routes, or set vllm_ray_nic on every host")
@@ -238,7 +239,7 @@ def check_nics(host: Host) -> list[Problem]:
         and (nic["speed"] or 0) > (mine["speed"] or nic["speed"] or 0)
     ]
     if faster and not set_by_user:
-        best = max(faster, key=lambda nic: nic["speed"])
+        best = max(faster, key=lambda nic: nic["speed"] or 0)
         found = f"the cluster NIC {mine['name']} has {mine['speed']} Mbit/s, {best['name']} has {best['speed']}"
         fix = f"set vllm_ray_nic={best['name']} if it reaches the peers' NICs"
         add("warning", found, "the fastest NIC that reaches the peers", fix)
@@ -325,7 +326,7 @@ def check_shared_memory(host: Host) -> list[Problem]:
 
 def check_disks(host: Host, needs: Mapping[str, int]) -> list[Problem]:
     """Check that each filesystem that is written to can be, and has room. needs: {path: bytes} to be written there."""
-    filesystems: dict[int, list[dict[str, t.Any]]] = {}
+    filesystems: dict[int, list[_look.Disk]] = {}
     for disk in look_of(host)["host"]["disks"]:
         # A model of the user's own is only read where it is: a share of it may well be full or read-only.
         if disk["path"] != host.settings["vllm_ray_model"] or disk["path"] in needs:
@@ -381,7 +382,7 @@ def check_leftovers(host: Host, serves: bool) -> list[Problem]:
     return problems
 
 
-def clock_offset(look: Mapping[str, t.Any]) -> float:
+def clock_offset(look: _look.Look) -> float:
     """Return by how many seconds a host's clock is ahead of the controller's, 0 where both may agree.
 
     The host read its clock between two readings of the controller's, so anything between the two is no difference.
@@ -390,7 +391,7 @@ def clock_offset(look: Mapping[str, t.Any]) -> float:
     return float(seen - min(max(seen, asked["sent"]), asked["received"]))
 
 
-def clock_differences(looks: Mapping[str, Mapping[str, t.Any]]) -> tuple[float, dict[str, float]]:
+def clock_differences(looks: Mapping[str, _look.Look]) -> tuple[float, dict[str, float]]:
     """Return by how many seconds the right clock is ahead of the controller's, and each host's ahead of the right one.
 
     The controller's is right, or the hosts' where all of them agree on another.
@@ -403,7 +404,7 @@ def clock_differences(looks: Mapping[str, Mapping[str, t.Any]]) -> tuple[float, 
     return middle, {name: offset - middle for name, offset in offsets.items()}
 
 
-def clock_row(looks: Mapping[str, Mapping[str, t.Any]]) -> dict[str, str]:
+def clock_row(looks: Mapping[str, t.Any]) -> dict[str, str]:
     """Return the row of the parity matrix with each host's clock, as check_clocks sees it: in whole seconds, so that
     clocks that are well agree.
     """

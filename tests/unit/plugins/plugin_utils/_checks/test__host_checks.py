@@ -77,7 +77,7 @@ def healthy(fixtures: Path) -> dict[str, Any]:
     }
 
 
-def host(look: dict[str, Any] | None, name: str = "gpu01", **given: Any) -> Host:
+def host(look: Any, name: str = "gpu01", **given: Any) -> Host:
     values = {f"vllm_ray_{key}": value for key, value in given.items()}
     settings = _settings.check(name, {"vllm_ray_model": "/srv/demo", **values}).values
     return Host(name, ("head",), settings, look)
@@ -603,7 +603,7 @@ def test_clocks(healthy: dict[str, Any], offsets: list[float], found: list[tuple
 
 
 def test_a_slow_call_is_no_difference_of_clocks(healthy: dict[str, Any]) -> None:
-    slow = changed(healthy, ("asked", {"sent": NOW - 60, "received": NOW + 60}), ("host.time", NOW + 59))
+    slow: Any = changed(healthy, ("asked", {"sent": NOW - 60, "received": NOW + 60}), ("host.time", NOW + 59))
     assert _host_checks.clock_offset(slow) == 0
 
 
