@@ -491,6 +491,10 @@ usage:
       returned: always
       type: list
       elements: dict
+    ports_unknown:
+      description: Why it is not known who listens on O(ports), empty if it is known.
+      returned: always
+      type: str
     bind_errors:
       description: Those of O(ports) that cannot be bound on the cluster address although no process listens on them.
       returned: always

@@ -69,7 +69,7 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Probe:
     (tmp_path / "api.key").write_text("a-secret-of-this-test-that-is-long-enough", encoding="utf-8")
     os.chown(tmp_path / "api.key", OURS, OURS)
 
-    def probed(port: int, running: Running = UP, file: str = "started.yaml") -> dict[str, Any]:
+    def probed(port: int, running: Running = UP, file: str = "started.yaml") -> Any:
         config = {
             "host": "127.0.0.1",
             "port": port,
@@ -111,7 +111,7 @@ def test_it_hangs(start: Callable[..., Service], probe: Probe) -> None:
     assert not _status.summary({}, ["gpu01"], {"gpu01": looked(engine)}, [])["serving"]
 
 
-def looked(engine: dict[str, Any]) -> dict[str, Any]:
+def looked(engine: dict[str, Any]) -> Any:
     nothing = {"network": {"cluster_nic": None}, "usage": {"services": {}}, "host": {"gpus": []}}
     return {**nothing, "engine": engine}
 

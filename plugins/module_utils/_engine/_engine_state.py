@@ -15,6 +15,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray impo
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 # A completion came.
 SERVES = "serves"
 # None came in time, and the engine computes others.
@@ -77,7 +79,7 @@ class Tokens:
     running: int
 
 
-def options(text: str, address: str | None) -> dict[str, t.Any]:
+def options(text: str, address: str | None) -> _look.EngineOptions:
     """Return what an engine was started with: url, model, tp, pp, executor and path.
 
     text: its options, as JSON. address: where one is reached that listens on all addresses. Raises ValueError.
@@ -86,14 +88,14 @@ def options(text: str, address: str | None) -> dict[str, t.Any]:
         config = json.loads(text)
         host, port = config["host"], config["port"]
         tp, pp = config["tensor-parallel-size"], config["pipeline-parallel-size"]
-        found = {
-            "model": config["served-model-name"],
-            "executor": config["distributed-executor-backend"],
-            "path": config.get("model", ""),
-        }
+        model, executor, path = (
+            config["served-model-name"],
+            config["distributed-executor-backend"],
+            config.get("model", ""),
+        )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"invalid engine options: {error!r}") from error
-    if not all(isinstance(value, str) for value in (host, *found.values())):
+    if not all(isinstance(value, str) for value in (host, model, executor, path)):
         raise ValueError("invalid engine options: host, model, served-model-name and executor must be strings")
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in (port, tp, pp)):
         raise ValueError("invalid engine options: port and sizes must be whole numbers")
@@ -101,7 +103,8 @@ def options(text: str, address: str | None) -> dict[str, t.Any]:
         raise ValueError("invalid engine options: a number is out of range")
     reached = {"0.0.0.0": address or "127.0.0.1", "::": "::1"}.get(host, host)
     scheme = "https" if config.get("ssl-certfile") else "http"
-    return {"url": f"{scheme}://{gcs_address(reached, port)}", "tp": tp, "pp": pp, **found}
+    url = f"{scheme}://{gcs_address(reached, port)}"
+    return {"url": url, "tp": tp, "pp": pp, "model": model, "executor": executor, "path": path}
 
 
 def mapping(text: str) -> Mapping[str, t.Any]:

@@ -10,6 +10,8 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GIB = 1024**3
 
@@ -98,7 +100,7 @@ def gcs_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def node_table(nodes: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+def node_table(nodes: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> list[_look.Node]:
     """Return the node table from the dashboard's answers.
 
     nodes: of /api/v0/nodes?detail=1. status: of /api/cluster_status, which knows what is in use.
@@ -106,7 +108,7 @@ def node_table(nodes: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> list[
     """
     entries = nodes.get("data", {}).get("result", {}).get("result", [])
     usage = _load_report(status).get("usageByNode") or {}
-    table = []
+    table: list[_look.Node] = []
     for entry in entries:
         used = usage.get(entry["node_id"], {}).get("GPU", [0.0, 0.0])
         table.append(

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 DEFAULT_PROOF = {
     "request": {
         "messages": [{"role": "user", "content": "What is vllm_ray.cluster?"}],
@@ -153,11 +155,11 @@ def first_error(lines: Sequence[str]) -> str:
     return text[:600]
 
 
-def kv_cache(lines: Iterable[str]) -> dict[str, t.Any]:
+def kv_cache(lines: Iterable[str]) -> _look.KvCache:
     """Return what an engine logged about its KV cache when it started last: tokens, context (tokens of one request) and
     concurrency (requests of that length at once). Empty where it logged nothing.
     """
-    told: dict[str, t.Any] = {}
+    told: _look.KvCache = {}
     for line in lines:
         size = re.search(r"KV cache size: ([\d,]+) tokens", line)
         if size:

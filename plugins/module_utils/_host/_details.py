@@ -13,13 +13,15 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 # Where a model of a hub lies: OWNER--NAME/COMMIT, as the role model names it.
 HUB_PATH = re.compile(r"/[^/]+--[^/]+/([^/]+)/?$")
 # The second line of the engine's script.
 SERVES = re.compile(r"^# Serves .+ with the manifest ([0-9a-f]{64})\.$", re.MULTILINE)
 
 
-def firewall(state: _ufw.State, other: str, comment: str, may_read: bool) -> dict[str, t.Any]:
+def firewall(state: _ufw.State, other: str, comment: str, may_read: bool) -> _look.FirewallDetails:
     """Return whether something filters what comes in, and our rules, those with the comment.
 
     other: name of a firewall besides ufw. may_read: whether we are root, without which nothing can be said.
@@ -51,7 +53,7 @@ def short_rules(rules: Iterable[_ufw.Rule]) -> list[str]:
     ]
 
 
-def model(config: Mapping[str, t.Any], script: str) -> dict[str, str]:
+def model(config: Mapping[str, t.Any], script: str) -> _look.ServedModel:
     """Return which model an engine was started with: path, revision (empty where it is no hub's), digest of its
     manifest (empty where none was made).
 

@@ -34,6 +34,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 # Where ModelOpt before 0.31 keeps the quantisation.
@@ -148,7 +150,7 @@ def wish_of(params: Mapping[str, t.Any]) -> _hub.Wish:
     return _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
 
 
-def look(params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader | None = None) -> dict[str, t.Any]:
+def look(params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader | None = None) -> _look.ModelFacts:
     """Return where a host has a model (path of its directory, empty where it has not), whether it was downloaded there,
     what it is, and what is wrong.
 
@@ -156,7 +158,7 @@ def look(params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader | None = 
     directory is there.
     """
     pin = pin_of(params)
-    found: dict[str, t.Any] = {
+    found: _look.ModelFacts = {
         "directory": directory(params, pin),
         "pinned": bool(pin and os.path.isdir(pin.directory)),
         "model": None,
@@ -168,7 +170,7 @@ def look(params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader | None = 
         return found
     try:
         told = info(params, found["directory"], read)
-        return {**found, **{name: told[name] for name in ("model", "code", "pickled")}}
+        return {**found, "model": told["model"], "code": told["code"], "pickled": told["pickled"]}
     except Unusable as error:
         return {**found, "problem": error.problem}
 

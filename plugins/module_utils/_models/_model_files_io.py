@@ -15,10 +15,12 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _ma
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 
 def look(
     path: str, params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader = _safetensors_io.read_header
-) -> dict[str, t.Any]:
+) -> _look.ModelFiles:
     """Return what a probe shows of a model's directory; documented as RV(model.files) of host_info.
 
     params: record_directory; user: who must be able to read it, empty where nobody is meant; verify: what to hash.
@@ -26,7 +28,7 @@ def look(
     """
     path = os.path.normpath(path)
     record = _tree_io.read_record(params["record_directory"], _folders_io.resolved(path))
-    result: dict[str, t.Any] = {
+    result: _look.ModelFiles = {
         "path": path, "made": record.made, "bytes": {}, "piece_bytes": 0, "hashes": {}, "missing": [], "broken": {},
         "touched": [], "silent": [], "problems": [],
     }  # fmt: skip

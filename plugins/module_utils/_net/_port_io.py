@@ -19,6 +19,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _list
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 
 def listeners(protocols: Sequence[str] = ("tcp",), ports: Collection[int] = ()) -> list[_listeners.Listener]:
     """Return all listening sockets of these protocols, tcp and udp; only those of ports, where some are named.
@@ -129,9 +131,11 @@ def bind_error(address: str, port: int) -> str:
     return ""
 
 
-def bind_errors(address: str, ports: Sequence[int]) -> list[dict[str, t.Any]]:
+def bind_errors(address: str, ports: Sequence[int]) -> list[_look.BindError]:
     """Return the ports that can't be bound: [{port, address, error}]."""
-    found = [{"port": port, "address": address, "error": bind_error(address, port)} for port in ports]
+    found: list[_look.BindError] = [
+        {"port": port, "address": address, "error": bind_error(address, port)} for port in ports
+    ]
     return [entry for entry in found if entry["error"]]
 
 

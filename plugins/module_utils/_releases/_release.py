@@ -15,6 +15,8 @@ from urllib.parse import unquote
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 # Part of every id: raise it when the way in which a release is made changes what is in it.
 RECIPE_VERSION = 1
 PYTHON_RANGE = ((3, 11), (3, 15))
@@ -130,7 +132,7 @@ class Python:
     machine: str
     managed: bool = False
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> _look.PythonDetails:
         return {"version": self.version, "path": self.path, "machine": self.machine, "managed": self.managed}
 
 

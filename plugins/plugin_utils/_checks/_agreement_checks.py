@@ -16,13 +16,14 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check im
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster
 
 # Clocks without NTP drift by seconds a day.
 CLOCK_LIMIT = 5.0
 
 
-def clock_offset(look: Mapping[str, t.Any]) -> float:
+def clock_offset(look: _look.Look) -> float:
     """Return by how many seconds a host's clock is ahead of the controller's, 0 where both may agree.
 
     The host read its clock between two readings of the controller's, so anything between the two is no difference.
@@ -31,7 +32,7 @@ def clock_offset(look: Mapping[str, t.Any]) -> float:
     return float(seen - min(max(seen, asked["sent"]), asked["received"]))
 
 
-def clock_differences(looks: Mapping[str, Mapping[str, t.Any]]) -> tuple[float, dict[str, float]]:
+def clock_differences(looks: Mapping[str, _look.Look]) -> tuple[float, dict[str, float]]:
     """Return by how many seconds the right clock is ahead of the controller's, and each host's ahead of the right one.
 
     The controller's is right, or the hosts' where all of them agree on another.
@@ -44,7 +45,7 @@ def clock_differences(looks: Mapping[str, Mapping[str, t.Any]]) -> tuple[float, 
     return middle, {name: offset - middle for name, offset in offsets.items()}
 
 
-def clock_row(looks: Mapping[str, Mapping[str, t.Any]]) -> dict[str, str]:
+def clock_row(looks: Mapping[str, _look.Look]) -> dict[str, str]:
     """Return the row of the parity matrix with each host's clock, as check_clocks sees it: in whole seconds, so that
     clocks that are well agree.
     """

@@ -14,6 +14,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host im
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 
@@ -66,7 +67,7 @@ class Target:
         return self.host.settings
 
     @property
-    def look(self) -> dict[str, t.Any]:
+    def look(self) -> _look.Look:
         return look_of(self.host)
 
 

@@ -20,6 +20,9 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host im
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import gpu_of, others
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 GIB = 1024**3
 MIB = 1024**2
 # vLLM's queues between ranks and NCCL's buffers, beside Ray's object store.
@@ -50,7 +53,7 @@ def check_hostname(target: Target) -> list[Problem]:
     address = network["hostname_address"]
     if address and not is_loopback(address):
         return []
-    own = (network["cluster_nic"] or {}).get("address", "its cluster address")
+    own = network["cluster_nic"]["address"] if network["cluster_nic"] else "its cluster address"
     found = f"{name} resolves to {address} on itself" if address else f"{name} does not resolve on itself"
     fix = f"set `{own} {name}` in /etc/hosts" + (f" instead of {address}" if address else "")
     return [Problem(target.name, "hostname", "warning", found, own, fix)]
@@ -89,7 +92,7 @@ DRIVER_FIXES = {
 }
 
 
-def usable_gpus(target: Target) -> list[dict[str, t.Any]]:
+def usable_gpus(target: Target) -> list[_look.Gpu]:
     """Return the GPUs that the cluster may use."""
     wished = target.settings.get("vllm_ray_gpus")
     if target.settings["vllm_ray_accelerator"] == "cpu":
@@ -103,7 +106,7 @@ def check_gpus(target: Target) -> list[Problem]:
     gpus = usable_gpus(target)
     problems = []
 
-    def add(severity: str, broken: list[dict[str, t.Any]], found: str, wanted: str, fix: str) -> None:
+    def add(severity: str, broken: list[_look.Gpu], found: str, wanted: str, fix: str) -> None:
         if broken:
             indices = ",".join(str(gpu["index"]) for gpu in broken)
             which = f"GPU {indices}: {found}"
@@ -186,7 +189,7 @@ def check_nics(target: Target) -> list[Problem]:
             found = f"{route['peer']} is {route['address']} here, which is this host itself"
             add("error", found, "the peer's address", "fix /etc/hosts or the DNS, or set ansible_host of the peer")
     ways = {route["nic"]: route["peer"] for route in network["routes"] if route["nic"] != "lo"}
-    set_by_user = bool(chosen) and chosen["why"].startswith("set by")
+    set_by_user = chosen is not None and chosen["why"].startswith("set by")
     if len(ways) > 1 and not set_by_user:
         found = "peers are reached by several NICs: " + ", ".join(f"{peer} by {nic}" for nic, peer in ways.items())
         add("warning", found, "one NIC", "fix the routes, or set vllm_ray_nic on every host")
@@ -206,7 +209,7 @@ def check_nics(target: Target) -> list[Problem]:
         and (nic["speed"] or 0) > (mine["speed"] or nic["speed"] or 0)
     ]
     if faster and not set_by_user:
-        best = max(faster, key=lambda nic: nic["speed"])
+        best = max(faster, key=lambda nic: nic["speed"] or 0)
         found = f"the cluster NIC {mine['name']} has {mine['speed']} Mbit/s, {best['name']} has {best['speed']}"
         fix = f"set vllm_ray_nic={best['name']} if it reaches the peers' NICs"
         add("warning", found, "the fastest NIC that reaches the peers", fix)
@@ -289,7 +292,7 @@ def check_shared_memory(target: Target) -> list[Problem]:
 @check("disk", needs=Need.PROBE)
 def check_disks(target: Target) -> list[Problem]:
     """Check that each filesystem that is written to can be, and has room."""
-    filesystems: dict[int, list[dict[str, t.Any]]] = {}
+    filesystems: dict[int, list[_look.Disk]] = {}
     for disk in target.look["host"]["disks"]:
         # A model of the user's own is only read where it is: a share of it may well be full or read-only.
         if disk["path"] != target.settings["vllm_ray_model"] or disk["path"] in target.writes:

@@ -80,7 +80,7 @@ class Copy:
 def check_models(hosts: Sequence[Host], model: Mapping[str, t.Any]) -> list[Problem]:
     """Check the model's files on all probed hosts. model: the plan's."""
     origin = CONTROLLER if model.get("source") == "controller" else str(model.get("source_host", ""))
-    trees = {host.name: (host.look["model"] or {}).get("files") for host in hosts if host.look}
+    trees = {host.name: host.look["model"]["files"] if host.look["model"] else None for host in hosts if host.look}
     paths = sorted(
         {tree["path"] for tree in trees.values() if tree and tree["path"] == (model.get("path") or tree["path"])}
     )

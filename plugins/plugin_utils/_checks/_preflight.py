@@ -16,6 +16,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _st
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
     Answers = Mapping[str, Mapping[str, t.Any] | None]
 
 # Checks of a look that the test between hosts makes again, and better.
@@ -37,7 +39,7 @@ def gather(
     names: Sequence[str],
     ssh: Mapping[str, t.Any],
     plan: Mapping[str, t.Any],
-    looks: Answers,
+    looks: Mapping[str, _look.Look | None],
     networks: Answers,
     releases: Answers,
     parser: _stages.Stage,

@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
 
     from cryptography.x509 import Certificate as X509
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 
@@ -266,8 +267,8 @@ def in_use(hosts: Sequence[Host], renews: bool, now: float) -> list[Problem]:
         problems.append(Problem(host.name, "tls", severity, found, wanted, fix))
 
     for host in hosts:
-        look = (host.look or {}).get("engine", {}).get("certificates") or {}
-        used, there = parse(look.get("used", "")), parse(look.get("file", ""))
+        look = certificates(host)
+        used, there = parse(look["used"]), parse(look["file"])
         current = used or there
         if used and there and look["used"] != look["file"]:
             current = there
@@ -283,8 +284,14 @@ def in_use(hosts: Sequence[Host], renews: bool, now: float) -> list[Problem]:
     return problems
 
 
+def certificates(host: Host) -> _look.Certificates:
+    """Return the certificates that the engine of a host uses, and has on the disk; empty where there are none."""
+    engine: _look.Engine = host.look["engine"] if host.look else {}
+    return engine.get("certificates") or {"used": "", "file": ""}
+
+
 def expires(hosts: Sequence[Host], now: float) -> str:
     """Return when the certificate that an engine uses ends, or else the one on the disk; empty where there is none."""
-    looks = [(host.look or {}).get("engine", {}).get("certificates") or {} for host in hosts]
-    found = [parse(look[name]) for name in ("used", "file") for look in looks if look.get(name)]
+    looks = [certificates(host) for host in hosts]
+    found = [parse(text) for text in [*(look["used"] for look in looks), *(look["file"] for look in looks)] if text]
     return next((lifetime(certificate.ends, now) for certificate in found if certificate), "")

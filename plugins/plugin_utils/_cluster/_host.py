@@ -13,6 +13,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths i
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 ENGINE = "main"
 
 
@@ -50,7 +52,7 @@ class Host:
     name: str
     groups: tuple[str, ...]
     settings: dict[str, t.Any]
-    look: dict[str, t.Any] | None = None
+    look: _look.Look | None = None
     absent: str | None = None
     limited: bool = False
 
@@ -60,7 +62,7 @@ class Host:
 
     @property
     def paths(self) -> Paths:
-        return paths(self.settings, (self.look or {}).get("host", {}).get("home", "~"))
+        return paths(self.settings, self.look["host"]["home"] if self.look else "~")
 
 
 def unit_names(cluster: str) -> tuple[str, str]:
@@ -73,7 +75,7 @@ def release_path(host: Host) -> str:
 
     The link itself where the host has none yet, or was not probed.
     """
-    own, name = host.settings.get("vllm_ray_release_path"), ((host.look or {}).get("host") or {}).get("release")
+    own, name = host.settings.get("vllm_ray_release_path"), host.look["host"]["release"] if host.look else ""
     return own or (f"{host.paths.root}/releases/{name}" if name else f"{host.paths.config}/current")
 
 
@@ -129,7 +131,7 @@ def accelerator(head: Host) -> str:
     wish = head.settings["vllm_ray_accelerator"]
     if wish != "auto":
         return str(wish)
-    return "cuda" if (head.look or {}).get("host", {}).get("gpus") else "cpu"
+    return "cuda" if head.look and head.look["host"]["gpus"] else "cpu"
 
 
 def metrics_ports(settings: Mapping[str, t.Any], is_head: bool, serves: bool) -> list[int]:
@@ -151,11 +153,12 @@ def serve_state(host: Host) -> str | None:
 def is_active(host: Host) -> bool:
     """Return whether our node or our engine runs on a host; False where the host could not be probed."""
     node, _serve = unit_names(host.settings["vllm_ray_cluster"])
-    states = ((host.look or {}).get("usage", {}).get("services", {}).get(node, "inactive"), serve_state(host))
+    services = host.look["usage"]["services"] if host.look else {}
+    states = (services.get(node, "inactive"), serve_state(host))
     return any(state in ("active", "activating", "running", "starting") for state in states)
 
 
-def look_of(host: Host) -> dict[str, t.Any]:
+def look_of(host: Host) -> _look.Look:
     """Return the look of a probed host."""
     if host.look is None:
         raise ValueError(f"{host.name} was not probed")

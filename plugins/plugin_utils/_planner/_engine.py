@@ -82,8 +82,8 @@ def slowest_link(hosts: Sequence[Host]) -> tuple[Link, str]:
         return Link(min(rates), rdma=True), ""
     speeds = []
     for look in looks:
-        own = (look["network"]["cluster_nic"] or {}).get("nic")
-        speeds += [nic["speed"] for nic in look["network"]["nics"] if nic["name"] == own]
+        own = look["network"]["cluster_nic"]
+        speeds += [nic["speed"] or 0 for nic in look["network"]["nics"] if own and nic["name"] == own["nic"]]
     if not all(speeds) or not speeds:
         return Link(USUAL_GBIT), f"not all NICs report their speed: assumed {USUAL_GBIT:g} Gbit/s"
     return Link(min(speeds) / 1000), ""

@@ -101,9 +101,10 @@ def model_plan(
         fix = "correct vllm_ray_model; a path is looked up on the hosts first, then on the controller"
         problems.append(Problem("-", "model", "error", f"{wish} is not a directory {where}", "a model directory", fix))
     origin = on_controller if source == "controller" else found.get(model["source_host"], {})
-    if origin.get("problem"):
+    problem = origin.get("problem")
+    if problem:
         where = "-" if source == "controller" else model["source_host"]
-        told = {key: origin["problem"][key] for key in ("found", "wanted", "fix")}
+        told = {key: problem[key] for key in ("found", "wanted", "fix")}
         problems.append(Problem(where, "model", "error", **told))
     missing = [name for name, model_there in found.items() if not model_there["directory"]]
     # A host that has the model knows what it is, also where the source is left out by --limit.
@@ -247,7 +248,7 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> HostPlan:
     # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
     # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
     offered = engine_gpus if layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
-    foreign = (host.look or {}).get("usage", {}).get("foreign_ray", [])
+    foreign = host.look["usage"]["foreign_ray"] if host.look else []
     return HostPlan(
         address=nic["address"],
         nic=nic["nic"],

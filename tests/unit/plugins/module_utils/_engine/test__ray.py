@@ -64,7 +64,7 @@ def load(fixtures: Path, name: str) -> Any:
 
 
 @pytest.fixture
-def table(fixtures: Path) -> list[dict[str, Any]]:
+def table(fixtures: Path) -> Any:
     return _ray.node_table(load(fixtures, "nodes.json"), load(fixtures, "cluster_status.json"))
 
 

@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     return copy
 
 
-def tree(folder: Path, verify: str = "none", user: str = "") -> dict[str, Any]:
+def tree(folder: Path, verify: str = "none", user: str = "") -> Any:
     params = {"record_directory": str(folder.parents[1] / "manifests"), "user": user, "verify": verify}
     return _model_files_io.look(f"{folder}/", params)
 

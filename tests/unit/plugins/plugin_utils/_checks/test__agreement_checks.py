@@ -18,7 +18,7 @@ from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 NOW = look(1)["host"]["time"]
 
 
-def cluster(*looks: dict[str, Any] | None, **given: Any) -> Cluster:
+def cluster(*looks: Any, **given: Any) -> Cluster:
     values = {"vllm_ray_model": "/srv/demo", **{f"vllm_ray_{key}": value for key, value in given.items()}}
     hosts = [
         Host(f"gpu0{number}", ("workers",) if number > 1 else ("head",), _settings.check("x", values).values, seen)
@@ -66,7 +66,7 @@ def test_clocks(offsets: list[float], found: list[tuple[str, str]]) -> None:
 
 
 def test_a_slow_call_is_no_difference_of_clocks() -> None:
-    slow = {**look(1, host_time=NOW + 59), "asked": {"sent": NOW - 60, "received": NOW + 60}}
+    slow: Any = {**look(1, host_time=NOW + 59), "asked": {"sent": NOW - 60, "received": NOW + 60}}
     assert _agreement_checks.clock_offset(slow) == 0
 
 

@@ -79,7 +79,7 @@ def healthy(fixtures: Path) -> dict[str, Any]:
     }
 
 
-def host(look: dict[str, Any] | None, name: str = "gpu01", **given: Any) -> Host:
+def host(look: Any, name: str = "gpu01", **given: Any) -> Host:
     values = {f"vllm_ray_{key}": value for key, value in given.items()}
     settings = _settings.check(name, {"vllm_ray_model": "/srv/demo", **values}).values
     return Host(name, ("head",), settings, look)

@@ -20,8 +20,8 @@ FOLDER = Path(_registry.__file__).parent
 
 def host(seen: bool = True) -> Host:
     settings = _settings.check("gpu01", {"vllm_ray_model": "/srv/demo", "vllm_ray_state_root": f"/{'x' * 40}"}).values
-    change = {"host_pid1": "tini", "network_hostname_address": "127.0.1.1"}
-    return Host("gpu01", ("head",), settings, look(1, **change) if seen else None)
+    probe = look(1, host_pid1="tini", network_hostname_address="127.0.1.1")
+    return Host("gpu01", ("head",), settings, probe if seen else None)
 
 
 def test_every_declared_check_is_registered() -> None:

@@ -16,7 +16,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host im
 from ansible_collections.vllm_ray.cluster.tests.unit.checks import run
 
 
-def host(name: str, *groups: str, look: dict[str, Any] | None = None, **given: Any) -> Host:
+def host(name: str, *groups: str, look: Any = None, **given: Any) -> Host:
     values = {f"vllm_ray_{key}": value for key, value in given.items()}
     settings = _settings.check(name, {"vllm_ray_model": "/srv/demo", **values}).values
     return Host(name, groups, settings, look)
@@ -24,7 +24,7 @@ def host(name: str, *groups: str, look: dict[str, Any] | None = None, **given: A
 
 def look(**change: Any) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "host": {"pid1": "systemd", "os": {"id": "debian", "version": "12"}, "gpus": [{"index": 0}]},
+        "host": {"home": "/root", "pid1": "systemd", "os": {"id": "debian", "version": "12"}, "gpus": [{"index": 0}]},
         "network": {"cluster_nic": {"nic": "eno1"}, "addresses": [], "peers_without_route": [], "error": ""},
         "usage": {"ports_taken": [], "ports_unknown": "", "foreign_ray": []},
     }

@@ -30,7 +30,7 @@ def settings(**given: Any) -> dict[str, Any]:
     return checked.values
 
 
-def host(number: int, seen: dict[str, Any] | None = None, *, absent: str | None = None, **given: Any) -> Host:
+def host(number: int, seen: Any = None, *, absent: str | None = None, **given: Any) -> Host:
     """Return the head (1) or a worker; seen is what look() made."""
     groups = ("head",) if number == 1 else ("workers",)
     return Host(NAMES[number], groups, settings(**given), None if absent else seen or look(number), absent)
