@@ -18,6 +18,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _st
 
 if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _network_checks
 
 ARGUMENTS = {
     "ssh": {"type": "dict", "default": {}},
@@ -66,9 +67,16 @@ class ActionModule(ActionBase):
         rdma = _stages.with_rdma(plan["plan"], looks)
         collective = _stages.collective(arguments["ranks"], collectives, rdma)
         parser = _stages.parser(plan["plan"], releases, parsers)
-        probed = t.cast("dict[str, _look.Look | None]", looks)
         found = _preflight.gather(
-            names, arguments["ssh"], plan, probed, networks, releases, parser, collective, settings
+            names,
+            arguments["ssh"],
+            plan,
+            t.cast("dict[str, _look.Look | None]", looks),
+            t.cast("_network_checks.Answers", networks),
+            t.cast("dict[str, _preflight.Release | None]", releases),
+            parser,
+            collective,
+            settings,
         )
         text = _preflight.screen(found, shutil.get_terminal_size((_report.WIDTH, 0)).columns)
         show(text)

@@ -12,6 +12,20 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+
+class Outcome(t.TypedDict):
+    """What came of one rank. step: the last that it reported. wrong: the sum, if it is wrong. The documentation of
+    collective_check describes all of them.
+    """
+
+    step: str
+    missing: list[int]
+    wrong: float | None
+    gbytes_per_second: dict[str, float]
+    transports: list[str]
+    error: str
+
+
 MIB = 1024**2
 # Small for the latency, large for the bandwidth.
 SIZES = (MIB, 64 * MIB)
@@ -132,7 +146,7 @@ def bus_bandwidth(size: int, seconds: float, ranks: int) -> float:
     return 2 * (ranks - 1) / ranks * size / seconds if seconds and ranks > 1 else 0.0
 
 
-def outcomes(output: str, given: Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+def outcomes(output: str, given: Mapping[str, t.Any]) -> dict[str, Outcome]:
     """Return what came of each rank of a host, by its number as text: step (the last that it reported), missing ranks,
     wrong (what came out instead of the sum), GB/s by size, transports of the host, and the error that stopped it.
     """
@@ -148,7 +162,7 @@ def outcomes(output: str, given: Mapping[str, t.Any]) -> dict[str, dict[str, t.A
     return {str(rank): outcome(steps, given["world"], ways, complaint) for rank, steps in told.items()}
 
 
-def outcome(steps: Sequence[Mapping[str, t.Any]], world: int, ways: list[str], complaint: str) -> dict[str, t.Any]:
+def outcome(steps: Sequence[Mapping[str, t.Any]], world: int, ways: list[str], complaint: str) -> Outcome:
     """Return what came of one rank, from the steps that it reported."""
     last: Mapping[str, t.Any] = steps[-1] if steps else {"step": "start"}
     # A rank that failed did so in the step before.

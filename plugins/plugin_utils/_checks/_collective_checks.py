@@ -13,6 +13,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check im
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._collective import Outcome
+
 # What a step that does not end speaks for.
 HANGS = {
     "meet": "allow connections to the first rank: check the firewall and vllm_ray_nic",
@@ -23,7 +25,7 @@ HANGS = {
 
 @check("collective", needs=Need.COLLECTIVE)
 def problems(
-    outcomes: Mapping[str, Mapping[str, t.Any]],
+    outcomes: Mapping[str, Outcome],
     hosts: Mapping[int, str],
     with_rdma: Collection[str],
     failures: Mapping[str, str],
@@ -67,9 +69,7 @@ def problems(
     return found or unused_rdma(told, hosts, with_rdma)
 
 
-def unused_rdma(
-    told: Mapping[int, Mapping[str, t.Any]], hosts: Mapping[int, str], with_rdma: Collection[str]
-) -> list[Problem]:
+def unused_rdma(told: Mapping[int, Outcome], hosts: Mapping[int, str], with_rdma: Collection[str]) -> list[Problem]:
     """Return a warning for each host whose RDMA device works while NCCL talks by plain sockets."""
     result: list[Problem] = []
     for rank, outcome in told.items():
@@ -82,7 +82,7 @@ def unused_rdma(
     return result
 
 
-def summary(outcomes: Mapping[str, Mapping[str, t.Any]], backend: str) -> str:
+def summary(outcomes: Mapping[str, Outcome], backend: str) -> str:
     """Return one line about an all-reduce that came right: the slowest rank's bandwidth per size, and transports.
 
     backend: which names itself where it reports no transport, as Gloo.

@@ -28,12 +28,12 @@ SECRET_NAME = re.compile(
 )
 
 
-def is_off(value: t.Any) -> bool:
+def is_off(value: object) -> bool:
     """Return whether a value of a switch leaves it off, as vLLM and Ray read it."""
     return str(value).strip().lower() in ("", "0", "false", "no", "none")
 
 
-def is_never(_value: t.Any) -> bool:
+def is_never(_value: object) -> bool:
     """Tell that no value is harmless."""
     return False
 
@@ -48,7 +48,7 @@ class Danger(t.NamedTuple):
     severity: t.Literal["error", "warning"]
     why: str
     fix: str
-    harmless: Callable[[t.Any], bool] = is_off
+    harmless: Callable[[object], bool] = is_off
     expected: str = "not set"
 
 
@@ -112,7 +112,7 @@ ENVIRONMENT: dict[str, Danger] = {
 }
 
 
-def is_closed_list(value: t.Any) -> bool:
+def is_closed_list(value: object) -> bool:
     """Return whether domains of media are public names. vLLM takes names exactly; an empty list allows all."""
     names = parsed(value)
     names = names if isinstance(names, list) else [names]
@@ -217,7 +217,7 @@ START_ARGUMENTS: dict[str, Danger] = {
 }
 
 
-def environment(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
+def environment(host: str, given: Mapping[str, object]) -> list[Problem]:
     """Return the problems of variables in vllm_ray_env. Values are not shown: they may be secret."""
     found = {
         name: next((danger for pattern, danger in ENVIRONMENT.items() if re.fullmatch(pattern, name)), None)
@@ -226,7 +226,7 @@ def environment(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
     return [problem(host, f"vllm_ray_env: {name}", danger) for name, danger in applied(found, given)]
 
 
-def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
+def options(host: str, given: Mapping[str, object]) -> list[Problem]:
     """Return the problems of options of `vllm serve`. given: named without dashes in front."""
     found = {name: OPTIONS.get(name) for name in given}
     fix = "give it by a file or by vllm_ray_env, which vLLM does not log"
@@ -259,13 +259,13 @@ def nested(name: str) -> Danger | None:
     return next((danger for pattern, danger in NESTED.items() if re.fullmatch(pattern, plain)), None)
 
 
-def dotted(option: str, value: t.Any) -> list[tuple[str, t.Any]]:
+def dotted(option: str, value: object) -> list[tuple[str, object]]:
     """Return the last name of an option such as speculative-config.model, which has what that name has in a mapping."""
     _outer, dot, inner = option.rpartition(".")
     return [(inner.rstrip("+"), value)] if dot else []
 
 
-def start_arguments(host: str, given: Sequence[t.Any]) -> list[Problem]:
+def start_arguments(host: str, given: Sequence[object]) -> list[Problem]:
     """Return the problems of arguments of `ray start`, as --name=value or as two words."""
     words = [word for argument in given for word in str(argument).split("=", 1)]
     values = {name: value for name, value in zip(words, [*words[1:], ""]) if name in START_ARGUMENTS}
@@ -274,9 +274,8 @@ def start_arguments(host: str, given: Sequence[t.Any]) -> list[Problem]:
 
 
 @check(CHECK, needs=Need.PLAN)
-def model(facts: Mapping[str, t.Any], args: Mapping[str, t.Any]) -> list[Problem]:
-    """Return what a model brings that may run. facts: `code` and `pickled` of model_info. args: options of vLLM."""
-    code, pickled = facts.get("code") or [], facts.get("pickled") or []
+def model(code: Sequence[str], pickled: Sequence[str], args: Mapping[str, object]) -> list[Problem]:
+    """Return what a model brings that may run. code, pickled: of model_info. args: options of vLLM."""
     trusted = not is_off(args.get("trust-remote-code"))
     problems = []
     if code:
@@ -297,7 +296,7 @@ def named(files: Sequence[str]) -> str:
     return f"{', '.join(files[:NAMED])}{more}"
 
 
-def applied(found: Mapping[str, Danger | None], given: Mapping[str, t.Any]) -> Iterator[tuple[str, Danger]]:
+def applied(found: Mapping[str, Danger | None], given: Mapping[str, object]) -> Iterator[tuple[str, Danger]]:
     """Return the settings whose values do harm."""
     return ((name, it) for name, value in given.items() if (it := found[name]) and not it.harmless(value))
 
@@ -307,7 +306,7 @@ def problem(host: str, what: str, danger: Danger) -> Problem:
     return Problem(host, CHECK, danger.severity, f"{what} {danger.why}", danger.expected, danger.fix)
 
 
-def entries_in(value: t.Any) -> list[tuple[str, t.Any]]:
+def entries_in(value: object) -> list[tuple[str, object]]:
     """Return names and values in the value of an option, at any depth, also where it is text in JSON."""
     value = parsed(value)
     if isinstance(value, dict):

@@ -125,7 +125,7 @@ def devices_of(host: Host, variable: str, value: str) -> list[Problem]:
 
 
 @check("option", needs=Need.PLAN)
-def executor(given: Mapping[str, t.Any], planned: str, gpus: int) -> list[Problem]:
+def executor(given: Mapping[str, object], planned: str, gpus: int) -> list[Problem]:
     """Return the error of an executor that contradicts the layout. given: options; gpus: how many the engine uses.
 
     Which GPUs a host offers to Ray depends on it.
@@ -137,7 +137,7 @@ def executor(given: Mapping[str, t.Any], planned: str, gpus: int) -> list[Proble
     return [Problem("-", "option", "error", found, planned, "remove it: the plan sets it")]
 
 
-def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
+def options(host: str, given: Mapping[str, object]) -> list[Problem]:
     """Return warnings of options that are gone. given: without dashes.
 
     They are warnings because a release of the user's own may be old enough; its parser decides.
@@ -173,7 +173,7 @@ def refused(host: str, release: str, reasons: Mapping[str, str]) -> list[Problem
     return problems
 
 
-def environment(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
+def environment(host: str, given: Mapping[str, object]) -> list[Problem]:
     """Return what is wrong with names in vllm_ray_env. NCCL_IB_DISABLE=0 and the like do no harm."""
     problems = [
         Problem(

@@ -20,7 +20,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check im
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Answers = Mapping[str, Mapping[str, t.Any] | None]
+    Answers = Mapping[str, _network.Answer | None]
     Pair = tuple[str, str]
 
 # What is the matter with a way from one host to another: {kind: (sign in the matrix, its meaning)}. A way is of the
@@ -87,7 +87,7 @@ def ways(answers: Answers) -> dict[Pair, Way]:
     }
 
 
-def taking_part(answers: Answers) -> dict[str, Mapping[str, t.Any]]:
+def taking_part(answers: Answers) -> dict[str, _network.Answer]:
     """Return the answers of the hosts that took part."""
     return {name: answer for name, answer in answers.items() if answer and "peers" in answer}
 
@@ -101,7 +101,7 @@ def usual_rate(matrix: Mapping[Pair, Way]) -> float:
     return statistics.median(best.values()) if best else 0
 
 
-def _way(source: str, target: str, there: Mapping[str, Mapping[str, t.Any]]) -> Way:
+def _way(source: str, target: str, there: Mapping[str, _network.Answer]) -> Way:
     if source not in there or target not in there:
         return Way(ABSENT)
     here, other = there[source], there[target]
@@ -219,10 +219,10 @@ class Fault:
     side: str
     pairs: list[Pair]
     matrix: Mapping[Pair, Way]
-    there: Mapping[str, Mapping[str, t.Any]]
+    there: Mapping[str, _network.Answer]
 
     @property
-    def own(self) -> Mapping[str, t.Any]:
+    def own(self) -> _network.Answer:
         return self.there[self.host]
 
     @property
@@ -267,7 +267,7 @@ def _about_to_open(problem: Problem) -> Problem:
     return replace(problem, severity="info", fix=fix)
 
 
-def _wrong_answers(there: Mapping[str, Mapping[str, t.Any]]) -> list[Problem]:
+def _wrong_answers(there: Mapping[str, _network.Answer]) -> list[Problem]:
     """Report hosts that answered in another form than this version does."""
     wrong: dict[str, list[tuple[str, str]]] = {}
     for name, answer in there.items():
@@ -287,7 +287,7 @@ def _wrong_answers(there: Mapping[str, Mapping[str, t.Any]]) -> list[Problem]:
     ]
 
 
-def _packet_sizes(there: Mapping[str, Mapping[str, t.Any]]) -> list[Problem]:
+def _packet_sizes(there: Mapping[str, _network.Answer]) -> list[Problem]:
     """Find the hosts whose NIC has another MTU than most."""
     counts = Counter(answer["mtu"] for answer in there.values())
     usual = max(counts, key=lambda mtu: (counts[mtu], mtu), default=0)

@@ -14,6 +14,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check im
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
     # {row: {host: value}}; a host without a value is not compared in that row.
     Matrix = Mapping[str, Mapping[str, str]]
 
@@ -145,24 +147,24 @@ def good_run(before: Matrix, now: Matrix, hosts: Sequence[str], looked: Sequence
     return {row: {**left.get(row, {}), **seen.get(row, {})} for row in dict.fromkeys([*left, *seen])}
 
 
-def matrix(looks: Mapping[str, Mapping[str, t.Any]], releases: Mapping[str, Mapping[str, t.Any]]) -> Matrix:
+def matrix(looks: Mapping[str, _look.Look], releases: Mapping[str, _look.ReleaseDetails]) -> Matrix:
     """Return the rows of probed hosts. releases: what release_info said of those that have one.
 
     Source of each row: M(vllm_ray.cluster.host_info) and M(vllm_ray.cluster.release_info).
     """
     rows: dict[str, dict[str, str]] = {}
 
-    def put(row: str, host: str, value: t.Any) -> None:
+    def put(row: str, host: str, value: object) -> None:
         if value:
             rows.setdefault(row, {})[host] = str(value)
 
     for name, look in looks.items():
-        host, nic = look["host"], look["network"]["cluster_nic"] or {}
+        host, nic = look["host"], look["network"]["cluster_nic"]
         put("os", name, " ".join(host["os"].values()).strip())
         put("kernel", name, host["kernel"])
         put("machine", name, host["machine"])
         put("glibc", name, host.get("glibc"))
-        put("mtu", name, nic.get("mtu"))
+        put("mtu", name, nic and nic["mtu"])
         gpus = host["gpus"]
         put("gpu model", name, ", ".join(dict.fromkeys(gpu["name"] for gpu in gpus)))
         put("gpu count", name, len(gpus))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _agreement_checks, _parity, _registry
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import STAGES, Need
@@ -16,9 +17,21 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _st
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _network_checks
 
-    Answers = Mapping[str, Mapping[str, t.Any] | None]
+
+class Release(_look.ReleaseDetails, total=False):
+    """What release_info returns, as far as it is checked."""
+
+    problems: list[dict[str, str]]
+
+
+class Part(t.TypedDict, total=False):
+    """What ssh_info and plan return, as far as it is checked. worked: the matrix of the last good run."""
+
+    problems: list[dict[str, str]]
+    worked: Mapping[str, Mapping[str, str]] | None
+
 
 # Checks of a look that the test between hosts makes again, and better.
 RETESTED = ("mtu", "route")
@@ -37,11 +50,11 @@ class Found:
 
 def gather(
     names: Sequence[str],
-    ssh: Mapping[str, t.Any],
-    plan: Mapping[str, t.Any],
+    ssh: Part,
+    plan: Part,
     looks: Mapping[str, _look.Look | None],
-    networks: Answers,
-    releases: Answers,
+    networks: _network_checks.Answers,
+    releases: Mapping[str, Release | None],
     parser: _stages.Stage,
     collective: _stages.Stage,
     settings: Mapping[str, t.Any],

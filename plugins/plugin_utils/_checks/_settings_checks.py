@@ -126,7 +126,7 @@ def check_open_ports(target: Target) -> list[Problem]:
     return [Problem(target.name, "firewall", "warning", found, "rules", fix)]
 
 
-def no_firewall(settings: Mapping[str, t.Any]) -> str:
+def no_firewall(settings: Mapping[str, object]) -> str:
     """Return which setting leaves the firewall alone, empty where none does."""
     if settings["vllm_ray_scope"] == "user":
         return "vllm_ray_scope=user"

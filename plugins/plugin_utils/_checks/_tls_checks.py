@@ -189,7 +189,7 @@ def lifetime(ends: float, now: float) -> str:
 
 
 @check("tls", needs=Need.PLAN)
-def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: float) -> list[Problem]:
+def given(host: str, own: Mapping[str, object], files: Files, address: str, now: float) -> list[Problem]:
     """Return what is wrong with the files of vllm_ray_tls=given. address: by which the API is asked.
 
     host: the serve host; own: its settings.

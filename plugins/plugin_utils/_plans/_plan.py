@@ -210,7 +210,7 @@ def make_plan(
     problems += _rotation.problems(cluster, rotation, bool(rotate), seconds)
     problems += [removed_while_it_serves(name) for name in gone]
     args = serve_args(cluster.by_name[cluster.serve_host].settings)
-    problems += _danger.model(model, args)
+    problems += _danger.model(model.get("code") or [], model.get("pickled") or [], args)
     settings = cluster.head.settings
     outline = Outline(
         settings["vllm_ray_cluster"], cluster.head.name, cluster.kind, cluster.serving, ray_of(cluster.head)

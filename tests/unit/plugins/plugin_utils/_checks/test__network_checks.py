@@ -187,7 +187,7 @@ def test_lines(folder: Path) -> None:
 
 def test_more_hosts_than_a_matrix_can_hold_are_counted(folder: Path) -> None:
     one = read(folder, "healthy")["h1"]
-    many = {f"h{number}": {**copy.deepcopy(one), "peers": {}} for number in range(40)}
+    many: Any = {f"h{number}": {**copy.deepcopy(one), "peers": {}} for number in range(40)}
     assert _network_checks.matrix_lines(many) == ["  from row to column: "]
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _parity
@@ -111,7 +113,7 @@ def test_nothing_that_moves_by_itself_is_recorded() -> None:
 
 def test_the_rows_of_hosts() -> None:
     gpu = {"name": "NVIDIA H200", "memory_mib": 143771, "driver": "580.159.04", "cuda": "13.0"}
-    look = {
+    look: Any = {
         "host": {
             "os": {"id": "debian", "version": "12"},
             "kernel": "6.1.0",
@@ -121,11 +123,11 @@ def test_the_rows_of_hosts() -> None:
         },
         "network": {"cluster_nic": {"mtu": 9000}},
     }
-    bare = {
+    bare: Any = {
         "host": {"os": {"id": "debian", "version": ""}, "kernel": "6.1.0", "machine": "x86_64", "gpus": []},
         "network": {"cluster_nic": None},
     }
-    release = {"python": {"version": "3.11.2"}, "versions": {"vllm": "0.32.0", "ray": ""}}
+    release: Any = {"python": {"version": "3.11.2"}, "versions": {"vllm": "0.32.0", "ray": ""}}
     assert _parity.matrix({"gpu01": look, "gpu02": bare}, {"gpu01": release, "gpu02": {"python": None}}) == {
         "os": {"gpu01": "debian 12", "gpu02": "debian"},
         "kernel": {"gpu01": "6.1.0", "gpu02": "6.1.0"},
