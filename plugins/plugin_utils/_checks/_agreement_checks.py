@@ -60,16 +60,16 @@ def check_clocks(cluster: Cluster) -> list[Problem]:
     fix = "timedatectl set-ntp true, or chronyc makestep"
     problems = []
     if controller:
-        found = f"the controller's clock is {told(-controller)} the hosts'"
+        found = f"the controller's clock is {in_words(-controller)} the hosts'"
         problems.append(Problem("-", "clock", "warning", found, f"within {CLOCK_LIMIT:.0f} s", f"there: {fix}"))
     for name, seconds in differences.items():
         if abs(seconds) > CLOCK_LIMIT:
-            found = f"its clock is {told(seconds)} the others'"
+            found = f"its clock is {in_words(seconds)} the others'"
             problems.append(Problem(name, "clock", "warning", found, f"within {CLOCK_LIMIT:.0f} s", fix))
     return problems
 
 
-def told(seconds: float) -> str:
+def in_words(seconds: float) -> str:
     """Return a difference between clocks in words."""
     return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'}"
 

@@ -64,9 +64,9 @@ ENVIRONMENT: dict[str, Danger] = {
         lambda value: str(value).lower() == "token",
         "token, which the roles set",
     ),
-    "RAY_AUTH_TOKEN.*|VLLM_API_KEY": Danger("error", "is a secret that the roles keep in a file", REMOVE, is_never),
+    "RAY_AUTH_TOKEN.*|VLLM_API_KEY": Danger("error", "is a secret, which the roles store in a file", REMOVE, is_never),
     "HF_TOKEN|HUGGING_FACE_HUB_TOKEN": Danger(
-        "error", "would reach every rank and its logs", "set vllm_ray_hf_token", is_never
+        "error", "is a secret, and every rank would get it", "set vllm_ray_hf_token", is_never
     ),
     "VLLM_SERVER_DEV_MODE": Danger(
         "error", "adds routes by which API clients call any method on all ranks and replace the weights", REMOVE
@@ -142,7 +142,7 @@ OPTIONS: dict[str, Danger] = {
     "grpc-port": Danger("error", "serves by gRPC, which does not require the key", REMOVE),
     "allowed-media-domains": Danger(
         "warning",
-        "lets API clients make the engine fetch from any address, this host, or a pattern that vLLM does not know",
+        "lets API clients choose any or internal addresses, or has a pattern, which vLLM does not support",
         "list the exact names of public hosts",
         is_closed_list,
         "names such as images.example.org",
@@ -199,7 +199,7 @@ NESTED: dict[str, Danger] = {
 START_ARGUMENTS: dict[str, Danger] = {
     "--dashboard-host": Danger(
         "error",
-        "opens Ray's dashboard, and the plan and the firewall do not include it",
+        "opens Ray's dashboard, which the plan and the firewall rules do not cover",
         "set vllm_ray_dashboard_host and vllm_ray_dashboard_clients",
         lambda value: str(value) in ("127.0.0.1", "::1", "localhost"),
         "127.0.0.1",
@@ -210,7 +210,7 @@ START_ARGUMENTS: dict[str, Danger] = {
     "--system-config": Danger(
         "error",
         "can switch Ray's token off",
-        "remove it: all that may be in it can be in vllm_ray_env, as RAY_ and its name",
+        "remove it, and set its entries in vllm_ray_env with the prefix RAY_",
         is_never,
     ),
     "--tracing-startup-hook": Danger("warning", "loads code from there", OWN_CODE, lambda value: not str(value)),
@@ -280,12 +280,12 @@ def model(code: Sequence[str], pickled: Sequence[str], args: Mapping[str, object
     problems = []
     if code:
         what = "run on all hosts, as the service user" if trusted else "are not run, as trust-remote-code is not set"
-        fix = "read them, and set vllm_ray_model_revision to the commit that was read" if trusted else "nothing"
+        fix = "review them, and set vllm_ray_model_revision to the reviewed commit" if trusted else "nothing"
         severity = "warning" if trusted else "info"
-        problems.append(Problem("-", CHECK, severity, f"the model's {named(code)} {what}", "no code of a model", fix))
+        problems.append(Problem("-", CHECK, severity, f"the model's {named(code)} {what}", "a model without code", fix))
     if pickled:
         found = f"the model has only pickled weights, which may run code when they are loaded: {named(pickled)}"
-        fix = "serve a revision with safetensors, or convert them where nothing can be lost"
+        fix = "serve a revision with safetensors, or convert the weights in a sandbox"
         problems.append(Problem("-", CHECK, "warning", found, "weights in safetensors", fix))
     return problems
 

@@ -94,10 +94,10 @@ DRIVER_FIXES = {
 
 def usable_gpus(target: Target) -> list[_look.Gpu]:
     """Return the GPUs that the cluster may use."""
-    wished = target.settings.get("vllm_ray_gpus")
+    requested = target.settings.get("vllm_ray_gpus")
     if target.settings["vllm_ray_accelerator"] == "cpu":
         return []
-    return [gpu for gpu in target.look["host"]["gpus"] if wished is None or gpu["index"] in wished]
+    return [gpu for gpu in target.look["host"]["gpus"] if requested is None or gpu["index"] in requested]
 
 
 @check("gpu", needs=Need.PROBE)
@@ -117,22 +117,22 @@ def check_gpus(target: Target) -> list[Problem]:
         "error",
         [gpu for gpu in gpus if gpu["mig"]],
         "MIG is on",
-        "off, an engine takes whole GPUs",
+        "off, because an engine uses whole GPUs",
         "nvidia-smi -i {gpus} -mig 0" + leave,
     )
     add(
         "error",
         [gpu for gpu in gpus if gpu["memory_failed"]],
-        "bad memory that can't be replaced by spare rows",
-        "sound memory",
+        "defective memory that row remapping can't repair",
+        "memory without defects",
         "have the GPU replaced" + leave,
     )
     add(
         "warning",
         [gpu for gpu in gpus if gpu["repair_pending"] and not gpu["memory_failed"]],
-        "bad memory is replaced at the next reset",
-        "no pending repair",
-        "stop what uses it, then nvidia-smi -i {gpus} --gpu-reset, or reboot",
+        "row remapping is pending until the next reset",
+        "no pending row remapping",
+        "stop the programs that use it, then nvidia-smi -i {gpus} --gpu-reset, or reboot",
     )
     for gpu in gpus:
         count = gpu["ecc_uncorrected"] or 0
@@ -168,7 +168,7 @@ def check_gpu_memory(target: Target) -> list[Problem]:
             severity = "error" if full else "warning"
             problems.append(Problem(target.name, "gpu_memory", severity, found, wanted, f"stop it, {fix}"))
         if full and not foreign:
-            used = f"{seen['used_mib']} of {seen['memory_mib']} MiB in use by no visible process"
+            used = f"{seen['used_mib']} of {seen['memory_mib']} MiB in use, but no visible process uses them"
             fix = f"find the process with `fuser -v /dev/nvidia{seen['index']}` outside of containers, {fix}"
             problems.append(Problem(target.name, "gpu_memory", "error", f"GPU {seen['index']}: {used}", wanted, fix))
     return problems
@@ -186,7 +186,7 @@ def check_nics(target: Target) -> list[Problem]:
 
     for route in network["routes"]:
         if route["nic"] == "lo":
-            found = f"{route['peer']} is {route['address']} here, which is this host itself"
+            found = f"{route['peer']} is {route['address']}, which is this host itself"
             add("error", found, "the peer's address", "fix /etc/hosts or the DNS, or set ansible_host of the peer")
     ways = {route["nic"]: route["peer"] for route in network["routes"] if route["nic"] != "lo"}
     set_by_user = chosen is not None and chosen["why"].startswith("set by")
@@ -219,7 +219,7 @@ def check_nics(target: Target) -> list[Problem]:
 @check("rdma", needs=Need.PROBE)
 def check_rdma(target: Target) -> list[Problem]:
     """Check whether the RDMA devices work, and whether NCCL would use them."""
-    network, wished = target.look["network"], target.settings.get("vllm_ray_rdma_devices") or []
+    network, requested = target.look["network"], target.settings.get("vllm_ray_rdma_devices") or []
     rdma = network["rdma"]
     active = {port["device"] for port in rdma if port["state"] == "ACTIVE"}
     problems = []
@@ -228,11 +228,11 @@ def check_rdma(target: Target) -> list[Problem]:
         problems.append(Problem(target.name, "rdma", severity, found, wanted, fix))
 
     # NCCL's own form: mlx5_0, or mlx5_0:1 for one port.
-    for name in wished:
+    for name in requested:
         if name.split(":")[0] not in {port["device"] for port in rdma}:
             have = ", ".join(sorted({port["device"] for port in rdma})) or "none"
             add("error", f"RDMA devices: {have}", f"vllm_ray_rdma_devices={name}", "correct vllm_ray_rdma_devices")
-    named = {name.split(":")[0] for name in wished}
+    named = {name.split(":")[0] for name in requested}
     for port in rdma:
         if port["state"] == "ACTIVE" or (port["device"] not in named and port["link_layer"] != "InfiniBand"):
             continue  # a RoCE port that nobody asked for is a NIC without a cable
@@ -242,11 +242,15 @@ def check_rdma(target: Target) -> list[Problem]:
         add(severity, found, "ACTIVE", f"{fix}; see `ibstat {port['device']}`")
     off = rdma_is_off(target.settings)
     if active and off:
-        found = f"working RDMA devices ({', '.join(sorted(active))}), and {off}"
+        found = f"working RDMA devices ({', '.join(sorted(active))}), but {off}"
         add("warning", found, "RDMA between hosts", f"remove {off.split('=', maxsplit=1)[0]} from vllm_ray_env")
     elif active:
         for what in network["rdma_missing"]:
-            fix = f"install the package {what}" if what.startswith("lib") else "load ib_uverbs, or pass the devices in"
+            fix = (
+                f"install the package {what}"
+                if what.startswith("lib")
+                else "load ib_uverbs, or pass the devices into the container"
+            )
             add("warning", f"no {what}, so NCCL uses TCP", "RDMA between hosts", fix)
     return problems
 
@@ -268,7 +272,7 @@ def check_memlock(target: Target) -> list[Problem]:
         else f"write `{look['host']['user']} - memlock unlimited` to /etc/security/limits.conf, log in again, restart"
     )
     found = f"the services may lock {limit // MIB} MiB of memory"
-    return [Problem(target.name, "memlock", "warning", found, "no limit, RDMA pins memory", fix)]
+    return [Problem(target.name, "memlock", "warning", found, "no limit, because RDMA locks memory", fix)]
 
 
 @check("shared_memory", needs=Need.PROBE)
@@ -324,7 +328,7 @@ def check_leftovers(target: Target) -> list[Problem]:
         who = f"pid {process['pid']}, user {process['user']}{where}"
         found = f"{process['process']} that this collection did not start ({who})"
         stop = f"systemctl stop {process['unit']}" if process["unit"] else f"kill {process['pid']}"
-        wanted, fix = "no engine and no rank except those of this cluster", f"{stop}, it may hold GPUs and ports"
+        wanted, fix = "no engine and no rank except those of this cluster", f"{stop}, because it may use GPUs and ports"
         problems.append(Problem(target.name, "leftovers", "warning", found, wanted, fix))
     if usage["stale_sockets"] and not is_active(target.host):
         found = f"{len(usage['stale_sockets'])} sockets of dead sessions, such as {usage['stale_sockets'][0]}"

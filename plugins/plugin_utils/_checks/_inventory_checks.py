@@ -87,12 +87,15 @@ def check_serving(cluster: Cluster) -> list[Problem]:
     problems = []
     for host in cluster.hosts:
         if host.look and engine_state(host) is None:
-            found = f"its engine is {serve_state(host)} and can't be asked: {host.look['engine']['why']}"
+            state, why = serve_state(host), host.look["engine"]["why"]
+            found = f"the service of its engine is {state}, but the engine can't be asked: {why}"
             problems.append(unknown(host.name, found, f"restart it, or {consent}"))
     server = cluster.by_name.get(last_server(cluster.record))
     if server and server.look is None:
-        fix = f"make the host reachable; until then nothing that its engine may use is stopped. Or {consent}"
-        problems.append(unknown(server.name, f"it may serve, and could not be probed: {server.absent}", fix))
+        fix = f"make the host reachable, or {consent}. Until then, no service that its engine may use is stopped"
+        problems.append(
+            unknown(server.name, f"its engine may serve, but the host could not be probed: {server.absent}", fix)
+        )
     return problems
 
 

@@ -97,7 +97,7 @@ def environments(hosts: Sequence[Host]) -> list[Problem]:
     for (variable, value, owner), names in borrowed.items():
         severity = "error" if variable in OWN_ADDRESS else "warning"
         found = f"vllm_ray_env: {variable} is {value} on {', '.join(names)}, which is an address of {owner}"
-        fix = f"set {variable} in vllm_ray_env of each host (host_vars), unless all hosts are to use that one"
+        fix = f"set {variable} in vllm_ray_env of each host (host_vars), unless all hosts should use that address"
         problems.append(Problem("-", "env", severity, found, "an address of the host itself", fix))
     return problems
 
@@ -119,7 +119,7 @@ def devices_of(host: Host, variable: str, value: str) -> list[Problem]:
     missing = [name for name in names if name != "all" and not any(it.startswith(name) for it in have)]
     if not missing or value.startswith("^"):
         return []
-    found = f"vllm_ray_env: {variable} names {', '.join(missing)}, and the host has {', '.join(sorted(have)) or 'none'}"
+    found = f"vllm_ray_env: {variable} names {', '.join(missing)}, but the host has {', '.join(sorted(have)) or 'none'}"
     own = "vllm_ray_rdma_devices" if variable == "NCCL_IB_HCA" else f"{variable} in vllm_ray_env"
     return [Problem(host.name, "env", "warning", found, "devices of this host", f"set {own} for each host (host_vars)")]
 
@@ -130,10 +130,10 @@ def executor(given: Mapping[str, object], planned: str, gpus: int) -> list[Probl
 
     Which GPUs a host offers to Ray depends on it.
     """
-    wished = str(given.get("distributed-executor-backend") or planned)
-    if wished == planned or (wished == "uni" and planned == "mp" and gpus == 1):
+    requested = str(given.get("distributed-executor-backend") or planned)
+    if requested == planned or (requested == "uni" and planned == "mp" and gpus == 1):
         return []
-    found = f"vllm_ray_serve_args: distributed-executor-backend is {wished}, and the layout needs {planned}"
+    found = f"vllm_ray_serve_args: distributed-executor-backend is {requested}, but the layout needs {planned}"
     return [Problem("-", "option", "error", found, planned, "remove it: the plan sets it")]
 
 

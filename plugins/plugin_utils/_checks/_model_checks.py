@@ -52,7 +52,7 @@ class Copy:
 
     @property
     def source(self) -> str:
-        """Return whom site.yml restores files from, empty where it takes this copy as it is.
+        """Return where site.yml restores files from, empty where it takes this copy as it is.
 
         A tree that the collection made is as it is recorded, or damaged, also where others are copied from it.
         """

@@ -35,8 +35,8 @@ MUST_AGREE = {
     "glibc": ("warning", "install the same release of the distribution on all hosts"),
     "mtu": ("warning", "ip link set dev NIC mtu VALUE on the host that differs, and in its network configuration"),
     "kernel": ("info", "update and reboot the host that differs"),
-    "gpu model": ("info", "the plan weighs hosts by their GPUs; compare it"),
-    "gpu memory": ("info", "the plan weighs hosts by their GPUs; compare it"),
+    "gpu model": ("info", "compare the plan, because the layout depends on the GPUs of each host"),
+    "gpu memory": ("info", "compare the plan, because the layout depends on the GPUs of each host"),
 }
 
 
@@ -45,17 +45,17 @@ def majority(values: Mapping[str, str]) -> str:
     return Counter(values.values()).most_common(1)[0][0] if values else ""
 
 
-def odd(values: Mapping[str, str]) -> dict[str, str]:
+def differing(values: Mapping[str, str]) -> dict[str, str]:
     """Return the hosts that differ from most, with their values."""
     usual = majority(values)
     return {host: value for host, value in values.items() if value != usual}
 
 
 @check("parity", needs=Need.MATRIX)
-def problems(matrix: Matrix, told: Collection[tuple[str, str]] = ()) -> list[Problem]:
-    """Return a problem for each odd host in each row that must agree.
+def problems(matrix: Matrix, reported: Collection[tuple[str, str]] = ()) -> list[Problem]:
+    """Return a problem for each host that differs in each row that must agree.
 
-    told: (host, check) of problems that are reported already; such a check says more than that a host differs.
+    reported: (host, check) of problems that were found before; such a check says more than that a host differs.
     """
     return [
         Problem(
@@ -68,8 +68,8 @@ def problems(matrix: Matrix, told: Collection[tuple[str, str]] = ()) -> list[Pro
         )
         for row, values in matrix.items()
         if row in MUST_AGREE
-        for host, value in odd(values).items()
-        if (host, row) not in told
+        for host, value in differing(values).items()
+        if (host, row) not in reported
     ]
 
 
@@ -81,7 +81,7 @@ def lines(matrix: Matrix, hosts: Sequence[str], width: int) -> list[str]:
         return []
     rows = [["", *hosts]]
     for name, values in matrix.items():
-        differ = odd(values)
+        differ = differing(values)
         rows.append([name, *(f"{values.get(host, '-')}{'*' if host in differ else ''}" for host in hosts)])
     sizes = [max(len(row[column]) for row in rows) for column in range(len(hosts) + 1)]
     if sum(sizes) + 2 * len(sizes) <= width:
@@ -90,9 +90,9 @@ def lines(matrix: Matrix, hosts: Sequence[str], width: int) -> list[str]:
     result = []
     for name, values in matrix.items():
         by_value: dict[str, list[str]] = {}
-        for host, value in odd(values).items():
+        for host, value in differing(values).items():
             by_value.setdefault(value, []).append(host)
-        parts = [f"{majority(values)} on {len(values) - len(odd(values))} hosts"]
+        parts = [f"{majority(values)} on {len(values) - len(differing(values))} hosts"]
         parts += [f"* {value} on {', '.join(where)}" for value, where in by_value.items()]
         result.append(f"  {name.ljust(label)}  {'; '.join(parts)}")
     return result

@@ -86,8 +86,8 @@ def gather(
         {"host": name, **entry} for name, release in given.items() for entry in (release or {}).get("problems", [])
     ]
     problems = [*ssh.get("problems", []), *looked, *lacks, *network.problems, *parser.problems, *collective.problems]
-    told = {(problem["host"], problem["check"]) for problem in problems}
-    problems += [problem.as_dict() for problem in (*_parity.problems(matrix, told), *_parity.changed(changes))]
+    reported = {(problem["host"], problem["check"]) for problem in problems}
+    problems += [problem.as_dict() for problem in (*_parity.problems(matrix, reported), *_parity.changed(changes))]
     off = settings.get("vllm_ray_checks_off") or []
     states = {
         Need.NETWORK: network.state,

@@ -33,7 +33,7 @@ def check_address(target: Target) -> list[Problem]:
     network, settings = target.look["network"], target.settings
     if network["error"]:
         found = f"the kernel does not report addresses and routes: {network['error']}"
-        fix = "allow its processes to open AF_NETLINK sockets (seccomp, SELinux, a container's settings)"
+        fix = "allow processes there to open AF_NETLINK sockets (seccomp, SELinux, a container's settings)"
         return [Problem(target.name, "address", "error", found, "addresses", fix)]
     if network["cluster_nic"]:
         return []
@@ -116,7 +116,7 @@ def check_open_ports(target: Target) -> list[Problem]:
         f"this collection manages no firewall rules ({no_firewall(settings)}); Ray binds all addresses",
         seen.get("why_open"),
     )
-    fix = "let a firewall of the host or of the network admit only the peers and the API's clients"
+    fix = "allow only the peers and the API's clients in a firewall of the host or of the network"
     if not no_firewall(settings):
         if not why or (settings["vllm_ray_firewall"] == "manage" and seen["manageable"]):
             return []
@@ -147,8 +147,8 @@ def shut_out(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
         return []
     who = " and ".join(["the hosts of the cluster", *([", ".join([*clients, *allowed])] if clients or allowed else [])])
     found = f"systemd lets only {who} reach the API (vllm_ray_confine has network)"
-    fix = "set vllm_ray_api_clients, or take network out of vllm_ray_confine"
-    return [Problem(cluster.serve_host, "firewall", "warning", found, "all clients of the API by address", fix)]
+    fix = "set vllm_ray_api_clients, or remove network from vllm_ray_confine"
+    return [Problem(cluster.serve_host, "firewall", "warning", found, "access for all clients of the API", fix)]
 
 
 @check("account", needs=Need.PROBE)

@@ -124,7 +124,7 @@ def in_clear(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
     strangers = [client for client in clients if client not in peers and not is_loopback(client)]
     if not strangers or own["vllm_ray_tls"] != "off" or is_loopback(own.get("vllm_ray_api_host") or ""):
         return []
-    found = f"the API key and all texts go unencrypted to {', '.join(strangers)}"
+    found = f"the API key, prompts and answers go unencrypted to {', '.join(strangers)}"
     return [Problem(cluster.serve_host, "tls", "warning", found, "TLS", "set vllm_ray_tls=own or given")]
 
 
@@ -221,12 +221,18 @@ def given(host: str, own: Mapping[str, object], files: Files, address: str, now:
         fix = "openssl pkey -in KEY -out NEW makes one without a passphrase; ansible-vault can encrypt it"
         report("key", "error", f"can't be used: {key}", "a private key in PEM without a passphrase", fix)
     elif certificate and key != certificate.public_key:
-        report("key", "error", "does not belong to vllm_ray_tls_certificate", "its key", "give the files of one pair")
+        report(
+            "key",
+            "error",
+            "does not belong to vllm_ray_tls_certificate",
+            "its key",
+            "set both to the files of one pair",
+        )
     if "ca" in files.texts and parse(files.texts["ca"]) is None:
         report("ca", "error", "has no certificate in PEM", "the CA that clients must trust", "correct the path")
     if certificate:
         if certificate.starts > now:
-            found = f"is valid from {_tls.date(certificate.starts)} on"
+            found = f"is not valid before {_tls.date(certificate.starts)}"
             report("certificate", "error", found, "a valid certificate", "correct the controller's clock, or wait")
         if certificate.ends - now <= _tls.RENEWED * _tls.DAY:
             severity = "error" if certificate.ends <= now else "warning"
@@ -242,7 +248,7 @@ def given(host: str, own: Mapping[str, object], files: Files, address: str, now:
         fix = "get one with a key of RSA 2048 or EC P-256, and check that each certificate in the file is complete"
         report("certificate", "error", f"and its key can't serve: {files.unfit}", "a pair that OpenSSL accepts", fix)
     elif files.untrusted:
-        fix = "give the CA that signed it, and put certificates of CAs in between behind it in vllm_ray_tls_certificate"
+        fix = "set it to the CA that signed the certificate, and append intermediate CAs to vllm_ray_tls_certificate"
         found = f"makes clients refuse vllm_ray_tls_certificate: {files.untrusted}"
         report("ca", "error", found, "the CA of a certificate for servers", fix)
     return problems

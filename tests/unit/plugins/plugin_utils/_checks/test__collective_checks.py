@@ -55,7 +55,7 @@ def test_a_wrong_sum() -> None:
 
 def test_rdma_that_is_not_used_is_a_warning_with_numbers() -> None:
     assert found({"0": rank(), "1": rank()}, with_rdma=("gpu02",)) == [
-        ("gpu02", "warning", "NCCL uses NET/Socket, 4.3 GB/s, though the host has RDMA")
+        ("gpu02", "warning", "NCCL uses NET/Socket, 4.3 GB/s, although the host has RDMA")
     ]
 
 

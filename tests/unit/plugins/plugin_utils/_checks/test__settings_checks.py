@@ -37,7 +37,7 @@ def look(**change: Any) -> dict[str, Any]:
 PORT = {"port": 6379, "pid": 7, "process": "redis-server", "user": "redis"}
 RAY = {"pid": 8, "process": "raylet", "user": "ann"}
 UNGUARDED = "this collection manages no firewall rules (vllm_ray_{}); Ray binds all addresses"
-GUARD = "let a firewall of the host or of the network admit only the peers and the API's clients"
+GUARD = "allow only the peers and the API's clients in a firewall of the host or of the network"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ GUARD = "let a firewall of the host or of the network admit only the peers and t
                 (
                     "error",
                     "the kernel does not report addresses and routes: Not allowed",
-                    "allow its processes to open AF_NETLINK sockets (seccomp, SELinux, a container's settings)",
+                    "allow processes there to open AF_NETLINK sockets (seccomp, SELinux, a container's settings)",
                 )
             ],
         ),
