@@ -11,6 +11,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import of_setting
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import wants_managed_python
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import ActionFailed, failure, show
@@ -70,9 +71,8 @@ class ActionModule(ActionBase):
 
     def download(self, wanted: Wanted, work: str, variables: dict[str, t.Any]) -> str:
         """Download the model of a hub by the hub's own client, or of a mirror, and return its directory."""
-        settings, package = wanted.settings, _hub.HUBS[wanted.hub].package
+        settings, client = wanted.settings, _hub.HUBS[wanted.hub].client
         environment = _bundle_parts_io.pip_environment(settings)
-        client = (package, wanted.pins, work, environment, show)
         arguments = {
             "hub": wanted.hub,
             "model": settings["vllm_ray_model"],
@@ -81,7 +81,9 @@ class ActionModule(ActionBase):
             "token": settings.get("vllm_ray_hf_token"),
             "proxy": settings.get("vllm_ray_proxy"),
             "ca_certificate": settings.get("vllm_ray_ca_certificate"),
-            "python": _bundle_parts_io.hub_client(*client) if package else None,
+            "python": _bundle_parts_io.hub_client(client.package, wanted.pins, work, environment, show)
+            if client
+            else None,
             "root": f"{work}/models",
             "record_directory": f"{work}/manifests",
         }
@@ -116,8 +118,8 @@ class Wanted:
         own_file = settings.get("vllm_ray_requirements")
         self.requirements = pathlib.Path(inventory, os.path.expanduser(own_file)) if own_file else None
         self.parts = settings["vllm_ray_bundle_parts"]
-        kind = settings["vllm_ray_accelerator"]
-        self.accelerator = "cuda" if kind == "auto" else kind
+        accelerator = of_setting(settings["vllm_ray_accelerator"], gpus=True)
+        self.accelerator = accelerator.name
         wish = settings.get("vllm_ray_python") or ""
         self.managed = wish if wants_managed_python(wish) else ""
         python = settings.get("vllm_ray_bundle_python") or _bundle.python_of(wish)
@@ -127,14 +129,14 @@ class Wanted:
         ours = not wish or (wish.startswith("/usr/bin/") and not settings.get("vllm_ray_release_path"))
         same = self.target.minor == _bundle.target(_bundle_parts_io.own_python(), platform).minor
         system_python = self.target.python if ours and same else ""
-        packages = _bundle.package_names(self.accelerator, settings, system_python)
+        packages = _bundle.package_names(accelerator, settings, system_python)
         self.names = packages if "packages" in self.parts else []
         model = settings["vllm_ray_model"]
         own_model = model if "model" in self.parts and model.startswith("/") else ""
         self.model = settings.get("vllm_ray_bundle_model") or own_model
         self.downloads = "model" in self.parts and bool(model) and not self.model
         source = settings["vllm_ray_model_source"]
-        self.hub = source if source in _hub.HUBS else _hub.hub_of(model)
+        self.hub = _hub.hub_of(model, source)
         here = f"vllm-ray-{self.accelerator}-py{self.target.minor}-{self.target.machine}.tar"
         self.path = os.path.abspath(os.path.expanduser(settings.get("vllm_ray_bundle") or here))
 

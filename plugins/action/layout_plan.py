@@ -16,7 +16,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._report_io import write_json
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import serve_args
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _advice, _engine, _hosts_file, _wishes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _advice, _hosts_file, _wishes
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _screen
 
 ARGUMENTS = {"hosts_file": {"type": "path", "required": True}}
@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
         settings, place = checked.values, os.path.abspath(arguments["hosts_file"])
         try:
             told = _hosts_file.parse(self._loader.load_from_file(place), settings)
-            model = _engine.model_of(_model_config_io.info(query(settings))["model"])
+            model = _model_config_io.info(query(settings)).model
             wishes = _wishes.read(serve_args(settings), settings["vllm_ray_env"])
         except Unusable as error:
             return failure(result, str(error))
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
         return {**result, "changed": False, "advice": advice}
 
 
-def query(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def query(settings: t.Mapping[str, t.Any]) -> _model_config_io.Query:
     """Return what to read of the model: a directory, a config.json in one, or a hub. Raises Unusable."""
     wish, source = settings["vllm_ray_model"], settings["vllm_ray_model_source"]
     here = os.path.abspath(os.path.expanduser(wish))
@@ -64,12 +64,13 @@ def query(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         if name != _model_config_io.CONFIG:
             wanted = "a directory, a config.json, or an id of a hub"
             raise unusable(f"{here}/{name} is a file", wanted, "correct vllm_ray_model")
-    return {
+    options = {
         "model": here if os.path.isdir(here) else wish,
-        "hub": source if source in _hub.HUBS else _hub.hub_of(wish),
+        "hub": _hub.hub_of(wish, source),
         "revision": settings.get("vllm_ray_model_revision") or "",
         "endpoint": settings.get("vllm_ray_hf_endpoint") or "",
         "token": settings.get("vllm_ray_hf_token"),
         "proxy": settings.get("vllm_ray_proxy"),
         "ca_certificate": settings.get("vllm_ray_ca_certificate"),
     }
+    return _model_config_io.query_of(options)

@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import HUBS, hub_of
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import hub_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _members, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths, paths
 
@@ -38,10 +38,9 @@ def model_query(
     """
     # The builder's own file.
     own = asks and builder != "controller"
-    source = settings["vllm_ray_model_source"]
     return {
         "model": settings["vllm_ray_model"],
-        "hub": source if source in HUBS else hub_of(settings["vllm_ray_model"]),
+        "hub": hub_of(settings["vllm_ray_model"], settings["vllm_ray_model_source"]),
         "revision": settings.get("vllm_ray_model_revision") or "",
         "endpoint": settings.get("vllm_ray_hf_endpoint") or "",
         "root": place.models,

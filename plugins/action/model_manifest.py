@@ -34,8 +34,8 @@ class ActionModule(ActionBase):
                 return result
         # Who reads it here is who runs Ansible, so no account is asked for.
         place = {"path": here, "name": CONTROLLER, "record_directory": _copy.records(), "user": ""}
-        read = _model_tree_io.look({**arguments, **place})
+        read = _model_tree_io.look(_model_tree_io.Options(**{**arguments, **place}))
         result = {**read, "changed": False, "controller": True}
-        if result["problems"]:
-            return failure(result, "\n".join(sentence(problem) for problem in result["problems"]))
+        if read["problems"]:
+            return failure(result, "\n".join(sentence(problem) for problem in read["problems"]))
         return result

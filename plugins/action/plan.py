@@ -29,7 +29,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _pl
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _screen
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan, Whole
 
 ARGUMENTS = {
@@ -72,7 +72,7 @@ def on_controller(hosts: list[_host.Host]) -> dict[str, t.Any]:
     on_host = any(host.look and wish in host.look["host"]["present"] for host in hosts)
     if not wish.startswith("/") or (on_host and settings["vllm_ray_model_source"] != "controller"):
         return {}
-    return _model_config_io.look({"model": wish, "root": wish, "fetch": False})
+    return _model_config_io.look(_model_config_io.Query(wish, root=wish)).as_dict()
 
 
 def with_bundle(plan: Plan, names: t.Collection[str]) -> Plan:
@@ -138,7 +138,7 @@ class ActionModule(ActionBase):
             hosts, controllers, on_controller(hosts), *groups_of_cluster, nodes=arguments["nodes"], rotate=rotate
         )
         plan, found = self._with_tls(hosts, plan, variables, arguments["fail"])
-        bundle = hostvars[variables["inventory_hostname"]].get(_bundle.REGISTERED) or {}
+        bundle = hostvars[variables["inventory_hostname"]].get(_bundle.REGISTERED) or _bundle.Opened()
         if bundle.get("directory"):
             kind = plan.outline.accelerator if plan.outline else bundle["accelerator"]
             found += _bundle.problems(bundle, hosts, kind)

@@ -47,6 +47,7 @@ import typing as t
 
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _private, _settings
 
 
@@ -57,4 +58,4 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         known = variables or {}
         settings = _settings.of_host(known["inventory_hostname"], known).values
-        return [_private.private(settings, self.get_option("accelerator"))]
+        return [_private.private(settings, ACCELERATORS[self.get_option("accelerator")])]

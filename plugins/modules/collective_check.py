@@ -131,6 +131,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._collecti
     host_task,
     outcomes,
 )
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import runtime_of
 
 ARGUMENTS = {
     "release": {"type": "path", "required": True},
@@ -159,7 +160,7 @@ def main() -> None:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    argv = [f"{given['release']}/bin/python", "-c", SCRIPT, json.dumps(host_task(given))]
+    argv = runtime_of(given["release"]).argv(["python", "-c", SCRIPT, json.dumps(host_task(given))])
     rc, out, err = run_as(module, given["user"] or "", argv, environment, before=MEMLOCK)
     if rc:
         module.fail_json(msg=f"The check did not run: {(err or out).strip()[-400:]}")

@@ -201,67 +201,33 @@ host:
   returned: always
   type: dict
   contains:
-    hostname:
-      description: Host name.
-      returned: always
-      type: str
-    machine:
-      description: CPU architecture.
-      returned: always
-      type: str
-      sample: x86_64
-    kernel:
-      description: Version of the kernel.
-      returned: always
-      type: str
+    hostname: {description: Host name., returned: always, type: str}
+    machine: {description: CPU architecture., returned: always, type: str, sample: x86_64}
+    kernel: {description: Version of the kernel., returned: always, type: str}
     os:
       description: Id and version of the distribution.
       returned: always
       type: dict
       sample: {"id": "ubuntu", "version": "24.04"}
-    python:
-      description: Version of the Python that Ansible uses.
-      returned: always
-      type: str
+    python: {description: Version of the Python that Ansible uses., returned: always, type: str}
     glibc:
       description: Version of the GNU C library, empty for another C library.
       returned: always
       type: str
       sample: "2.39"
-    time:
-      description: Clock of the host, in seconds since 1970.
-      returned: always
-      type: float
-    home:
-      description: Home directory of the user.
-      returned: always
-      type: str
-    user:
-      description: The user that this module runs as.
-      returned: always
-      type: str
-    pid1:
-      description: Name of the first process.
-      returned: always
-      type: str
-    cpus:
-      description: Number of CPUs.
-      returned: always
-      type: int
-    memory:
-      description: Memory, in bytes.
-      returned: always
-      type: int
+    time: {description: "Clock of the host, in seconds since 1970.", returned: always, type: float}
+    home: {description: Home directory of the user., returned: always, type: str}
+    user: {description: The user that this module runs as., returned: always, type: str}
+    pid1: {description: Name of the first process., returned: always, type: str}
+    cpus: {description: Number of CPUs., returned: always, type: int}
+    memory: {description: "Memory, in bytes.", returned: always, type: int}
     memlock:
       description: Limit of locked memory in bytes, for the cluster's services (V(none) if none runs) and for a login.
         V(-1) means no limit.
       returned: always
       type: dict
       sample: {"services": -1, "login": 8388608}
-    shared_memory:
-      description: Size and free bytes of C(/dev/shm).
-      returned: always
-      type: dict
+    shared_memory: {description: Size and free bytes of C(/dev/shm)., returned: always, type: dict}
     disks:
       description: Size and free space in bytes for each of O(paths), and whether it is read-only. Paths on the same
         file system have the same C(filesystem) number.
@@ -269,15 +235,8 @@ host:
       type: list
       elements: dict
       sample: [{"path": "/opt/vllm-ray", "size": 1000, "free": 500, "filesystem": 66306, "read_only": false}]
-    present:
-      description: Those of O(paths) that exist.
-      returned: always
-      type: list
-      elements: str
-    record:
-      description: Content of the record of the last run.
-      returned: always
-      type: dict
+    present: {description: Those of O(paths) that exist., returned: always, type: list, elements: str}
+    record: {description: Content of the record of the last run., returned: always, type: dict}
     worked:
       description: Values of the last successful run, by row and host. Will be V(none) if there was none.
       returned: always
@@ -287,14 +246,8 @@ host:
       returned: always
       type: dict
       sample: {"began": "2026-11-29T16:40:12Z", "secrets": ["ray_token", "api_key"]}
-    checked:
-      description: Content of the file O(checked), empty if there is none.
-      returned: always
-      type: str
-    release:
-      description: Name of the release, empty if there is none.
-      returned: always
-      type: str
+    checked: {description: "Content of the file O(checked), empty if there is none.", returned: always, type: str}
+    release: {description: "Name of the release, empty if there is none.", returned: always, type: str}
     accounts:
       description: Account of the services, by cluster name, for all clusters of this host that systemd runs.
       returned: always
@@ -307,10 +260,10 @@ host:
       sample: vllm-ray
     firewall:
       description: C(why_open) is the reason why ufw closes no ports, empty if it does. C(manageable) shows whether
-        C(firewall_mode=manage) would change that.
+        C(firewall_mode=manage) would change that. C(fix) is what to do by hand.
       returned: always
       type: dict
-      sample: {"why_open": "ufw is off", "manageable": true}
+      sample: {"why_open": "ufw is off", "manageable": true, "fix": "ufw default deny incoming"}
     client:
       description: Address of the SSH client as seen by this host, empty if Ansible does not connect by SSH.
       returned: always
@@ -321,19 +274,9 @@ host:
       returned: always
       type: list
       elements: dict
-    gpu_error:
-      description: Why NVIDIA GPUs cannot be queried.
-      returned: always
-      type: str
-    amd_gpus:
-      description: AMD GPUs.
-      returned: always
-      type: list
-      elements: dict
-    pci_gpus:
-      description: Number of GPUs on the PCI bus by vendor.
-      returned: always
-      type: dict
+    gpu_error: {description: Why NVIDIA GPUs cannot be queried., returned: always, type: str}
+    amd_gpus: {description: AMD GPUs., returned: always, type: list, elements: dict}
+    pci_gpus: {description: Number of GPUs on the PCI bus by vendor., returned: always, type: dict}
 network:
   description: Network facts, as returned by M(vllm_ray.cluster.nic_info).
   returned: always
@@ -368,10 +311,7 @@ engine:
         - It is V(true) for the states V(serves), V(busy), V(refuses), V(no_answer) and V(unknown).
       returned: always
       type: bool
-    why:
-      description: Reason for the state, empty for V(serves).
-      returned: always
-      type: str
+    why: {description: "Reason for the state, empty for V(serves).", returned: always, type: str}
     start_seconds:
       description: Start time of the engine in seconds. V(none) if the journal does not show it.
       returned: it serves
@@ -417,32 +357,20 @@ model:
       type: list
       elements: str
       sample: [pytorch_model.bin]
-    problem:
-      description: Problem of the model, if there is one.
-      returned: always
-      type: dict
+    problem: {description: "Problem of the model, if there is one.", returned: always, type: dict}
     files:
       description: State of its files. V(none) if the host has none.
       returned: always
       type: dict
       contains:
-        path:
-          description: Directory of the model.
-          returned: always
-          type: str
-        made:
-          description: Whether this collection created it.
-          returned: always
-          type: bool
+        path: {description: Directory of the model., returned: always, type: str}
+        made: {description: Whether this collection created it., returned: always, type: bool}
         bytes:
           description: Size of each file, in bytes.
           returned: always
           type: dict
           sample: {"config.json": 652}
-        piece_bytes:
-          description: Size of the hashed pieces of a file, in bytes.
-          returned: always
-          type: int
+        piece_bytes: {description: "Size of the hashed pieces of a file, in bytes.", returned: always, type: int}
         hashes:
           description: Hash of each hashed file, as returned by M(vllm_ray.cluster.model_manifest).
           returned: always
@@ -478,19 +406,18 @@ usage:
   returned: always
   type: dict
   contains:
-    services:
-      description: States of O(services).
-      returned: always
-      type: dict
-    ray_gpus:
-      description: Number of GPUs that the cluster's Ray node offers.
-      returned: always
-      type: int
+    services: {description: States of O(services)., returned: always, type: dict}
+    ray_gpus: {description: Number of GPUs that the cluster's Ray node offers., returned: always, type: int}
     ports_taken:
       description: Other processes that listen on O(ports), as returned by M(vllm_ray.cluster.port_info).
       returned: always
       type: list
       elements: dict
+    ports_unknown:
+      description: Why the processes that listen cannot be read, empty if they can. Without them, RV(usage.ports_taken)
+        and RV(usage.bind_errors) are empty.
+      returned: always
+      type: str
     bind_errors:
       description: Those of O(ports) that cannot be bound on the cluster address although no process listens on them.
       returned: always
@@ -552,62 +479,13 @@ details:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _host_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
-
-DETAILS = {
-    "cluster": {"type": "str", "required": True},
-    "release": {"type": "path", "required": True},
-    "user": {"type": "str", "default": ""},
-    "log_files": {"type": "list", "elements": "path", "default": []},
-    "config": {"type": "path", "required": True},
-    "started": {"type": "path", "required": True},
-    "dashboard": {"type": "str"},
-}
-ARGUMENTS = {
-    "peers": {"type": "list", "elements": "str", "default": []},
-    "nic": {"type": "str"},
-    "address": {"type": "str"},
-    "ports": {"type": "list", "elements": "int", "default": []},
-    "services": {"type": "list", "elements": "str", "default": []},
-    "manager": {"type": "str", "choices": ["systemd", "supervisor"], "default": "systemd"},
-    "supervisor_directory": {"type": "path"},
-    "supervisor_bin": {"type": "path"},
-    "paths": {"type": "list", "elements": "path", "default": []},
-    "ray_directory": {"type": "path"},
-    "record": {"type": "path"},
-    "worked": {"type": "path"},
-    "rotation": {"type": "path"},
-    "release": {"type": "path"},
-    "checked": {"type": "path"},
-    "model": {
-        "type": "dict",
-        "options": {
-            **{name: how for name, how in _model_config_io.ARGUMENTS.items() if not how.get("no_log")},
-            "root": {"type": "path", "default": "/var/lib/vllm-ray/models"},
-            "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
-            "fetch": {"type": "bool", "default": False},
-            "user": {"type": "str", "default": ""},
-            "verify": {"type": "str", "choices": ["none", "quick", "full"], "default": "none"},
-        },
-    },
-    # AnsibleModule hides only whole options in the journal, whatever their text is.
-    "hub_token": {"type": "str", "no_log": True},
-    "hub_proxy": {"type": "str", "no_log": True},
-    "engine_config": {"type": "path"},
-    "engine_next_config": {"type": "path"},
-    "engine_key_file": {"type": "path", "no_log": False},
-    "engine_ca_file": {"type": "path"},
-    "engine_server_name": {"type": "str"},
-    "engine_certificate_file": {"type": "path"},
-    "details": {"type": "dict", "options": DETAILS},
-}
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host._host_io import ARGUMENTS, look
 
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     with _safe_io.reported(module):
-        module.exit_json(changed=False, **_host_io.look(module))
+        module.exit_json(changed=False, **look(module))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ description:
 extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.actiongroup_cluster
+  - vllm_ray.cluster._hubs
 attributes:
   check_mode:
     support: full
@@ -45,19 +46,10 @@ options:
     type: str
     choices: [asked, present]
     default: present
-  hub:
-    description: Hub to download from, or V(mirror) for a web server.
-    type: str
-    choices: [huggingface, mirror, modelscope]
-    default: huggingface
   model:
     description: Id of the model, or the URL of its directory on a mirror.
     type: str
     required: true
-  revision:
-    description: Branch, tag or commit. If empty, the hub's default, C(main) or C(master).
-    type: str
-    default: ''
   commit:
     description: RV(commit) that the downloading host returned for O(revision). Required on hosts that do not download.
     type: str
@@ -93,16 +85,6 @@ options:
     description: Access token for the hub, for the downloading host. It is passed in the environment of the client and
       not written anywhere.
     type: str
-  proxy:
-    description: URL of the proxy to the hub. Default is from the environment.
-    type: str
-  ca_certificate:
-    description: File with the CA certificates to trust. Default is the system's.
-    type: path
-  endpoint:
-    description: URL of the hub or of a server that replaces it. If empty, the hub's own URL.
-    type: str
-    default: ''
   hosts:
     description: All hosts that should get the model, including this one. The list must have the same order on all
       hosts.
@@ -261,16 +243,13 @@ problem:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Failed
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import HUBS
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 
 HOST = {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["asked", "present"], "default": "present"},
-    "hub": {"type": "str", "choices": sorted(HUBS), "default": "huggingface"},
-    "model": {"type": "str", "required": True},
-    "revision": {"type": "str", "default": ""},
+    **_hub.ARGUMENTS,
     "commit": {"type": "str", "default": ""},
     "update": {"type": "bool", "default": False},
     "path": {"type": "path"},
@@ -278,10 +257,6 @@ ARGUMENTS = {
     "exclude": {"type": "list", "elements": "str", "default": []},
     "python": {"type": "path"},
     "user": {"type": "str", "default": ""},
-    "token": {"type": "str", "no_log": True},
-    "proxy": {"type": "str", "no_log": True},
-    "ca_certificate": {"type": "path"},
-    "endpoint": {"type": "str", "default": ""},
     "hosts": {"type": "list", "elements": "dict", "default": [], "options": HOST},
     "name": {"type": "str", "default": "this host"},
     "source": {"type": "str", "default": ""},

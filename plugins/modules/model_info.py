@@ -17,33 +17,15 @@ extends_documentation_fragment:
   - vllm_ray.cluster._attributes
   - vllm_ray.cluster._attributes.info_module
   - vllm_ray.cluster._attributes.actiongroup_cluster
+  - vllm_ray.cluster._hubs
 options:
   model:
     description: Absolute path of the model's directory, id of a model on a hub, or URL on a mirror.
     type: str
     required: true
-  hub:
-    description: Hub of a model id. Use V(mirror) for a URL.
-    type: str
-    choices: [huggingface, mirror, modelscope]
-    default: huggingface
-  revision:
-    description: Branch, tag or commit. If empty, the hub's default, C(main) or C(master).
-    type: str
-    default: ''
-  endpoint:
-    description: URL of the hub or of a mirror. If empty, the hub's own URL.
-    type: str
-    default: ''
   token:
     description: Access token for the hub. It is sent in a header, only to the hub.
     type: str
-  proxy:
-    description: URL of the proxy to the hub. Default is from the environment.
-    type: str
-  ca_certificate:
-    description: File with the CA certificates to trust. Default is the system's.
-    type: path
 seealso:
   - module: vllm_ray.cluster.model_download
 author:
@@ -217,14 +199,15 @@ problem:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import ARGUMENTS
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 
 
 def main() -> None:
-    module = AnsibleModule(_model_config_io.ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
-        module.exit_json(changed=False, **_model_config_io.info(module.params))
+        module.exit_json(changed=False, **_model_config_io.info(_model_config_io.query_of(module.params)).as_dict())
     except Unusable as error:
         module.fail_json(msg=str(error), problem=error.problem)
 

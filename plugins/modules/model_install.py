@@ -86,6 +86,19 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _install_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 
+if t.TYPE_CHECKING:
+
+    class Options(t.TypedDict):
+        """The options of this module."""
+
+        path: str
+        step: str
+        files: dict[str, int]
+        user: str
+        digest: str
+        record_directory: str
+
+
 ARGUMENTS = {
     "path": {"type": "path", "required": True},
     "step": {"type": "str", "choices": ["stage", "install"], "required": True},
@@ -97,7 +110,7 @@ ARGUMENTS = {
 REQUIRED = [("step", "stage", ["files"]), ("step", "install", ["digest"])]
 
 
-def perform(params: t.Mapping[str, t.Any], dry: bool) -> dict[str, t.Any]:
+def perform(params: Options, dry: bool) -> dict[str, object]:
     """Do one step and return its results."""
     if params["step"] == "stage":
         staging, held = _install_io.stage(params["path"], params["files"], params["user"]) if not dry else ("", [])

@@ -191,7 +191,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     with _safe_io.reported(module):
-        result = _model_tree_io.look(module.params, dry=module.check_mode)
+        result = _model_tree_io.look(_model_tree_io.Options(**module.params), dry=module.check_mode)
     if result["problems"]:
         module.fail_json(msg="\n".join(sentence(problem) for problem in result["problems"]), **result)
     module.exit_json(controller=False, **result)

@@ -87,7 +87,8 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
-        module.exit_json(**_revisions_io.prune(module.params, module.check_mode))
+        options = _revisions_io.Options(**module.params)
+        module.exit_json(**_revisions_io.prune(options, module.check_mode)._asdict())
     except OSError as error:
         module.fail_json(msg=f"{error}. Old revisions stay where they are with model_keep=-1.")
 

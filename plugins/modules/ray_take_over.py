@@ -61,11 +61,22 @@ stopped:
 import os
 import signal
 import time
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import read_kernel
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import known_as
+
+if t.TYPE_CHECKING:
+
+    class Seen(t.TypedDict):
+        """An entry of the option processes."""
+
+        pid: int
+        process: str
+        user: str | None
+
 
 SECONDS = 10
 PROCESS = {
@@ -82,7 +93,7 @@ def is_alive(pid: int, name: str) -> bool:
     return known_as(own, command) == name and not state.startswith("Z")
 
 
-def stop(processes: list[dict]) -> None:
+def stop(processes: list[Seen]) -> None:
     """End processes, gently first."""
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
         for entry in processes:

@@ -94,6 +94,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io im
     reported,
     write_file,
 )
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import runtime_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._serve_config import digest, sentences
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._serve_config_io import parse
 
@@ -115,7 +116,7 @@ def main() -> None:
         passed = (read_text(passed_file) or "").strip()
     if passed == wanted:
         module.exit_json(changed=False, checked=False, refused={})
-    if module.check_mode and not os.path.exists(os.path.join(module.params["release"], "bin", "python")):
+    if module.check_mode and not os.path.exists(runtime_of(module.params["release"]).python()):
         module.exit_json(changed=False, checked=False, refused={})
     refused = parse(module)
     if refused:

@@ -145,7 +145,9 @@ options:
     default: []
     suboptions:
       name:
-        description: Name of the unit without C(.service), or of the program.
+        description:
+          - Name of the unit without C(.service), or of the program.
+          - A name that ends with C(.timer) is the name of a timer.
         type: str
         required: true
       unit_path:
@@ -211,18 +213,24 @@ actions:
   type: dict
   sample: {"vllm-ray-node@default": "none"}
 held:
-  description: Services that must be stopped but may not be, each with the reasons. Their files did not change.
+  description: Services that must be stopped but may not be, each with the reasons. Their files did not change. A reason
+    names the options and variables of a file that would change, not their values.
   returned: always
   type: dict
-  sample: {"vllm-ray-node@default": ["/etc/vllm-ray/default/node.env is not what it was started with"]}
+  sample:
+    vllm-ray-node@default: ["/etc/vllm-ray/default/node.env is not what vllm-ray-node@default was started with: NCCL_DEBUG"]
 """
+
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Service
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager_io import manager_for
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import (
-    Service,
     Verdict,
+    changed_names,
     decide,
     held_paths,
     parse_sums,
@@ -234,8 +242,13 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._servic
     act,
     check_account,
     check_sudoers,
-    manager_for,
 )
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Entry
 
 ENTRY = {
     "path": {"type": "path", "required": True},
@@ -298,9 +311,10 @@ ARGUMENTS = {
 RULES = [("manager", "supervisor", ["supervisor_directory", "supervisor_bin"])]
 
 
-def with_secrets(module: AnsibleModule) -> list[dict]:
+def with_secrets(module: AnsibleModule) -> list[Entry]:
     """Return the secret files, each with its content."""
-    entries, texts = module.params["secret_files"], module.params["secrets"]
+    entries: list[Entry] = module.params["secret_files"]
+    texts: list[str] = module.params["secrets"]
     if len(entries) != len(texts):
         module.fail_json(
             msg=f"secret_files has {len(entries)} entries and secrets {len(texts)}. Give each file its text."
@@ -308,14 +322,22 @@ def with_secrets(module: AnsibleModule) -> list[dict]:
     return [{**entry, "content": text} for entry, text in zip(entries, texts)]
 
 
-def judge(module: AnsibleModule, services: list[Service], running: dict) -> dict[str, Verdict]:
+def judge(module: AnsibleModule, services: list[Service], running: Mapping[str, Running]) -> dict[str, Verdict]:
     """Return the verdict on each service."""
     params = module.params
-    wanted = {entry["path"]: sha256(entry["content"]) for entry in params["files"] + with_secrets(module)}
-    wanted.update((service.unit_path, sha256(service.unit)) for service in services)
+    entries = [*params["files"], *with_secrets(module)]
+    wanted = {entry["path"]: entry["content"] for entry in entries}
+    wanted.update((service.unit_path, service.unit) for service in services)
+    kinds = {entry["path"]: entry["format"] for entry in params["secret_files"]}
+    found = {path: _safe_io.readable(path) for service in services for path in service.depends}
+    present = {path: text for path, text in found.items() if text is not None}
+    names = {path: changed_names(kinds.get(path, "text"), text, wanted.get(path, "")) for path, text in present.items()}
     started = {service.name: parse_sums(_safe_io.read_text(service.record) or "") for service in services}
+    sums = [{path: sha256(text) for path, text in texts.items()} for texts in (wanted, present)]
     return {
-        service.name: decide(service, running[service.name], started[service.name], wanted, params["may_stop"])
+        service.name: decide(
+            service, running[service.name], started[service.name], sums[0], params["may_stop"], sums[1], names
+        )
         for service in services
     }
 

@@ -125,10 +125,16 @@ installed:
   type: bool
   sample: true
 install:
-  description: Whether the package C(ufw) must be installed and the module called again. Always V(false) in check mode.
+  description: Whether RV(packages) must be installed and the module called again. Always V(false) in check mode.
   returned: always
   type: bool
   sample: false
+packages:
+  description: Packages that the firewall tool needs.
+  returned: always
+  type: list
+  elements: str
+  sample: [ufw]
 mode:
   description: The value of O(mode).
   returned: always
@@ -187,7 +193,7 @@ commands:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._ufw_io import Run
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._manage_io import Run
 
 SERVICE = {
     "name": {"type": "str", "required": True},

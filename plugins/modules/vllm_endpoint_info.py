@@ -116,6 +116,7 @@ renewed:
 """
 
 import time
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -133,6 +134,28 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._vllm imp
     judge,
     model_names,
 )
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    class Proof(t.TypedDict):
+        """An entry of the option proof."""
+
+        request: Mapping[str, object]
+        expect: str | None
+        seconds: int
+
+    class Options(t.TypedDict):
+        """The options that one question needs."""
+
+        url: str
+        key_file: str
+        ca_file: str | None
+        server_name: str | None
+        certificate_file: str | None
+        model: str
+        proof: list[Proof]
+
 
 ARGUMENTS = {
     "url": {"type": "str", "required": True},
@@ -157,7 +180,7 @@ ARGUMENTS = {
 PAUSE = 1
 
 
-def ask(url: str, key: Secret, model: str, proof: dict, trust: dict) -> Answer:
+def ask(url: str, key: Secret, model: str, proof: Proof, trust: Mapping[str, str | None]) -> Answer:
     """Ask for one completion and judge it. trust: ca_file and server_name."""
     body = completion_request(proof["request"], model)
     try:
@@ -174,17 +197,18 @@ def shows(url: str, certificate: str) -> bool:
         return False
 
 
-def look(options: dict) -> dict:
+def look(options: Options) -> dict[str, object]:
     """Ask an engine once. options: those of this module. Returns what it returns."""
     url, key, model = options["url"], read_secret(options["key_file"]), options["model"]
-    trust = {name: options[name] for name in ("ca_file", "server_name")}
+    ca_file, server_name = options["ca_file"], options["server_name"]
     certificate = certificate_in(options["certificate_file"])
     result = {"untrusted": False, "renewed": True}
     try:
-        models = model_names(request_json(f"{url}/v1/models", key, **trust))
+        models = model_names(request_json(f"{url}/v1/models", key, ca_file=ca_file, server_name=server_name))
     except Refused as error:
         result["untrusted"] = error.kind == "untrusted"
         return {**result, "ready": False, "models": [], "answers": [], "final": False, "why": f"{url}: {error}"}
+    trust = {"ca_file": ca_file, "server_name": server_name}
     answers = [ask(url, key, model, proof, trust) for proof in options["proof"]]
     result["renewed"] = shows(url, certificate)
     return {

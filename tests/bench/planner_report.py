@@ -41,7 +41,6 @@ import yaml
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import (
-    _engine,
     _hosts_file,
     _memory,
     _speed,
@@ -112,7 +111,7 @@ def main() -> None:
     begin = time.monotonic()
     settings = _settings.check("-", {"vllm_ray_model": given.model}).values
     found = _hosts_file.parse(yaml.safe_load(Path(given.hosts).read_text()), settings)
-    model = _engine.model_of(_model_config_io.info({"model": str(Path(given.model).resolve())})["model"])
+    model = _model_config_io.info(_model_config_io.Query(str(Path(given.model).resolve()))).model
     rows: list[tuple[str, t.Any, dict[str, float]]] = []
     for text in given.layouts:
         tp, pp, count = map(int, re.fullmatch(r"(\d+)x(\d+)@(\d+)", text).groups())  # type: ignore[union-attr]

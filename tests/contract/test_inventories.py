@@ -20,6 +20,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import (
     _host,
     _members,
@@ -120,7 +121,7 @@ def test_roles_get_what_they_specify(name: str) -> None:
     for host in plan["hosts"]:
         hostvars = {other: {"inventory_hostname": other} for other in plan["hosts"]}
         # The lookup of this name reads them where a play runs.
-        private = _private.private(settings[host], plan["accelerator"])
+        private = _private.private(settings[host], ACCELERATORS[plan["accelerator"]])
         given_by_plan = _role_variables.role_variables(whole, host, run)
         templates = {**loaded[0], **loaded[1]}
         offences += [f"{name} is given twice" for name in templates if name in given_by_plan]

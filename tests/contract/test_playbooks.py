@@ -15,7 +15,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services import _service_set
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services import _manager, _service_set
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 ROLE_INCLUDES = ("include_role", "import_role")
@@ -192,8 +192,8 @@ def test_the_controller_gets_the_key_that_the_engine_serves_with(
 ) -> None:
     """Also where a renewal was interrupted after the engine had the new one, and where its run has only some tags."""
     paths = {"key": "/etc/vllm-ray/default/api.key", "options": "/etc/vllm-ray/default/serve-main.yaml"}
-    service = _service_set.Service("serve", "/unit", "", "/record", tuple(paths.values()))
-    state = _service_set.Running(active=running)
+    service = _manager.Service("serve", "/unit", "", "/record", tuple(paths.values()))
+    state = _manager.Running(active=running)
     started, wanted = {paths[name]: value for name, value in sums.items()}, dict.fromkeys(paths.values(), "new")
     verdict = _service_set.decide(service, state, started, wanted, may_stop=False)
     mapping = DataLoader().load_from_file(str(walk.ROOT / "playbooks/vars/serve.yml"), trusted_as_template=True)

@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+import yaml
+
+from ansible_collections.vllm_ray.cluster.plugins.lookup import private
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings, _value_types
+from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
 
 def test_every_variable_has_a_type() -> None:
@@ -28,3 +33,17 @@ def test_defaults_are_of_their_types() -> None:
         if "default" in spec and _value_types.wrong_values(name, spec["default"])
     }
     assert wrong == {}
+
+
+def test_the_choices_of_accelerators_are_those_that_there_are() -> None:
+    """An accelerator has a lock of its name, too."""
+    names = list(ACCELERATORS)
+    assert _settings.specification()["vllm_ray_accelerator"]["choices"] == ["auto", *names]
+    assert yaml.safe_load(private.DOCUMENTATION)["options"]["accelerator"]["choices"] == names
+    for role, option in (("ray", "ray_accelerator"), ("vllm", "vllm_accelerator"), ("release", "release_lock")):
+        specs = walk.load_mapping(walk.ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
+        assert {tuple(spec["options"][option]["choices"]) for spec in specs.values() if option in spec["options"]} == {
+            tuple(names)
+        }
+    locks = walk.ROOT / "roles" / "release" / "files" / "locks"
+    assert [name for name in names if not (locks / f"{name}.lock").is_file()] == []

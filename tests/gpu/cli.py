@@ -1,19 +1,24 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection with its own lock on a machine with one NVIDIA GPU and no network, and what it takes along.
+"""The collection with its own lock on a machine with NVIDIA GPUs and no network, and what it takes along.
 
   tests/gpu/run prepare DIR        here, with a network: a bundle of the lock, in parts of at most 50 MiB, and what
                                    Ansible needs. --python 3.12 and --platform manylinux_2_39_x86_64 are of that machine
   tests/gpu/run prepare DIR --cpu  the same for a rehearsal on this machine, without a GPU
   tests/gpu/run DIR [STEP...]      there, in this checkout: take the steps that are not done, or these again
+  tests/gpu/run DIR --hosts N      the same, and the cluster is N hosts with a share of the GPUs each, which the step
+                                   hosts creates on that machine as namespaces; it needs root
   tests/gpu/run show DIR           the results
 
 DIR holds what was prepared (parts may arrive one by one; the first step waits for none). Each step has a limit. What it
 found is in DIR/results/STEP.json as soon as it is known, what it printed in DIR/results/STEP.log. Who is interrupted
 calls it again: steps that ended well are not taken twice. Everything is made below DIR, the services included (the
 models of random weights below the directory that the variable MODELS names, where the disk is too small for them):
-`tests/gpu/run DIR stop` ends them, and a later run deploys again.
+`tests/gpu/run DIR stop` ends them and removes the hosts, and a later run deploys again.
+
+Hosts and the services of the machine itself need the same GPUs: run stop between them. Steps that are named need no
+--hosts, but for hosts itself, which takes 2 without.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import models, prepare, steps
+from . import hosts, models, prepare, spread, steps
 from .place import Failed, Place
 
 if TYPE_CHECKING:
@@ -47,11 +52,23 @@ STEPS: dict[str, tuple[Callable[[Place], dict[str, Any]], int]] = {
     "speed": (models.speed, 600),
     "moe": (models.moe, 1200),
     "pair": (steps.pair, 600),
-    "stop": (steps.stop, 60),
+    "hosts": (hosts.hosts, 120),
+    "spread": (spread.spread, 900),
+    "spread_look": (spread.look, 300),
+    "spread_again": (spread.again, 120),
+    "spread_rank": (spread.rank, 600),
+    "spread_tp": (spread.tensor, 600),
+    "spread_large": (spread.large, 900),
+    "spread_large_tp": (spread.large_tensor, 900),
+    "spread_freeze": (spread.freeze, 900),
+    "stop": (hosts.stop, 60),
 }
 
-# What is taken only by its name: it ends all, or needs a second GPU.
-ON_DEMAND = ("pair", "stop")
+# What is taken with hosts and without, and with hosts alone.
+COMMON = ("machine", "join", "ansible")
+OVER_HOSTS = tuple(name for name in STEPS if name == "hosts" or name.startswith("spread"))
+# What is taken only by its name: it ends all, needs a second GPU, or takes long.
+ON_DEMAND = ("pair", "spread_freeze", "stop")
 
 
 def take(place: Place, name: str) -> bool:
@@ -74,9 +91,10 @@ def take(place: Place, name: str) -> bool:
     return bool(result["well"])
 
 
-def run_steps(place: Place, wanted: list[str]) -> bool:
+def run_steps(place: Place, wanted: list[str], *, over_hosts: bool) -> bool:
     """Take the steps that are wanted, or all that have not ended well; return whether all did."""
-    names = wanted or [name for name in STEPS if name not in ON_DEMAND and not place.has(name)]
+    fitting = [name for name in STEPS if name in COMMON or (name in OVER_HOSTS) == over_hosts]
+    names = wanted or [name for name in fitting if name not in ON_DEMAND and not place.has(name)]
     return all(take(place, name) for name in names)
 
 
@@ -85,7 +103,7 @@ def show(folder: Path) -> None:
     for name in STEPS:
         file = folder / "results" / f"{name}.json"
         told = json.loads(file.read_text()) if file.is_file() else {"well": False, "why": "not taken"}
-        print(f"{name:<10} {told.get('seconds', 0):7.1f} s  {json.dumps(told.get('found') or told['why'])}")
+        print(f"{name:<15} {told.get('seconds', 0):7.1f} s  {json.dumps(told.get('found') or told['why'])}")
 
 
 def main(words: list[str]) -> int:
@@ -97,7 +115,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--python", default="3.12")
     parser.add_argument("--platform", default="manylinux_2_39_x86_64")
     parser.add_argument("--cpu", action="store_true")
-    options = parser.parse_args(words)
+    parser.add_argument("--hosts", type=int, metavar="N", help="2 to 200")
+    options = parser.parse_intermixed_args(words)
     if options.folder in ("prepare", "show"):
         if len(options.steps) != 1:
             parser.error(f"{options.folder} takes one directory")
@@ -111,4 +130,10 @@ def main(words: list[str]) -> int:
         parser.error(f"no step {', '.join(sorted(unknown))}; there are {', '.join(STEPS)}")
     for ended in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ended, signal.default_int_handler)
-    return 0 if run_steps(Place(Path(options.folder)), options.steps) else 1
+    if options.hosts is not None and not 2 <= options.hosts <= 200:
+        parser.error("--hosts takes a number from 2 to 200")
+    place = Place(Path(options.folder), options.hosts or 2)
+    there = len(hosts.noted(place))
+    if options.hosts and there and options.hosts != there and "hosts" not in options.steps:
+        parser.error(f"there are {there} hosts: take the step hosts, or stop, first")
+    return 0 if run_steps(place, options.steps, over_hosts=bool(options.hosts)) else 1

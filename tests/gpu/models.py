@@ -19,8 +19,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from .place import DEMO, ROOT, Failed, Place
-from .steps import URL, engine_log, outage, release, told
+from .place import DEMO, ROOT, SERVE_ARGS, Failed, Place
+from .steps import engine_log, outage, release, told
 
 # Models of random weights, by the shapes of Llama 3.1 8B and Qwen3 30B A3B, and small ones for a rehearsal.
 LLAMA = {
@@ -67,7 +67,8 @@ def make_model(place: Place, name: str, config: dict[str, Any], small: dict[str,
     tokenizer["model"]["vocab"].update({f"<{number}>": number for number in spare})
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     (folder / "config.json").write_text(json.dumps(config, indent=1))
-    place.run(python_with_torch(place), ROOT / "tests" / "gpu" / "weights.py", folder, env=dict(os.environ))
+    script = ROOT / "tests" / "gpu" / "weights.py"
+    place.run(*place.enter, python_with_torch(place), script, folder, env=dict(os.environ))
     return folder
 
 
@@ -124,7 +125,7 @@ def served(place: Place, folder: Path, **args: Any) -> dict[str, Any]:
     length = 1024 if place.cpu else 4096
     # One GPU, whatever the machine has.
     sizes = {"tensor-parallel-size": 1, "pipeline-parallel-size": 1}
-    settings = {"served-model-name": "demo", "max-model-len": length, **sizes, **args}
+    settings = {**SERVE_ARGS, "max-model-len": length, **sizes, **args}
     place.playbook("site.yml", model=str(folder), serve_args=settings, restart=True, proof=[])
     found["site_s"] = round(time.monotonic() - begin, 1)
     found["first"] = told(engine_log(place).read_text(errors="replace"))
@@ -159,7 +160,7 @@ def bench(place: Place, url: str, model: Path, name: str) -> dict[str, float]:
     target = place.results / f"bench-{name}.json"
     target.unlink(missing_ok=True)
     count, size = (10, 32) if place.cpu else (400, 512)
-    env = {**place.environment(), "OPENAI_API_KEY": (place.work / "key").read_text().strip()}
+    env = {**place.environment(), "OPENAI_API_KEY": place.key.read_text().strip()}
     env.pop("PYTHONPATH")
     options = {
         "backend": "openai", "base-url": url, "model": "demo", "tokenizer": model, "dataset-name": "random",
@@ -167,7 +168,8 @@ def bench(place: Place, url: str, model: Path, name: str) -> dict[str, float]:
         "seed": 1, "result-dir": target.parent, "result-filename": target.name,
     }  # fmt: skip
     words = [f"--{option}={value}" for option, value in options.items()]
-    place.run(release(place) / "bin" / "vllm", "bench", "serve", "--ignore-eos", "--save-result", *words, env=env)
+    vllm = release(place) / "bin" / "vllm"
+    place.run(*place.enter, vllm, "bench", "serve", "--ignore-eos", "--save-result", *words, env=env)
     found = json.loads(target.read_text())
     return {"tokens_s": round(found["output_throughput"], 1), "ttft_ms": round(found["median_ttft_ms"], 2)}
 
@@ -187,7 +189,7 @@ def speed(place: Place) -> dict[str, Any]:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", 8111)) == 0:
             raise Failed("something answers at port 8111 already, perhaps an engine by hand of an earlier run: end it")
-    env = {**place.environment(), "VLLM_API_KEY": (place.work / "key").read_text().strip()}
+    env = {**place.environment(), "VLLM_API_KEY": place.key.read_text().strip()}
     env.pop("PYTHONPATH")
     variables = next((place.home / ".vllm-ray" / "etc").glob("*/serve-main.env"))
     vllm: list[str | Path] = [
@@ -205,7 +207,7 @@ def speed(place: Place) -> dict[str, Any]:
         )
         try:
             wait(place, engine, f"{other}/health")
-            urls = {"ours": URL, "hand": other}
+            urls = {"ours": place.url, "hand": other}
             # Who comes first changes with each round.
             rounds = [
                 {

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,17 @@ ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "demo-model" / "model"
 ANSWERS = json.loads((ROOT / "demo-model" / "answers.json").read_text())
 SETTINGS, SUMS = "settings.json", "SHA256SUMS"
+# NVLink multicast stays off: a program that uses it can put the GPUs of a shared machine out of service. NCCL, torch
+# and NVSHMEM have a switch each. vLLM's all-reduce by FlashInfer creates multicast objects by itself where the ranks of
+# a tensor-parallel group share a host, and a pass of its compiler uses the same.
+ENVIRONMENT = {
+    "NCCL_NVLS_ENABLE": "0", "TORCH_SYMM_MEM_DISABLE_MULTICAST": "1", "NVSHMEM_DISABLE_NVLS": "1",
+    "VLLM_ALLREDUCE_USE_SYMM_MEM": "0", "VLLM_ALLREDUCE_USE_FLASHINFER": "0",
+}  # fmt: skip
+SERVE_ARGS = {
+    "served-model-name": "demo",
+    "compilation-config": {"pass_config": {"fuse_allreduce_rms": False}},
+}
 
 
 class Failed(Exception):
@@ -28,15 +40,21 @@ class Place:
     """The directory of a run.
 
     work: what is made there; home: the home of services and of Ansible, with a short path, as Ray's sockets are below;
-    models: where the models of random weights are written.
+    models: where the models of random weights are written; hosts: how many hosts the step of that name creates.
+
+    What differs where the cluster is one of such hosts: services: where the home of the host that serves lies on this
+    machine; enter: what stands before a command that is to run there; url, key: of the API; inventory.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hosts: int = 2) -> None:
         self.folder = folder.resolve()
         self.work, self.home, self.results = (self.folder / name for name in ("work", "h", "results"))
         for made in (self.work, self.home, self.results):
             made.mkdir(exist_ok=True)
         self.models = Path(os.environ.get("MODELS", self.work))
+        self.hosts = hosts
+        self.services, self.enter, self.url = self.home, list[str](), "http://127.0.0.1:8000"
+        self.key, self.inventory = self.work / "key", self.work / "cluster.ini"
         self.settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text())
         self.cpu = self.settings["accelerator"] == "cpu"
         self.log = Path(os.devnull)
@@ -68,7 +86,9 @@ class Place:
         own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         path = f"{self.work / 'ansible' / 'bin'}{os.pathsep}{own['PATH']}"
         own |= {"HOME": str(self.home), "PATH": path, "PYTHONPATH": str(self.work / "ansible"), "LC_ALL": "C.UTF-8"}
-        return own | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "true", "PYTHONUNBUFFERED": "1"}
+        plugins = ROOT / "tests" / "gpu" / "connection_plugins"
+        own |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_CONNECTION_PLUGINS": str(plugins)}
+        return own | {"ANSIBLE_NOCOLOR": "true", "PYTHONUNBUFFERED": "1"}
 
     def run(self, *command: str | Path, check: bool = True, env: dict[str, str] | None = None) -> tuple[int, str]:
         """Run a command within what is left of the step's limit; return its status and what it printed."""
@@ -98,4 +118,21 @@ class Place:
         """Run a playbook of this checkout. settings: variables without their prefix vllm_ray_."""
         told = {f"vllm_ray_{key}": value for key, value in settings.items()}
         extra = ["-e", json.dumps(told)] if told else []
-        return self.run("ansible-playbook", name, "-i", self.work / "cluster.ini", *extra, *options, check=check)
+        return self.run("ansible-playbook", name, "-i", self.inventory, *extra, *options, check=check)
+
+    def write_variables(self, folder: Path, **settings: Any) -> None:
+        """Write what all hosts of an inventory have in common. settings: as for playbook()."""
+        request = {
+            "messages": [{"role": "user", "content": ANSWERS[0]["question"]}],
+            "temperature": 0,
+            "max_tokens": 32,
+        }
+        common = {
+            "scope": "user", "firewall": "off", "accelerator": self.settings["accelerator"], "env": ENVIRONMENT,
+            "python": str(Path(sys.executable).resolve()), "bundle": str(self.work / "bundle.tar"),
+            "proof": [{"request": request, "expect": ANSWERS[0]["answer"]}],
+            "model": str(DEMO), "serve_args": SERVE_ARGS,
+        }  # fmt: skip
+        told = {**common, **settings, **self.settings.get("settings", {})}
+        folder.mkdir(exist_ok=True)
+        (folder / "all.yml").write_text(json.dumps({f"vllm_ray_{name}": value for name, value in told.items()}))

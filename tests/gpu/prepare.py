@@ -33,7 +33,8 @@ def prepare(folder: Path, python: str, machine: str, *, cpu: bool) -> None:
             *(f"--platform={name}" for name in (machine, "manylinux2014_x86_64", *known)),
         ]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--require-hashes", *target]
-    subprocess.run([*pip, f"--dest={wheels}", f"--requirement={ROOT / 'requirements.txt'}"], check=True)
+    lists = [ROOT / "requirements.txt", Path(__file__).resolve().parent / "requirements.txt"]
+    subprocess.run([*pip, f"--dest={wheels}", *(f"--requirement={name}" for name in lists)], check=True)
     inventory = folder / "bundle.ini"
     inventory.write_text("[head]\nh1 ansible_connection=local\n")
     settings: dict[str, Any] = {

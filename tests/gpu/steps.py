@@ -16,24 +16,32 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .place import ANSWERS, DEMO, SUMS, Failed, Place
+from .place import ANSWERS, SERVE_ARGS, SUMS, Failed, Place
 
-URL = "http://127.0.0.1:8000"
-# What vLLM's log says of a start, in seconds or GiB.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What vLLM's log says of a start, in seconds, GiB or tokens.
 TOLD = {
     "weights_s": r"Loading weights took ([\d.]+) seconds",
     "model_gib": r"Model loading took ([\d.]+) GiB memory",
     "compile_s": r"torch\.compile took ([\d.]+) s in total",
     "graphs_s": r"Graph capturing finished in ([\d.]+) secs",
     "init_s": r"init engine \(profile, create kv cache, warmup model\) took ([\d.]+) s",
+    "kv_tokens": r"KV cache size: ([\d,]+) tokens",
 }
+# Steps whose results hold as long as the services run, or the hosts.
+OF_SERVICES = (
+    "deploy", "again", "look", "kill", "rank", "large", "speed", "moe", "pair", "hosts", "spread", "spread_look",
+    "spread_again", "spread_rank", "spread_tp", "spread_large", "spread_large_tp", "spread_freeze",
+)  # fmt: skip
 
 
 def release(place: Place) -> Path:
-    """The environment that the deployed cluster runs."""
-    return next((place.home / ".vllm-ray" / "etc").glob("*/current")).resolve()
+    """The environment that the deployed cluster runs, as its host sees it."""
+    return next((place.services / ".vllm-ray" / "etc").glob("*/current")).resolve()
 
 
 def machine(place: Place) -> dict[str, Any]:
@@ -96,26 +104,16 @@ def ansible(place: Place) -> dict[str, Any]:
         target,
     ]
     place.run(*pip, *sorted((place.folder / "wheels").glob("*.whl")), env=dict(os.environ))
-    python = Path(sys.executable).resolve()
     lines = ["[head]", f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}"]
     (place.work / "cluster.ini").write_text("\n".join(lines) + "\n")
-    folder = place.work / "group_vars"
-    folder.mkdir(exist_ok=True)
-    question, expect = ANSWERS[0]["question"], ANSWERS[0]["answer"]
-    request = {"messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": 32}
-    settings = {
-        "scope": "user", "firewall": "off", "accelerator": place.settings["accelerator"], "api_host": "127.0.0.1",
-        "key_file": str(place.work / "key"), "python": str(python), "bundle": str(place.work / "bundle.tar"),
-        "model": str(DEMO), "serve_args": {"served-model-name": "demo"},
-        "proof": [{"request": request, "expect": expect}], "report": str(place.results / "report"),
-        **place.settings.get("settings", {}),
-    }  # fmt: skip
-    (folder / "all.yml").write_text(json.dumps({f"vllm_ray_{name}": value for name, value in settings.items()}))
+    place.write_variables(
+        place.work / "group_vars", api_host="127.0.0.1", key_file=str(place.key), report=str(place.results / "report")
+    )
     return {"ansible": place.run("ansible-playbook", "--version")[1].split("\n")[2]}
 
 
 def engine_log(place: Place) -> Path:
-    return next((place.home / ".vllm-ray").glob("*/log/serve-main.log"))
+    return next((place.services / ".vllm-ray").glob("*/log/serve-main.log"))
 
 
 def ask(place: Place, model: str = "demo") -> str:
@@ -123,10 +121,10 @@ def ask(place: Place, model: str = "demo") -> str:
     messages = [{"role": "user", "content": ANSWERS[0]["question"]}]
     body = {"model": model, "messages": messages, "temperature": 0, "max_tokens": 32}
     headers = {
-        "Authorization": f"Bearer {(place.work / 'key').read_text().strip()}",
+        "Authorization": f"Bearer {place.key.read_text().strip()}",
         "Content-Type": "application/json",
     }
-    request = urllib.request.Request(f"{URL}/v1/chat/completions", json.dumps(body).encode(), headers)
+    request = urllib.request.Request(f"{place.url}/v1/chat/completions", json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return str(json.load(answer)["choices"][0]["message"]["content"])
 
@@ -150,7 +148,7 @@ def told(text: str) -> dict[str, float]:
     """Return what the last start in a log says of itself."""
     text = text[max(0, text.rfind("Start of ")) :]
     found = {name: re.findall(pattern, text) for name, pattern in TOLD.items()}
-    return {name: float(values[-1]) for name, values in found.items() if values}
+    return {name: float(values[-1].replace(",", "")) for name, values in found.items() if values}
 
 
 def deploy(place: Place) -> dict[str, Any]:
@@ -200,10 +198,13 @@ def kill_one(place: Place, name: str) -> None:
     os.kill(pids[0], signal.SIGKILL)
 
 
-def outage(place: Place, name: str) -> dict[str, Any]:
-    """Kill a process of the engine; return how long there was no answer, and what the start after it told."""
+def outage(place: Place, name: str, strike: Callable[[Place, str], None] = kill_one) -> dict[str, Any]:
+    """Kill a process of the engine; return how long there was no answer, and what the start after it told.
+
+    strike: what kills it, or harms it otherwise.
+    """
     right, begin, gone = ask(place), time.monotonic(), False
-    kill_one(place, name)
+    strike(place, name)
     while not place.over:
         try:
             same = ask(place) == right
@@ -232,7 +233,7 @@ def pair(place: Place) -> dict[str, Any]:
     gpus = json.loads((place.results / "machine.json").read_text())["found"]["gpus"]
     if len(gpus) < 2:
         raise Failed(f"this machine has {len(gpus)} GPU")
-    args = {"served-model-name": "demo", "tensor-parallel-size": 2}
+    args = {**SERVE_ARGS, "tensor-parallel-size": 2}
     begin = time.monotonic()
     place.playbook("site.yml", serve_args=args, restart=True)
     return {"site_s": round(time.monotonic() - begin, 1), **outage(place, "VLLM::Worker")}
@@ -247,9 +248,7 @@ def stop(place: Place) -> dict[str, Any]:
     if processes(place):
         raise Failed(f"still there: {sorted(processes(place).values())}")
     # What was found of services that run is to be found anew.
-    names = [
-        name for name in ("deploy", "again", "look", "kill", "rank", "large", "speed", "moe", "pair") if place.has(name)
-    ]
+    names = [name for name in OF_SERVICES if place.has(name)]
     for name in names:
         (place.results / f"{name}.json").rename(place.results / f"{name}.before.json")
     return {"found": names}

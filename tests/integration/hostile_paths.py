@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_pin
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _revisions
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _bring
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree
@@ -20,7 +20,7 @@ X, OWN = "{x}", "{own}"
 NOBODY = 65534
 SUM = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
 BROUGHT = _bring.Item("a/b.whl", 1, SUM)
-PIN = _hub.pin_name(_hub.Wish("huggingface", "o/m", "", "http://127.0.0.1:9"), "")
+PIN = _hub_pin.pin_name(_hub.wish("huggingface", "o/m", "", "http://127.0.0.1:9"), "")
 MODEL = ("config.json", "hf_quant_config.json", "model.safetensors", "model.safetensors.index.json", "sub/notes.txt")
 _PARALLEL = {"tensor-parallel-size": 1, "pipeline-parallel-size": 1, "distributed-executor-backend": "ray"}
 ENGINE = json.dumps({"host": "127.0.0.1", "port": 9, "served-model-name": "m", **_PARALLEL})

@@ -291,7 +291,7 @@ def test_answers_are_counted() -> None:
 
 
 def test_own_addresses_are_left_out() -> None:
-    targets = [{"name": "h1", "addresses": ["127.0.0.1", "::1", "192.0.2.1"], "ports": []}]
+    targets: list[_reach_io.Target] = [{"name": "h1", "addresses": ["127.0.0.1", "::1", "192.0.2.1"], "ports": []}]
     found = _reach_io.look(targets, 1.0)
     assert {"127.0.0.1"} <= set(found["own"]) <= {"127.0.0.1", "::1"}
     assert found["hosts"]["h1"]["addresses"] == [

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state, _engine_state_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Running
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _status
 from ansible_collections.vllm_ray.cluster.tests.integration.fake_service import RUNNING, Service
 
@@ -24,7 +24,7 @@ UNIT = "vllm-ray-serve@test-main"
 OURS, ALIEN = 64123, 65534
 UP, DOWN = Running(active=True, pid=1, state="active"), Running()
 
-Probe = Callable[..., dict[str, Any]]
+Probe = Callable[..., Any]
 
 
 class Module:
@@ -69,7 +69,7 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Probe:
     (tmp_path / "api.key").write_text("a-secret-of-this-test-that-is-long-enough", encoding="utf-8")
     os.chown(tmp_path / "api.key", OURS, OURS)
 
-    def probed(port: int, running: Running = UP, file: str = "started.yaml") -> dict[str, Any]:
+    def probed(port: int, running: Running = UP, file: str = "started.yaml") -> _engine_state.Report:
         config = {
             "host": "127.0.0.1",
             "port": port,

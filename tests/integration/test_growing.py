@@ -130,7 +130,7 @@ def test_finished_files_spread_while_later_ones_are_downloaded(cluster: Cluster)
     wait(lambda: cluster.staged("h2", "one/large") and cluster.staged("h3", "one/large"))
     # Longer than their patience: the host that downloads says that it goes on.
     time.sleep(4)
-    progress = _tree_io.read_progress(str(cluster.folder / "h2" / "records"), str(cluster.tree("h2")))
+    progress: Any = _tree_io.read_progress(str(cluster.folder / "h2" / "records"), str(cluster.tree("h2")))
     assert progress["bytes"] == sum(FILES.values())
     assert progress["hosts"]["h3"][1] == "receives"
     assert abs(progress["hosts"]["h3"][0] - FILES["one/large"]) < 0.01 * progress["bytes"]

@@ -253,7 +253,7 @@ def test_what_an_account_plants_where_it_brings_files_leads_nowhere(tmp_path: Pa
 def test_a_planted_directory_of_a_download_is_an_error(home: Path, victim: Path) -> None:
     part = home / ".commit.vllm-ray-download"
     part.symlink_to(victim)
-    wish = _hub.Wish("mirror", "http://127.0.0.1:1/m", "", "")
+    wish = _hub.wish("mirror", "http://127.0.0.1:1/m")
     filler = _hub_filler_io.Filler(wish, [], str(part))
     filler.work()
     assert "download is a symbolic link to" in filler.failure
@@ -265,7 +265,7 @@ def test_a_planted_directory_of_a_download_is_an_error(home: Path, victim: Path)
 
 def look(path: Path, **params: Any) -> dict[str, Any]:
     given = {"path": str(path), "record_directory": str(path.parent.parent / "records"), "reserve_gib": 0.0}
-    return _model_tree_io.look({**DEFAULTS, **given, **params})
+    return dict(_model_tree_io.look(_model_tree_io.Options(**{**DEFAULTS, **given, **params})))
 
 
 def why(found: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_ask_io, _hub_listing
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_ask_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 from ansible_collections.vllm_ray.cluster.tests.integration.hub_server import Hub, Model
@@ -109,13 +109,13 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str
 
 
 def test_the_hub_is_reached_by_the_proxy_and_trusted_by_the_certificate(params: dict[str, Any]) -> None:
-    found = _model_config_io.info(params)
-    assert (found["commit"], found["model"]["layers"]) == (COMMIT, 6)
+    found = _model_config_io.info(_model_config_io.query_of(params))
+    assert (found.commit, found.model.layers) == (COMMIT, 6)
     assert {one["path"] for one in Proxy.asked} == {f"{NAME}:443"}
     # The proxy gets its own password, and not the hub's token.
     assert all("proxy-authorization" in one and "authorization" not in one for one in Proxy.asked)
-    wish = _hub.Wish("huggingface", "private/demo", "main", params["endpoint"])
-    with _http_io.download(_hub_listing.listing_url(wish), *_hub.way_of(params)) as answer:
+    wish = _hub.wish("huggingface", "private/demo", "main", params["endpoint"])
+    with _http_io.download(wish.hub.listing_url(wish), *_hub.way_of(params)) as answer:
         assert COMMIT in answer.read().decode()
 
 
@@ -131,7 +131,7 @@ def test_the_hub_is_reached_by_the_proxy_and_trusted_by_the_certificate(params: 
 )
 def test_each_of_them_is_needed(params: dict[str, Any], change: dict[str, Any], words: str) -> None:
     with pytest.raises(Unusable, match=words) as caught:
-        _model_config_io.info({**params, **change})
+        _model_config_io.info(_model_config_io.query_of({**params, **change}))
     assert "planted" not in str(caught.value)
 
 
@@ -166,6 +166,6 @@ def test_a_redirect_out_of_encryption_is_refused(params: dict[str, Any], locatio
 def test_no_token_is_sent_without_encryption() -> None:
     with pytest.raises(OSError, match="no token is sent there"):
         _http_io.download("http://192.0.2.1/model?x=1", TOKEN)
-    wish = _hub.Wish("huggingface", "private/demo", endpoint="http://192.0.2.1")
+    wish = _hub.wish("huggingface", "private/demo", endpoint="http://192.0.2.1")
     with pytest.raises(Unusable, match="an https URL where a token is given"):
         _hub_ask_io.ask(wish, _hub.Way(TOKEN))

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _ray
 from ansible_collections.vllm_ray.cluster.tests.integration.test_ray_sockets import ALONE, RELEASE
@@ -35,8 +36,8 @@ kill -TERM $node
 wait $node
 echo $(($(date +%s) - start))
 """
-NODE = {"release": RELEASE, "config_dir": "/nowhere", "address": "127.0.0.1", "nic": "lo"}
-PORTS = {"autoscaler_metric_port": 44217, "dashboard_metric_port": 44227}
+NODE: Any = {"release": RELEASE, "config_dir": "/nowhere", "address": "127.0.0.1", "nic": "lo", "accelerator": "cpu"}
+PORTS: Any = {"autoscaler_metric_port": 44217, "dashboard_metric_port": 44227}
 
 
 def test_a_node_does_not_wait_for_its_ranks() -> None:

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from os import stat_result
 
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._ufw import Rule
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import Rule
 
 # Faults of one row that are returned; how many more there are is said.
 FAULTS_MAXIMUM = 10
@@ -39,6 +39,24 @@ class Unknown(Exception):
     """A row could not be asked; the message says why."""
 
 
+class Found(t.TypedDict):
+    """A Finding as audit_host returns it."""
+
+    checked: str
+    faults: list[str]
+    unknown: str
+
+
+class Listening(t.TypedDict):
+    """A socket that listens, as audit_host returns it. ours: of our services."""
+
+    port: int
+    address: str
+    process: str
+    ours: bool
+    loopback: bool
+
+
 @dataclass(frozen=True)
 class Finding:
     """What one row found on one host. checked: what was checked; faults: what is wrong, a sentence each.
@@ -55,7 +73,7 @@ class Finding:
         faults = [without_values(fault, values) for fault in self.faults]
         return Finding(without_values(self.checked, values), faults, without_values(self.unknown, values))
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> Found:
         shown = list(self.faults[:FAULTS_MAXIMUM])
         more = len(self.faults) - len(shown)
         return {
@@ -385,7 +403,7 @@ def rule_faults(rules: Iterable[Rule], own: str, ports: Mapping[int, str], publi
     own: the comment of our rules, of which only those for everybody count; ports: {port that one of our processes
     listens on: its name}; public: ports that everybody may reach by our settings.
     """
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._ufw import comment_of, ports_cover, show
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import comment_of, ports_cover, show
 
     faults = []
     for rule in rules:

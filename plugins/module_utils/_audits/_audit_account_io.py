@@ -15,6 +15,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit im
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import read_kernel
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._unsafe import shown
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import runtime_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -102,7 +103,8 @@ def _secret_files(config: str) -> Iterator[str]:
 def _written_by_root(place: Place) -> list[list[str]]:
     """Return what neither the service account nor others may write."""
     inside = [path for path, _status, target in _audit_files_io.entries(place.config) if not target]
-    paths = [*place.trusted_paths, *inside, *place.unit_files, f"{place.release}/bin", f"{place.release}/bin/python"]
+    python = runtime_of(place.release).python()
+    paths = [*place.trusted_paths, *inside, *place.unit_files, os.path.dirname(python), python]
     return [["write", path] for path in dict.fromkeys(paths)]
 
 

@@ -16,6 +16,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits import _a
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Finding, Unknown
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _redact, _redact_io, _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._unsafe import shown
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import runtime_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree_io
 
 if t.TYPE_CHECKING:
@@ -61,7 +62,7 @@ def entries(root: str, seconds: float = SECONDS) -> Iterator[tuple[str, os.stat_
 
 def paths(place: Place) -> Finding:
     """Audit the directories above what root runs or believes, and what links there lead to."""
-    wanted = [*place.trusted_paths, f"{place.release}/bin/python"]
+    wanted = [*place.trusted_paths, runtime_of(place.release).python()]
     faults = []
     for path in wanted:
         parts = path.split("/")

@@ -19,16 +19,19 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits import (
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Finding, Unknown
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io, _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._probe_io import processes
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _ufw_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _backends_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _listeners, _port_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set_io import manager_for
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager_io import manager_for
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Running
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Found, Listening
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backend import Tool
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import State
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
 
 ROWS: Mapping[str, Callable[[Place], Finding]] = {
     **_audit_files_io.ROWS,
@@ -143,9 +146,9 @@ class Place:
         return bool(process and process.user == self.account.pw_name and self.part_of(process))
 
     @functools.cached_property
-    def firewall(self) -> tuple[_ufw_io.Host, t.Any]:
-        host = _ufw_io.Host(self.module)
-        return host, host.state()
+    def firewall(self) -> tuple[Tool, State]:
+        backend = _backends_io.backend(self.module)
+        return backend.tool, backend.state()
 
     def read(self, *argv: str, limit: int, seconds: int = 60) -> bytes:
         """Return what a command prints first, limit bytes at most. Raises Unknown where it is missing or fails."""
@@ -169,7 +172,14 @@ class Place:
         return str(out)
 
 
-def look(module: AnsibleModule) -> dict[str, t.Any]:
+class Look(t.TypedDict):
+    """What audit_host returns."""
+
+    rows: dict[str, Found]
+    listeners: list[Listening]
+
+
+def look(module: AnsibleModule) -> Look:
     """Return what each row found, and what listens on this host."""
     place = Place(module)
     rows = {name: outcome(ROWS[name], place) for name in module.params["rows"]}

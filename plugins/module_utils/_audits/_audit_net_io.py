@@ -17,7 +17,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits import _a
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Finding, Unknown
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._certificates import _tls
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _http_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _ufw
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import runtime_of
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _backend, _rules
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _listeners
 
 if t.TYPE_CHECKING:
@@ -45,33 +46,25 @@ UNREACHED = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 
 def firewall(place: Place) -> Finding:
-    """Audit that ufw is in force in the kernel and closes what no rule is about."""
-    host, state = place.firewall
-    other = host.other_firewall(state)
-    if other:
-        raise Unknown(f"{other} filters incoming packets, but only the rules of ufw can be checked")
-    if not state.filters:
+    """Audit that the firewall is in force in the kernel and closes what no rule is about."""
+    tool, state = place.firewall
+    if state.other:
+        raise Unknown(f"{state.other} filters incoming packets, but only the rules of {tool.name} can be checked")
+    if not state.readable:
         raise Unknown("the kernel's packet filter can't be read")
-    fault = _ufw.fault(state)
-    faults = [text for text in (_ufw.why_open(state), fault.text if fault else "") if text]
-    v6 = state.filters.get(True)
-    if not faults and not state.ipv6 and v6 and v6.policy != "DROP":
-        faults.append("IPv6 is not filtered (IPV6=no in /etc/default/ufw)")
-    for is_v6, found in state.filters.items():
-        family = "IPv6" if is_v6 else "IPv4"
-        faults += [f"{family}: '{line}' admits packets that no rule of ufw allows" for line in found.accepts]
-    return Finding("ufw in the kernel, IPv4 and IPv6", faults)
+    faults = [_backend.why_open(tool, state), state.fault.text if state.fault else "", *state.past]
+    return Finding(f"{tool.name} in the kernel, IPv4 and IPv6", [text for text in faults if text])
 
 
 def open_rules(place: Place) -> Finding:
     """Audit that no rule besides ours lets others in to a port that a process of ours listens on."""
-    _host, state = place.firewall
+    _tool, state = place.firewall
     ports = {
         listener.port: listener.process
         for listener in place.listeners
         if not listener.is_local and place.is_ours(listener)
     }
-    comment = _ufw.comment_of(place.params["cluster"])
+    comment = _rules.comment_of(place.params["cluster"])
     faults = _audit.rule_faults(state.rules, comment, ports, place.params["public_ports"])
     return Finding(f"{len(state.rules)} rules for {len(ports)} ports", faults)
 
@@ -95,7 +88,7 @@ def ray(place: Place) -> Finding:
     asked = [["raylet", f"{at}:{params['raylet_port']}", RAYLET]]
     if params["gcs_port"]:
         asked.append(["GCS", f"{at}:{params['gcs_port']}", GCS])
-    argv = [f"{place.release}/bin/python", "-I", "-c", GRPC, json.dumps(asked)]
+    argv = runtime_of(place.release).argv(["python", "-I", "-c", GRPC, json.dumps(asked)])
     status, out, err = _account_io.run_as(place.module, params["user"], argv, handle_exceptions=False)
     try:
         codes = json.loads(out) if status == 0 else None

@@ -154,7 +154,7 @@ def read(path: str) -> bytes | None:
         return None
 
 
-def ensure(module: AnsibleModule) -> dict[str, t.Any]:
+def ensure(module: AnsibleModule) -> dict[str, object]:
     """Have a CA and a certificate as the module's options say, and return its result. Raises Failed, OSError."""
     params, now, check = module.params, time.time(), module.check_mode
     folder, names = params["directory"], list(dict.fromkeys([*params["names"], *_tls.LOCAL]))

@@ -69,7 +69,7 @@ def run_as(
     argv: Sequence[str],
     environment: Mapping[str, str] | None = None,
     before: Sequence[str] = (),
-    **how: t.Any,
+    **how: object,
 ) -> tuple[int, str, str]:
     """Run a program as the service user; return its exit status and what it printed.
 

@@ -24,7 +24,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._unsafe imp
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-    Method = t.TypeVar("Method", bound=Callable[..., t.Any])
+    Options = t.ParamSpec("Options")
+    Result = t.TypeVar("Result")
+    Method = Callable[t.Concatenate["Directory", str, Options], Result]
 
 MIB = 1024**2
 # A directory with more entries is refused where its names are needed: it is none of ours.
@@ -42,11 +44,11 @@ def trusted(uid: int) -> bool:
     return uid in (0, os.geteuid())
 
 
-def _with_path(method: Method) -> Method:
+def _with_path(method: Method[Options, Result]) -> Method[Options, Result]:
     """Let the OSErrors of a method whose first argument is the name of an entry have its whole path."""
 
     @functools.wraps(method)
-    def named(self: Directory, name: str, *args: t.Any, **options: t.Any) -> t.Any:
+    def named(self: Directory, name: str, /, *args: Options.args, **options: Options.kwargs) -> Result:
         try:
             return method(self, name, *args, **options)
         except OSError as error:
@@ -54,7 +56,7 @@ def _with_path(method: Method) -> Method:
                 error.filename = self.at(name)
             raise
 
-    return t.cast("Method", named)
+    return named
 
 
 class Directory:

@@ -28,6 +28,7 @@ if t.TYPE_CHECKING:
     import http.client
     import ssl
     from collections.abc import Iterator
+    from http.client import HTTPMessage, HTTPResponse
 
 MIB = 1024**2
 LARGEST_ANSWER = 8 * MIB
@@ -106,7 +107,7 @@ class Limit:
 def request_json(
     url: str,
     secret: Secret = NO_SECRET,
-    body: t.Any = None,
+    body: object = None,
     seconds: float = 10,
     ca_file: str | None = None,
     server_name: str | None = None,
@@ -121,7 +122,7 @@ def request_json(
 def request(
     url: str,
     secret: Secret = NO_SECRET,
-    body: t.Any = None,
+    body: object = None,
     seconds: float = 10,
     ca_file: str | None = None,
     server_name: str | None = None,
@@ -292,11 +293,11 @@ def status(url: str, method: str = "GET", authorization: str | None = None, seco
         return int(connection.getresponse().status)
 
 
-def content_of(answer: t.Any, limit: Limit) -> bytes:
-    """Return the content of a good answer. answer: the response of http.client. Raises Refused for all others."""
+def content_of(answer: HTTPResponse, limit: Limit) -> bytes:
+    """Return the content of a good answer. Raises Refused for all others."""
     good = 200 <= answer.status < 300
     largest = LARGEST_ANSWER if good else LARGEST_ERROR
-    content: bytes = answer.read(largest + 1)
+    content = answer.read(largest + 1)
     if limit.over.is_set():
         raise limit.refused()
     if good and len(content) > largest:
@@ -352,7 +353,7 @@ def download(
     method: str = "GET",
     span: str = "",
     cookie: str = "",
-) -> t.Any:
+) -> HTTPResponse:
     """Return the answer of a server in the internet, to read from. secret: a bearer token, for this server alone.
 
     proxy: its URL; ca_certificate: file with the certificates to trust; empty: as the host has them. span: the range to
@@ -365,7 +366,9 @@ def download(
     class Redirects(HTTPRedirectHandler):
         """Follows redirects, but never to where others can read and change what is sent."""
 
-        def redirect_request(self, req: t.Any, fp: t.Any, code: int, msg: str, headers: t.Any, newurl: str) -> t.Any:
+        def redirect_request(
+            self, req: Request, fp: t.IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+        ) -> Request | None:
             if req.full_url.startswith("https:") and not newurl.lower().startswith("https:"):
                 asked = req.full_url.split("?")[0]
                 raise URLError(f"{asked} redirects to {newurl.split('?')[0]}, which is not encrypted")
@@ -391,7 +394,9 @@ def download(
     except OSError as error:
         raise URLError(f"no certificates can be read from {ca_certificate}: {error}") from error
     proxies = [ProxyHandler({"http": proxy, "https": proxy})] if proxy else []
-    return build_opener(HTTPSHandler(context=context), Redirects, *proxies).open(request, timeout=seconds)
+    opener = build_opener(HTTPSHandler(context=context), Redirects, *proxies)
+    answer: HTTPResponse = opener.open(request, timeout=seconds)
+    return answer
 
 
 def may_have_secret(url: str) -> bool:

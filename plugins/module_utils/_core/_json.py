@@ -11,7 +11,7 @@ import typing as t
 T = t.TypeVar("T", dict[str, t.Any], list[t.Any])
 
 # What is expected, for messages.
-KINDS: dict[t.Any, str] = {dict: "a JSON object", list: "a JSON list"}
+KINDS: dict[object, str] = {dict: "a JSON object", list: "a JSON list"}
 # No file of ours, of a model or of vLLM is nested deeper. Code that goes through such values may be recursive.
 DEEPEST = 100
 # More digits have no use, and some versions of Python take minutes for many.
@@ -50,9 +50,9 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _deeper_than(value: t.Any, levels: int) -> bool:
+def _deeper_than(value: object, levels: int) -> bool:
     """Return whether lists and objects are nested deeper than so many levels. Nothing here is recursive."""
-    layer = [value]
+    layer: list[object] = [value]
     for _level in range(levels + 1):
         inside = [value for value in layer if isinstance(value, (dict, list))]
         if not inside:

@@ -109,14 +109,14 @@ class Redactor:
             text = pattern.sub(replacement, text)
         return text
 
-    def environment(self, variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def environment(self, variables: Mapping[str, object]) -> dict[str, object]:
         """Return an environment without secrets: variables that are nobody's we know keep only their names."""
         return {
             name: MARK if is_secret_variable(name) and hides(value) else self.tree(value)
             for name, value in variables.items()
         }
 
-    def tree(self, value: t.Any) -> t.Any:
+    def tree(self, value: object) -> object:
         """Return data as of JSON without secrets."""
         if isinstance(value, dict):
             return {
@@ -127,7 +127,7 @@ class Redactor:
         return self.text(value) if isinstance(value, str) else value
 
 
-def hides(value: t.Any) -> bool:
+def hides(value: object) -> bool:
     """Return whether there is something to hide in a value."""
     return not isinstance(value, bool) and value not in (None, "", [], {})
 
@@ -138,7 +138,7 @@ def parse_environment(text: str) -> dict[str, str]:
     return {name: value for name, equals, value in words if equals}
 
 
-def parsed(value: t.Any) -> t.Any:
+def parsed(value: object) -> object:
     """Return what a text in JSON holds, as options of vLLM may be written, and anything else as it is."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
@@ -148,7 +148,7 @@ def parsed(value: t.Any) -> t.Any:
     return value
 
 
-def secrets_of(tree: t.Any) -> list[str]:
+def secrets_of(tree: object) -> list[str]:
     """Return the values of data as of JSON, or of an environment, that go by the name of a secret."""
     tree = parsed(tree)
     if isinstance(tree, dict):
@@ -160,12 +160,12 @@ def secrets_of(tree: t.Any) -> list[str]:
     return []
 
 
-def secrets_of_environment(variables: Mapping[str, t.Any]) -> list[str]:
+def secrets_of_environment(variables: Mapping[str, object]) -> list[str]:
     """Return the values of environment variables that are to be taken out."""
     return [str(value) for name, value in variables.items() if is_secret_variable(name) and hides(value)]
 
 
-def texts(value: t.Any) -> list[str]:
+def texts(value: object) -> list[str]:
     """Return all texts in a value."""
     if isinstance(value, dict):
         return [text for entry in value.values() for text in texts(entry)]

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _json, _redact, _safe_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _support
 
@@ -19,7 +17,7 @@ def read_end(path: str, limit: int) -> str:
     return _support.whole_lines(*_safe_io.read_end(path, limit))
 
 
-def parsed(path: str, text: str) -> t.Any:
+def parsed(path: str, text: str) -> object:
     """Return what a file of our configuration holds, an environment or JSON; None where it is something else."""
     try:
         return _redact.parse_environment(text) if path.endswith(".env") else _json.parse_any(text)
@@ -50,7 +48,8 @@ def redactor(config: str, started: str) -> _redact.Redactor:
     return _redact.Redactor([*(text for _path, text in keys), *named])
 
 
-def secrets_in(path: str, tree: t.Any) -> list[str]:
+def secrets_in(path: str, tree: object) -> list[str]:
     """Return the secrets in what a file of ours holds, by the names that its values have there."""
-    is_environment = path.endswith(".env") and isinstance(tree, dict)
-    return list(_redact.secrets_of_environment(tree) if is_environment else _redact.secrets_of(tree))
+    if path.endswith(".env") and isinstance(tree, dict):
+        return _redact.secrets_of_environment(tree)
+    return _redact.secrets_of(tree)

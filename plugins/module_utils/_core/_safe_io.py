@@ -98,6 +98,14 @@ def read_text(path: str, limit: int = MIB) -> str | None:
         return None
 
 
+def readable(path: str) -> str | None:
+    """Return the text of a file, None where there is none or it can't be read, such as one of root alone."""
+    try:
+        return read_text(path)
+    except OSError:
+        return None
+
+
 def read_json(path: str, kind: type[_json.T], limit: int = MIB) -> _json.T | None:
     """Return what a file of JSON holds, None where there is no file or an empty one. kind: dict or list.
 

@@ -9,6 +9,8 @@ import json
 import re
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,12 +19,56 @@ MIB = 1024**2
 SIZES = (MIB, 64 * MIB)
 ROUNDS = 5
 
+
+class Rank(t.TypedDict):
+    """A rank, and its GPU on its host."""
+
+    rank: int
+    device: int
+
+
+class Task(t.TypedDict, total=False):
+    """Arguments of collective_check that a host's ranks need."""
+
+    backend: str
+    world: int
+    master: str
+    port: int
+    seconds: int
+    ranks: list[Rank]
+
+
+class Step(t.TypedDict, total=False):
+    """A line of the script: what a rank does, and what came of it."""
+
+    rank: int
+    step: str
+    missing: list[int]
+    wrong: float
+    seconds: dict[str, float]
+    error: str
+
+
+class Outcome(t.TypedDict):
+    """What came of a rank: the last step that it reported, and wrong is what came out instead of the sum."""
+
+    step: str
+    missing: list[int]
+    wrong: float | None
+    gbytes_per_second: dict[str, float]
+    transports: list[str]
+    error: str
+
+
 # Names that change how ranks find each other and add up, of NCCL, its network plugins, RDMA, Gloo, CUDA and torch: none
 # of them takes a secret (NCCL_IB_PKEY is a number). NCCL also reads .nccl.conf in the home.
 MATTERS = re.compile(
     r"(NCCL|GLOO|UCX|UCC|SHARP|FI|OFI|IBV|RDMAV|MLX[45]|CUDA|TORCH|PYTORCH|OMP|MKL|KMP)_\w+"
     r"|LD_LIBRARY_PATH|LD_PRELOAD|HOME|PATH"
 )
+
+# What torch calls the devices of a backend, empty for the CPU.
+TORCH_DEVICES = {accelerator.backend: accelerator.torch_device for accelerator in ACCELERATORS.values()}
 
 # As the units have it: RDMA pins memory. Root raises the limit where it may, before the account changes.
 MEMLOCK = ("/bin/sh", "-c", 'ulimit -l unlimited 2>/dev/null; exec "$@"', "sh")
@@ -46,10 +92,11 @@ def run(rank, number):
     import torch
     import torch.distributed as dist
     limit = datetime.timedelta(seconds=task["seconds"])
-    cuda = task["backend"] == "nccl"
-    device = torch.device(f"cuda:{rank['device']}" if cuda else "cpu")
-    if cuda:
-        torch.cuda.set_device(device)
+    # Such as torch.cuda.
+    gpus = getattr(torch, task["device"]) if task["device"] else None
+    device = torch.device(f"{task['device']}:{rank['device']}" if gpus else "cpu")
+    if gpus:
+        gpus.set_device(device)
     tell(number, "meet")
     store = dist.TCPStore(task["master"], task["port"], task["world"], number == 0, limit, wait_for_workers=False)
     store.set(f"here/{number}", "1")
@@ -61,7 +108,7 @@ def run(rank, number):
     if missing:
         return tell(number, "meet", missing=missing)
     tell(number, "connect")
-    options = {"device_id": device} if cuda else {}
+    options = {"device_id": device} if gpus else {}
     dist.init_process_group(
         task["backend"], store=store, rank=number, world_size=task["world"], timeout=limit, **options
     )
@@ -75,12 +122,12 @@ def run(rank, number):
         for round in range(task["rounds"] + 1):
             tensor.fill_(number + 1)
             dist.barrier()
-            if cuda:
-                torch.cuda.synchronize()
+            if gpus:
+                gpus.synchronize()
             start = time.perf_counter()
             dist.all_reduce(tensor)
-            if cuda:
-                torch.cuda.synchronize()
+            if gpus:
+                gpus.synchronize()
             took = time.perf_counter() - start
             seconds[size] = min(took, seconds.get(size, took)) if round > 1 else took
         if not bool((tensor == wanted).all()):
@@ -110,10 +157,16 @@ for pid in running:
 """
 
 
-def host_task(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the argument of the script. given: arguments of collective_check."""
-    names = ("backend", "world", "master", "port", "seconds", "ranks")
-    return {**{name: given[name] for name in names}, "sizes": list(SIZES), "rounds": ROUNDS, "slack": SLACK}
+def host_task(given: Mapping[str, object]) -> dict[str, object]:
+    """Return the argument of the script: a Task and what is always the same. given: arguments of collective_check."""
+    task = {name: given[name] for name in ("backend", "world", "master", "port", "seconds", "ranks")}
+    return {
+        **task,
+        "device": TORCH_DEVICES[str(given["backend"])],
+        "sizes": list(SIZES),
+        "rounds": ROUNDS,
+        "slack": SLACK,
+    }
 
 
 def environment(node: Mapping[str, str]) -> dict[str, str]:
@@ -132,25 +185,23 @@ def bus_bandwidth(size: int, seconds: float, ranks: int) -> float:
     return 2 * (ranks - 1) / ranks * size / seconds if seconds and ranks > 1 else 0.0
 
 
-def outcomes(output: str, given: Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
-    """Return what came of each rank of a host, by its number as text: step (the last that it reported), missing ranks,
-    wrong (what came out instead of the sum), GB/s by size, transports of the host, and the error that stopped it.
-    """
+def outcomes(output: str, given: Task) -> dict[str, Outcome]:
+    """Return what came of each rank of a host, by its number as text."""
     lines = output.splitlines()
-    told: dict[int, list[dict[str, t.Any]]] = {rank["rank"]: [] for rank in given["ranks"]}
+    told: dict[int, list[Step]] = {rank["rank"]: [] for rank in given["ranks"]}
     for line in lines:
         # NCCL may have left a line unended.
         _before, mark, text = line.partition("COLLECTIVE ")
         if mark:
-            entry = json.loads(text)
+            entry: Step = json.loads(text)
             told[entry["rank"]].append(entry)
     ways, complaint = transports(lines), nccl_warning(lines)
     return {str(rank): outcome(steps, given["world"], ways, complaint) for rank, steps in told.items()}
 
 
-def outcome(steps: Sequence[Mapping[str, t.Any]], world: int, ways: list[str], complaint: str) -> dict[str, t.Any]:
+def outcome(steps: Sequence[Step], world: int, ways: list[str], complaint: str) -> Outcome:
     """Return what came of one rank, from the steps that it reported."""
-    last: Mapping[str, t.Any] = steps[-1] if steps else {"step": "start"}
+    last: Step = steps[-1] if steps else {"step": "start"}
     # A rank that failed did so in the step before.
     step = steps[-2]["step"] if last["step"] == "failed" and len(steps) > 1 else last["step"]
     seconds = {int(size): took for size, took in (last.get("seconds") or {}).items()}

@@ -45,6 +45,27 @@ _COUNTER = re.compile(
 )
 
 
+class Options(t.TypedDict, total=False):
+    """What an engine was started with: where it is reached, its model, how it is spread, and its model's directory."""
+
+    url: str
+    model: str
+    tp: int
+    pp: int
+    executor: str
+    path: str
+
+
+class Report(Options, total=False):
+    """What host_info returns of the engine; the options only where they are known."""
+
+    state: str
+    serving: bool
+    why: str
+    start_seconds: float | None
+    certificates: dict[str, str]
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came of a completion. ok: it came. status: of HTTP, 0 where there was none. kind: as of _http_io.Refused.
@@ -77,8 +98,8 @@ class Tokens:
     running: int
 
 
-def options(text: str, address: str | None) -> dict[str, t.Any]:
-    """Return what an engine was started with: url, model, tp, pp, executor and path.
+def options(text: str, address: str | None) -> Options:
+    """Return what an engine was started with.
 
     text: its options, as JSON. address: where one is reached that listens on all addresses. Raises ValueError.
     """
@@ -86,14 +107,11 @@ def options(text: str, address: str | None) -> dict[str, t.Any]:
         config = json.loads(text)
         host, port = config["host"], config["port"]
         tp, pp = config["tensor-parallel-size"], config["pipeline-parallel-size"]
-        found = {
-            "model": config["served-model-name"],
-            "executor": config["distributed-executor-backend"],
-            "path": config.get("model", ""),
-        }
+        model, executor = config["served-model-name"], config["distributed-executor-backend"]
+        path = config.get("model", "")
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"invalid engine options: {error!r}") from error
-    if not all(isinstance(value, str) for value in (host, *found.values())):
+    if not all(isinstance(value, str) for value in (host, model, executor, path)):
         raise ValueError("invalid engine options: host, model, served-model-name and executor must be strings")
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in (port, tp, pp)):
         raise ValueError("invalid engine options: port and sizes must be whole numbers")
@@ -101,10 +119,11 @@ def options(text: str, address: str | None) -> dict[str, t.Any]:
         raise ValueError("invalid engine options: a number is out of range")
     reached = {"0.0.0.0": address or "127.0.0.1", "::": "::1"}.get(host, host)
     scheme = "https" if config.get("ssl-certfile") else "http"
-    return {"url": f"{scheme}://{gcs_address(reached, port)}", "tp": tp, "pp": pp, **found}
+    url = f"{scheme}://{gcs_address(reached, port)}"
+    return {"url": url, "tp": tp, "pp": pp, "model": model, "executor": executor, "path": path}
 
 
-def mapping(text: str) -> Mapping[str, t.Any]:
+def mapping(text: str) -> Mapping[str, object]:
     """Return the options of an engine as they are written, none where the text is no mapping."""
     try:
         config = json.loads(text)

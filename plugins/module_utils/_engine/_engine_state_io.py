@@ -24,7 +24,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io im
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._vllm import READY, start_seconds
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import is_descendant
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Running
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services import _systemd
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ LONGEST_START = 3600
 PAUSE = 1.0
 
 
-def look(module: AnsibleModule, services: Mapping[str, Running]) -> dict[str, t.Any]:
+def look(module: AnsibleModule, services: Mapping[str, Running]) -> _engine_state.Report:
     """Return state of the engine of this host, why, and what it was started with. services: as they run."""
     unit, running = unit_of(module, services)
     path = module.params["engine_config"] if unit.recorded else module.params["engine_next_config"]
@@ -52,10 +53,12 @@ def look(module: AnsibleModule, services: Mapping[str, Running]) -> dict[str, t.
         return answer(_engine_state.UNKNOWN, runs) if unit.active else answer(_engine_state.NONE, "no engine here")
     trust = {name: module.params[f"engine_{name}"] for name in ("ca_file", "server_name")}
     state, why = ask(found, read_secret(module.params["engine_key_file"]), unit, running, trust)
-    more: dict[str, t.Any] = {"start_seconds": last_start(module)} if state == _engine_state.SERVES else {}
+    report: _engine_state.Report = {**answer(state, why), **found}
+    if state == _engine_state.SERVES:
+        report["start_seconds"] = last_start(module)
     if found["url"].startswith("https:"):
-        more["certificates"] = certificates(found["url"], module.params["engine_certificate_file"])
-    return {**answer(state, why), **more, **found}
+        report["certificates"] = certificates(found["url"], module.params["engine_certificate_file"])
+    return report
 
 
 def certificates(url: str, path: str | None) -> dict[str, str]:
@@ -69,7 +72,7 @@ def certificates(url: str, path: str | None) -> dict[str, str]:
     return {"used": used, "file": certificate_in(path)}
 
 
-def answer(state: str, why: str) -> dict[str, t.Any]:
+def answer(state: str, why: str) -> _engine_state.Report:
     """Return a state with its meaning for consent: only an engine that is known not to serve may be stopped."""
     return {"state": state, "serving": state in _engine_state.SERVING, "why": why}
 
@@ -83,7 +86,7 @@ def unit_of(module: AnsibleModule, services: Mapping[str, Running]) -> tuple[_en
 
 
 def ask(
-    found: Mapping[str, t.Any],
+    found: _engine_state.Options,
     key: Secret,
     unit: _engine_state.Unit,
     running: Running,
@@ -130,6 +133,12 @@ def last_start(module: AnsibleModule) -> float | None:
     except OSError:
         return None
     window = [f"--since=@{started:.0f}", f"--until=@{started + LONGEST_START:.0f}"]
-    argv = ["journalctl", "--no-pager", "--output=short-unix", f"--grep={READY}", f"--unit={units[0]}.service"]
+    argv = [
+        "journalctl",
+        "--no-pager",
+        "--output=short-unix",
+        f"--grep={READY}",
+        f"--unit={_systemd.unit_of(units[0])}",
+    ]
     _rc, out, _err = module.run_command([*argv, *window])
     return start_seconds(out.splitlines(), started)

@@ -7,23 +7,77 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import runtime_of
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GIB = 1024**3
 
 
-def environment(node: Mapping[str, t.Any]) -> dict[str, str]:
+class Node(t.TypedDict, total=False):
+    """Settings of a Ray node. accelerator: its name. gpu_indices: None on a CPU host. worker_ports: "10002-19999".
+
+    Only start_argv() needs those from head_address on.
+    """
+
+    release: str
+    config_dir: str
+    state_dir: str
+    address: str
+    nic: str
+    env: Mapping[str, object] | None
+    accelerator: str
+    gpu_indices: Sequence[int] | None
+    rdma_devices: Sequence[str] | None
+    autoscaler_metric_port: int
+    dashboard_metric_port: int
+    head_address: str
+    is_head: bool
+    num_gpus: int
+    ray_dir: str
+    object_store_gib: float | str
+    dashboard_host: str
+    dashboard_port: int
+    gcs_port: int
+    client_server_port: int
+    node_manager_port: int
+    object_manager_port: int
+    runtime_env_agent_port: int
+    dashboard_agent_grpc_port: int
+    dashboard_agent_port: int
+    metrics_port: int
+    worker_ports: str
+    start_args: Sequence[object] | None
+
+
+class NodeRow(t.TypedDict):
+    """A node of Ray's table. gpus: that it offers to Ray; gpus_used: those that something of Ray has."""
+
+    node_id: str
+    address: str
+    alive: bool
+    is_head: bool
+    gpus: int
+    gpus_used: int
+
+
+class LoadReport(t.TypedDict, total=False):
+    """What is read of a load report: [used, all] of each resource by node, and placement groups that wait."""
+
+    usageByNode: Mapping[str, Mapping[str, Sequence[float]]] | None
+    pgDemand: Sequence[object] | None
+
+
+def environment(node: Node) -> dict[str, str]:
     """Return the environment of a Ray node, which its workers inherit.
 
-    node: release, config_dir, state_dir, address, nic, env, gpu_indices (None on a CPU host), rdma_devices,
-    autoscaler_metric_port and dashboard_metric_port.
     vLLM sends the environment of `vllm serve` to its ranks but lets a value stand that the raylet has, so what
     differs from host to host belongs here.
     """
     result = {
-        "PATH": f"{node['release']}/bin:{SYSTEM_PATH}",
+        "PATH": runtime_of(node["release"]).search_path(),
         "HOME": node["state_dir"],
         "XDG_CACHE_HOME": f"{node['state_dir']}/cache",
         "VLLM_CACHE_ROOT": f"{node['state_dir']}/cache/vllm",
@@ -46,25 +100,22 @@ def environment(node: Mapping[str, t.Any]) -> dict[str, str]:
         "AUTOSCALER_METRIC_PORT": str(node["autoscaler_metric_port"]),
         "DASHBOARD_METRIC_PORT": str(node["dashboard_metric_port"]),
     }
-    if node.get("gpu_indices") is not None:
-        result["CUDA_VISIBLE_DEVICES"] = ",".join(str(index) for index in node["gpu_indices"])
-        # FlashInfer compiles its sampler at the first start, by nvcc and a C++ compiler, for 107 s (docs/gpu.md); most
-        # hosts have a driver alone, and then the engine dies. vLLM's own sampler needs neither.
-        result["VLLM_USE_FLASHINFER_SAMPLER"] = "0"
-    if node.get("rdma_devices"):
-        result["NCCL_IB_HCA"] = ",".join(node["rdma_devices"])
+    accelerator = ACCELERATORS[node["accelerator"]]
+    if accelerator.has_gpus:
+        result[accelerator.visible] = ",".join(str(index) for index in node["gpu_indices"] or ())
+    result.update(accelerator.node_environment)
+    rdma_devices = node.get("rdma_devices")
+    if rdma_devices:
+        result["NCCL_IB_HCA"] = ",".join(rdma_devices)
     result.update({name: str(value) for name, value in (node.get("env") or {}).items()})
     return result
 
 
-def start_argv(node: Mapping[str, t.Any]) -> list[str]:
-    """Return the command line of a Ray node that stays in the foreground.
-
-    node: as for environment(), and head_address, is_head, num_gpus, ray_dir, object_store_gib, dashboard_host, the
-    ports, worker_ports (such as "10002-19999") and start_args.
-    """
+def start_argv(node: Node) -> list[str]:
+    """Return the command line of a Ray node that stays in the foreground."""
     first, _dash, last = str(node["worker_ports"]).partition("-")
-    argv = [f"{node['release']}/bin/ray", "start", "--block", "--disable-usage-stats", "--log-color=false"]
+    start = ("ray", "start", "--block", "--disable-usage-stats", "--log-color=false")
+    argv = runtime_of(node["release"]).argv(start)
     if node["is_head"]:
         argv += [
             "--head",
@@ -98,15 +149,14 @@ def gcs_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def node_table(nodes: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+def node_table(nodes: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> list[NodeRow]:
     """Return the node table from the dashboard's answers.
 
     nodes: of /api/v0/nodes?detail=1. status: of /api/cluster_status, which knows what is in use.
-    Returns a list of {node_id, address, alive, is_head, gpus, gpus_used}.
     """
     entries = nodes.get("data", {}).get("result", {}).get("result", [])
     usage = _load_report(status).get("usageByNode") or {}
-    table = []
+    table: list[NodeRow] = []
     for entry in entries:
         used = usage.get(entry["node_id"], {}).get("GPU", [0.0, 0.0])
         table.append(
@@ -122,15 +172,13 @@ def node_table(nodes: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> list[
     return table
 
 
-def missing_nodes(table: Iterable[Mapping[str, t.Any]], wanted: Mapping[str, int]) -> list[str]:
+def missing_nodes(table: Iterable[NodeRow], wanted: Mapping[str, int]) -> list[str]:
     """Return the hosts of {host address: GPUs} that have no living node with at least that many GPUs."""
     alive = {node["address"]: node["gpus"] for node in table if node["alive"]}
     return [address for address, gpus in wanted.items() if alive.get(address, -1) < gpus]
 
 
-def placement_problems(
-    table: Sequence[Mapping[str, t.Any]], wanted: Mapping[str, int], names: Mapping[str, str]
-) -> list[str]:
+def placement_problems(table: Sequence[NodeRow], wanted: Mapping[str, int], names: Mapping[str, str]) -> list[str]:
     """Say why an engine can't be placed, a sentence a host; empty where it can.
 
     wanted: {address: GPUs that the engine needs there}. names: {address: name of the host}.
@@ -162,13 +210,13 @@ def waiting_placements(status: Mapping[str, t.Any]) -> int:
     return len(_load_report(status).get("pgDemand") or [])
 
 
-def _load_report(status: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
+def _load_report(status: Mapping[str, t.Any]) -> LoadReport:
     """Return the part about load of /api/cluster_status; a head that has just started has none yet."""
-    report: Mapping[str, t.Any] = ((status.get("data") or {}).get("clusterStatus") or {}).get("loadMetricsReport") or {}
-    return report
+    report: LoadReport | None = ((status.get("data") or {}).get("clusterStatus") or {}).get("loadMetricsReport")
+    return report or {}
 
 
-def table_lines(table: Iterable[Mapping[str, t.Any]], names: Mapping[str, str], apart: str = "") -> list[str]:
+def table_lines(table: Iterable[NodeRow], names: Mapping[str, str], apart: str = "") -> list[str]:
     """Return the node table as lines of text. names: {address: name of the host}.
 
     apart: the host whose engine has its GPUs without Ray, by the mp executor: Ray is not offered them.
@@ -176,7 +224,7 @@ def table_lines(table: Iterable[Mapping[str, t.Any]], names: Mapping[str, str], 
     """
     table = list(table)
 
-    def gpus(node: Mapping[str, t.Any]) -> str:
+    def gpus(node: NodeRow) -> str:
         """Return what Ray knows of its GPUs."""
         own = ", the engine uses its GPUs without Ray" if apart and names.get(node["address"]) == apart else ""
         if node["gpus"]:

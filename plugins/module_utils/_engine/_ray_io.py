@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._http_io import Refused, read_secret, request_json
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import node_table, waiting_placements
 
 
-def look(url: str, token_file: str, seconds: float = 10) -> dict[str, t.Any]:
+def look(url: str, token_file: str, seconds: float = 10) -> dict[str, object]:
     """Return the node table and how many placement groups wait, or why there is no answer. url: of the dashboard."""
     token = read_secret(token_file)
     none = {"exists": False, "nodes": [], "waiting": 0}

@@ -45,7 +45,7 @@ SENTENCES = {
 RULES = 2
 
 
-def digest(release: str, config: Mapping[str, t.Any], environment: Iterable[str] = ()) -> str:
+def digest(release: str, config: Mapping[str, object], environment: Iterable[str] = ()) -> str:
     """Return what identifies a check that passed: the release, the options and the names in the environment."""
     return hashlib.sha256(
         json.dumps([RULES, release, config, sorted(environment)], sort_keys=True).encode()
@@ -58,7 +58,7 @@ def told(stdout: str, what: str) -> list[str]:
     return next((json.loads(line[len(what) :]) for line in lines), [])
 
 
-def refusals(rc: int, stdout: str, stderr: str, names: Iterable[str], config: Mapping[str, t.Any]) -> dict[str, str]:
+def refusals(rc: int, stdout: str, stderr: str, names: Iterable[str], config: Mapping[str, object]) -> dict[str, str]:
     """Return why a release refuses something, by what it refuses, of SENTENCES.
 
     names: of environment variables. config: the options.
@@ -73,7 +73,7 @@ def refusals(rc: int, stdout: str, stderr: str, names: Iterable[str], config: Ma
     }
 
 
-def without_secrets(refused: Mapping[str, str], config: Mapping[str, t.Any]) -> dict[str, str]:
+def without_secrets(refused: Mapping[str, str], config: Mapping[str, object]) -> dict[str, str]:
     """Return refusals without what may be secret in the options: the parser repeats values.
 
     That is what goes by the name of a secret, and every text inside an option that is a mapping, such as
@@ -100,7 +100,7 @@ def unknown_environment(stdout: str, names: Iterable[str]) -> str:
     return " ".join([f"unknown: {', '.join(wrong)}", *hints]) if wrong else ""
 
 
-def disguised(known: Sequence[str], config: Mapping[str, t.Any]) -> str:
+def disguised(known: Sequence[str], config: Mapping[str, object]) -> str:
     """Return what is wrong with options that the parser takes for others, past every check of their names.
 
     argparse takes the beginning of a name, `name=value`, and a value that is an option itself.

@@ -11,6 +11,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import runtime_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._serve_config import (
     SCRIPT,
     refusals,
@@ -35,7 +36,7 @@ def parse(module: AnsibleModule) -> dict[str, str]:
             with _safe_io.open_directory(folder) as directory:
                 directory.own(who.pw_uid, who.pw_gid)
         environment = {"VLLM_LOGGING_LEVEL": "ERROR", "HOME": folder, "TMPDIR": folder}
-        argv = [f"{release}/bin/python", "-c", SCRIPT, config]
+        argv = runtime_of(release).argv(["python", "-c", SCRIPT, config])
         rc, out, err = _account_io.run_as(module, user, argv, environment)
     finally:
         with _safe_io.parent_of(folder) as (above, name):

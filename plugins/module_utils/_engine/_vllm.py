@@ -42,6 +42,14 @@ _LOGGER = re.compile(
 READY = "Application startup complete"
 
 
+class KvCache(t.TypedDict, total=False):
+    """A KV cache in tokens. context: tokens of one request; concurrency: requests of that length at once."""
+
+    tokens: int
+    context: int
+    concurrency: float
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came of one proof. final: whether asking again would give the same."""
@@ -51,11 +59,11 @@ class Answer:
     why: str
     final: bool = True
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
 
-def completion_request(request: Mapping[str, t.Any], model: str) -> dict[str, t.Any]:
+def completion_request(request: Mapping[str, object], model: str) -> dict[str, object]:
     """Return the body of a chat completion with the model filled in."""
     return {"model": model, **request}
 
@@ -153,11 +161,9 @@ def first_error(lines: Sequence[str]) -> str:
     return text[:600]
 
 
-def kv_cache(lines: Iterable[str]) -> dict[str, t.Any]:
-    """Return what an engine logged about its KV cache when it started last: tokens, context (tokens of one request) and
-    concurrency (requests of that length at once). Empty where it logged nothing.
-    """
-    told: dict[str, t.Any] = {}
+def kv_cache(lines: Iterable[str]) -> KvCache:
+    """Return what an engine logged about its KV cache when it started last. Empty where it logged nothing."""
+    told: KvCache = {}
     for line in lines:
         size = re.search(r"KV cache size: ([\d,]+) tokens", line)
         if size:

@@ -8,69 +8,43 @@ Note that this module util is PRIVATE to the collection.
 
 from __future__ import annotations
 
-import ipaddress
+import json
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backend import Tool
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import ANY, Command, Fault, Rule, State
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
 CONF = "/etc/ufw/ufw.conf"
 DEFAULTS = "/etc/default/ufw"
 RULES = {False: "/etc/ufw/user.rules", True: "/etc/ufw/user6.rules"}
 CHAIN = {False: "ufw-user-input", True: "ufw6-user-input"}
 GATE = {False: "ufw-before-input", True: "ufw6-before-input"}
-ANY = {False: "0.0.0.0/0", True: "::/0"}
+RESTORE = {False: "iptables-restore", True: "ip6tables-restore"}
+RELOAD = Command(("ufw", "reload"))
+ENABLE = Command(("ufw", "--force", "enable"))
+TOOL = Tool(
+    name="ufw",
+    packages=("ufw",),
+    show=("ufw", "status", "verbose"),
+    reload=RELOAD,
+    in_force=("ufw reload", "ufw --force enable", *(f"{program} --noflush" for program in RESTORE.values())),
+    admits_all="ufw admits packets that no rule covers (DEFAULT_INPUT_POLICY=ACCEPT)",
+    close="ufw default deny incoming",
+    drops_ipv6=f"IPV6=no in {DEFAULTS} drops all IPv6",
+    restore="ufw reload where the kernel differs; iptables --delete INPUT a rule that is not ufw's",
+    forget="ufw delete the rule",
+)
 TUPLE = "### tuple ###"
 ACCEPTS = re.compile(r"-A INPUT (?:.* )?-j ACCEPT$")
 # Loopback, packets of connections that were let in before, other protocols than TCP.
 HARMLESS = re.compile(
     r"(?<!!) (?:-i lo|--(?:ct)?state (?:RELATED|ESTABLISHED)(?:,RELATED|,ESTABLISHED)?|-p (?!tcp|all)\S+) "
 )
-BLOCKING = ("deny", "reject")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule of one family. dport and sport are as ufw writes them: any, 80, 80,443 or 6000:6010."""
-
-    v6: bool
-    action: str = "allow"
-    proto: str = "any"
-    dport: str = "any"
-    dst: str = ""
-    sport: str = "any"
-    src: str = ""
-    direction: str = "in"
-    nic_in: str = ""
-    nic_out: str = ""
-    route: bool = False
-    comment: str = ""
-    log: str = ""
-    dapp: str = ""
-    sapp: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("src", "dst"):
-            object.__setattr__(self, name, normal_address(getattr(self, name) or ANY[self.v6]))
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What makes two rules the same rule for ufw, whatever they do and whoever they belong to."""
-        return (
-            *(self.v6, self.proto, self.dport, self.dst, self.sport, self.src, self.direction),
-            *(self.nic_in, self.nic_out, self.route, self.dapp, self.sapp),
-        )
-
-    @property
-    def from_anywhere(self) -> bool:
-        return self.src == ANY[self.v6]
-
-    @property
-    def names_port(self) -> bool:
-        """Return whether the rule is about ports of this host."""
-        return self.direction == "in" and not self.route and self.dport != "any"
 
 
 @dataclass(frozen=True)
@@ -88,43 +62,7 @@ class Filter:
     accepts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class State:
-    """What ufw is configured to do, and what the kernel does.
-
-    filters has no entry for a family whose rules cannot be read, and is None where nobody looked.
-    """
-
-    installed: bool = False
-    enabled: bool = False
-    ipv6: bool = True
-    input_policy: str = "DROP"
-    output_policy: str = "ACCEPT"
-    forward_policy: str = "DROP"
-    rules: tuple[Rule, ...] = ()
-    filters: Mapping[bool, Filter] | None = None
-    expected: Mapping[bool, int] = field(default_factory=dict)
-
-    def own(self, comment: str) -> list[Rule]:
-        """Return the rules that carry exactly this comment."""
-        return [rule for rule in self.rules if rule.comment == comment]
-
-    @property
-    def families(self) -> tuple[bool, ...]:
-        return (False, True) if self.ipv6 else (False,)
-
-
-def normal_address(text: str) -> str:
-    """Return an address or network as ufw writes it: no host bits, no prefix length on a single address."""
-    network = ipaddress.ip_network(text, strict=False)
-    if network.prefixlen == network.max_prefixlen:
-        return str(network.network_address)
-    return str(network)
-
-
-def comment_of(cluster: str) -> str:
-    """Return the comment that marks the rules of one cluster."""
-    return f"vllm-ray {cluster}"
+DROPS = Filter(policy="DROP")
 
 
 def parse_settings(text: str) -> dict[str, str]:
@@ -197,181 +135,114 @@ def parse_filter(text: str, v6: bool) -> Filter:
     )
 
 
-def read_state(read: Callable[[str], str | None], filters: Mapping[bool, str] | None = None) -> State:
-    """Return the configuration of ufw, by a reader of files, and what the outputs of iptables -S say, by family."""
+def nft_filters_input(text: str) -> bool:
+    """Tell from nft -j list ruleset whether a table that is not iptables' drops what it does not know."""
+    try:
+        entries = json.loads(text).get("nftables", [])
+    except ValueError:
+        return False
+    hooks = set()
+    for entry in entries:
+        chain = entry.get("chain", {})
+        if chain.get("hook") == "input" and (chain.get("table"), chain.get("name")) != ("filter", "INPUT"):
+            place = (chain.get("family"), chain.get("table"), chain.get("name"))
+            if chain.get("policy") == "drop":
+                return True
+            hooks.add(place)
+    for entry in entries:
+        rule = entry.get("rule", {})
+        place = (rule.get("family"), rule.get("table"), rule.get("chain"))
+        words = {key for expression in rule.get("expr", []) for key in expression}
+        # A rule that drops without a condition; others (a ban list) are no firewall.
+        if place in hooks and words & {"drop", "reject"} and words <= {"drop", "reject", "counter", "log"}:
+            return True
+    return False
+
+
+def read_state(
+    read: Callable[[str], str | None], filters: Mapping[bool, Filter] | None = None, program: bool = True
+) -> State:
+    """Return what ufw is configured to do, by a reader of files, and what the kernel does.
+
+    filters: by family, without one that can't be read; None where nobody looked. program: whether ufw's is there.
+    """
+    found = filters or {}
+    kernel = State(
+        readable=bool(found),
+        past=tuple(
+            f"{family_name(v6)}: '{line}' admits packets that no rule of ufw allows"
+            for v6, one in found.items()
+            for line in one.accepts
+        ),
+        enabling=(*drop_severed(found), ENABLE),
+    )
     conf = read(CONF)
-    found = None if filters is None else {v6: parse_filter(text, v6) for v6, text in filters.items()}
     if conf is None:
-        return State(filters=found)
+        return kernel
     defaults = parse_settings(read(DEFAULTS) or "")
     texts = {v6: read(path) or "" for v6, path in RULES.items()}
     ipv6 = defaults.get("IPV6", "no").lower() == "yes"
     families = (False, True) if ipv6 else (False,)
-    return State(
-        installed=True,
-        enabled=parse_settings(conf).get("ENABLED", "no").lower() == "yes",
+    state = replace(
+        kernel,
+        installed=program,
+        enabled=program and parse_settings(conf).get("ENABLED", "no").lower() == "yes",
         ipv6=ipv6,
         input_policy=defaults.get("DEFAULT_INPUT_POLICY", "DROP").upper(),
         output_policy=defaults.get("DEFAULT_OUTPUT_POLICY", "ACCEPT").upper(),
         forward_policy=defaults.get("DEFAULT_FORWARD_POLICY", "DROP").upper(),
         rules=tuple(rule for v6 in families for rule in parse_rules(texts[v6], v6)),
-        filters=found,
-        expected={v6: sum(line.startswith(f"-A {CHAIN[v6]} ") for line in texts[v6].splitlines()) for v6 in families},
     )
+    if not state.enabled or filters is None:
+        return state
+    expected = {v6: sum(line.startswith(f"-A {CHAIN[v6]} ") for line in texts[v6].splitlines()) for v6 in families}
+    differs = fault(state, filters, expected)
+    if differs or state.input_policy == "ACCEPT" or ipv6 or found.get(True, DROPS).policy == "DROP":
+        return replace(state, fault=differs)
+    return replace(state, past=(f"IPv6 is not filtered (IPV6=no in {DEFAULTS})", *state.past))
 
 
-def why_open(state: State) -> str:
-    """Return why ufw closes no port, whatever its rules are; empty where it does."""
-    if not state.installed:
-        return "ufw is not installed"
-    if not state.enabled:
-        return "ufw is off"
-    return (
-        "ufw admits packets that no rule covers (DEFAULT_INPUT_POLICY=ACCEPT)" if state.input_policy == "ACCEPT" else ""
-    )
+def family_name(v6: bool) -> str:
+    return "IPv6" if v6 else "IPv4"
 
 
-def severed(state: State) -> dict[bool, tuple[str, ...]]:
+def severed(filters: Mapping[bool, Filter]) -> dict[bool, tuple[str, ...]]:
     """Return ufw's chains, by family, that are in the kernel but that no packet enters.
 
     Somebody flushed INPUT. Starting ufw on top of them sets the policy to drop and enters no chain: nobody gets in.
     """
-    return {v6: found.chains for v6, found in (state.filters or {}).items() if found.chains and not found.gate}
+    return {v6: found.chains for v6, found in filters.items() if found.chains and not found.gate}
 
 
-@dataclass(frozen=True)
-class Fault:
-    """How the kernel differs from the configuration of ufw. in_force: packets still go through ufw's chains."""
+def drop_severed(filters: Mapping[bool, Filter]) -> Iterable[Command]:
+    """Yield what removes such chains, all or none, so that ufw creates them again with their way in."""
+    for v6, chains in severed(filters).items():
+        lines = [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
+        yield Command((RESTORE[v6], "--noflush"), "\n".join(["*filter", *lines, "COMMIT", ""]))
 
-    text: str
-    in_force: bool = False
 
+def fault(state: State, filters: Mapping[bool, Filter], expected: Mapping[bool, int]) -> Fault | None:
+    """Return how the kernel differs from what an enabled ufw is configured to do, or None.
 
-def fault(state: State) -> Fault | None:
-    """Return how the kernel differs from what an enabled ufw is configured to do, or None."""
-    if not state.enabled or state.filters is None:
-        return None
-    if not state.filters:
+    expected: how many rules ufw's file has, by family.
+    """
+    if not filters:
         return Fault("the kernel's packet filter cannot be read")
     differs = None
     for v6 in state.families:
-        found, family = state.filters.get(v6), "IPv6" if v6 else "IPv4"
+        found, family = filters.get(v6), family_name(v6)
         if found is None:
             continue
-        if v6 in severed(state):
+        if v6 in severed(filters):
             return Fault(f"{family}: no packet enters ufw's chains")
         if found.user_rules is None:
             return Fault(f"{family}: ufw's chains are not loaded")
         if state.input_policy == "DROP" and found.policy != "DROP":
             return Fault(f"{family}: the kernel's policy for incoming packets is {found.policy}")
-        if found.user_rules != state.expected.get(v6, 0):
-            text = f"{family}: the kernel has {found.user_rules} rules, ufw's file has {state.expected.get(v6, 0)}"
+        if found.user_rules != expected.get(v6, 0):
+            text = f"{family}: the kernel has {found.user_rules} rules, ufw's file has {expected.get(v6, 0)}"
             differs = differs or Fault(text, in_force=True)
     return differs
-
-
-def is_active(state: State) -> bool:
-    """Return whether ufw is enabled and does what it is configured to do."""
-    return state.enabled and fault(state) is None
-
-
-def in_force(state: State) -> bool:
-    """Return whether ufw decides now what comes in, so that enabling it closes nothing more."""
-    found = fault(state)
-    return state.enabled and (found is None or found.in_force)
-
-
-def ports_cover(ports: str, port: int) -> bool:
-    """Return whether a rule's ports contain a port."""
-    if ports == "any":
-        return True
-    for part in ports.split(","):
-        low, _mark, high = part.partition(":")
-        if int(low) <= port <= int(high or low):
-            return True
-    return False
-
-
-def ports_meet(one: str, two: str) -> bool:
-    """Return whether two rules' ports have a port in common."""
-    if "any" in (one, two):
-        return True
-    ends = [int(end) for part in two.split(",") for end in part.split(":")]
-    other = [int(end) for part in one.split(",") for end in part.split(":")]
-    return any(ports_cover(one, end) for end in ends) or any(ports_cover(two, end) for end in other)
-
-
-def nets_meet(one: str, two: str) -> bool:
-    first, second = ipaddress.ip_network(one), ipaddress.ip_network(two)
-    return first.version == second.version and first.overlaps(second)
-
-
-def net_within(inner: str, outer: str) -> bool:
-    first, second = ipaddress.ip_network(inner), ipaddress.ip_network(outer)
-    if isinstance(first, ipaddress.IPv4Network) and isinstance(second, ipaddress.IPv4Network):
-        return first.subnet_of(second)
-    if isinstance(first, ipaddress.IPv6Network) and isinstance(second, ipaddress.IPv6Network):
-        return first.subnet_of(second)
-    return False
-
-
-def rules_meet(one: Rule, two: Rule) -> bool:
-    """Return whether some packet fits both rules."""
-    return (
-        (one.v6, one.direction, one.route) == (two.v6, two.direction, two.route)
-        and (one.proto == two.proto or "any" in (one.proto, two.proto))
-        and all(not a or not b or a == b for a, b in ((one.nic_in, two.nic_in), (one.nic_out, two.nic_out)))
-        and nets_meet(one.src, two.src)
-        and nets_meet(one.dst, two.dst)
-        and ports_meet(one.dport, two.dport)
-        and ports_meet(one.sport, two.sport)
-    )
-
-
-def verdict(rules: Iterable[Rule], client: str, port: int, nic: str = "") -> str:
-    """Return what the first rule does that fits a new TCP connection, or an empty text where none fits.
-
-    Rules for interfaces count only where the interface is known.
-    """
-    v6 = ipaddress.ip_address(client).version == 6
-    for rule in rules:
-        if (
-            (rule.v6, rule.direction, rule.route, rule.sport) == (v6, "in", False, "any")
-            and rule.proto in ("any", "tcp")
-            and rule.nic_in in ("", nic)
-            and ports_cover(rule.dport, port)
-            and net_within(client, rule.src)
-        ):
-            return rule.action
-    return ""
-
-
-def endpoint(address: str, port: str, proto: str, app: str, v6: bool, nic: str) -> str:
-    """Return one side of a rule as ufw shows it."""
-    place = "" if address == ANY[v6] else address
-    ports = "" if port == "any" else (port if proto == "any" else f"{port}/{proto}")
-    if app:
-        ports += f" ({app} (v6))" if v6 else f" ({app})"
-    words = [" ".join(filter(None, (place, ports))) or "Anywhere"]
-    if v6 and not place and not app:
-        words.append("(v6)")
-    if nic:
-        words.append(f"on {nic}")
-    return " ".join(words)
-
-
-def show(rule: Rule) -> str:
-    """Return a rule as a line of ufw status verbose."""
-    nic_to, nic_from = (rule.nic_out, rule.nic_in) if rule.route else (rule.nic_in, rule.nic_out)
-    to = endpoint(rule.dst, rule.dport, rule.proto, rule.dapp, rule.v6, nic_to)
-    way = "FWD" if rule.route else rule.direction.upper()
-    source = endpoint(rule.src, rule.sport, rule.proto, rule.sapp, rule.v6, nic_from)
-    notes = [f"({rule.log})"] * bool(rule.log) + [f"# {rule.comment}"] * bool(rule.comment)
-    return f"{to:<26} {rule.action.upper() + ' ' + way:<11} {source:<26} {', '.join(notes)}".rstrip()
-
-
-def show_rules(rules: Sequence[Rule]) -> list[str]:
-    return [show(rule) for rule in rules]
 
 
 def words_of(rule: Rule, either_family: bool = False) -> list[str]:

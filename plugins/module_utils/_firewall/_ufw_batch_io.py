@@ -19,6 +19,7 @@ import typing as t
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
 
 def run(program: str, commands: Sequence[Sequence[str]]) -> str:
@@ -47,7 +48,7 @@ def run(program: str, commands: Sequence[Sequence[str]]) -> str:
     return ""
 
 
-def _run(frontend: t.Any, commands: Sequence[Sequence[str]]) -> None:
+def _run(frontend: ModuleType, commands: Sequence[Sequence[str]]) -> None:
     ufw = frontend.UFWFrontend(False)
     # An AttributeError here, before anything is changed, where this ufw has another inside.
     load = ufw.backend._reload_user_rules

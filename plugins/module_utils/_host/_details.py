@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _ufw
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _rules
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backend import Tool
 
 # Where a model of a hub lies: OWNER--NAME/COMMIT, as the role model names it.
 HUB_PATH = re.compile(r"/[^/]+--[^/]+/([^/]+)/?$")
@@ -19,31 +21,28 @@ HUB_PATH = re.compile(r"/[^/]+--[^/]+/([^/]+)/?$")
 SERVES = re.compile(r"^# Serves .+ with the manifest ([0-9a-f]{64})\.$", re.MULTILINE)
 
 
-def firewall(state: _ufw.State, other: str, comment: str, may_read: bool) -> dict[str, t.Any]:
+def firewall(tool: Tool, state: _rules.State | None, comment: str) -> dict[str, str | list[str]]:
     """Return whether something filters what comes in, and our rules, those with the comment.
 
-    other: name of a firewall besides ufw. may_read: whether we are root, without which nothing can be said.
+    state: None where we are not root, without which nothing can be said.
     """
-    if not may_read:
+    if state is None:
         return {"status": "unknown, only root can read it", "rules": []}
-    fault = _ufw.fault(state)
-    if state.enabled and fault is None:
-        status = "ufw is on"
-    elif state.enabled and fault:
-        status = f"ufw is on, but {fault.text}"
-    elif other:
-        status = f"{other} filters packets, which this collection does not manage"
+    if state.enabled:
+        status = f"{tool.name} is on" + (f", but {state.fault.text}" if state.fault else "")
+    elif state.other:
+        status = f"{state.other} filters packets, which this collection does not manage"
     else:
-        status = f"none, every port is open: ufw is {'off' if state.installed else 'not installed'}"
+        status = f"none, every port is open: {tool.name} is {'off' if state.installed else 'not installed'}"
     return {"status": status, "rules": short_rules(state.own(comment))}
 
 
-def short_rules(rules: Iterable[_ufw.Rule]) -> list[str]:
+def short_rules(rules: Iterable[_rules.Rule]) -> list[str]:
     """Return rules by what they let in, each with all its sources: `8000/tcp from 192.0.2.12, 192.0.2.13`."""
     sources: dict[tuple[str, str], list[str]] = {}
     for rule in rules:
-        to = _ufw.endpoint(rule.dst, rule.dport, rule.proto, rule.dapp, rule.v6, rule.nic_in)
-        source = _ufw.endpoint(rule.src, rule.sport, rule.proto, rule.sapp, rule.v6, rule.nic_out)
+        to = _rules.endpoint(rule.dst, rule.dport, rule.proto, rule.dapp, rule.v6, rule.nic_in)
+        source = _rules.endpoint(rule.src, rule.sport, rule.proto, rule.sapp, rule.v6, rule.nic_out)
         sources.setdefault((rule.action, to), []).append(source)
     return [
         f"{'' if action == 'allow' else action + ' '}{to} from {', '.join(listed)}"

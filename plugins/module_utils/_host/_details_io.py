@@ -10,8 +10,8 @@ import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _redact_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import read_text
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state, _ray_io, _vllm
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _ufw, _ufw_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state, _ray_io, _runtime, _vllm
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _backends_io, _rules
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _details
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release, _release_io, _tools_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services import _service_log_io
@@ -66,13 +66,11 @@ def service(module: AnsibleModule, name: str, log_file: str | None, redactor: Re
     }
 
 
-def firewall(module: AnsibleModule, cluster: str) -> dict[str, t.Any]:
+def firewall(module: AnsibleModule, cluster: str) -> dict[str, str | list[str]]:
     """Return whether something filters what comes in, and our rules."""
-    host = _ufw_io.Host(module)
-    if os.geteuid() != 0:
-        return _details.firewall(_ufw.State(), "", "", may_read=False)
-    state = host.state()
-    return _details.firewall(state, host.other_firewall(state), _ufw.comment_of(cluster), may_read=True)
+    backend = _backends_io.backend(module)
+    state = backend.state() if os.geteuid() == 0 else None
+    return _details.firewall(backend.tool, state, _rules.comment_of(cluster))
 
 
 def release(module: AnsibleModule, path: str, user: str) -> dict[str, t.Any]:
@@ -82,7 +80,7 @@ def release(module: AnsibleModule, path: str, user: str) -> dict[str, t.Any]:
     """
     if not os.path.isdir(path):
         return {}
-    python = _tools_io.find_python(module, f"{path}/bin/python", user)
+    python = _tools_io.find_python(module, _runtime.runtime_of(path).python(), user)
     return {
         "path": os.path.realpath(path),
         "python": python.as_dict() if python else None,

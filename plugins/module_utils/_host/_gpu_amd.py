@@ -49,7 +49,7 @@ def parse_gpus(outputs: Mapping[str, str]) -> list[dict[str, t.Any]]:
     ]
 
 
-def entries(output: str) -> dict[int, t.Any]:
+def entries(output: str) -> dict[int, object]:
     """Return what a command reports of each GPU, by its index.
 
     A list, or from version 26 on for some commands {"gpu_data": a list}. To a user who lacks groups, a line about them
@@ -65,7 +65,7 @@ def entries(output: str) -> dict[int, t.Any]:
     return {entry["gpu"]: entry for entry in found if isinstance(told(entry, "gpu"), int)}
 
 
-def entries_or_none(output: str) -> dict[int, t.Any]:
+def entries_or_none(output: str) -> dict[int, object]:
     """Return the same; {} if the output is not the expected JSON."""
     try:
         return entries(output)
@@ -73,22 +73,22 @@ def entries_or_none(output: str) -> dict[int, t.Any]:
         return {}
 
 
-def told(node: t.Any, *path: str) -> t.Any:
+def told(node: object, *path: str) -> object:
     """Return what lies at the end of a path through dicts, None where there is nothing."""
     for name in path:
         node = node.get(name) if isinstance(node, dict) else None
     return None if node == "N/A" else node
 
 
-def text(node: t.Any, *path: str) -> str | None:
+def text(node: object, *path: str) -> str | None:
     """Return the text at the end of a path."""
     found = told(node, *path)
     return found if isinstance(found, str) else None
 
 
-def mib(size: t.Any) -> int | None:
+def mib(size: object) -> int | None:
     """Return a size, such as {"value": 32624, "unit": "MB"}, in MiB."""
-    value, unit = told(size, "value"), UNITS.get(told(size, "unit"))
+    value, unit = told(size, "value"), UNITS.get(text(size, "unit") or "")
     return int(value * unit) if isinstance(value, (int, float)) and unit else None
 
 
@@ -98,15 +98,16 @@ def driver(version: str) -> str:
     return found.group(1) if found else version
 
 
-def processes(told_by_gpu: Mapping[int, t.Any]) -> dict[int, list[dict[str, t.Any]]]:
+def processes(told_by_gpu: Mapping[int, object]) -> dict[int, list[dict[str, t.Any]]]:
     """Return the processes that hold memory of each GPU; mib is None where it is not reported for which GPU.
 
     Up to July 2026 amd-smi listed each process under every GPU, with the same figures
     (github.com/ROCm/rocm-systems/pull/8396). Under a GPU that nobody uses lies a text in place of a process.
     """
+    lists = {index: told(gpu, "process_list") for index, gpu in told_by_gpu.items()}
     found = {
-        index: [holder(told(entry, "process_info")) for entry in told(gpu, "process_list") or []]
-        for index, gpu in told_by_gpu.items()
+        index: [holder(told(entry, "process_info")) for entry in entries_] if isinstance(entries_, list) else []
+        for index, entries_ in lists.items()
     }
     times = Counter((entry["pid"], entry["mib"]) for entries_ in found.values() for entry in entries_ if entry)
     return {
@@ -119,7 +120,7 @@ def processes(told_by_gpu: Mapping[int, t.Any]) -> dict[int, list[dict[str, t.An
     }
 
 
-def holder(info: t.Any) -> dict[str, t.Any] | None:
+def holder(info: object) -> dict[str, t.Any] | None:
     """Return a process that holds memory, in the form of nvidia-smi's; None where it is none."""
     pid = told(info, "pid")
     if not isinstance(pid, int):

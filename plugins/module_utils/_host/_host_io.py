@@ -23,11 +23,12 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._probe_io i
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io import read_kernel
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _ufw, _ufw_plan
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _backend, _backends_io, _wanted
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io, _model_files_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _listeners, _nic_io, _port_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set_io import manager_for
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager_io import manager_for
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -36,6 +37,54 @@ if t.TYPE_CHECKING:
 
 SHARED_MEMORY = "/dev/shm"
 UNITS = "/etc/systemd/system"
+# Options of the module host_info.
+DETAILS = {
+    "cluster": {"type": "str", "required": True},
+    "release": {"type": "path", "required": True},
+    "user": {"type": "str", "default": ""},
+    "log_files": {"type": "list", "elements": "path", "default": []},
+    "config": {"type": "path", "required": True},
+    "started": {"type": "path", "required": True},
+    "dashboard": {"type": "str"},
+}
+ARGUMENTS = {
+    "peers": {"type": "list", "elements": "str", "default": []},
+    "nic": {"type": "str"},
+    "address": {"type": "str"},
+    "ports": {"type": "list", "elements": "int", "default": []},
+    "services": {"type": "list", "elements": "str", "default": []},
+    "manager": {"type": "str", "choices": ["systemd", "supervisor"], "default": "systemd"},
+    "supervisor_directory": {"type": "path"},
+    "supervisor_bin": {"type": "path"},
+    "paths": {"type": "list", "elements": "path", "default": []},
+    "ray_directory": {"type": "path"},
+    "record": {"type": "path"},
+    "worked": {"type": "path"},
+    "rotation": {"type": "path"},
+    "release": {"type": "path"},
+    "checked": {"type": "path"},
+    "model": {
+        "type": "dict",
+        "options": {
+            **{name: how for name, how in _hub.ARGUMENTS.items() if not how.get("no_log")},
+            "root": {"type": "path", "default": "/var/lib/vllm-ray/models"},
+            "record_directory": {"type": "path", "default": "/var/lib/vllm-ray/manifests"},
+            "fetch": {"type": "bool", "default": False},
+            "user": {"type": "str", "default": ""},
+            "verify": {"type": "str", "choices": ["none", "quick", "full"], "default": "none"},
+        },
+    },
+    # AnsibleModule hides only whole options in the journal, whatever their text is.
+    "hub_token": {"type": "str", "no_log": True},
+    "hub_proxy": {"type": "str", "no_log": True},
+    "engine_config": {"type": "path"},
+    "engine_next_config": {"type": "path"},
+    "engine_key_file": {"type": "path", "no_log": False},
+    "engine_ca_file": {"type": "path"},
+    "engine_server_name": {"type": "str"},
+    "engine_certificate_file": {"type": "path"},
+    "details": {"type": "dict", "options": DETAILS},
+}
 
 
 def look(module: AnsibleModule) -> dict[str, t.Any]:
@@ -46,7 +95,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
     units = [f"{name}.service" for name in states]
     table = processes()
     network = _nic_io.look(params["peers"], params["nic"], params["address"])
-    address = (network["cluster_nic"] or {}).get("address") or "0.0.0.0"
+    address = str((network["cluster_nic"] or {}).get("address") or "0.0.0.0")
     return {
         **details(module),
         "host": {**host(module, own), **_gpu_io.look(module, table, own, units)},
@@ -184,7 +233,7 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         "accounts": accounts(),
         "state_owner": owner(os.path.dirname(module.params["ray_directory"] or "")),
         "firewall": firewall(module),
-        "client": (_ufw_plan.parse_ssh_connection(ssh_connection()) or ("",))[0],
+        "client": (_wanted.parse_ssh_connection(ssh_connection()) or ("",))[0],
     }
 
 
@@ -192,7 +241,7 @@ def accounts() -> dict[str, str]:
     """Return {cluster: account of its services} for all clusters of this host whose services systemd runs."""
     units = [name for _directory, name in _safe_io.find(UNITS, "vllm-ray-node@?*.service")]
     clusters = {name[len("vllm-ray-node@") : -len(".service")]: f"{UNITS}/{name}" for name in units}
-    return {name: _system.unit_user(readable(path) or "") for name, path in clusters.items()}
+    return {name: _system.unit_user(_safe_io.readable(path) or "") for name, path in clusters.items()}
 
 
 def owner(path: str) -> str:
@@ -203,20 +252,18 @@ def owner(path: str) -> str:
         return ""
 
 
-def readable(path: str) -> str | None:
-    """Return the text of a file of the system, None where there is none or only root may read it."""
-    try:
-        return _safe_io.read_text(path)
-    except OSError:
-        return None
-
-
-def firewall(module: AnsibleModule) -> dict[str, t.Any]:
-    """Return why ufw closes no port, empty where it does, and whether firewall_mode=manage would change that."""
-    installed = bool(module.get_bin_path("ufw"))
-    state = _ufw.read_state(readable) if installed else _ufw.State()
-    manageable = not state.enabled and (installed or bool(module.get_bin_path("apt-get")))
-    return {"why_open": _ufw.why_open(state), "manageable": manageable}
+def firewall(module: AnsibleModule) -> dict[str, str | bool]:
+    """Return why the firewall closes no port, empty where it does; whether firewall_mode=manage would change that; and
+    what to do by hand.
+    """
+    backend = _backends_io.backend(module)
+    tool, state = backend.tool, backend.configured()
+    manageable = not state.enabled and (state.installed or bool(module.get_bin_path("apt-get")))
+    return {
+        "why_open": _backend.why_open(tool, state),
+        "manageable": manageable,
+        "fix": _backend.by_hand(tool, state),
+    }
 
 
 def with_hub(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -227,10 +274,12 @@ def with_hub(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
 def model(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return what a host has of the model, and the state of its files where it has one."""
     # A model may have hundreds of files on a slow share. Only a header that can't be read is read again.
-    read = functools.lru_cache(maxsize=None)(_model_config_io.reader(params))
-    found = _model_config_io.look(params, read)
-    place = found["directory"]
-    return {**found, "files": _model_files_io.look(place, params, read) if place else None}
+    query = _model_config_io.query_of(params)
+    read = functools.lru_cache(maxsize=None)(_model_config_io.reader(query.user))
+    found = _model_config_io.look(query, read)
+    place = found.directory
+    files = _model_files_io.look(place, query.record_directory, query.user, params["verify"], read) if place else None
+    return {**found.as_dict(), "files": files}
 
 
 def release(link: str | None) -> str:

@@ -9,6 +9,8 @@ import re
 import shlex
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backends import TOOL
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,7 +22,7 @@ COMMANDS = {
     "system/ip-rule": ["ip", "rule"],
     "system/ip-neighbour": ["ip", "neighbour"],
     "system/sockets": ["ss", "-l", "-t", "-n", "-p"],
-    "system/ufw": ["ufw", "status", "verbose"],
+    f"system/{TOOL.name}": [*TOOL.show],
     "system/iptables": ["iptables", "-S"],
     "system/disks": ["df", "-h"],
     "system/memory": ["free", "-m"],
@@ -93,9 +95,9 @@ def nccl_lines(name: str, text: str) -> list[str]:
     return [f"{name}: {line}" for line in text.splitlines() if NCCL.search(line)][-NCCL_LINES:]
 
 
-def environment(variables: Mapping[str, str]) -> str:
+def environment(variables: Mapping[str, object]) -> str:
     """Return variables as lines of a shell."""
-    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+    return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in variables.items())
 
 
 def release_text(path: str, python: str, packages: Mapping[str, str]) -> str:

@@ -24,6 +24,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import (
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact_io import parsed, read_end, redactor, texts
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _vllm
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import Runtime, runtime_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _support
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release_io
 
@@ -53,7 +54,7 @@ class Part:
         self.nccl_lines: collections.deque[str] = collections.deque(maxlen=_support.NCCL_LINES)
         self.redactor = redactor(self.params["config"], self.params["started"])
 
-    def __call__(self) -> dict[str, t.Any]:
+    def __call__(self) -> dict[str, object]:
         """Return the archive, and what is missing in it."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as self.tar:
@@ -112,7 +113,7 @@ class Part:
             self.lack(name, str(error.strerror) if isinstance(error, _unsafe.Unsafe) else f"{path}: {error.strerror}")
             return None
 
-    def run(self, argv: Sequence[str], seconds: int = SECONDS, **how: t.Any) -> tuple[str, str]:
+    def run(self, argv: Sequence[str], seconds: int = SECONDS, **how: object) -> tuple[str, str]:
         """Return what a command prints, at most so much of its end as of a file, and why it did not end well."""
         # Also where only root has it in the PATH.
         program = self.module.get_bin_path(argv[0])
@@ -156,7 +157,7 @@ class Part:
             tree = parsed(path, text) if ours else None
             if tree is None:
                 self.add(name, text)
-            elif path.endswith(".env"):
+            elif path.endswith(".env") and isinstance(tree, dict):
                 self.add(name, _support.environment(self.redactor.environment(tree)))
             else:
                 self.add(name, json.dumps(self.redactor.tree(tree), indent=2))
@@ -194,26 +195,28 @@ class Part:
     def release(self) -> None:
         """Put in the packages of the release, and what vLLM says of its environment."""
         path = self.params["release"]
-        if not os.access(f"{path}/bin/vllm", os.X_OK):
-            self.lack("release.txt, collect-env.txt", f"there is no {path}/bin/vllm")
+        runtime = runtime_of(path)
+        if not os.access(runtime.program("vllm"), os.X_OK):
+            self.lack("release.txt, collect-env.txt", f"there is no {runtime.program('vllm')}")
             return
-        _rc, version, _err = _account_io.run_as(self.module, self.params["user"], [f"{path}/bin/python", "--version"])
+        _rc, version, _err = _account_io.run_as(self.module, self.params["user"], runtime.argv(["python", "--version"]))
         packages = _release_io.packages(path)
         text = _support.release_text(os.path.realpath(path), version.replace("Python", "").strip(), packages)
         self.add("release.txt", text)
-        self.collect_env(path)
+        self.collect_env(runtime)
 
-    def collect_env(self, path: str) -> None:
+    def collect_env(self, runtime: Runtime) -> None:
         """Ask vLLM as the user of the services, in the environment of the node, without its secrets."""
         user, seconds = self.params["user"], self.params["seconds"]
         node = f"{self.params['config']}/node.env"
-        variables = next((parsed(node, text) for _path, text in texts(self.params["config"], "node.env")), None) or {}
-        environment = {name: value for name, value in variables.items() if not _redact.is_secret_variable(name)}
+        variables = next((parsed(node, text) for _path, text in texts(self.params["config"], "node.env")), None)
+        known = variables.items() if isinstance(variables, dict) else ()
+        environment = {name: value for name, value in known if not _redact.is_secret_variable(name)}
         # Inside, as what it ends is the whole group of processes.
         argv = ["timeout", "-k", "5", str(seconds), "nice", "-n", "10"]
-        argv += [f"{path}/bin/python", "-c", _support.COLLECT_ENV]
+        argv += runtime.argv(["python", "-c", _support.COLLECT_ENV])
         who = _account_io.account(user)
-        how: dict[str, t.Any] = {"environ_update": environment}
+        how: dict[str, object] = {"environ_update": environment}
         if who:
             argv, how = _account_io.argv_as(who, argv), {"data": _account_io.exports(environment)}
         out, why = self.run(argv, seconds + 10, cwd="/", **how)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import CLIENT_FILES
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_interface import PARALLEL_FILES
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_problems import refusal
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest import problem
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import Way, Wish
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_interface import ClientProgram, Way, Wish
 
 # Runs a client as a module, and has the kernel end it when we die, whatever we die of: a client on its own would go on
 # for hours, and the next run would start a second one beside it.
@@ -32,25 +32,26 @@ COLOUR = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 HINT = re.compile(r"(?:Hint|Suggestion|For more information|Request|Response)\b.*:")
 
 
-def argv(wish: Wish, python: str, commit: str, directory: str, exclude: Sequence[str]) -> list[str]:
+def argv(
+    wish: Wish, program: ClientProgram, python: str, commit: str, directory: str, exclude: Sequence[str]
+) -> list[str]:
     """Return the command that downloads a model."""
-    command = [python, "-c", RUN_CLIENT, wish.particulars.client, "download", wish.model]
-    command += ["--revision", commit, "--local-dir", directory, "--max-workers", str(CLIENT_FILES)]
+    command = [python, "-c", RUN_CLIENT, program.module, "download", wish.model]
+    command += ["--revision", commit, "--local-dir", directory, "--max-workers", str(PARALLEL_FILES)]
     for pattern in exclude:
         command += ["--exclude", pattern]
     return command
 
 
-def environment(wish: Wish, way: Way, home: str) -> dict[str, str]:
+def environment(wish: Wish, program: ClientProgram, way: Way, home: str) -> dict[str, str]:
     """Return the environment of the client: the token is only here. home: for what it keeps while it works."""
-    hub = wish.particulars
-    values = {name: f"{home}/{name.lower()}" for name in hub.home_variables}
+    values = {name: f"{home}/{name.lower()}" for name in program.home_variables}
     values.update(HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1", HF_HUB_DISABLE_UPDATE_CHECK="1")
     # What is set on the host is meant for those who serve the model. Bars of progress would hide errors.
     values.update(HF_HUB_OFFLINE="0", TQDM_DISABLE="1")
-    values[hub.endpoint_variable] = wish.url
+    values[program.endpoint_variable] = wish.url
     # An empty one keeps the client from using a token that somebody stored on the host.
-    values[hub.token_variable] = way.token
+    values[program.token_variable] = way.token
     if not way.token:
         values["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"
     if way.proxy:
@@ -63,18 +64,16 @@ def environment(wish: Wish, way: Way, home: str) -> dict[str, str]:
     return values
 
 
-def python_problem(wish: Wish, found: str) -> dict[str, str]:
+def python_problem(wish: Wish, program: ClientProgram, found: str) -> dict[str, str]:
     """Return the problem of a client that can't be started."""
-    hub = wish.particulars
-    fix = f"set model_hub_python to a Python that has {hub.package}, or add it to the release's lock"
-    return problem("model", found, f"the client of {hub.title}", fix)
+    fix = f"set model_hub_python to a Python that has {program.package}, or add it to the release's lock"
+    return problem("model", found, f"the client of {wish.hub.title}", fix)
 
 
-def client_problem(wish: Wish, python: str, output: str, way: Way) -> dict[str, str]:
+def client_problem(wish: Wish, program: ClientProgram, python: str, output: str, way: Way) -> dict[str, str]:
     """Return the problem of a client that failed, without secrets. output: what it said."""
-    hub = wish.particulars
-    if re.search(rf"No module named '?{hub.package}\b", output):
-        return python_problem(wish, f"{python} has no {hub.package}")
+    if re.search(rf"No module named '?{program.package}\b", output):
+        return python_problem(wish, program, f"{python} has no {program.package}")
     text = COLOUR.sub("", way.without_secrets(output))
     if REFUSED.search(text):
         return refusal(wish, 403 if way.token else 401, "", bool(way.token))
@@ -82,7 +81,7 @@ def client_problem(wish: Wish, python: str, output: str, way: Way) -> dict[str, 
         return refusal(wish, 404, "", bool(way.token))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     lines = [line for line in lines if not HINT.match(line)] or lines
-    found = f"the client of {hub.title} failed: {' / '.join(lines[-LINES_SHOWN:]) or 'it said nothing'}"
+    found = f"the client of {wish.hub.title} failed: {' / '.join(lines[-LINES_SHOWN:]) or 'it said nothing'}"
     return problem(
         "model", found, f"{wish.model} downloaded", "see its message; downloaded files are kept for the next run"
     )

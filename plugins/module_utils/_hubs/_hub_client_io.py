@@ -23,7 +23,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import (
     _unsafe,
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Folders, copy_file
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_client, _hub_listing
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub_client
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_filler_io import (
     BLOCK,
     Filler,
@@ -33,7 +33,11 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_
 
 if t.TYPE_CHECKING:
     import pwd
-    from collections.abc import Callable, Iterator, Sequence
+    import subprocess
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_interface import ClientProgram, Way, Wish
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_listing import File
 
 HOME = ".home"
 # The directory that is lent, and where a file is copied to. Models have no such names: hidden ones are left out.
@@ -44,12 +48,29 @@ WAYS = [
 ]
 
 
-class Call(t.NamedTuple):
-    """How to call the client. run: AnsibleModule.run_command. user: as of _account_io.account()."""
+class RunCommand(t.Protocol):
+    """AnsibleModule.run_command, as far as it is used here."""
 
-    run: Callable[..., tuple[int, str, str]]
+    def __call__(
+        self,
+        args: Sequence[str],
+        *,
+        cwd: str,
+        environ_update: Mapping[str, str] | None,
+        data: str | None,
+        expand_user_and_vars: bool,
+        handle_exceptions: bool,
+        before_communicate_callback: Callable[[subprocess.Popen[bytes]], None],
+    ) -> tuple[int, str, str]: ...
+
+
+class Call(t.NamedTuple):
+    """How to call the client. user: as of _account_io.account()."""
+
+    run: RunCommand
+    program: ClientProgram
     python: str
-    way: _hub.Way
+    way: Way
     exclude: Sequence[str]
     user: str = ""
 
@@ -60,10 +81,10 @@ class Client(Filler):
     place: where it downloads to; who: the account that it runs as, None for our own.
     """
 
-    def __init__(self, wish: _hub.Wish, files: Sequence[_hub_listing.File], part: str, call: Call) -> None:
+    def __init__(self, wish: Wish, files: Sequence[File], part: str, call: Call) -> None:
         super().__init__(wish, files, part)
         self.call = call
-        self.child: t.Any = None
+        self.child: subprocess.Popen[bytes] | None = None
         self.who = _account_io.account(call.user)
         self.place = os.path.join(part, LENT) if self.who else part
         self.taking = threading.Lock()
@@ -71,33 +92,36 @@ class Client(Filler):
     def fetch(self) -> None:
         home, folders = os.path.join(self.place, HOME), t.cast(Folders, self.folders)
         if not os.access(self.call.python, os.X_OK):
-            raise Unusable(_hub_client.python_problem(self.wish, f"{self.call.python or 'no Python'} can't be started"))
+            found = f"{self.call.python or 'no Python'} can't be started"
+            raise Unusable(_hub_client.python_problem(self.wish, self.call.program, found))
         if self.who:
             self.lend()
         else:
             with folders.at(HOME, make=True):
                 pass
         self.forget_halves()
-        argv = _hub_client.argv(self.wish, self.call.python, self.wish.wanted_revision, self.place, self.call.exclude)
-        environment = _hub_client.environment(self.wish, self.call.way, home)
-        options: dict[str, t.Any] = {"environ_update": environment}
+        wanted = (self.wish.wanted_revision, self.place, self.call.exclude)
+        argv = _hub_client.argv(self.wish, self.call.program, self.call.python, *wanted)
+        environment = _hub_client.environment(self.wish, self.call.program, self.call.way, home)
+        exports = None
         if self.who:
             # It starts with nothing of root's environment, but for how the host reaches the internet.
             ways = {name: os.environ[name] for name in WAYS if name in os.environ}
-            options = {"data": _account_io.exports({**ways, "HOME": home, **environment})}
+            exports = _account_io.exports({**ways, "HOME": home, **environment})
             argv = _account_io.argv_as(self.who, argv)
         try:
             rc, out, err = self.call.run(
                 argv,
                 cwd=self.place,
+                environ_update=None if self.who else environment,
+                data=exports,
                 expand_user_and_vars=False,
                 handle_exceptions=False,
                 before_communicate_callback=self.started,
-                **options,
             )
         except OSError as error:
             found = f"{self.call.python} can't be started: {error.strerror}"
-            raise Unusable(_hub_client.python_problem(self.wish, found)) from error
+            raise Unusable(_hub_client.python_problem(self.wish, self.call.program, found)) from error
         finally:
             # The token may have been kept by the client: its home goes whatever happened.
             folders.forget()
@@ -105,7 +129,8 @@ class Client(Filler):
         self.look()
         # A client may also end well without some files: Hugging Face's does so where it can't reach the hub.
         if (rc or self.wanted.keys() - self.right - self.wrong) and not self.stopped:
-            raise Unusable(_hub_client.client_problem(self.wish, self.call.python, out + err, self.call.way))
+            program, python, way = self.call.program, self.call.python, self.call.way
+            raise Unusable(_hub_client.client_problem(self.wish, program, python, out + err, way))
 
     def forget_halves(self) -> None:
         """Remove what Hugging Face's client left of files that were not finished: it begins them again."""
@@ -114,7 +139,7 @@ class Client(Filler):
                 if name.endswith(".incomplete"):
                     folder.unlink(name)
 
-    def started(self, child: t.Any) -> None:
+    def started(self, child: subprocess.Popen[bytes]) -> None:
         self.child = child
         if self.stopped:
             child.kill()
@@ -189,7 +214,7 @@ class Client(Filler):
                 with self.folder_of(path, lent=True) as (folder, name):
                     folder.remove(name)
 
-    def take(self, path: str, file: _hub_listing.File) -> None:
+    def take(self, path: str, file: File) -> None:
         """Copy a file that the client has finished, if it has: it may still be written to under its own name."""
         with self.folder_of(path, lent=True) as (theirs, name), _safe_io.open_directory(self.part) as part:
             now = theirs.lstat(name)
@@ -223,6 +248,6 @@ class Client(Filler):
         return max(0, min(bytes_in(self.part) - twice, sum(size for _path, size in self.files)))
 
 
-def copied_bytes(files: Sequence[_hub_listing.File], user: str) -> int:
+def copied_bytes(files: Sequence[File], user: str) -> int:
     """Return the bytes that are needed besides those of the files, while one of them is copied."""
     return max((file.size for file in files), default=0) if _account_io.account(user) else 0

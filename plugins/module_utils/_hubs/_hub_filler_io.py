@@ -15,11 +15,13 @@ import typing as t
 from collections import deque
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io, _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_listing, _hub_problems
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub_listing, _hub_problems
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _manifest, _manifest_io
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_interface import Wish
 
 BLOCK = 1024**2
 # Seconds between two looks for finished files.
@@ -37,7 +39,7 @@ class Filler:
     when it is first asked for files. A file under its own name is finished: clients rename it at its end.
     """
 
-    def __init__(self, wish: _hub.Wish, files: Sequence[_hub_listing.File], part: str) -> None:
+    def __init__(self, wish: Wish, files: Sequence[_hub_listing.File], part: str) -> None:
         self.wish, self.part = wish, part
         # Who may have the directory of the download besides root: the account that the client runs as.
         self.lent: int | None = None

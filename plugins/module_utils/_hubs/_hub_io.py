@@ -19,8 +19,10 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import (
     _hub_ask_io,
     _hub_client_io,
     _hub_filler_io,
+    _hub_interface,
     _hub_listing,
     _hub_mirror_io,
+    _hub_pin,
     _hub_problems,
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import (
@@ -32,9 +34,36 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ansible.module_utils.basic import AnsibleModule
+
+    class Peer(t.TypedDict):
+        """A host that takes part."""
+
+        name: str
+        address: str
+
+    class Options(t.TypedDict):
+        """The options of model_download, besides those that _hub.wish_of() and way_of() read."""
+
+        state: str
+        commit: str
+        update: bool
+        path: str | None
+        root: str
+        exclude: list[str]
+        python: str | None
+        user: str
+        hosts: list[Peer]
+        name: str
+        source: str
+        run_token: str | None
+        limit_mbit: float
+        window: float
+        grace: float
+        patience: float
+        record_directory: str
+        reserve_gib: float
+
 
 PART = ".vllm-ray-download"
 # Results of tree_sync that the user gets.
@@ -44,16 +73,16 @@ TOLD = ("digest", "bytes", "received_bytes", "received_from", "sent_bytes", "abs
 class Target(t.NamedTuple):
     """What is wanted, and where. listing: None where the hub need not be asked."""
 
-    wish: _hub.Wish
+    wish: _hub_interface.Wish
     pin_file: str
     commit: str
     directory: str
     listing: _hub_listing.Listing | None
 
     @property
-    def pinned(self) -> _hub.Wish:
+    def pinned(self) -> _hub_interface.Wish:
         """Return the wish for just this commit. What has none stays what it is called."""
-        return replace(self.wish, revision=self.commit) if self.wish.hub != "mirror" else self.wish
+        return replace(self.wish, revision=self.commit) if self.wish.hub.has_revisions else self.wish
 
     @property
     def part(self) -> str:
@@ -62,37 +91,44 @@ class Target(t.NamedTuple):
         return os.path.join(above, f".{name}{PART}")
 
 
-def target_of(params: Mapping[str, t.Any]) -> Target:
+def target_of(params: Options) -> Target:
     """Find out which commit is wanted, from the pin of an earlier run if there is one. Raises Unusable."""
-    wish = _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
-    for problem in _hub_problems.wish_problems(wish):
+    wish = _hub.wish_of(params)
+    for problem in wish.hub.problems(wish):
         raise _manifest_io.Unusable(problem)
-    pin_file = os.path.join(params["record_directory"], _hub.pin_name(wish, params["path"] or ""))
+    pin_file = os.path.join(params["record_directory"], _hub_pin.pin_name(wish, params["path"] or ""))
     pin = None if params["update"] else read_pin(pin_file)
-    commit, listing = params["commit"] or _hub.known_commit(wish, pin), None
+    commit, listing = params["commit"] or _hub_pin.known_commit(wish, pin), None
     if not commit:
         listing = _hub_ask_io.ask(wish, _hub.way_of(params))
         commit = listing.commit
-    return Target(wish, pin_file, commit, params["path"] or _hub.directory_of(wish, params["root"], commit), listing)
+    return Target(
+        wish, pin_file, commit, params["path"] or _hub_interface.directory_of(wish, params["root"], commit), listing
+    )
 
 
-def read_pin(name: str) -> _hub.Pin | None:
-    return _hub.parse_pin(_manifest_io.read_text(name))
+def read_pin(name: str) -> _hub_pin.Pin | None:
+    return _hub_pin.parse_pin(_manifest_io.linked_text(name))
 
 
-def write_pin(name: str, pin: _hub.Pin) -> None:
+def write_pin(name: str, pin: _hub_pin.Pin) -> None:
     if read_pin(name) == pin:
         return
     _manifest_io.make_directories(os.path.dirname(name))
-    _safe_io.write_file(name, _hub.render_pin(pin).encode())
+    _safe_io.write_file(name, _hub_pin.render_pin(pin).encode())
 
 
-def perform(module: AnsibleModule) -> dict[str, t.Any]:
+def perform(module: AnsibleModule) -> dict[str, object]:
     """Do what the module's parameters say, and return what it returns. Raises Unusable, Failed."""
-    params = module.params
+    params: Options = module.params
     target = target_of(params)
     there = is_there(target, params)
-    result = {"changed": False, "exists": there, "directory": target.directory, "commit": target.commit}
+    result: dict[str, object] = {
+        "changed": False,
+        "exists": there,
+        "directory": target.directory,
+        "commit": target.commit,
+    }
     is_source = params["name"] == (params["source"] or params["name"])
     if params["state"] == "asked":
         done = tell(target, params, there, is_source)
@@ -102,11 +138,11 @@ def perform(module: AnsibleModule) -> dict[str, t.Any]:
         done = download(module, target) if is_source else receive(module, target)
         result["exists"] = there or not module.check_mode
     if result["exists"] and not module.check_mode:
-        write_pin(target.pin_file, _hub.Pin(target.commit, target.directory))
+        write_pin(target.pin_file, _hub_pin.Pin(target.commit, target.directory))
     return {**result, **done}
 
 
-def tell(target: Target, params: Mapping[str, t.Any], there: bool, is_source: bool) -> dict[str, t.Any]:
+def tell(target: Target, params: Options, there: bool, is_source: bool) -> dict[str, object]:
     """Return what is to be known before a download; the hub is asked by the host that downloads, and once."""
     files = ask(target, params) if is_source and not there and not params["commit"] else []
     return {
@@ -118,7 +154,7 @@ def tell(target: Target, params: Mapping[str, t.Any], there: bool, is_source: bo
     }
 
 
-def is_there(target: Target, params: Mapping[str, t.Any]) -> bool:
+def is_there(target: Target, params: Options) -> bool:
     """Return whether the wanted commit is there. Raises Unusable, where something else may be."""
     if not os.path.isdir(target.directory):
         return False
@@ -129,9 +165,9 @@ def is_there(target: Target, params: Mapping[str, t.Any]) -> bool:
     return True
 
 
-def download(module: AnsibleModule, target: Target) -> dict[str, t.Any]:
+def download(module: AnsibleModule, target: Target) -> dict[str, object]:
     """Download a model here and let the other hosts have it, or let them have what is here."""
-    params = module.params
+    params: Options = module.params
     if module.check_mode:
         there = is_there(target, params)
         if not there:
@@ -162,7 +198,7 @@ def download(module: AnsibleModule, target: Target) -> dict[str, t.Any]:
     return {**done, "msg": summary(target)}
 
 
-def leave_word(params: Mapping[str, t.Any], target: Target) -> None:
+def leave_word(params: Options, target: Target) -> None:
     """Let who asks how far the run is hear that nobody goes on."""
     said = {"run": _tree_sync.run_name(params["run_token"] or ""), "bytes": 0, "at": time.time(), "hosts": {}}
     _tree_io.write_progress(params["record_directory"], _folders_io.resolved(target.directory), said)
@@ -181,35 +217,44 @@ def renew_record(directory: str, path: str) -> None:
 
 def filler_of(module: AnsibleModule, target: Target) -> _hub_filler_io.Filler:
     """Return what downloads the model, once it is asked to."""
-    params, files = module.params, ask(target, module.params)
-    if target.wish.hub == "mirror":
+    params: Options = module.params
+    files, way, program = ask(target, params), _hub.way_of(params), target.wish.hub.client
+    if not program:
         if not _http_io.may_have_secret(target.wish.url):
             module.warn(_hub_problems.PLAIN_MIRROR.format(url=target.wish.url))
-        return _hub_mirror_io.Mirror(target.wish, files, target.part, _hub.way_of(params))
-    way, python = _hub.way_of(params), params["python"] or ""
-    call = _hub_client_io.Call(module.run_command, python, way, params["exclude"], params["user"])
+        return _hub_mirror_io.Mirror(target.wish, files, target.part, way)
+    python, exclude, user = params["python"] or "", params["exclude"], params["user"]
+    call = _hub_client_io.Call(module.run_command, program, python, way, exclude, user)
     return _hub_client_io.Client(target.pinned, files, target.part, call)
 
 
-def receive(module: AnsibleModule, target: Target) -> dict[str, t.Any]:
+def receive(module: AnsibleModule, target: Target) -> dict[str, object]:
     """Get a model from the host that downloads it."""
-    params = module.params
+    params: Options = module.params
     if module.check_mode:
         return {"changed": True, "msg": f"{target.directory} from {params['source']}"}
     return share(sync_params(params, target, source=params["source"]), None)
 
 
-def share(params: Mapping[str, t.Any], filler: _hub_filler_io.Filler | None) -> dict[str, t.Any]:
+def share(params: dict[str, object], filler: _hub_filler_io.Filler | None) -> dict[str, object]:
     """Take part in the run of all hosts."""
     told = _tree_sync_io.Host(params, filler).run()
-    return {"changed": told["changed"], "msg": params["path"], **{name: told[name] for name in TOLD}}
-
-
-def sync_params(params: Mapping[str, t.Any], target: Target, digest: str = "", source: str = "") -> dict[str, t.Any]:
-    """Return the parameters of tree_sync. A host without others is a set of its own."""
-    same = ("record_directory", "limit_mbit", "reserve_gib", "window", "grace", "patience")
     return {
-        **{name: params[name] for name in same},
+        "changed": told["changed"],
+        "msg": params["path"],
+        **{name: value for name, value in told.items() if name in TOLD},
+    }
+
+
+def sync_params(params: Options, target: Target, digest: str = "", source: str = "") -> dict[str, object]:
+    """Return the parameters of tree_sync. A host without others is a set of its own."""
+    return {
+        "record_directory": params["record_directory"],
+        "limit_mbit": params["limit_mbit"],
+        "reserve_gib": params["reserve_gib"],
+        "window": params["window"],
+        "grace": params["grace"],
+        "patience": params["patience"],
         "path": target.directory,
         "hosts": params["hosts"] or [{"name": params["name"], "address": "127.0.0.1"}],
         "name": params["name"],
@@ -223,16 +268,17 @@ def sync_params(params: Mapping[str, t.Any], target: Target, digest: str = "", s
     }
 
 
-def ask(target: Target, params: Mapping[str, t.Any]) -> list[_hub_listing.File]:
+def ask(target: Target, params: Options) -> list[_hub_listing.File]:
     """Return the files that will come. Raises Unusable, also where there is no room for them."""
     listing = target.listing or _hub_ask_io.ask(target.pinned, _hub.way_of(params))
     if listing.commit != target.commit:
         raise _manifest_io.Unusable(_hub_problems.moved_problem(target.wish, listing.commit, target.commit))
-    files = _hub_listing.wanted(target.wish, listing.files, params["exclude"])
-    if target.wish.hub == "mirror":
+    hub = target.wish.hub
+    files = _hub_listing.chosen(listing.files, hub.patterns(params["exclude"]))
+    if not hub.lists_sizes:
         files = _hub_ask_io.sized(target.wish, files, _hub.way_of(params))
     size = max(0, sum(file.size for file in files) - _hub_filler_io.bytes_in(target.part))
-    if target.wish.hub != "mirror":
+    if hub.client:
         size += _hub_client_io.copied_bytes(files, params["user"])
     free, reserve = _manifest_io.free_bytes(target.directory), int(params["reserve_gib"] * _manifest.GIB)
     for problem in _manifest.disk_problems(_manifest_io.existing(target.directory), free, size, reserve):
@@ -241,4 +287,4 @@ def ask(target: Target, params: Mapping[str, t.Any]) -> list[_hub_listing.File]:
 
 
 def summary(target: Target) -> str:
-    return f"{target.wish.model} at {target.commit[:12]} from {target.wish.particulars.title} to {target.directory}"
+    return f"{target.wish.model} at {target.commit[:12]} from {target.wish.hub.title} to {target.directory}"

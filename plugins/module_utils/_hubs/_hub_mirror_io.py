@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Download a model from a mirror, by ranges of what is not here yet. PRIVATE to the collection."""
+"""Download a model from the URLs of its files, by ranges of what is not here yet. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from urllib.error import HTTPError, URLError
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import Folders
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_listing, _hub_problems
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub_problems
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_filler_io import BLOCK, Filler
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_interface import PARALLEL_FILES
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 
 if t.TYPE_CHECKING:
@@ -24,6 +25,8 @@ if t.TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._directory_io import Directory
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_interface import Way, Wish
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_listing import File
 
 HALVES = ".halves"
 # How often a file is asked for without getting a byte of it, and the seconds before the next time.
@@ -33,16 +36,16 @@ TIMES, PAUSE = 5, 1
 class Mirror(Filler):
     """Files of a web server. What is begun lies in a directory of its own, and goes on where it ended."""
 
-    def __init__(self, wish: _hub.Wish, files: Sequence[_hub_listing.File], part: str, way: _hub.Way) -> None:
+    def __init__(self, wish: Wish, files: Sequence[File], part: str, way: Way) -> None:
         super().__init__(wish, files, part)
         self.way = way
 
     def fetch(self) -> None:
-        with ThreadPoolExecutor(_hub.CLIENT_FILES) as pool:
+        with ThreadPoolExecutor(PARALLEL_FILES) as pool:
             for _done in pool.map(self.bring, self.wanted.values()):
                 pass
 
-    def bring(self, file: _hub_listing.File) -> None:
+    def bring(self, file: File) -> None:
         """Bring one file. Raises Unusable."""
         half = f"{HALVES}/{file.path}"
         left = TIMES
@@ -62,14 +65,14 @@ class Mirror(Filler):
         """Open the directory of the download that holds a file, and make what is missing."""
         return t.cast(Folders, self.folders).holding(path, make=True)
 
-    def go_on(self, file: _hub_listing.File, half: str, start: int) -> str:
+    def go_on(self, file: File, half: str, start: int) -> str:
         """Fetch the rest of a file, as far as it comes; return why it did not come further. Raises Unusable."""
         if start > file.size:
             self.forget(half)
             start = 0
         span = f"bytes={start}-" if start else ""
         try:
-            url = _hub_listing.file_url(self.wish, file.path)
+            url = self.wish.file_url(file.path)
             with _http_io.download(url, *self.way, span=span) as answer:
                 # Who knows no ranges sends all of it again.
                 goes_on = answer.status == 206 and (answer.headers["Content-Range"] or "").startswith(f"bytes {start}-")

@@ -22,6 +22,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._models._quantiza
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._models._quantization import Config
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._models._safetensors import Tensor
 
 
@@ -80,12 +81,12 @@ class Model:
     def weight_bytes(self) -> int:
         return sum(self.layer_bytes) + self.embedding_bytes + self.head_bytes + self.other_bytes
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
 
 # What Transformers 5.19 fills in where a config leaves a key out (its configuration_*.py); a null is kept as it is.
-DEFAULTS: dict[str, dict[str, t.Any]] = {
+DEFAULTS: dict[str, dict[str, int]] = {
     "gemma": {"head_dim": 256},
     "gemma2": {"head_dim": 256, "sliding_window": 4096},
     "gemma3_text": {
@@ -154,11 +155,17 @@ FLOATS = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 class Keys:
     """The keys of a text model: those of its config, and what Transformers fills in. A null counts as missing."""
 
-    def __init__(self, config: Mapping[str, t.Any], model_type: str) -> None:
-        self.values = {**DEFAULTS.get(model_type, {}), **config}
+    def __init__(self, config: Config, model_type: str) -> None:
+        self.values: Config = {**DEFAULTS.get(model_type, {}), **config}
 
-    def get(self, *names: str, default: t.Any = None) -> t.Any:
+    def get(self, *names: str, default: object = None) -> object:
+        """Return the first of some keys, of whatever type."""
         return next((self.values[name] for name in names if self.values.get(name) is not None), default)
+
+    def listed(self, *names: str) -> list[object] | None:
+        """Return the first of some keys where it is a list."""
+        value = self.get(*names)
+        return value if isinstance(value, list) else None
 
     def number(self, *names: str, default: int | None = None) -> int:
         """Return the first of some keys as a number. Raises ValueError where there is none and no default."""
@@ -170,23 +177,26 @@ class Keys:
         return int(value)
 
 
-def text_config(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def text_config(config: Config) -> Config:
     """Return the part of a config that describes the text model: all of it, or a nested one."""
     for name in ("text_config", "llm_config", "language_config", "thinker_config"):
-        if isinstance(config.get(name), dict):
-            return text_config(config[name])
-    return dict(config)
+        nested = config.get(name)
+        if isinstance(nested, dict):
+            return text_config(nested)
+    return config
 
 
-def has_encoders(config: Mapping[str, t.Any]) -> bool:
+def has_encoders(config: Config) -> bool:
     """Whether there are parts besides the text model, for images or sound."""
-    parts = config.get("thinker_config") or config
+    thinker = config.get("thinker_config")
+    parts = thinker if thinker and isinstance(thinker, dict) else config
     return any(isinstance(value, dict) and name.startswith(("vision", "audio", "vit")) for name, value in parts.items())
 
 
-def told_dtype(config: Mapping[str, t.Any], text: Mapping[str, t.Any], found: Iterable[str]) -> str:
+def told_dtype(config: Config, text: Config, found: Iterable[str]) -> str:
     """Return the dtype that a config names, or that all floats of the files have. found: dtypes of the tensors."""
-    parts = [config, text, config.get("vision_config") or {}]
+    vision = config.get("vision_config")
+    parts = [config, text, *([vision] if isinstance(vision, dict) else [])]
     told = next((str(part[key]) for part in parts for key in ("dtype", "torch_dtype") if part.get(key)), "")
     floats = {FLOATS[name] for name in found if name in FLOATS}
     if not told and len(floats) == 1:
@@ -202,12 +212,12 @@ def dtype_of(told: str, model_type: str) -> str:
     return "float16" if told in ("float16", "half") and model_type not in NO_FLOAT16 else "bfloat16"
 
 
-def rope_parameters(keys: Keys) -> list[dict[str, t.Any]]:
+def rope_parameters(keys: Keys) -> list[Config]:
     """Return the RoPE parameters: one mapping, or one for each kind of layer."""
     found = keys.get("rope_parameters", "rope_scaling", default={})
     if not isinstance(found, dict):
         return []
-    nested = [value for value in found.values() if isinstance(value, dict)]
+    nested: list[Config] = [value for value in found.values() if isinstance(value, dict)]
     return nested or [found]
 
 
@@ -222,21 +232,24 @@ def contexts(keys: Keys, model_type: str) -> tuple[int, int, str]:
         kinds = ["longrope" if kind in ("su", "yarn") else kind for kind in kinds]
     if "gemma3" not in model_type:
         factors = [one.get("factor") for one, kind in zip(scalings, kinds) if kind not in SCALED]
-        longest = int(longest * next((factor for factor in reversed(factors) if factor), 1))
+        factor = next((factor for factor in reversed(factors) if factor), 1)
+        if not isinstance(factor, (int, float)):
+            raise ValueError(f"config.json: expected a number in factor, found {factor!r}")
+        longest = int(longest * factor)
     usual = keys.number("original_max_position_embeddings", default=longest) if "longrope" in kinds else longest
     return longest, usual, note
 
 
 def attends(keys: Keys, layers: int) -> list[bool]:
     """Return for each layer whether it keeps keys and values of all its tokens, or only a state."""
-    kinds = keys.get("layer_types", "layers_block_type")
-    if isinstance(kinds, list):
+    kinds = keys.listed("layer_types", "layers_block_type")
+    if kinds is not None:
         return [kind not in STATE for kind in kinds][:layers]
     pattern = keys.get("hybrid_override_pattern")
     if isinstance(pattern, str):
         return [letter == "*" for letter in pattern][:layers]
-    listed = keys.get("attn_type_list")
-    if isinstance(listed, list):
+    listed = keys.listed("attn_type_list")
+    if listed is not None:
         return [kind == 1 for kind in listed][:layers]
     if keys.get("linear_num_value_heads") is not None:
         every = keys.number("full_attention_interval", default=4)
@@ -254,8 +267,8 @@ def windows(keys: Keys, model_type: str, layers: int) -> tuple[int, ...]:
         window += 1
     if keys.get("use_sliding_window") is False:
         window = 0
-    kinds = keys.get("layer_types")
-    if isinstance(kinds, list):
+    kinds = keys.listed("layer_types")
+    if kinds is not None:
         sliding = [str(kind).startswith(("sliding", "chunked")) for kind in kinds][:layers]
     elif keys.get("use_sliding_window"):
         first = keys.number("max_window_layers", default=layers)
@@ -281,17 +294,18 @@ def latent_of(keys: Keys, model_type: str) -> Latent | None:
 
 def sparse_layers(keys: Keys, layers: int, experts: int) -> tuple[bool, ...]:
     """Return for each layer whether it has experts."""
-    kinds = keys.get("mlp_layer_types")
-    if isinstance(kinds, list):
+    kinds = keys.listed("mlp_layer_types")
+    if kinds is not None:
         return tuple(kind == "sparse" for kind in kinds[:layers])
-    every = keys.get("moe_layer_freq", default=1)
-    if isinstance(every, list):
-        return tuple(bool(value) and experts > 0 for value in every[:layers])
+    frequencies = keys.listed("moe_layer_freq")
+    if frequencies is not None:
+        return tuple(bool(value) and experts > 0 for value in frequencies[:layers])
+    every = keys.number("moe_layer_freq", default=1)
     first = keys.number("first_k_dense_replace", default=0)
     step = keys.number("decoder_sparse_step", default=1)
-    dense = keys.get("mlp_only_layers", default=[])
+    dense = keys.listed("mlp_only_layers") or []
     return tuple(
-        experts > 0 and layer >= first and layer % int(every) == 0 and (layer + 1) % step == 0 and layer not in dense
+        experts > 0 and layer >= first and layer % every == 0 and (layer + 1) % step == 0 and layer not in dense
         for layer in range(layers)
     )
 
@@ -299,7 +313,7 @@ def sparse_layers(keys: Keys, layers: int, experts: int) -> tuple[bool, ...]:
 def shape_of(keys: Keys, model_type: str, tied: bool) -> Shape:
     """Return the shape of a text model. Raises ValueError that names a key that is missing."""
     # Nemotron's newest configs only list the kinds of layers.
-    kinds = keys.get("layers_block_type", default=[])
+    kinds = keys.listed("layers_block_type") or []
     layers = keys.number("num_hidden_layers", "n_layer", "n_layers", "num_layers", default=len(kinds) or None)
     hidden = keys.number("hidden_size", "n_embd", "d_model")
     heads = keys.number("num_attention_heads", "n_head", "n_heads")
@@ -349,13 +363,13 @@ def kv_bytes(shape: Shape, size: int) -> int:
     return shape.kv_heads * (shape.head_dim + shape.value_dim) * size
 
 
-def tied_of(config: Mapping[str, t.Any], text: Mapping[str, t.Any], model_type: str) -> bool:
+def tied_of(config: Config, text: Config, model_type: str) -> bool:
     told = [part["tie_word_embeddings"] for part in (config, text) if part.get("tie_word_embeddings") is not None]
     return bool(told[0]) if told else model_type in TIED
 
 
 def parse(
-    config: Mapping[str, t.Any],
+    config: Config,
     tensors: Mapping[str, Tensor] | None = None,
     total_size: int | None = None,
     names: Iterable[str] = (),
@@ -399,9 +413,9 @@ def parse(
     attending = attends(keys, shape.layers)
     if not all(attending):
         notes.append(f"{attending.count(False)} layers keep a state for each sequence, which is not counted")
-    architectures = config.get("architectures") or text.get("architectures") or [""]
+    architectures = config.get("architectures") or text.get("architectures")
     return Model(
-        architecture=str(architectures[0]),
+        architecture=str(architectures[0]) if architectures and isinstance(architectures, list) else "",
         model_type=model_type,
         layers=shape.layers,
         hidden=shape.hidden,
@@ -438,7 +452,7 @@ def _weights(
     size: int,
     tensors: Mapping[str, Tensor] | None,
     total_size: int | None,
-    config: Mapping[str, t.Any],
+    config: Config,
 ) -> tuple[Weights, str]:
     """Return the bytes of the weights and where they are from."""
     if tensors:

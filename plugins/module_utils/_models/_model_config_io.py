@@ -18,7 +18,12 @@ from dataclasses import replace
 from urllib.error import HTTPError, URLError
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _http_io, _json, _safe_io, _unsafe
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_listing, _hub_problems
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import (
+    _hub,
+    _hub_interface,
+    _hub_pin,
+    _hub_problems,
+)
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import (
     _model_config,
     _safetensors,
@@ -26,7 +31,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import (
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import (
     Unusable,
-    read_text,
+    linked_text,
     reader_of,
     unusable,
 )
@@ -46,16 +51,6 @@ LARGEST = 64 * _safe_io.MIB
 SHOWN = 3
 # Names of files in a result.
 NAMES = 50
-# Options of a module that reads a model.
-ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    "model": {"type": "str", "required": True},
-    "hub": {"type": "str", "choices": sorted(_hub.HUBS), "default": "huggingface"},
-    "revision": {"type": "str", "default": ""},
-    "endpoint": {"type": "str", "default": ""},
-    "token": {"type": "str", "no_log": True},
-    "proxy": {"type": "str", "no_log": True},
-    "ca_certificate": {"type": "path"},
-}
 COPY = "copy the model again, or set vllm_ray_model to another one"
 
 
@@ -66,12 +61,56 @@ class Source(t.NamedTuple):
     """
 
     place: str
-    config: dict[str, t.Any]
+    config: Mapping[str, object]
     tensors: dict[str, _safetensors.Tensor]
     listing: _safetensors.Index
     commit: str = ""
     names: t.Sequence[str] = ()
     code: t.Collection[str] = ()
+
+
+class Query(t.NamedTuple):
+    """Which model is read, and how. wish: None where the model is the path of a directory.
+
+    user: who must be able to read a directory, empty where nobody in particular. root: of models; record_directory: as
+    of model_download; fetch: whether to ask the hub where no directory is there.
+    """
+
+    model: str
+    wish: _hub_interface.Wish | None = None
+    way: _hub_interface.Way = _hub_interface.Way()
+    user: str = ""
+    root: str = ""
+    record_directory: str = ""
+    fetch: bool = False
+
+
+class Info(t.NamedTuple):
+    """What a model is, where that was read, and at which commit. code, pickled: names of files that may run."""
+
+    model: _model_config.Model
+    place: str
+    commit: str
+    code: list[str]
+    pickled: list[str]
+
+    def as_dict(self) -> dict[str, object]:
+        return {**self._asdict(), "model": self.model.as_dict()}
+
+
+class Found(t.NamedTuple):
+    """What a host has of a model. directory: empty where it has none; pinned: whether it was downloaded there."""
+
+    directory: str
+    pinned: bool
+    model: _model_config.Model | None = None
+    code: t.Sequence[str] = ()
+    pickled: t.Sequence[str] = ()
+    problem: dict[str, str] | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        model = self.model.as_dict() if self.model else None
+        return {**self._asdict(), "model": model, "code": list(self.code), "pickled": list(self.pickled)}
 
 
 class Access(t.NamedTuple):
@@ -81,15 +120,30 @@ class Access(t.NamedTuple):
     inside: tuple[str, ...] = ()
 
 
-def access(params: Mapping[str, t.Any], place: str) -> Access:
-    """Return how files of a directory are read. params: user, who must be able to read them, where that is known.
+def query_of(params: Mapping[str, object]) -> Query:
+    """Return what a module's parameters ask: those of _hub.ARGUMENTS and what else of a Query is there."""
+    model = str(params["model"])
+    of_hub = not model.startswith("/")
+    return Query(
+        model,
+        _hub.wish_of(params) if of_hub else None,
+        _hub.way_of(params) if of_hub else _hub_interface.Way(),
+        str(params.get("user") or ""),
+        str(params.get("root") or ""),
+        str(params.get("record_directory") or ""),
+        bool(params.get("fetch")),
+    )
+
+
+def access(user: str, place: str) -> Access:
+    """Return how files of a directory are read. user: as of a Query.
 
     The directory holds the model that was asked for, so its links may lead to what is in it, and in the cache of
     Hugging Face to the cache's blobs.
     """
     account = _unsafe.Account()
-    if params.get("user"):
-        reader = reader_of(params["user"])
+    if user:
+        reader = reader_of(user)
         account = _unsafe.Account(reader.uid, reader.gids)
     elif os.geteuid():
         account = _unsafe.Account(os.geteuid(), frozenset(os.getgroups()))
@@ -102,40 +156,42 @@ def access(params: Mapping[str, t.Any], place: str) -> Access:
     return Access(account, (real, os.path.join(above, "blobs")) if name == "snapshots" else (real,))
 
 
-def reader(params: Mapping[str, t.Any]) -> _safetensors_io.ReadHeader:
-    """Return what reads the headers of a model's files."""
-    known = functools.lru_cache(maxsize=None)(functools.partial(access, params))
+def reader(user: str) -> _safetensors_io.ReadHeader:
+    """Return what reads the headers of a model's files. user: as of a Query."""
+    known = functools.lru_cache(maxsize=None)(functools.partial(access, user))
     return lambda place: _safetensors_io.read_header(place, *known(os.path.dirname(place)))
 
 
-def info(
-    params: Mapping[str, t.Any], place: str = "", read: _safetensors_io.ReadHeader | None = None
-) -> dict[str, t.Any]:
-    """Return what a model is, where that was read, and at which commit. Raises Unusable.
+def info(query: Query, place: str = "", read: _safetensors_io.ReadHeader | None = None) -> Info:
+    """Return what a model is, by its directory or by its hub. Raises Unusable.
 
     place: a directory that holds it, where that is known.
     """
-    place = place or (params["model"] if params["model"].startswith("/") else "")
-    source = read_directory(place, params, read) if place else fetch(wish_of(params), _hub.way_of(params))
+    if query.wish and not place:
+        source = fetch(query.wish, query.way)
+    else:
+        source = read_directory(place or query.model, query.user, read)
     try:
         model = _model_config.parse(source.config, source.tensors, source.listing.total_size, source.listing.files)
     except ValueError as error:
         raise unusable(f"{source.place}: {error}", "a config.json that vLLM can serve", COPY) from error
-    return {"model": model.as_dict(), "place": source.place, "commit": source.commit, **brought(source)}
+    return Info(model, source.place, source.commit, *brought(source))
 
 
-def brought(source: Source) -> dict[str, list[str]]:
+def brought(source: Source) -> tuple[list[str], list[str]]:
     """Return the names of what may run: code of the model, and pickled weights where there are no others."""
     code = {*source.code, *(name for name in source.names if name.endswith(".py"))}
     safe = any(name.endswith(".safetensors") for name in source.names)
     pickled = [] if safe else [name for name in source.names if PICKLED.fullmatch(name)]
-    return {
-        what: [_unsafe.shown(name) for name in sorted(names)[:NAMES]]
-        for what, names in (("code", code), ("pickled", pickled))
-    }
+    return shown(code), shown(pickled)
 
 
-def code_of(config: Mapping[str, t.Any]) -> set[str]:
+def shown(names: t.Iterable[str]) -> list[str]:
+    """Return names for a result: not too many, and printable."""
+    return [_unsafe.shown(name) for name in sorted(names)[:NAMES]]
+
+
+def code_of(config: Mapping[str, object]) -> set[str]:
     """Return the files of code that a config names in auto_map, those of other models of a hub with the model's id."""
     mapped = config.get("auto_map")
     entries = mapped.values() if isinstance(mapped, dict) else ()
@@ -143,75 +199,58 @@ def code_of(config: Mapping[str, t.Any]) -> set[str]:
     return {f"{name.rpartition('.')[0]}.py" for name in named if isinstance(name, str)}
 
 
-def wish_of(params: Mapping[str, t.Any]) -> _hub.Wish:
-    """Return what a hub is asked for."""
-    return _hub.Wish(params["hub"], params["model"], params["revision"], params["endpoint"])
-
-
-def look(params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader | None = None) -> dict[str, t.Any]:
-    """Return where a host has a model (path of its directory, empty where it has not), whether it was downloaded there,
-    what it is, and what is wrong.
-
-    params: ARGUMENTS, and root, record_directory (as of model_download), fetch: whether to ask the hub where no
-    directory is there.
-    """
-    pin = pin_of(params)
-    found: dict[str, t.Any] = {
-        "directory": directory(params, pin),
-        "pinned": bool(pin and os.path.isdir(pin.directory)),
-        "model": None,
-        "code": [],
-        "pickled": [],
-        "problem": None,
-    }
-    if not found["directory"] and (params["model"].startswith("/") or not params["fetch"]):
+def look(query: Query, read: _safetensors_io.ReadHeader | None = None) -> Found:
+    """Return where a host has a model, what it is, and what is wrong."""
+    pin = pin_of(query)
+    found = Found(directory(query, pin), bool(pin and os.path.isdir(pin.directory)))
+    if not found.directory and not (query.wish and query.fetch):
         return found
     try:
-        told = info(params, found["directory"], read)
-        return {**found, **{name: told[name] for name in ("model", "code", "pickled")}}
+        known = info(query, found.directory, read)
+        return found._replace(model=known.model, code=known.code, pickled=known.pickled)
     except Unusable as error:
-        return {**found, "problem": error.problem}
+        return found._replace(problem=error.problem)
 
 
-def pin_of(params: Mapping[str, t.Any]) -> _hub.Pin | None:
+def pin_of(query: Query) -> _hub_pin.Pin | None:
     """Return what a host that downloaded a model of a hub noted."""
-    if params["model"].startswith("/"):
+    if not query.wish:
         return None
-    name = _hub.pin_name(wish_of(params), "")
-    return _hub.parse_pin(read_text(os.path.join(params["record_directory"], name)) or "")
+    name = _hub_pin.pin_name(query.wish, "")
+    return _hub_pin.parse_pin(linked_text(os.path.join(query.record_directory, name)) or "")
 
 
-def directory(params: Mapping[str, t.Any], pin: _hub.Pin | None) -> str:
+def directory(query: Query, pin: _hub_pin.Pin | None) -> str:
     """Return the directory in which a host has a model: the wished one, the downloaded one, or a copy; or nothing."""
-    if params["model"].startswith("/"):
-        places = [params["model"], os.path.join(params["root"], os.path.basename(params["model"].rstrip("/")))]
-    elif _hub_problems.wish_problems(wish_of(params)):
+    if not query.wish:
+        places = [query.model, os.path.join(query.root, os.path.basename(query.model.rstrip("/")))]
+    elif query.wish.hub.problems(query.wish):
         places = []
     else:
-        copies = glob.glob(os.path.join(glob.escape(_hub.commits_of(wish_of(params), params["root"])), "*"))
+        copies = glob.glob(os.path.join(glob.escape(_hub_interface.commits_of(query.wish, query.root)), "*"))
         places = [pin.directory] if pin else sorted(filter(os.path.isdir, copies), key=os.path.getmtime, reverse=True)
     return next((os.path.normpath(place) for place in places if os.path.isdir(place)), "")
 
 
-def parse_config(place: str, text: bytes, quantization: bytes) -> dict[str, t.Any]:
+def parse_config(place: str, text: bytes, quantization: bytes) -> Mapping[str, object]:
     """Return a config, with the quantisation of a file of its own where it gives none. Raises Unusable."""
     config = _mapping(f"{place}/{CONFIG}", text)
     if quantization and config.get("quantization_config") is None:
-        config["quantization_config"] = _mapping(f"{place}/{QUANTIZATION}", quantization)
+        return {**config, "quantization_config": _mapping(f"{place}/{QUANTIZATION}", quantization)}
     return config
 
 
-def _mapping(name: str, text: bytes) -> dict[str, t.Any]:
+def _mapping(name: str, text: bytes) -> Mapping[str, object]:
     try:
         return _json.parse(text, dict)
     except ValueError as error:
         raise unusable(f"{name} can't be read: {error}", "JSON", COPY) from error
 
 
-def read_directory(path: str, params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader | None = None) -> Source:
-    """Read a model's directory. params: as of access(). Raises Unusable where it can't be one."""
-    read = read or reader(params)
-    way = access(params, path)
+def read_directory(path: str, user: str, read: _safetensors_io.ReadHeader | None = None) -> Source:
+    """Read a model's directory. user: as of a Query. Raises Unusable where it can't be one."""
+    read = read or reader(user)
+    way = access(user, path)
     if not os.path.isdir(path):
         raise unusable(f"{path} is not a directory", "a model's directory", "correct vllm_ray_model")
     if not os.path.isfile(os.path.join(path, CONFIG)):
@@ -236,7 +275,7 @@ def read_directory(path: str, params: Mapping[str, t.Any], read: _safetensors_io
     return Source(path, config, tensors, parsed, names=names, code=code)
 
 
-def _lenient(text: bytes) -> dict[str, t.Any]:
+def _lenient(text: bytes) -> Mapping[str, object]:
     """Return a mapping in JSON, an empty one where there is none: vLLM's tokenizer will say so."""
     try:
         return _json.parse(text, dict)
@@ -269,9 +308,9 @@ def weight_files(names: t.Iterable[str], index: _safetensors.Index) -> list[str]
     return sorted(own or there)
 
 
-def fetch(wish: _hub.Wish, way: _hub.Way) -> Source:
+def fetch(wish: _hub_interface.Wish, way: _hub_interface.Way) -> Source:
     """Read a model's small files from its hub. Raises Unusable."""
-    for problem in _hub_problems.wish_problems(wish):
+    for problem in wish.hub.problems(wish):
         raise Unusable(problem)
     text, commit = get(wish, CONFIG, way)
     if not text:
@@ -283,14 +322,14 @@ def fetch(wish: _hub.Wish, way: _hub.Way) -> Source:
     try:
         parsed = _safetensors.parse_index(index) if index else _safetensors.Index(0, {})
     except ValueError as error:
-        raise unusable(f"{_hub_listing.file_url(wish, INDEX)}: {error}", "an index", COPY) from error
+        raise unusable(f"{wish.file_url(INDEX)}: {error}", "an index", COPY) from error
     return Source(f"{wish.url}/{wish.model}", config, {}, parsed, commit or wish.wanted_revision, code=code_of(config))
 
 
-def get(wish: _hub.Wish, name: str, way: _hub.Way) -> tuple[bytes, str]:
+def get(wish: _hub_interface.Wish, name: str, way: _hub_interface.Way) -> tuple[bytes, str]:
     """Return a file of a hub and the commit that it is from; empty where the hub has no such file. Raises Unusable."""
     try:
-        with _http_io.download(_hub_listing.file_url(wish, name), *way) as answer:
+        with _http_io.download(wish.file_url(name), *way) as answer:
             return answer.read(LARGEST), answer.headers.get("X-Repo-Commit") or ""
     except HTTPError as error:
         error.close()

@@ -13,31 +13,35 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _m
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _manifest, _manifest_io, _tree, _tree_io
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 
 def look(
-    path: str, params: Mapping[str, t.Any], read: _safetensors_io.ReadHeader = _safetensors_io.read_header
-) -> dict[str, t.Any]:
+    path: str,
+    record_directory: str,
+    user: str,
+    verify: str,
+    read: _safetensors_io.ReadHeader = _safetensors_io.read_header,
+) -> dict[str, object]:
     """Return what a probe shows of a model's directory; documented as RV(model.files) of host_info.
 
-    params: record_directory; user: who must be able to read it, empty where nobody is meant; verify: what to hash.
-    read: returns the header of a safetensors file.
+    user: who must be able to read it, empty where nobody is meant; verify: what to hash. read: returns the header of a
+    safetensors file.
     """
     path = os.path.normpath(path)
-    record = _tree_io.read_record(params["record_directory"], _folders_io.resolved(path))
-    result: dict[str, t.Any] = {
+    record = _tree_io.read_record(record_directory, _folders_io.resolved(path))
+    result: dict[str, object] = {
         "path": path, "made": record.made, "bytes": {}, "piece_bytes": 0, "hashes": {}, "missing": [], "broken": {},
         "touched": [], "silent": [], "problems": [],
     }  # fmt: skip
     try:
-        states = _model_tree_io.states(path, params["user"])
+        states = _model_tree_io.states(path, user)
         piece = record.piece or _tree.piece_size(sum(state.size for state in states.values()))
         touched = [name for name, known in record.files.items() if name in states and states[name] != known.state]
-        names = {"none": [], "quick": touched, "full": list(states)}[params["verify"]]
-        hashes = _model_tree_io.hashes(path, {name: states[name] for name in names}, piece, params["user"])
-        if params["user"]:
-            result["problems"] = _manifest_io.closed_problems(path, states, _manifest_io.reader_of(params["user"]))
+        names = {"none": [], "quick": touched, "full": list(states)}[verify]
+        hashes = _model_tree_io.hashes(path, {name: states[name] for name in names}, piece, user)
+        if user:
+            result["problems"] = _manifest_io.closed_problems(path, states, _manifest_io.reader_of(user))
     except _manifest_io.Unusable as error:
         return {**result, "problems": [error.problem]}
     wanted = _manifest.missing_files(states, [_manifest.FIRST_FILE], _manifest_io.indexes(path, states))

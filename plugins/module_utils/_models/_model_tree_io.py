@@ -20,6 +20,51 @@ if t.TYPE_CHECKING:
 
     Result = t.TypeVar("Result")
 
+    class Answer(t.TypedDict):
+        """What model_manifest returns."""
+
+        changed: bool
+        exists: bool
+        directory: str
+        where: str
+        files: list[dict[str, str | int]]
+        piece_bytes: int
+        digest: str
+        bytes: int
+        hashed_bytes: int
+        filesystem: dict[str, object]
+        free_bytes: int
+        to_copy: list[dict[str, str | int]]
+        to_copy_bytes: int
+        to_remove: list[str]
+        damaged: list[str]
+        record: str
+        problems: list[dict[str, str]]
+
+
+class Options(t.NamedTuple):
+    """The options of model_manifest. wanted: what it returned for the source, nothing where this is the source."""
+
+    path: str
+    side: str
+    name: str
+    depth: str
+    record_directory: str
+    user: str
+    required: Sequence[str]
+    digest: str
+    wanted: Answer | None
+    replace: bool
+    reserve_gib: float
+
+    @property
+    def place(self) -> str:
+        return os.path.normpath(self.path)
+
+    @property
+    def where(self) -> str:
+        return self.name or "this host"
+
 
 def readable(read: Callable[[], Result], path: str) -> Result:
     """Return what reading a model's directory gives. Raise Unusable where it can't be read as one."""
@@ -73,7 +118,7 @@ def hashes(path: str, states: Mapping[str, _tree.State], piece: int, user: str =
     )
 
 
-def wanted_of(data: Mapping[str, t.Any] | None) -> _manifest.Wanted | None:
+def wanted_of(data: Answer | None) -> _manifest.Wanted | None:
     """Return the wanted tree from what the look at the source returned."""
     if not data:
         return None
@@ -83,13 +128,13 @@ def wanted_of(data: Mapping[str, t.Any] | None) -> _manifest.Wanted | None:
     return _manifest.Wanted(data["directory"], data["where"], files, int(data["piece_bytes"]), shared, source)
 
 
-def look(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
+def look(options: Options, dry: bool = False) -> Answer:
     """Read a tree's manifest, compare it with the wanted one where there is one, and return what the module returns."""
-    path, where = os.path.normpath(params["path"]), params["name"] or "this host"
+    path, where = options.place, options.where
     # A path through a link is the same tree.
-    record = _tree_io.read_record(params["record_directory"], _folders_io.resolved(path))
+    record = _tree_io.read_record(options.record_directory, _folders_io.resolved(path))
     try:
-        wanted, full = wanted_of(params["wanted"]), params["depth"] == "full"
+        wanted, full = wanted_of(options.wanted), options.depth == "full"
     except ValueError as error:
         fix = "correct the names of the source's files"
         return answer(path, where, problems=[_manifest.problem("model", str(error), "files of a model", fix)])
@@ -97,7 +142,7 @@ def look(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     kept = wanted is None and record.made and bool(record.files)
     try:
         piece = wanted.piece if wanted else record.piece if kept else 0
-        now = read(path, record, piece, full, params["user"])
+        now = read(path, record, piece, full, options.user)
     except _manifest_io.Unusable as error:
         return answer(path, where, problems=[error.problem])
     entries = _manifest.recorded(record) if kept else list(now.entries.values())
@@ -106,12 +151,12 @@ def look(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     new = now.record(record.path, record.made)
     damaged = _manifest.corrupted(new.files, record) if new.piece == record.piece else []
     digest = _tree.digest(_tree.dump(_tree.Manifest(now.piece, entries)))
-    problems = judge(params, now, record, diff, [] if kept else damaged)
+    problems = judge(options, now, record, diff, [] if kept else damaged)
     changed = False
     if now.exists:
-        problems += _manifest.digest_problems(path, where, digest, params["digest"])
+        problems += _manifest.digest_problems(path, where, digest, options.digest)
         doubtful = _manifest.names_of(diff) if wanted or kept else damaged
-        changed = write_record(params["record_directory"], _manifest.next_record(new, record, doubtful), dry)
+        changed = write_record(options.record_directory, _manifest.next_record(new, record, doubtful), dry)
     missing = {*diff.missing, *diff.differing}
     return answer(
         path,
@@ -125,7 +170,7 @@ def look(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
         copy=[entry for entry in (wanted.files if wanted else want) if entry.path in missing],
         remove=diff.extra,
         damaged=damaged,
-        record=os.path.join(params["record_directory"], _tree.record_name(record.path)),
+        record=os.path.join(options.record_directory, _tree.record_name(record.path)),
         problems=problems,
     )
 
@@ -140,34 +185,34 @@ def write_record(directory: str, record: _tree.Record, dry: bool) -> bool:
 
 
 def judge(
-    params: Mapping[str, t.Any],
+    options: Options,
     now: _tree_io.Look,
     record: _tree.Record,
     diff: _manifest.Difference,
     damaged: Sequence[str],
 ) -> list[dict[str, str]]:
     """Return what is wrong with a tree, and what forbids to repair it."""
-    path, where = os.path.normpath(params["path"]), params["name"] or "this host"
-    wanted = wanted_of(params["wanted"])
-    reader = _manifest_io.reader_of(params["user"]) if params["user"] else None
+    path, where = options.place, options.where
+    wanted = wanted_of(options.wanted)
+    reader = _manifest_io.reader_of(options.user) if options.user else None
     closed = _manifest_io.closed_problems(path, now.states, reader) if reader else []
     if wanted is None:
         if not now.exists:
             fix = "correct the path, or choose a source host that has it"
             return [_manifest.problem("model", f"{path} is not a directory on {where}", "a model directory", fix)]
         there = {*now.states, *diff.missing}
-        missing = _manifest.missing_files(there, params["required"], _manifest_io.indexes(path, now.states))
+        missing = _manifest.missing_files(there, options.required, _manifest_io.indexes(path, now.states))
         return [
             *_manifest.model_problems(path, where, missing, not there),
             *_manifest.corruption_problems(path, where, damaged),
             *closed,
         ]
-    consent = [] if params["replace"] else _manifest.needs_consent(diff, wanted.files, wanted.piece, record)
+    consent = [] if options.replace else _manifest.needs_consent(diff, wanted.files, wanted.piece, record)
     needed = sum(entry.size for entry in wanted.files if entry.path in {*diff.missing, *diff.differing})
     place, free = _manifest_io.existing(path), _manifest_io.free_bytes(path)
     return [
         *_manifest.tree_problems(path, where, wanted, diff, consent, _manifest_io.mount_of(path).shared),
-        *_manifest.disk_problems(place, free, needed, int(params["reserve_gib"] * _manifest.GIB)),
+        *_manifest.disk_problems(place, free, needed, int(options.reserve_gib * _manifest.GIB)),
         *closed,
     ]
 
@@ -187,7 +232,7 @@ def answer(
     damaged: Sequence[str] = (),
     record: str = "",
     problems: Sequence[dict[str, str]] = (),
-) -> dict[str, t.Any]:
+) -> Answer:
     """Return a look as data. Who fails needs no lists of files below the reason."""
     if problems:
         files, copy = (), ()

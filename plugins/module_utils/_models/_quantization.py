@@ -14,6 +14,9 @@ from math import ceil
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    # Of a file that anybody may have written, so its values may be of any type.
+    Config = Mapping[str, object]
+
 # What vLLM 0.32.0 knows: QUANTIZATION_METHODS and DEPRECATED_QUANTIZATION_METHODS of its
 # model_executor/layers/quantization/__init__.py, which tests/integration asks. Deprecated ones want
 # --allow-deprecated-quantization.
@@ -73,18 +76,17 @@ def _names(pattern: str, name: str) -> bool:
     return f".{pattern}." in f".{name}."
 
 
-def of_config(config: Mapping[str, t.Any]) -> tuple[Quantization, str]:
+def of_config(config: Config) -> tuple[Quantization, str]:
     """Return how the layers of a quantization_config are stored, and a note where that is not known."""
     method = method_of(config)
-    spared = config.get("modules_to_not_convert") or config.get("ignore") or config.get("ignored_layers") or ()
-    known = Quantization(method, spared=tuple(str(name) for name in spared))
+    known = Quantization(method, spared=_names_in(config, "modules_to_not_convert", "ignore", "ignored_layers"))
     reader = READERS.get(method)
     if reader:
         return reader(config, known)
     return known, f"quantization {method} is not known here: its weights are counted as if they were not quantised"
 
 
-def method_of(config: Mapping[str, t.Any]) -> str:
+def method_of(config: Config) -> str:
     """Return the method as vLLM names it (ModelArchConfigConvertorBase._normalize_quantization_config)."""
     method = str(config.get("quant_method") or "").lower().replace("compressed_tensors", "compressed-tensors")
     if not method or method == "modelopt":
@@ -94,47 +96,46 @@ def method_of(config: Mapping[str, t.Any]) -> str:
     return method or "unnamed"
 
 
-def _gptq(config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+def _gptq(config: Config, known: Quantization) -> tuple[Quantization, str]:
     # qweight and qzeros are packed to int32, scales are float16, g_idx is int32.
-    bits, group = _bits(config, 4), _group(config)
+    bits, group = _number(config, "bits", "w_bit", usual=4), _group(config)
     found = replace(
         known, bits=bits, group=group, scale_bytes=2, zero_bits=bits, order=True, head=_true(config, "lm_head")
     )
     return found, ""
 
 
-def _awq(config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
-    bits, group = _bits(config, 4), _group(config)
+def _awq(config: Config, known: Quantization) -> tuple[Quantization, str]:
+    bits, group = _number(config, "bits", "w_bit", usual=4), _group(config)
     return replace(
         known, bits=bits, group=group, scale_bytes=2, zero_bits=bits * (config.get("zero_point") is not False)
     ), ""
 
 
-def _fp8(config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
-    block = config.get("weight_block_size")
-    if block:
-        return replace(known, bits=8, block=(int(block[0]), int(block[1])), scale_bytes=4), ""
+def _fp8(config: Config, known: Quantization) -> tuple[Quantization, str]:
+    if config.get("weight_block_size"):
+        return replace(known, bits=8, block=_block(config["weight_block_size"]), scale_bytes=4), ""
     return replace(known, bits=8, per_tensor=True, scale_bytes=4), ""
 
 
-def _fbgemm(_config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+def _fbgemm(_config: Config, known: Quantization) -> tuple[Quantization, str]:
     return replace(known, bits=8, scale_bytes=4), ""
 
 
-def _modelopt(_config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+def _modelopt(_config: Config, known: Quantization) -> tuple[Quantization, str]:
     return replace(known, bits=8, per_tensor=True, scale_bytes=4), ""
 
 
-def _nvfp4(_config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+def _nvfp4(_config: Config, known: Quantization) -> tuple[Quantization, str]:
     return replace(known, bits=4, group=NVFP4_GROUP, scale_bytes=1), ""
 
 
-def _mxfp4(_config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
+def _mxfp4(_config: Config, known: Quantization) -> tuple[Quantization, str]:
     return replace(known, bits=4, group=MXFP4_GROUP, scale_bytes=1), ""
 
 
-def _bitsandbytes(config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
-    spared = tuple(config.get("llm_int8_skip_modules") or ())
+def _bitsandbytes(config: Config, known: Quantization) -> tuple[Quantization, str]:
+    spared = _names_in(config, "llm_int8_skip_modules")
     if _true(config, "load_in_8bit") or _true(config, "_load_in_8bit"):
         return replace(known, bits=8, scale_bytes=4, spared=spared), ""
     # Double quantisation stores the scales of 256 blocks as bytes with one float32.
@@ -142,21 +143,21 @@ def _bitsandbytes(config: Mapping[str, t.Any], known: Quantization) -> tuple[Qua
     return replace(known, bits=4, group=BITSANDBYTES_BLOCK, scale_bytes=scale, spared=spared), ""
 
 
-def _compressed_tensors(config: Mapping[str, t.Any], known: Quantization) -> tuple[Quantization, str]:
-    groups = [group for group in (config.get("config_groups") or {}).values() if isinstance(group, dict)]
-    schemes = [group["weights"] for group in groups if isinstance(group.get("weights"), dict)]
+def _compressed_tensors(config: Config, known: Quantization) -> tuple[Quantization, str]:
+    listed = config.get("config_groups")
+    groups = [group for group in listed.values() if isinstance(group, dict)] if isinstance(listed, dict) else []
+    schemes: list[Config] = [group["weights"] for group in groups if isinstance(group.get("weights"), dict)]
     if not schemes:
         return known, "the quantization_config names no weights: they are counted as if they were not quantised"
     weights = schemes[0]
-    bits, strategy = int(weights.get("num_bits") or 8), weights.get("strategy")
+    bits, strategy = _number(weights, "num_bits", usual=8), weights.get("strategy")
     found = replace(known, bits=bits, scale_bytes=2)
     if strategy in ("group", "tensor_group"):
-        group = int(weights.get("group_size") or 0)
+        group = _number(weights, "group_size", usual=0)
         nvfp4 = weights.get("type") == "float" and bits == 4
         found = replace(found, group=group, scale_bytes=1 if nvfp4 else 2)
     elif strategy == "block":
-        block = weights.get("block_structure") or (128, 128)
-        found = replace(found, block=(int(block[0]), int(block[1])), scale_bytes=4)
+        found = replace(found, block=_block(weights.get("block_structure") or [128, 128]), scale_bytes=4)
     elif strategy == "tensor":
         found = replace(found, per_tensor=True, scale_bytes=4)
     if weights.get("symmetric") is False:
@@ -182,15 +183,36 @@ READERS = {
 }
 
 
-def _bits(config: Mapping[str, t.Any], usual: int) -> int:
-    return int(config.get("bits") or config.get("w_bit") or usual)
+def _whole(value: object, what: str) -> int:
+    """Return a number of a config. ValueError, where it is none."""
+    if not isinstance(value, (int, float, str)):
+        raise ValueError(f"quantization_config: expected a number in {what}, found {value!r}")
+    return int(value)
 
 
-def _group(config: Mapping[str, t.Any]) -> int:
+def _number(config: Config, *names: str, usual: int) -> int:
+    """Return the first of some keys that is there and not zero."""
+    return next((_whole(config[name], name) for name in names if config.get(name)), usual)
+
+
+def _block(value: object) -> tuple[int, int]:
+    """Return the output and input channels that share a scale."""
+    if not isinstance(value, list) or len(value) < 2:
+        raise ValueError(f"quantization_config: expected the two sides of a block, found {value!r}")
+    return _whole(value[0], "a block"), _whole(value[1], "a block")
+
+
+def _group(config: Config) -> int:
     """Return the group size; -1 means one scale for all input channels."""
     size = config.get("group_size", config.get("q_group_size"))
-    return max(0, 128 if size is None else int(size))
+    return 128 if size is None else max(0, _whole(size, "group_size"))
 
 
-def _true(config: Mapping[str, t.Any], name: str) -> bool:
+def _names_in(config: Config, *names: str) -> tuple[str, ...]:
+    """Return the first of some lists of names that is there and not empty."""
+    listed = next((config[name] for name in names if config.get(name)), ())
+    return tuple(str(name) for name in listed) if isinstance(listed, (list, tuple)) else ()
+
+
+def _true(config: Config, name: str) -> bool:
     return config.get(name) is True

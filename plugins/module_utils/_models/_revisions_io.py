@@ -15,29 +15,46 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _r
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree, _tree_io
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
 GOING = ".vllm-ray-going"
 
 
-def prune(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
-    """Note what a cluster uses, remove what nobody uses, and return what the module returns.
+class Options(t.NamedTuple):
+    """The options of model_prune."""
+
+    path: str
+    cluster: str
+    in_use: Sequence[str]
+    configs: Sequence[str]
+    keep: int
+    record_directory: str
+
+
+class Pruned(t.NamedTuple):
+    """What model_prune returns."""
+
+    changed: bool
+    removed: list[str]
+
+
+def prune(options: Options, dry: bool = False) -> Pruned:
+    """Note what a cluster uses, and remove what nobody uses.
 
     Raises OSError, also where a file can't be read that says what is used: then nothing goes.
     """
-    records, above = params["record_directory"], os.path.dirname(os.path.realpath(params["path"]))
-    note = os.path.join(records, _revisions.uses_name(params["cluster"]))
-    mine = {params["path"], *params["in_use"], *(_revisions.parse_uses(read_text(note)) if params["keep"] < 0 else ())}
-    used = {os.path.realpath(path) for path in (*mine, *others(params, note))}
-    going = _revisions.old(revisions(above, records), used, params["keep"]) if params["keep"] >= 0 else []
+    records, keep, above = options.record_directory, options.keep, os.path.dirname(os.path.realpath(options.path))
+    note = os.path.join(records, _revisions.uses_name(options.cluster))
+    mine = {options.path, *options.in_use, *(_revisions.parse_uses(read_text(note)) if keep < 0 else ())}
+    used = {os.path.realpath(path) for path in (*mine, *others(options, note))}
+    going = _revisions.old(revisions(above, records), used, keep) if keep >= 0 else []
     text = _revisions.render_uses(mine)
-    changed = bool(going) or read_text(note) != text
-    if changed and not dry:
+    if (going or read_text(note) != text) and not dry:
         _safe_io.make_directories(records)
         _safe_io.write_file(note, text.encode())
         for path in going:
             remove(path, records)
-    return {"changed": bool(going), "removed": going}
+    return Pruned(bool(going), going)
 
 
 def read_text(path: str) -> str:
@@ -45,10 +62,10 @@ def read_text(path: str) -> str:
     return _safe_io.read_text(path) or ""
 
 
-def others(params: Mapping[str, t.Any], own: str) -> list[str]:
+def others(options: Options, own: str) -> list[str]:
     """Return what other clusters use, and what the options of engines on this host name."""
-    notes = glob.glob(os.path.join(glob.escape(params["record_directory"]), _revisions.uses_name("*")))
-    configs = [file for pattern in params["configs"] for file in glob.glob(pattern)]
+    notes = glob.glob(os.path.join(glob.escape(options.record_directory), _revisions.uses_name("*")))
+    configs = [file for pattern in options.configs for file in glob.glob(pattern)]
     return [
         *(path for file in notes if file != own for path in _revisions.parse_uses(read_text(file))),
         *(path for file in configs for path in _revisions.served(read_text(file))),

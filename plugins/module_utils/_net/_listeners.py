@@ -159,7 +159,7 @@ def foreign_listeners(
     ]
 
 
-def describe(listener: Listener, processes: Mapping[int, Process]) -> dict[str, t.Any]:
+def describe(listener: Listener, processes: Mapping[int, Process]) -> dict[str, str | int]:
     """Return a listener with the unit of its process; pid is 0 and words are empty where they can't be seen."""
     process = processes.get(listener.pid)
     return {
@@ -172,7 +172,7 @@ def describe(listener: Listener, processes: Mapping[int, Process]) -> dict[str, 
     }
 
 
-def facts(process: Process) -> dict[str, t.Any]:
+def facts(process: Process) -> dict[str, str | int]:
     """Return what names a process."""
     return {"pid": process.pid, "process": process.name, "user": process.user}
 

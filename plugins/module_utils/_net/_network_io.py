@@ -137,7 +137,7 @@ class Peer:
         """Note that the peer is there, and so listens on all its ports."""
         self.heard_at = min(self.heard_at, time.monotonic())
 
-    def facts(self) -> dict[str, t.Any]:
+    def facts(self) -> dict[str, object]:
         trips = self.round_trips
         return {
             "ports": {str(port): result for port, result in sorted(self.results.items())},
@@ -162,7 +162,7 @@ class Acknowledge(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = t.cast(asyncio.DatagramTransport, transport)
 
-    def datagram_received(self, data: bytes, addr: t.Any) -> None:
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         words = _network.verified(self.token, data.rstrip(b"\0").decode("utf-8", "replace"))
         if words and len(words) == 2:
             answer = _network.signed(self.token, "size", words[1], str(len(data) + self.overhead))
@@ -226,7 +226,7 @@ class Meeting:
                     peer.wrong_answer, peer.gbit_s = str(error), None
         self.complete = True
 
-    def spawn(self, work: t.Coroutine[t.Any, t.Any, None]) -> None:
+    def spawn(self, work: t.Coroutine[object, None, None]) -> None:
         self.tasks.add(self.loop.create_task(work))
 
     # --- Listening ---
@@ -453,7 +453,7 @@ class Meeting:
                 await wire.send(str(await wire.swallow()))
 
 
-def check(module: AnsibleModule) -> dict[str, t.Any]:
+def check(module: AnsibleModule) -> dict[str, object]:
     """Take part in the test as the module's parameters say, and return what was found."""
     params = module.params
     name, token, began = params["name"], params["token"], time.monotonic()

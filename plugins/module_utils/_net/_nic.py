@@ -45,7 +45,7 @@ class ClusterNic:
     mtu: int
     why: str
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> dict[str, str | int]:
         return asdict(self)
 
 
@@ -73,7 +73,7 @@ class Nic:
     driver: str
     rdma: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> dict[str, object]:
         return {**asdict(self), "rdma": list(self.rdma)}
 
 
@@ -100,7 +100,7 @@ class RdmaPort:
     nics: tuple[str, ...]
     gids: tuple[Gid, ...] = ()
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> dict[str, object]:
         return {**asdict(self), "nics": list(self.nics), "gids": [asdict(gid) for gid in self.gids]}
 
 

@@ -62,7 +62,30 @@ def rdma_tree() -> dict[str, str]:
     return result
 
 
-def look(peers: Sequence[str], nic: str | None, address: str | None) -> dict[str, t.Any]:
+class Own(t.TypedDict):
+    """An address of this host. up: whether its NIC is."""
+
+    nic: str
+    address: str
+    up: bool
+
+
+class Look(t.TypedDict):
+    """NICs, addresses and routes of a host."""
+
+    cluster_nic: dict[str, str | int] | None
+    why_not: dict[str, str]
+    addresses: list[Own]
+    nics: list[dict[str, object]]
+    rdma: list[dict[str, object]]
+    routes: list[dict[str, str | None]]
+    peers_without_route: list[str]
+    hostname_address: str | None
+    rdma_missing: list[str]
+    error: str
+
+
+def look(peers: Sequence[str], nic: str | None, address: str | None) -> Look:
     """Return the cluster NIC and why it is that one, all NICs, RDMA ports and addresses, and the routes to the peers.
 
     error: why addresses and routes are not known, empty where they are.

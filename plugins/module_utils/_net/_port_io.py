@@ -17,7 +17,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._safe_io im
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _listeners
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 
 def listeners(protocols: Sequence[str] = ("tcp",), ports: Collection[int] = ()) -> list[_listeners.Listener]:
@@ -73,13 +73,14 @@ def sockets(port: int) -> list[_listeners.Socket]:
 
 def peer_of(connection: socket.socket) -> _listeners.Socket | None:
     """Return the other end of a connection. None: it is no socket of this host."""
-    here, there = ((_listeners.plain_address(name[0]), name[1]) for name in ends(connection))
+    here, there = ends(connection)
     return next((found for found in sockets(there[1]) if (found.local, found.remote) == (there, here)), None)
 
 
-def ends(connection: socket.socket) -> tuple[t.Any, t.Any]:
-    """Return both names of a connection, ours first."""
-    return connection.getsockname(), connection.getpeername()
+def ends(connection: socket.socket) -> Iterator[tuple[str, int]]:
+    """Yield address and port of both ends of a connection, ours first."""
+    for name in (connection.getsockname(), connection.getpeername()):
+        yield _listeners.plain_address(name[0]), name[1]
 
 
 def is_local(connection: socket.socket) -> bool:
@@ -129,13 +130,13 @@ def bind_error(address: str, port: int) -> str:
     return ""
 
 
-def bind_errors(address: str, ports: Sequence[int]) -> list[dict[str, t.Any]]:
+def bind_errors(address: str, ports: Sequence[int]) -> list[dict[str, str | int]]:
     """Return the ports that can't be bound: [{port, address, error}]."""
-    found = [{"port": port, "address": address, "error": bind_error(address, port)} for port in ports]
-    return [entry for entry in found if entry["error"]]
+    found = {port: bind_error(address, port) for port in ports}
+    return [{"port": port, "address": address, "error": error} for port, error in found.items() if error]
 
 
-def look(ports: Sequence[int], address: str) -> dict[str, t.Any]:
+def look(ports: Sequence[int], address: str) -> dict[str, list[dict[str, str | int]]]:
     """Return who listens on ports (on any, where none are named), and which of them can't be bound.
 
     Raises OSError where the kernel does not report who listens.

@@ -87,7 +87,38 @@ def _batch(wanted: Sequence[tuple[str, int]], timeout: float) -> dict[tuple[str,
     return results
 
 
-def look(targets: Sequence[t.Mapping[str, t.Any]], timeout: float) -> dict[str, t.Any]:
+class Target(t.TypedDict):
+    """A host to be reached."""
+
+    name: str
+    addresses: list[str]
+    ports: list[int]
+
+
+class Open(t.TypedDict):
+    address: str
+    port: int
+
+
+class There(t.TypedDict):
+    """What was found of one host."""
+
+    asked: int
+    answered: int
+    addresses: list[str]
+    open: list[Open]
+    no_route: list[str]
+
+
+class Reached(t.TypedDict):
+    """What was found of all hosts. own: addresses of this host; sources: by which it asks, by address."""
+
+    hosts: dict[str, There]
+    own: list[str]
+    sources: dict[str, str]
+
+
+def look(targets: Sequence[Target], timeout: float) -> Reached:
     """Return what is open of each target. targets: name, addresses and ports of hosts."""
     addresses = [address for target in targets for address in target["addresses"]]
     # Who connects to an address of its own gets past the firewall.
@@ -100,7 +131,7 @@ def look(targets: Sequence[t.Mapping[str, t.Any]], timeout: float) -> dict[str, 
         for port in target["ports"]
     ]
     found = reach(asked, timeout)
-    hosts = {}
+    hosts: dict[str, There] = {}
     for target in targets:
         there = [address for address in target["addresses"] if address not in own]
         results = {(address, port): found[address, port] for address in there for port in target["ports"]}

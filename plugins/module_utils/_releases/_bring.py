@@ -20,6 +20,15 @@ if t.TYPE_CHECKING:
 STAGING = ".vllm-ray-staging"
 
 
+class Row(t.TypedDict):
+    """A file as bundle_install is told of it."""
+
+    path: str
+    size: int
+    sha256: str
+    mode: int
+
+
 @dataclass(frozen=True, order=True)
 class Item:
     """A file. path: below the directory; mode: as of chmod."""
@@ -35,7 +44,7 @@ class Item:
         return hashlib.sha256(f"{self.sha256} {self.path}".encode()).hexdigest()
 
 
-def parse(rows: Iterable[Mapping[str, t.Any]]) -> list[Item]:
+def parse(rows: Iterable[Row]) -> list[Item]:
     """Return the files of a list. ValueError where root should not make one of them."""
     items = [Item(str(row["path"]), int(row["size"]), str(row["sha256"]), int(row["mode"])) for row in rows]
     for item in items:

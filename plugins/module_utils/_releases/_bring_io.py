@@ -47,14 +47,14 @@ class Bring:
         # Only root can give a directory away.
         self.account = module.params["account"] if os.geteuid() == 0 else os.geteuid()
 
-    def __call__(self) -> dict[str, t.Any]:
+    def __call__(self) -> dict[str, object]:
         found = {item.path: hash_file(os.path.join(self.path, item.path), item.size) for item in self.items}
         missing = _bring.missing(self.items, found)
         if self.module.check_mode or not missing:
             return {"changed": bool(missing), "staging": self.staging, "send": [], "bad": []}
         return self.stage(missing) if self.module.params["step"] == "stage" else self.install(missing)
 
-    def stage(self, missing: Sequence[_bring.Item]) -> dict[str, t.Any]:
+    def stage(self, missing: Sequence[_bring.Item]) -> dict[str, object]:
         """Make the staging directory for the connection's account, and return what to send there."""
         needed, free = sum(item.size for item in missing), self.free()
         if free < needed:
@@ -75,7 +75,7 @@ class Bring:
             existing = os.path.dirname(existing)
         return shutil.disk_usage(existing).free
 
-    def install(self, missing: Sequence[_bring.Item]) -> dict[str, t.Any]:
+    def install(self, missing: Sequence[_bring.Item]) -> dict[str, object]:
         """Take staged files over, so that nobody else writes to them, and give those that are right their names."""
         bad = []
         with _safe_io.open_directory(self.path) as above:

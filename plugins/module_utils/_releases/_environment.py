@@ -11,7 +11,11 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import runtime_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import problem
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator
 
 # Run by the environment's own Python, which knows what its .pth files add. It imports none of its packages but those
 # of namespaces. Ray decides by the imports of optional_deps.py whether its dashboard can start; no head starts without.
@@ -95,27 +99,29 @@ def parse(printed: str) -> Environment | None:
 
 def silent(path: str) -> dict[str, str]:
     """Return that an environment could not be asked."""
-    text = f"{path}/bin/python can't list its packages, so its Ray and its CUDA are not checked"
+    text = f"{runtime_of(path).python()} can't list its packages, so its Ray and its CUDA are not checked"
     return problem("release", "warning", text, "a Python that lists its packages", "fix it, or use another environment")
 
 
-def problems(path: str, found: Environment, lock: str, driver: str, compat: bool) -> list[dict[str, str]]:
+def problems(
+    path: str, found: Environment, accelerator: Accelerator, driver: str, compat: bool
+) -> list[dict[str, str]]:
     """Return what would fail once something starts.
 
-    lock: cuda or cpu. driver: version of the NVIDIA driver, empty where there is none. compat: NVIDIA's package for
+    driver: version of the NVIDIA driver, empty where there is none. compat: NVIDIA's package for
     newer CUDAs on older drivers is installed.
     """
-    pip = f"{shlex.quote(path)}/bin/python -m pip install"
+    pip = shlex.join(runtime_of(path).argv(["python", "-m", "pip", "install"]))
     told = []
     ray = found.packages.get("ray")
     if ray and found.ray_lacks:
         lacks = f"ray {ray} without {', '.join(found.ray_lacks)}"
         wanted = "ray[default]: without it no head starts (Cannot include dashboard with missing packages)"
         told.append(problem("release", "error", lacks, wanted, f"{pip} 'ray[default]=={ray}'"))
-    if found.torch is None or lock == "cpu":
+    if found.torch is None or not accelerator.min_driver:
         return told
     version = found.packages.get("torch", "")
-    if lock == "cuda" and driver and not found.torch["cuda"]:
+    if driver and not found.torch["cuda"]:
         fix = "install a torch that is made for the driver's CUDA, or set vllm_ray_accelerator=cpu"
         kind = "for ROCm" if found.torch["hip"] else "without CUDA"
         told.append(problem("driver", "error", f"torch {version} is made {kind}", "one for CUDA", fix))

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
-def ensure(module: AnsibleModule) -> dict[str, t.Any]:
+def ensure(module: AnsibleModule) -> dict[str, object]:
     """Install what is missing of some packages, and return what it was."""
     names, directory = module.params["names"], module.params["directory"]
     missing = absent(module, names)

@@ -12,6 +12,8 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
+
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,7 +23,7 @@ PYTHON_RANGE = ((3, 11), (3, 15))
 SHOWN_PACKAGES = ("vllm", "ray", "torch", "transformers")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 # The smallest NVIDIA driver of each lock. None: the lock needs no driver.
-MIN_DRIVERS: dict[str, int | None] = {"cuda": 580, "cpu": None}
+MIN_DRIVERS = {name: accelerator.min_driver or None for name, accelerator in ACCELERATORS.items()}
 # What the probe of a Python prints: its version and the interpreter that a virtual environment of it uses.
 PYTHON_PROBE = (
     "import json,platform,sys;"
@@ -121,6 +123,15 @@ def release_id(name: str, digest: str, python: Python) -> str:
 # --- Python ----------------------------------------------------------------------------------------------------------
 
 
+class PythonFacts(t.TypedDict):
+    """A Python as records and results have it."""
+
+    version: str
+    path: str
+    machine: str
+    managed: bool
+
+
 @dataclass(frozen=True)
 class Python:
     """The interpreter that a release uses. managed: uv brings it, and it lies in the release."""
@@ -130,7 +141,7 @@ class Python:
     machine: str
     managed: bool = False
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> PythonFacts:
         return {"version": self.version, "path": self.path, "machine": self.machine, "managed": self.managed}
 
 

@@ -19,6 +19,7 @@ import typing as t
 from functools import partial
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import Venv, releases_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release, _release_tree, _uv
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_io import (
     damage,
@@ -46,7 +47,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import Python
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_tree import Entry
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_tree import Entry, Record
 
 
 class Build:
@@ -56,12 +57,12 @@ class Build:
         self.module = module
         self.params = module.params
         show_directories(module)
-        self.releases = f"{self.params['root']}/releases"
+        self.releases = releases_of(self.params["root"])
         self.seconds: dict[str, float] = {}
         self.renewed: dict[str, list[str]] = {}
         self.log = ""
 
-    def __call__(self) -> dict[str, t.Any]:
+    def __call__(self) -> dict[str, object]:
         python = builder_python(self.module, self.params["python"])
         id_ = self.params["id"]
         path = f"{self.releases}/{id_}"
@@ -91,7 +92,7 @@ class Build:
             _safe_io.remove(self.log)
             return self.result(True, record, path, ignored)
 
-    def result(self, changed: bool, record: Mapping[str, t.Any], path: str, ignored: list[str]) -> dict[str, t.Any]:
+    def result(self, changed: bool, record: Record, path: str, ignored: list[str]) -> dict[str, object]:
         return {
             "changed": changed,
             "id": record["id"],
@@ -127,7 +128,7 @@ class Build:
         if said:
             self.module.fail_json(msg=f"{' '.join(argv[:4])} failed; its output is in {self.log} : {said}")
 
-    def make(self, files: Mapping[str, str], python: Python, id_: str, path: str) -> tuple[dict[str, t.Any], list[str]]:
+    def make(self, files: Mapping[str, str], python: Python, id_: str, path: str) -> tuple[Record, list[str]]:
         sources, ignored = sources_of(self.params)
         cache = self.params["cache_dir"] or ""
         environment = _uv.uv_environment(sources, cache, self.params["python_mirror"] or "")
@@ -184,7 +185,7 @@ class Build:
         said = self.run(_uv.sync_argv(uv, tree, lock, backend, no_index, again), environment)
         if said and not backend and not no_index and _uv.lacks_cpu_torch(said):
             # No source has torch's build for the CPU: it is in PyTorch's own index.
-            second = self.run(_uv.sync_argv(uv, tree, lock, "cpu", again=again), environment)
+            second = self.run(_uv.sync_argv(uv, tree, lock, _uv.CPU_TORCH, again=again), environment)
             said = f"{said}\nand from PyTorch's index: {second}" if second else ""
         if said:
             self.module.fail_json(
@@ -211,7 +212,7 @@ class Build:
 
     def finish(
         self, tree: str, files: Mapping[str, str], python: Python, id_: str, found: Mapping[str, Entry]
-    ) -> dict[str, t.Any]:
+    ) -> Record:
         """Add what the lock can't, and write the manifest and the record. found: what is known of the tree."""
         site = site_packages(tree)
         for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
@@ -225,7 +226,7 @@ class Build:
         open_modes(tree)
         tree_entries = entries(tree, found)
         manifest = _release_tree.dump_manifest(tree_entries.values())
-        record = {
+        record: Record = {
             "id": id_,
             "lock": self.params["lock"],
             "python": python.as_dict(),
@@ -245,7 +246,7 @@ def adopt(base: str, tree: str, path: str) -> None:
     """Move the Python that uv brought into the environment, which then names the place where it will lie."""
     prefix = os.path.dirname(os.path.dirname(base))
     _safe_io.rename(prefix, f"{tree}/python")
-    _safe_io.link(f"{tree}/bin/python", f"../python/bin/{os.path.basename(base)}")
+    _safe_io.link(Venv(tree).python(), f"../python/bin/{os.path.basename(base)}")
     config = f"{tree}/pyvenv.cfg"
     lines = read(config).splitlines()
     lines = [f"home = {path}/python/bin" if line.startswith("home ") else line for line in lines]

@@ -19,6 +19,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _lock_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import releases_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release, _release_tree, _uv
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_tree import Entry
 
@@ -27,6 +28,8 @@ if t.TYPE_CHECKING:
     from concurrent.futures import Future
 
     from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_tree import Record
 
 # A manifest has a line for each of some 60,000 files.
 LARGEST = 64 * _safe_io.MIB
@@ -124,9 +127,9 @@ def open_modes(tree: str) -> None:
                 _safe_io.set_mode(path, wanted)
 
 
-def read_record(path: str) -> dict[str, t.Any]:
+def read_record(path: str) -> Record:
     """Return release.json of a release, or an empty record where there is no release."""
-    record = _safe_io.read_json(f"{path}/{_release_tree.RECORD}", dict) or {}
+    record: t.Any = _safe_io.read_json(f"{path}/{_release_tree.RECORD}", dict) or {}
     return record if isinstance(record.get("manifest", {}), dict) else {}
 
 
@@ -188,7 +191,7 @@ def pack(parent: str, name: str, archive: str, cores: int) -> None:
     """
     with _safe_io.create(archive) as target, ThreadPoolExecutor(max_workers=cores) as pool:
         squeeze = Squeeze(target, pool, 2 * cores)
-        sink: t.Any = squeeze if cores >= 4 else target
+        sink: Squeeze | t.BinaryIO = squeeze if cores >= 4 else target
         with tarfile.open(fileobj=sink, mode="w|", bufsize=1 << 22, format=tarfile.GNU_FORMAT) as tar:
             tar.add(os.path.join(parent, name), arcname=name, filter=anonymous)
         squeeze.settle()
@@ -200,9 +203,9 @@ class Archive:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params = module.params
-        self.releases = f"{self.params['root']}/releases"
+        self.releases = releases_of(self.params["root"])
 
-    def __call__(self) -> dict[str, t.Any]:
+    def __call__(self) -> dict[str, object]:
         steps = {"packed": self.packed, "unpacked": self.unpacked}
         return steps[self.params["state"]]()
 
@@ -211,7 +214,7 @@ class Archive:
         if error:
             self.module.fail_json(msg=_release.sentence(error))
 
-    def packed(self) -> dict[str, t.Any]:
+    def packed(self) -> dict[str, object]:
         """Write the archive, which is for its owner alone."""
         archive, id_ = self.params["archive"], self.params["id"]
         if self.module.check_mode:
@@ -222,7 +225,7 @@ class Archive:
         pack(self.releases, id_, archive, min(16, os.cpu_count() or 1))
         return {"changed": True, "archive": archive}
 
-    def unpacked(self) -> dict[str, t.Any]:
+    def unpacked(self) -> dict[str, object]:
         """Unpack beside the release's place, compare every file with the manifest, then give it its name."""
         id_ = self.params["id"]
         path = f"{self.releases}/{id_}"

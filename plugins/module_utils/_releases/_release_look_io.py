@@ -11,7 +11,8 @@ import shutil
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import SYSTEM_PATH
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import of_lock
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import releases_of, runtime_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _environment, _release
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import Python
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_io import (
@@ -26,6 +27,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import PythonFacts
 
 LIBRARY_PLACES = ("/lib*", "/usr/lib*", "/lib/*-linux-gnu", "/usr/lib/*-linux-gnu", "/usr/local/lib*")
 # What Debian calls the packages that releases need, by what is looked for.
@@ -68,6 +71,21 @@ def root_problems(root: str) -> list[dict[str, str]]:
     ]
 
 
+class Found(t.TypedDict):
+    """What release_info returns."""
+
+    id: str
+    path: str
+    complete: bool
+    damaged: list[str]
+    python: PythonFacts | None
+    versions: dict[str, str]
+    manifest: str
+    tree_bytes: int
+    missing_packages: list[str]
+    problems: list[dict[str, str]]
+
+
 class Look:
     """release_info: what is there of one release on one host. It reads few files and runs one interpreter.
 
@@ -78,21 +96,21 @@ class Look:
         self.module = module
         self.params = module.params
 
-    def __call__(self) -> dict[str, t.Any]:
+    def __call__(self) -> Found:
         result = self.existing() if self.params["path"] else self.own()
         errors = [entry for entry in result["problems"] if entry["severity"] == "error"]
         if errors and self.params["refuse"]:
             self.module.fail_json(msg=" | ".join(map(_release.sentence, errors)), **result)
         return result
 
-    def own(self) -> dict[str, t.Any]:
+    def own(self) -> Found:
         params, user = self.params, self.params["user"]
         if params["id"] and not _release.ID.fullmatch(params["id"]):
             self.module.fail_json(
                 msg=f"{params['id']!r} is not the id of a release. Expected: an id that releases.yml lists."
             )
         if params["id"]:
-            id_, record = params["id"], read_record(f"{params['root']}/releases/{params['id']}")
+            id_, record = params["id"], read_record(f"{releases_of(params['root'])}/{params['id']}")
             # What its Python is, is known where it is.
             wanted = Python(**record["python"]) if record else None
             python = find_python(self.module, wanted.path, user) if wanted and not wanted.managed else wanted
@@ -111,7 +129,7 @@ class Look:
             # Without a Python there is no id, and so no place.
             id_ = _release.release_id(params["name"], params["recipe"], python) if python else ""
         problems = [python_error] if python_error else []
-        path = f"{params['root']}/releases/{id_}" if id_ else ""
+        path = f"{releases_of(params['root'])}/{id_}" if id_ else ""
         record = read_record(path) if path else {}
         damaged = damage(path) if record and params["verify"] else []
         missing = [LIBRARY_PACKAGES.get(name, name) for name in missing_libraries(params["libraries"])]
@@ -169,9 +187,8 @@ class Look:
         """
         if not self.params["compiles"] or not _safe_io.read_kernel(NVIDIA):
             return []
-        found = next(
-            filter(None, (shutil.which(name, path=f"{path}/bin:{SYSTEM_PATH}") for name in ("clang", "gcc"))), ""
-        )
+        places = runtime_of(path).search_path()
+        found = next(filter(None, (shutil.which(name, path=places) for name in ("clang", "gcc"))), "")
         missing = [] if found else ["gcc"]
         if not found.startswith(f"{path}/") and not os.path.exists("/usr/include/stdio.h"):
             missing.append("libc6-dev")
@@ -184,15 +201,16 @@ class Look:
 
     def environment(self, path: str) -> _environment.Environment | None:
         """Return what an environment says of itself, None where it can't."""
-        argv = [f"{path}/bin/python", "-I", "-c", _environment.PROBE]
+        argv = runtime_of(path).argv(["python", "-I", "-c", _environment.PROBE])
         rc, out, _err = _account_io.run_as(self.module, self.params["user"], argv)
         return None if rc else _environment.parse(out)
 
-    def existing(self) -> dict[str, t.Any]:
+    def existing(self) -> Found:
         """Look at an environment that somebody else made."""
         path = self.params["path"]
+        runtime = runtime_of(path)
         user = self.params["user"]
-        python = find_python(self.module, f"{path}/bin/python", user)
+        python = find_python(self.module, runtime.python(), user)
         environment = self.environment(path) if python else None
         found = {**packages(path), **(environment.packages if environment else {})}
         record = read_record(path)
@@ -203,18 +221,19 @@ class Look:
         if environment:
             driver = _release.parse_driver(_safe_io.read_kernel(NVIDIA) or "")
             compat = bool(glob.glob(COMPAT))
-            problems += _environment.problems(path, environment, self.params["lock"], driver, compat)
+            problems += _environment.problems(path, environment, of_lock(self.params["lock"]), driver, compat)
         elif python:
             problems.append(_environment.silent(path))
         for name in ("vllm", "ray"):
-            if not os.access(f"{path}/bin/{name}", os.X_OK):
+            program = runtime.program(name)
+            if not os.access(program, os.X_OK):
                 fix = "set release_path (vllm_ray_release_path) to an environment with both, the same on all hosts"
-                problems.append(_release.problem("release", "error", f"no {path}/bin/{name}", "vLLM and Ray", fix))
+                problems.append(_release.problem("release", "error", f"no {program}", "vLLM and Ray", fix))
         if python is None:
             fix = "set release_path (vllm_ray_release_path) to an environment whose Python runs on this host"
             who = _account_io.account(user)
             as_whom = f" as {who.pw_name}" if who else ""
-            text = f"{path}/bin/python does not run{as_whom}"
+            text = f"{runtime.python()} does not run{as_whom}"
             problems.append(_release.problem("python", "error", text, "a Python", fix))
         if damaged:
             text = f"{len(damaged)} files differ, first: {damaged[0]}"

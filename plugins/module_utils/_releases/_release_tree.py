@@ -19,9 +19,29 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tr
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import PythonFacts
+
 RECORD = "release.json"
 MANIFEST = "release.manifest"
 OWN_FILES = (RECORD, MANIFEST)
+
+
+class ManifestFacts(t.TypedDict, total=False):
+    """What a record has of the manifest: its SHA-256, and how many files of how many bytes it lists."""
+
+    sha256: str
+    files: int
+    bytes: int
+
+
+class Record(t.TypedDict, total=False):
+    """The content of RECORD. It is empty where there is no release."""
+
+    id: str
+    lock: str
+    python: PythonFacts
+    packages: dict[str, str]
+    manifest: ManifestFacts
 
 
 # --- Made-up distributions -------------------------------------------------------------------------------------------

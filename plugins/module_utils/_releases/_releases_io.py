@@ -11,7 +11,8 @@ import os
 import time
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _lock_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _folders_io, _lock_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import Venv, releases_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import (
     _release,
     _release_io,
@@ -21,19 +22,21 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree, _tree_io
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._releases import Release
 
 # Files of a cluster's configuration are small; what is larger is none of ours.
 LARGEST_FILE = 1 << 20
 DAY = 86400
 
 
-def look(root: str, config_root: str, verify: bool = False) -> list[dict[str, t.Any]]:
+def look(root: str, config_root: str, verify: bool = False) -> list[Release]:
     """Return all releases of a host that are complete, the newest first. verify: hash their files."""
-    directory = os.path.realpath(f"{root}/releases")
+    directory = os.path.realpath(releases_of(root))
     users = clusters(config_root)
     running = processes()
-    found = []
+    found: list[Release] = []
     for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
         path = f"{directory}/{name}"
         record = _release_io.read_record(path) if not name.startswith(".") else {}
@@ -50,31 +53,35 @@ def look(root: str, config_root: str, verify: bool = False) -> list[dict[str, t.
                 "bytes": record["manifest"]["bytes"],
                 "since": int(os.stat(f"{path}/{_release_tree.RECORD}").st_mtime),
                 "damaged": _release_io.damage(path) if verify else [],
-                **{
-                    key: sorted(cluster for cluster, used in users.items() if name in used[key])
-                    for key in ("current_of", "previous_of", "named_by")
-                },
+                "current_of": sorted(cluster for cluster, used in users.items() if name in used.current_of),
+                "previous_of": sorted(cluster for cluster, used in users.items() if name in used.previous_of),
+                "named_by": sorted(cluster for cluster, used in users.items() if name in used.named_by),
                 "processes": len(running.get(name, [])),
             }
         )
     return sorted(found, key=lambda release: (-release["since"], release["id"]))
 
 
-def clusters(config_root: str) -> dict[str, dict[str, set[str]]]:
-    """Return, for each cluster of the host, the ids of releases that its links lead to and its files name."""
+class Used(t.NamedTuple):
+    """The ids of releases that the links of a cluster lead to and its files name."""
+
+    current_of: set[str]
+    previous_of: set[str]
+    named_by: set[str]
+
+
+def clusters(config_root: str) -> dict[str, Used]:
+    """Return what releases each cluster of the host uses."""
     found = {}
     for directory in glob.glob(f"{glob.escape(config_root)}/*/"):
-        found[os.path.basename(directory.rstrip("/"))] = {
-            "current_of": led_to(f"{directory}current"),
-            "previous_of": led_to(f"{directory}previous"),
-            "named_by": named_by(directory),
-        }
+        used = Used(led_to(f"{directory}current"), led_to(f"{directory}previous"), named_by(directory))
+        found[os.path.basename(directory.rstrip("/"))] = used
     return found
 
 
 def led_to(link: str) -> set[str]:
     """Return the id of the release that a link leads to, if it leads to one."""
-    return _releases.named(os.readlink(link)) if os.path.islink(link) else set()
+    return Venv.named(os.readlink(link)) if os.path.islink(link) else set()
 
 
 def named_by(directory: str) -> set[str]:
@@ -83,7 +90,7 @@ def named_by(directory: str) -> set[str]:
     for folder, name in _safe_io.find(directory, "*"):
         # What is no file, larger, or not for us, is none of ours.
         with contextlib.suppress(OSError):
-            names |= _releases.named(folder.read(name, LARGEST_FILE).decode(errors="replace"))
+            names |= Venv.named(folder.read(name, LARGEST_FILE).decode(errors="replace"))
     return names
 
 
@@ -91,7 +98,7 @@ def processes() -> dict[str, list[int]]:
     """Return the processes whose command lines name a release, by its id."""
     found: dict[str, list[int]] = {}
     for name in glob.glob("/proc/[0-9]*/cmdline"):
-        for id_ in _releases.named(_safe_io.read_kernel(name) or ""):
+        for id_ in Venv.named(_safe_io.read_kernel(name) or ""):
             found.setdefault(id_, []).append(int(name.split("/")[2]))
     return found
 
@@ -99,11 +106,21 @@ def processes() -> dict[str, list[int]]:
 # --- Pruning ---------------------------------------------------------------------------------------------------------
 
 
-def prune(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
+class Pruning(t.TypedDict):
+    """The options of release_prune."""
+
+    root: str
+    config_root: str
+    record_directory: str
+    keep: int
+    wanted: str
+
+
+def prune(params: Pruning, dry: bool = False) -> dict[str, object]:
     """Remove old releases and what cut runs left, and return which. Where a release is being made, nothing goes."""
-    if dry or not os.path.isdir(f"{params['root']}/releases"):
+    directory = os.path.realpath(releases_of(params["root"]))
+    if dry or not os.path.isdir(directory):
         return removed(prunable(params))
-    directory = os.path.realpath(f"{params['root']}/releases")
     try:
         with _lock_io.held(directory, "removes old releases", 0):
             # Only now: until the lock was free, another run may have made or removed some.
@@ -116,14 +133,14 @@ def prune(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
     return removed(going)
 
 
-def prunable(params: Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+def prunable(params: Pruning) -> list[Release]:
     """Return the releases of a host that may go now."""
     releases = look(params["root"], params["config_root"])
     old = set(_releases.to_prune(releases, params["keep"], params["wanted"]))
     return [release for release in releases if release["id"] in old]
 
 
-def removed(going: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def removed(going: Sequence[Release]) -> dict[str, object]:
     """Return what release_prune returns."""
     return {
         "changed": bool(going),
@@ -142,7 +159,7 @@ def remove_leftovers(directory: str) -> None:
 
 def remove(path: str, aside: str, records: str) -> None:
     """Remove a release so that it is there whole or not at all, unless another run is passing it on."""
-    with contextlib.suppress(_tree_io.Failed), _tree_io.held(records, path, 0):
+    with contextlib.suppress(_folders_io.Failed), _tree_io.held(records, path, 0):
         _safe_io.remove(aside)
         _safe_io.rename(path, aside)
         _safe_io.remove(aside)

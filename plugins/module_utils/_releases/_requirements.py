@@ -13,7 +13,8 @@ import typing as t
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import normal, pins
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import PythonFacts
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?=\s*(?:$|[\[=<>!~;@(#,]))")
 
@@ -62,7 +63,7 @@ def compile_argv(
     return [uv, "pip", "compile", "requirements.in", *fixed, *wanted, *options, "--output-file", lock]
 
 
-def header(made_from: t.Any, python: Mapping[str, t.Any]) -> str:
+def header(made_from: object, python: PythonFacts) -> str:
     """Return the first line of a kept lock: it shows whether the lock is still that of its requirements.
 
     made_from: all that it is resolved from. python: version and machine, as release_info returned them.
@@ -72,9 +73,9 @@ def header(made_from: t.Any, python: Mapping[str, t.Any]) -> str:
     return f"# Resolved by vllm_ray.cluster for Python {minor} on {python['machine']} from {digest}"
 
 
-def torch_problem(lock: str, accelerator: str) -> str:
+def torch_problem(lock: str, accelerator: Accelerator) -> str:
     """Return why the torch of a lock can't serve the accelerator, or an empty text."""
     version = pins(lock).get("torch", "")
-    if accelerator != "cpu" and version.endswith("+cpu"):
-        return f"torch {version} of a source is newer than its build for {accelerator}"
+    if accelerator.has_gpus and version.endswith("+cpu"):
+        return f"torch {version} of a source is newer than its build for {accelerator.name}"
     return ""

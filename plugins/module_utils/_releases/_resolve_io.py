@@ -9,6 +9,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import of_lock
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import (
     _release,
     _release_io,
@@ -29,7 +30,7 @@ class Resolve:
         self.params = module.params
         _tools_io.show_directories(module)
 
-    def __call__(self) -> dict[str, t.Any]:
+    def __call__(self) -> dict[str, object]:
         python = _tools_io.builder_python(self.module, self.params["python"])
         lines = _requirements.refused(self.params["requirements"])
         if lines:
@@ -73,9 +74,9 @@ class Resolve:
         said = compiled(backend)
         if said and not backend and not sources.no_index and _uv.lacks_cpu_torch(said):
             # No source has torch's build for the CPU: it is in PyTorch's own index.
-            said = compiled("cpu")
+            said = compiled(_uv.CPU_TORCH)
         text = _release_io.read(f"{directory}/lock")
-        said = said or _requirements.torch_problem(text, self.params["lock"])
+        said = said or _requirements.torch_problem(text, of_lock(self.params["lock"]))
         if said:
             self.module.fail_json(
                 msg=f"The requirements could not be resolved: {said}\nAsked for:\n{files['requirements.in']}"

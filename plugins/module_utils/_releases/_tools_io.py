@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _safe_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import Venv
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _release, _uv
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import Python
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release_io import read
@@ -19,7 +20,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 # Arguments of modules that take packages from somewhere. URLs may hold passwords.
-SOURCES: dict[str, dict[str, t.Any]] = {
+SOURCES: dict[str, dict[str, object]] = {
     "index_url": {"type": "str", "no_log": True},
     "extra_index_urls": {"type": "list", "elements": "str", "no_log": True},
     "find_links": {"type": "list", "elements": "str", "no_log": True},
@@ -68,15 +69,16 @@ def root_python_problem(path: str) -> dict[str, str] | None:
     return _release.exposed_problem(path, place) if place else None
 
 
-def sources_of(params: Mapping[str, t.Any]) -> tuple[_uv.Sources, list[str]]:
+def sources_of(params: _uv.Given) -> tuple[_uv.Sources, list[str]]:
     """Return where packages come from by a module's arguments and pip's configuration, and what is not there of it."""
     # /dev/null is how pip's users say that there is none.
     named = [name for name in [os.environ.get("PIP_CONFIG_FILE")] if name and name != os.devnull]
     files = [read(os.path.expanduser(name)) for name in [*_uv.PIP_FILES, *named]]
     configured = _uv.pip_sources(files, os.environ)
     sources, missing = _uv.drop_missing(_uv.choose_sources(params, configured), os.path.exists)
-    if params["wheels"]:
-        sources.find_links.append(params["wheels"])
+    wheels = params["wheels"]
+    if wheels:
+        sources.find_links.append(wheels)
     return sources, missing
 
 
@@ -95,23 +97,23 @@ class Tools:
         self.python = python
         self.directory = directory
         self.version = version or module.params["uv_version"]
+        self.own = Venv(f"{directory}/uv-{self.version}")
 
     def runs(self, uv: str) -> bool:
         if not uv or not os.access(uv, os.X_OK) or (os.geteuid() == 0 and _account_io.exposed(uv)):
             return False
         rc, out, _err = self.module.run_command([uv, "--version"])
-        return rc == 0 and out.split()[1:2] == [self.version]
+        return bool(rc == 0 and out.split()[1:2] == [self.version])
 
     def present(self) -> str:
         """Return the path of the right uv where there is one, or an empty text."""
-        places = [f"{self.directory}/uv-{self.version}/bin/uv", self.module.get_bin_path("uv") or ""]
+        places = [self.own.program("uv"), self.module.get_bin_path("uv") or ""]
         return next((place for place in places if self.runs(place)), "")
 
     def install(self, lock: str, environment: Mapping[str, str]) -> str:
-        place = f"{self.directory}/uv-{self.version}"
         _safe_io.make_directories(self.directory)
         base = self.python.path or self.module.get_bin_path("python3", required=True)
-        for argv in (_uv.tool_venv_argv(base, place), _uv.tool_install_argv(place, lock)):
+        for argv in (_uv.tool_venv_argv(base, self.own.path), _uv.tool_install_argv(self.own.path, lock)):
             rc, out, err = self.module.run_command(argv, environ_update=dict(environment))
             if rc:
                 self.module.fail_json(
@@ -119,4 +121,4 @@ class Tools:
                     "It comes from release_index_url or release_find_links, by default those that pip is configured "
                     "with on this host; python3-venv must be installed."
                 )
-        return f"{place}/bin/uv"
+        return self.own.program("uv")

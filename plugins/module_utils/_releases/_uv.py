@@ -10,6 +10,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import Venv
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -36,6 +38,18 @@ class Sources:
     no_index: bool = False
     timeout: str = ""
     trusted_hosts: list[str] = field(default_factory=list)
+
+
+class Given(t.TypedDict, total=False):
+    """Options of modules that take packages from somewhere. wheels: a directory besides find_links."""
+
+    no_index: bool
+    index_url: str | None
+    extra_index_urls: list[str] | None
+    find_links: list[str] | None
+    proxy: str | None
+    ca_certificate: str | None
+    wheels: str | None
 
 
 TRUE_WORDS = ("1", "true", "yes", "on", "y", "t")
@@ -75,7 +89,7 @@ def pip_sources(files: Iterable[str], environment: Mapping[str, str]) -> Sources
     )
 
 
-def choose_sources(given: Mapping[str, t.Any], configured: Sources) -> Sources:
+def choose_sources(given: Given, configured: Sources) -> Sources:
     """Return the sources to use. What is given wins, value by value, over what pip is configured with.
 
     Where no index is to be used, nothing of pip's counts.
@@ -191,7 +205,7 @@ def sync_argv(
     options = ["--torch-backend", torch_backend] if torch_backend else []
     options += ["--no-index"] if no_index else []
     options += [f"--reinstall-package={name}" for name in again]
-    return [uv, "pip", "sync", "--no-build", "--require-hashes", *options, "--python", f"{tree}/bin/python", lock]
+    return [uv, "pip", "sync", "--no-build", "--require-hashes", *options, "--python", Venv(tree).python(), lock]
 
 
 def compile_argv(tree: str, site: str) -> list[str]:
@@ -201,7 +215,7 @@ def compile_argv(tree: str, site: str) -> list[str]:
     """
     options = ["-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", tree]
     # Without site, which runs what packages bring as .pth files.
-    return [f"{tree}/bin/python", "-B", "-I", "-S", "-m", "compileall", *options, f"{tree}/{site}"]
+    return Venv(tree).argv(["python", "-B", "-I", "-S", "-m", "compileall", *options, f"{tree}/{site}"])
 
 
 def python_install_argv(uv: str, version: str, directory: str) -> list[str]:
@@ -213,7 +227,8 @@ def tool_venv_argv(python: str, directory: str) -> list[str]:
 
 
 def tool_install_argv(directory: str, lock: str) -> list[str]:
-    return [f"{directory}/bin/python", "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", lock]
+    install = ["-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", lock]
+    return Venv(directory).argv(["python", *install])
 
 
 def cache_clean_argv(uv: str, packages: Sequence[str]) -> list[str]:
@@ -232,6 +247,10 @@ def redact(text: str) -> str:
 def last_lines(text: str, count: int = 15) -> str:
     """Return the last lines of what a tool said, without passwords."""
     return redact("\n".join([line for line in text.splitlines() if line.strip()][-count:]))
+
+
+# uv's name for PyTorch's own index with builds for the CPU.
+CPU_TORCH = "cpu"
 
 
 def lacks_cpu_torch(said: str) -> bool:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io, _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._vllm import (
     first_error,
@@ -15,13 +17,16 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._vllm imp
     starts,
     this_start,
 )
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set_io import lines_with, read_tail
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._systemd import unit_of
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 # Of a service that was restarted by itself, its first start counts, which is further back.
 RESTARTED_LINES = 20000
+# Services write their logs themselves: longer lines are cut, and no more than this is searched.
+LONGEST_LINE = 4096
+SEARCHED = 100 * _safe_io.MIB
 
 
 class Log(t.NamedTuple):
@@ -53,7 +58,7 @@ def read(module: AnsibleModule, name: str, log_file: str | None, lines: int, sin
 
 def systemd(module: AnsibleModule, name: str, lines: int) -> Log:
     """Read the journal of a unit."""
-    unit = f"{name}.service"
+    unit = unit_of(name)
     argv = ["systemctl", "show", "--property=ActiveState,NRestarts", unit]
     _rc, out, _err = module.run_command(argv, check_rc=True)
     shown = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
@@ -82,8 +87,41 @@ def told_of_cache(module: AnsibleModule, name: str, log_file: str | None) -> lis
     """Return the lines in which an engine logged its KV cache when it started, which may be far back."""
     if log_file:
         return lines_with(log_file, "KV cache")
-    unit = f"--unit={name}.service"
+    unit = f"--unit={unit_of(name)}"
     # Of every start the same few lines: the last ones count.
     argv = ["journalctl", "--no-pager", "--output=cat", "--grep=KV cache size|Maximum concurrency", "--lines=4", unit]
     _rc, out, _err = module.run_command(argv)
-    return out.splitlines()
+    return str(out).splitlines()
+
+
+def read_tail(path: str, lines: int) -> list[str]:
+    """Return the last lines of a log file, reading at most 1 KiB a line from its end; none where it can't be read.
+
+    Raises Unsafe where it is no file.
+    """
+    try:
+        data, _left_out = _safe_io.read_end(path, lines * 1024)
+    except _unsafe.Unsafe:
+        raise
+    except OSError:
+        return []
+    return [line[:LONGEST_LINE] for line in data.decode(errors="replace").splitlines()[-lines:]]
+
+
+def lines_with(path: str, word: str, most: int = 20) -> list[str]:
+    """Return the last lines of a log file that have a word, at most so many; none where it can't be read.
+
+    Raises Unsafe where it is no file.
+    """
+    found: collections.deque[bytes] = collections.deque(maxlen=most)
+    try:
+        with _safe_io.open_file(path) as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - SEARCHED))
+            for line in iter(lambda: stream.readline(LONGEST_LINE), b""):
+                if word.encode() in line:
+                    found.append(line)
+    except _unsafe.Unsafe:
+        raise
+    except OSError:
+        return []
+    return [line.decode(errors="replace").rstrip("\r\n") for line in found]

@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact import is_secret, parse_environment
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running, Service
 
 ABSENT = "absent"
 # What a diff shows of a secret. Ansible shows a diff only where its two sides differ.
@@ -27,28 +29,44 @@ HIDDEN = ("present value, not shown", "expected value, not shown")
 SECRET = ("present secret, not shown\n", "expected secret, not shown\n")
 
 
-@dataclass(frozen=True)
-class Service:
-    """A service as it should be. `depends` are the files whose content it must have been started with."""
+class Account(t.TypedDict, total=False):
+    """The option account."""
 
     name: str
-    unit_path: str
-    unit: str
-    record: str
-    depends: tuple[str, ...]
-    state: str = "started"
+    home: str
+    former_parent: str | None
 
 
-@dataclass(frozen=True)
-class Running:
-    """A service as it is. `active` also holds while it starts or stops, not between two restarts by itself."""
+class Entry(t.TypedDict, total=False):
+    """An entry of directories, files or secret_files; a secret file has its content by then."""
 
-    active: bool = False
-    enabled: bool = False
-    exists: bool = False
-    reload_needed: bool = False
-    pid: int = 0
-    state: str = "inactive"
+    path: str
+    owner: str | None
+    group: str | None
+    mode: str | None
+    content: str
+    format: str
+    public: Sequence[str]
+
+
+class Link(t.TypedDict, total=False):
+    """An entry of links."""
+
+    path: str
+    target: str
+    former: str | None
+
+
+class Options(t.TypedDict):
+    """What the module is told, but for secrets and the manager."""
+
+    account: Account | None
+    directories: list[Entry]
+    files: list[Entry]
+    secret_files: list[Entry]
+    links: list[Link]
+    absent: list[str]
+    services: list[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -59,17 +77,18 @@ class Verdict:
     reasons: list[str] = field(default_factory=list)
 
 
-def unfit_names(params: Mapping[str, t.Any]) -> list[str]:
+def unfit_names(params: Options) -> list[str]:
     """Return which paths and names in the module's options root must not use, each in words."""
     entries = [*params["directories"], *params["files"], *params["secret_files"]]
     services = params["services"]
     paths = [entry["path"] for entry in [*entries, *params["links"]]] + list(params["absent"])
     paths += [service[key] for service in services for key in ("unit_path", "record")]
     names = [service["name"] for service in services]
-    names += [entry[key] for entry in entries for key in ("owner", "group") if entry.get(key)]
-    if params.get("account"):
-        paths.append(params["account"]["home"])
-        names.append(params["account"]["name"])
+    names += [name for entry in entries for name in (entry.get("owner"), entry.get("group")) if name]
+    account = params["account"]
+    if account:
+        paths.append(account["home"])
+        names.append(account["name"])
     return [
         *(f"{path!r} has '..' or a control character in it" for path in paths if not _is_path(path)),
         *(
@@ -90,7 +109,7 @@ def _is_name(name: str) -> bool:
 
 def sha256(content: str) -> str:
     """Return the hexadecimal SHA-256 of a text in UTF-8."""
-    return hashlib.sha256(content.encode()).hexdigest()
+    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def parse_sums(text: str) -> dict[str, str]:
@@ -104,12 +123,19 @@ def parse_sums(text: str) -> dict[str, str]:
 
 
 def decide(
-    service: Service, running: Running, started: Mapping[str, str], wanted: Mapping[str, str], may_stop: bool
+    service: Service,
+    running: Running,
+    started: Mapping[str, str],
+    wanted: Mapping[str, str],
+    may_stop: bool,
+    present: Mapping[str, str] | None = None,
+    names: Mapping[str, Sequence[str]] | None = None,
 ) -> Verdict:
     """Decide about one service.
 
-    started: the sums in the service's record. wanted: the sums that it should run with.
-    may_stop: whether it may be stopped while it runs.
+    started: the sums in the service's record. wanted: the sums that it should run with. present: those of the files on
+    the disk. may_stop: whether it may be stopped while it runs. names: of the options and variables in which a file on
+    the disk differs from the wanted one, by its path.
     """
     if service.state != "started":
         if not running.active:
@@ -118,17 +144,34 @@ def decide(
         return Verdict("stop" if may_stop else "hold", [reason])
     if not running.active:
         return Verdict("start", [f"{service.name} is {running.state}"])
+    present, names = present or {}, names or {}
     if not started:
-        reasons = [f"{service.name} runs without a record of what it was started with"]
+        differing = [path for path in service.depends if path in present and present[path] != wanted.get(path)]
+        reasons = [
+            f"{service.name} runs without a record of what it was started with",
+            *(f"{path} differs from the planned one{_listed(names.get(path))}" for path in differing),
+        ]
     else:
+        # What a service was started with is known by its sum. Where the file has changed since, its names tell nothing.
         reasons = [
             f"{path} is not what {service.name} was started with"
+            + _listed(names.get(path) if present.get(path) == started.get(path) else ())
             for path in service.depends
             if started.get(path) != wanted.get(path)
         ]
     if not reasons:
         return Verdict("none")
     return Verdict("restart" if may_stop else "hold", reasons)
+
+
+def _listed(names: Sequence[str] | None) -> str:
+    return f": {', '.join(names)}" if names else ""
+
+
+def changed_names(kind: str, before: str, after: str) -> list[str]:
+    """Return the names in a file that are added, removed or have another value. kind: text, environment or json."""
+    old, new = (parse_secret(kind, text) for text in (before, after))
+    return sorted(name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name])
 
 
 def held_paths(services: Iterable[Service], verdicts: Mapping[str, Verdict], links: Iterable[str] = ()) -> set[str]:
@@ -140,18 +183,18 @@ def held_paths(services: Iterable[Service], verdicts: Mapping[str, Verdict], lin
     return {path for service in held for path in (service.unit_path, *service.depends, *links)}
 
 
-def parse_secret(kind: str, text: str) -> dict[str, t.Any]:
+def parse_secret(kind: str, text: str) -> dict[str, object]:
     """Return the names and values of a secret file, nothing where it has none. kind: text, environment or json."""
     if kind == "text":
         return {}
     try:
-        content: t.Any = parse_environment(text) if kind == "environment" else json.loads(text)
+        content: object = parse_environment(text) if kind == "environment" else json.loads(text)
     except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
-def secret_sides(entry: Mapping[str, t.Any], before: str, after: str) -> tuple[str, str]:
+def secret_sides(entry: Entry, before: str, after: str) -> tuple[str, str]:
     """Return the two sides of the diff of a secret file: names that are added, removed or changed, and no secrets.
 
     entry: of the option secret_files; its `format` and `public` are read.
@@ -169,35 +212,3 @@ def secret_sides(entry: Mapping[str, t.Any], before: str, after: str) -> tuple[s
     shown = ["".join(line(name, side) for name in sorted(contents[side])) for side in (0, 1)]
     # Only comments, quotes or the order differ, or it can't be read.
     return SECRET if shown[0] == shown[1] else (shown[0], shown[1])
-
-
-def parse_systemctl_show(text: str) -> dict[str, Running]:
-    """Parse `systemctl show` of several units (blocks of KEY=value, parted by empty lines) to {unit: Running}."""
-    result = {}
-    for block in text.strip().split("\n\n"):
-        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        state = values.get("ActiveState", "")
-        if values.get("SubState") == "auto-restart":
-            state = "failed"
-        result[values.get("Id", "")] = Running(
-            active=state in ("active", "activating", "reloading", "deactivating"),
-            enabled=values.get("UnitFileState") == "enabled",
-            exists=values.get("LoadState") == "loaded",
-            reload_needed=values.get("NeedDaemonReload") == "yes",
-            pid=int(values.get("MainPID") or 0),
-            state=state or "inactive",
-        )
-    return result
-
-
-def parse_supervisorctl_status(text: str) -> dict[str, Running]:
-    """Parse `supervisorctl status` to {program: Running}. Programs that supervisor knows start by themselves."""
-    result = {}
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) < 2 or words[0].endswith(":") or not words[1].isupper():
-            continue
-        pid = int(words[3].rstrip(",")) if words[1] == "RUNNING" and len(words) > 3 and words[2] == "pid" else 0
-        active = words[1] in ("RUNNING", "STARTING", "STOPPING")
-        result[words[0]] = Running(active=active, enabled=True, exists=True, pid=pid, state=words[1].lower())
-    return result

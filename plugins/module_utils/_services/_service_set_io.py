@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import collections
 import functools
 import grp
 import os
@@ -14,123 +13,20 @@ import stat
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _directory_io, _safe_io, _unsafe
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import SYSTEM_PATH
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import (
-    Running,
-    Service,
-    Verdict,
-    parse_supervisorctl_status,
-    parse_systemctl_show,
-    secret_sides,
-)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import secret_sides
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ansible.module_utils.basic import AnsibleModule
 
-SHOWN = "Id,LoadState,ActiveState,SubState,MainPID,UnitFileState,NeedDaemonReload"
-# Services write their logs themselves: longer lines are cut, and no more than this is searched.
-LONGEST_LINE = 4096
-SEARCHED = 100 * _safe_io.MIB
-
-
-class Systemd:
-    """Drives the services of a host whose PID 1 is systemd."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
-
-    def run(self, *args: str) -> str:
-        _rc, out, _err = self.module.run_command(["systemctl", *args], check_rc=True)
-        return out
-
-    def look(self, names: Sequence[str]) -> dict[str, Running]:
-        units = [f"{name}.service" for name in names]
-        shown = parse_systemctl_show(self.run("show", f"--property={SHOWN}", *units))
-        return {name: shown.get(f"{name}.service", Running()) for name in names}
-
-    def needs_reload(self, running: Mapping[str, Running]) -> bool:
-        return any(service.reload_needed for service in running.values())
-
-    def reload(self) -> None:
-        self.run("daemon-reload")
-
-    def start(self, service: Service) -> None:
-        self.run("reset-failed", f"{service.name}.service")
-        self.run("restart", f"{service.name}.service")
-
-    def stop(self, service: Service) -> None:
-        self.run("stop", f"{service.name}.service")
-        # One that ended badly would stay in systemd's list, also without its unit. For one that is gone this fails.
-        self.module.run_command(["systemctl", "reset-failed", f"{service.name}.service"])
-
-    def enable(self, service: Service, enabled: bool) -> None:
-        self.run("enable" if enabled else "disable", f"{service.name}.service")
-
-
-class Supervisor:
-    """Drives the services of a host without systemd, by a supervisord of our own."""
-
-    def __init__(self, module: AnsibleModule, directory: str, bin_directory: str) -> None:
-        self.module = module
-        self.config = f"{directory}/supervisord.conf"
-        self.bin = bin_directory
-        self.fresh = False
-
-    def ctl(self, *args: str, check: bool = True) -> str:
-        # supervisorctl's exit status also reports programs that do not run, so its text decides.
-        rc, out, err = self.module.run_command([f"{self.bin}/supervisorctl", "-c", self.config, *args])
-        if check and (rc not in (0, 3) or "ERROR" in out):
-            self.module.fail_json(msg=f"supervisorctl {' '.join(args)} failed: {out or err}".strip())
-        return out
-
-    def is_up(self) -> bool:
-        if not os.path.exists(self.config):
-            return False
-        rc, out, _err = self.module.run_command([f"{self.bin}/supervisorctl", "-c", self.config, "pid"])
-        return rc == 0 and out.strip().isdigit()
-
-    def look(self, names: Sequence[str]) -> dict[str, Running]:
-        shown = parse_supervisorctl_status(self.ctl("status", check=False)) if self.is_up() else {}
-        return {name: shown.get(name, Running(enabled=True)) for name in names}
-
-    def needs_reload(self, running: Mapping[str, Running]) -> bool:
-        return not self.is_up()
-
-    def reload(self) -> None:
-        if self.is_up():
-            # Only makes supervisord read the files; programs whose sections changed are restarted by start().
-            self.ctl("reread")
-        elif os.path.exists(self.config):
-            # Services must not depend on, or pass on, what is in the environment of whoever makes this call.
-            clean = ["env", "-i", f"PATH={SYSTEM_PATH}"]
-            self.module.run_command([*clean, f"{self.bin}/supervisord", "-c", self.config], check_rc=True)
-            self.fresh = True
-
-    def start(self, service: Service) -> None:
-        if self.fresh:  # it has just started all programs, from the files that are wanted
-            return
-        self.ctl("stop", service.name, check=False)
-        self.ctl("remove", service.name, check=False)
-        self.ctl("add", service.name)
-
-    def stop(self, service: Service) -> None:
-        self.ctl("stop", service.name)
-        self.ctl("remove", service.name)
-
-    def enable(self, service: Service, enabled: bool) -> None:
-        """Supervisor starts what it has a section of; there is nothing to enable."""
-
-
-Manager = t.Union[Systemd, Supervisor]
-
-
-def manager_for(module: AnsibleModule) -> Manager:
-    """Return the driver of the service manager that the module's options name."""
-    if module.params["manager"] == "systemd":
-        return Systemd(module)
-    return Supervisor(module, module.params["supervisor_directory"], module.params["supervisor_bin"])
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Manager, Running, Service
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import (
+        Account,
+        Entry,
+        Link,
+        Verdict,
+    )
 
 
 def check_account(module: AnsibleModule, name: str) -> None:
@@ -143,7 +39,7 @@ def check_account(module: AnsibleModule, name: str) -> None:
         module.fail_json(msg=f"the account {name} has the uid 0, so services would run as root. Name another account.")
 
 
-def check_sudoers(module: AnsibleModule, entry: Mapping[str, t.Any]) -> None:
+def check_sudoers(module: AnsibleModule, entry: Entry) -> None:
     """End the module where sudo would not read the content of a file; one such file makes it refuse everybody."""
     visudo = module.get_bin_path("visudo", opt_dirs=["/usr/sbin"])
     if visudo is None:
@@ -171,7 +67,7 @@ class Tree:
         self.changed.append(path)
         self.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
 
-    def account(self, wanted: Mapping[str, t.Any]) -> None:
+    def account(self, wanted: Account) -> None:
         """Make sure that the service's account exists: a system account without a shell.
 
         An account that an earlier version made has its home in O(account.former_parent), and gets the right one.
@@ -193,24 +89,24 @@ class Tree:
         if not self.module.check_mode:
             self.module.run_command(argv, check_rc=True)
 
-    def _ids(self, entry: Mapping[str, t.Any]) -> tuple[int, int]:
+    def _ids(self, entry: Entry) -> tuple[int, int]:
         """Return the wanted (uid, gid), -1 where it does not matter or the account is still to be made."""
         try:
-            uid = pwd.getpwnam(entry["owner"]).pw_uid if entry.get("owner") else -1
-            gid = grp.getgrnam(entry["group"]).gr_gid if entry.get("group") else -1
+            owner, group = entry.get("owner"), entry.get("group")
+            uid = pwd.getpwnam(owner).pw_uid if owner else -1
+            gid = grp.getgrnam(group).gr_gid if group else -1
         except KeyError as error:
             if self.module.check_mode:
                 return -1, -1
             self.module.fail_json(msg=f"{entry['path']}: {error.args[0]}. Name an account that exists.")
         return uid, gid
 
-    def _attributes(
-        self, entry: Mapping[str, t.Any], now: os.stat_result, own: Callable[[int, int, int], None]
-    ) -> None:
+    def _attributes(self, entry: Entry, now: os.stat_result, own: Callable[[int, int, int], None]) -> None:
         """Correct owner, group and mode of what is at a path. own: sets them."""
         uid, gid = self._ids(entry)
         before = (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode))
-        mode = int(entry["mode"], 8) if entry.get("mode") else before[2]
+        wanted = entry.get("mode")
+        mode = int(wanted, 8) if wanted else before[2]
         after = (before[0] if uid < 0 else uid, before[1] if gid < 0 else gid, mode)
         if before == after:
             return
@@ -219,7 +115,7 @@ class Tree:
         if not self.module.check_mode:
             own(*after)
 
-    def directory(self, entry: Mapping[str, t.Any]) -> None:
+    def directory(self, entry: Entry) -> None:
         """Make a directory and its missing parents. Raises OSError, Unsafe where something else is there."""
         path = entry["path"]
         try:
@@ -232,7 +128,7 @@ class Tree:
         with directory:
             self._attributes(entry, directory.status(), directory.own)
 
-    def file(self, entry: Mapping[str, t.Any], secret: bool = False) -> None:
+    def file(self, entry: Entry, secret: bool = False) -> None:
         """Give a file its content and attributes; what else has its name goes, but a directory. Raises OSError."""
         if entry["path"] in self.held:
             return
@@ -247,7 +143,7 @@ class Tree:
                 entry["path"], *(secret_sides(entry, "", entry["content"]) if secret else ("", entry["content"]))
             )
 
-    def _file(self, folder: _directory_io.Directory, name: str, entry: Mapping[str, t.Any], secret: bool) -> None:
+    def _file(self, folder: _directory_io.Directory, name: str, entry: Entry, secret: bool) -> None:
         wanted = entry["content"].encode("utf-8", "surrogateescape")
         found, shown = None, ""
         now = folder.lstat(name)
@@ -269,7 +165,7 @@ class Tree:
             uid, gid = self._ids(entry)
             folder.write(name, wanted, int(entry.get("mode") or "0644", 8), uid, gid)
 
-    def link(self, entry: Mapping[str, t.Any]) -> None:
+    def link(self, entry: Link) -> None:
         """Let a link lead to its target; what else has its name goes, but a directory. Raises OSError."""
         path, target = entry["path"], entry["target"]
         if path in self.held:
@@ -286,8 +182,9 @@ class Tree:
                 raise
         if before == target:
             return
-        if before and entry.get("former") and os.path.dirname(before) == os.path.dirname(target):
-            self.link({"path": entry["former"], "target": before})
+        former = entry.get("former")
+        if before and former and os.path.dirname(before) == os.path.dirname(target):
+            self.link({"path": former, "target": before})
         self._note(path, f"{_unsafe.shown(before or 'absent')}\n", f"{target}\n")
         if not self.module.check_mode:
             with _safe_io.parent_of(path) as (folder, name):
@@ -327,16 +224,14 @@ def act(
             if real:
                 manager.stop(service)
         held = verdicts[service.name].action == "hold"
-        if service.state == "absent" and not held and running[service.name].enabled and isinstance(manager, Systemd):
+        if service.state == "absent" and not held and running[service.name].enabled and manager.can_disable:
             done.append(f"disable {service.name}")
             if real:
                 manager.enable(service, False)
         if service.state == "absent":
             tree.absent(service.unit_path)
     units = {service.unit_path for service in services}
-    # systemd applies what drop-ins say of the network to units that run.
-    drop_ins = any(os.path.dirname(path).endswith(".service.d") for path in tree.changed)
-    if real and (drop_ins or (services and (units & set(tree.changed) or manager.needs_reload(running)))):
+    if real and (units & set(tree.changed) or manager.needs_reload(running, tree.changed)):
         manager.reload()
     for service in services:
         if service.state == "started" and not running[service.name].enabled:
@@ -348,36 +243,3 @@ def act(
             if real:
                 manager.start(service)
     return done
-
-
-def read_tail(path: str, lines: int) -> list[str]:
-    """Return the last lines of a log file, reading at most 1 KiB a line from its end; none where it can't be read.
-
-    Raises Unsafe where it is no file.
-    """
-    try:
-        data, _left_out = _safe_io.read_end(path, lines * 1024)
-    except _unsafe.Unsafe:
-        raise
-    except OSError:
-        return []
-    return [line[:LONGEST_LINE] for line in data.decode(errors="replace").splitlines()[-lines:]]
-
-
-def lines_with(path: str, word: str, most: int = 20) -> list[str]:
-    """Return the last lines of a log file that have a word, at most so many; none where it can't be read.
-
-    Raises Unsafe where it is no file.
-    """
-    found: collections.deque[bytes] = collections.deque(maxlen=most)
-    try:
-        with _safe_io.open_file(path) as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - SEARCHED))
-            for line in iter(lambda: stream.readline(LONGEST_LINE), b""):
-                if word.encode() in line:
-                    found.append(line)
-    except _unsafe.Unsafe:
-        raise
-    except OSError:
-        return []
-    return [line.decode(errors="replace").rstrip("\r\n") for line in found]

@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _json
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree
 
 if t.TYPE_CHECKING:
@@ -23,7 +24,7 @@ NAMES_SHOWN = 5
 MIB = 1024**2
 GIB = 1024**3
 # Of model_manifest, which is a module and an action plugin.
-ARGUMENTS: dict[str, t.Any] = {
+ARGUMENTS: dict[str, dict[str, object]] = {
     "path": {"type": "path", "required": True},
     "side": {"type": "str", "choices": ["host", "controller", "auto"], "default": "host"},
     "name": {"type": "str", "default": ""},
@@ -45,7 +46,7 @@ class Entry(t.NamedTuple):
     size: int
     hash: str
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> dict[str, str | int]:
         return self._asdict()
 
 
@@ -78,7 +79,7 @@ class Wanted:
 
 def problem(check: str, found: str, wanted: str, fix: str, severity: str = "error") -> dict[str, str]:
     """Return a problem; who knows the host's name adds it."""
-    return {"check": check, "severity": severity, "found": found, "wanted": wanted, "fix": fix}
+    return Problem("", check, severity, found, wanted, fix).as_dict()
 
 
 def sentence(problem: Mapping[str, str]) -> str:
@@ -98,7 +99,7 @@ def recorded(record: _tree.Record) -> list[_tree.Entry]:
     return _tree.with_directories(files)
 
 
-def parse_entries(files: Iterable[Mapping[str, t.Any]]) -> list[Entry]:
+def parse_entries(files: Iterable[Mapping[str, str | int]]) -> list[Entry]:
     """Return a manifest that came as data. ValueError where a name or size can't be one of a model."""
     entries = [Entry(str(one["path"]), int(one["size"]), str(one["hash"])) for one in files]
     for entry in entries:

@@ -35,7 +35,7 @@ def unusable(found: str, wanted: str, fix: str) -> Unusable:
     return Unusable(_manifest.problem("model", found, wanted, fix))
 
 
-def read_text(path: str, limit: int = INDEX_MAXIMUM) -> str:
+def linked_text(path: str, limit: int = INDEX_MAXIMUM) -> str:
     """Return the text of a file of at most `limit` bytes, nothing where it can't be read.
 
     Links are followed where only we can have made them, or to what everybody may read.
@@ -124,7 +124,7 @@ def indexes(path: str, names: Iterable[str]) -> dict[str, str]:
     """Return the texts of a tree's indexes of weights."""
     found = [name for name in names if name.endswith(".index.json")]
     return {
-        name: read_text(os.path.join(path, name))
+        name: linked_text(os.path.join(path, name))
         for name in found
         if os.path.getsize(os.path.join(path, name)) <= INDEX_MAXIMUM
     }

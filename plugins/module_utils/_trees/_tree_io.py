@@ -15,7 +15,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _safe_io, _unsafe
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _json, _safe_io, _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._directory_io import Directory
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io import (
     STAGING,
@@ -25,10 +25,10 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._folders_io
 )
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._unsafe import Account, Unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tree
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import make_directories, read_text
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import linked_text, make_directories
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sized
 
 GIB = 1024**3
 # A record is about as long as the manifest of its tree.
@@ -135,7 +135,7 @@ def scan(path: str, plain: bool = False, account: Account = EVERYBODY) -> dict[s
         return tree.scan()
 
 
-def too_many(path: str, found: Mapping[str, t.Any]) -> None:
+def too_many(path: str, found: Sized) -> None:
     """Raise Failed where a tree has more names than a manifest may have."""
     if len(found) > _tree.ENTRIES_MAXIMUM:
         raise Refused(f"{path!r} has more than {_tree.ENTRIES_MAXIMUM} names", "a smaller tree", "correct the path")
@@ -291,14 +291,14 @@ def look(
 
 
 def read_record(directory: str, path: str) -> _tree.Record:
-    return _tree.parse_record(read_text(os.path.join(directory, _tree.record_name(path)), RECORD_MAXIMUM), path)
+    return _tree.parse_record(linked_text(os.path.join(directory, _tree.record_name(path)), RECORD_MAXIMUM), path)
 
 
 def write_record(directory: str, record: _tree.Record) -> None:
     """Write the record of a tree where it is another. The tree may be on another disk, which keeps it: so its record
     must be kept, too."""
     name, text = _tree.record_name(record.path), _tree.render_record(record)
-    if read_text(os.path.join(directory, name), RECORD_MAXIMUM) == text:
+    if linked_text(os.path.join(directory, name), RECORD_MAXIMUM) == text:
         return
     with _safe_io.open_directory(directory, make=0o755) as folder:
         folder.write(name, text.encode("utf-8", "surrogateescape"), 0o600, sync=True)
@@ -309,18 +309,18 @@ def progress_name(directory: str, path: str) -> str:
     return os.path.join(directory, _tree.record_name(path) + ".progress")
 
 
-def write_progress(directory: str, path: str, progress: Mapping[str, t.Any]) -> None:
+def write_progress(directory: str, path: str, progress: Mapping[str, object]) -> None:
     """Leave word of how far a run is. That a disk is full must not end it."""
     with contextlib.suppress(OSError):
         make_directories(directory)
         _safe_io.write_file(progress_name(directory, path), json.dumps(progress).encode())
 
 
-def read_progress(directory: str, path: str) -> dict[str, t.Any]:
+def read_progress(directory: str, path: str) -> dict[str, object]:
     """Return how far a run is, nothing where there is none."""
     try:
-        return dict(json.loads(read_text(progress_name(directory, path))))
-    except (ValueError, TypeError, RecursionError):
+        return _json.parse(linked_text(progress_name(directory, path)), dict)
+    except ValueError:
         return {}
 
 

@@ -46,6 +46,23 @@ WRONG_MANIFESTS = 3
 NAMES_SHOWN = 5
 
 
+class Synced(t.TypedDict):
+    """What the module returns after a run. bytes: of the tree; whole_seconds: until it was whole."""
+
+    changed: bool
+    digest: str
+    bytes: int
+    received_bytes: int
+    received_from: dict[str, int]
+    sent_bytes: int
+    found_bytes: int
+    hashed_bytes: int
+    wrong: dict[str, list[str]]
+    absent: list[str]
+    whole_seconds: float
+    seconds: float
+
+
 class Host(_tree_sync_fetch_io.Fetching):
     """This host's part in one run."""
 
@@ -95,7 +112,7 @@ class Host(_tree_sync_fetch_io.Fetching):
         entries = _tree.with_directories(_tree.plain_file(path, size) for path, size in sizes.items())
         return _tree.dump(_tree.Manifest(_tree.piece_size(sum(sizes.values())), entries))
 
-    def run(self) -> dict[str, t.Any]:
+    def run(self) -> Synced:
         """Take part, and return what the module returns."""
         began, directory = time.monotonic(), self.params["record_directory"]
         server = _tree_sync_server_io.serve(self)
@@ -280,7 +297,7 @@ class Host(_tree_sync_fetch_io.Fetching):
             "is kept."
         )
 
-    def result(self, changed: bool, hashed: int, whole: float, seconds: float) -> dict[str, t.Any]:
+    def result(self, changed: bool, hashed: int, whole: float, seconds: float) -> Synced:
         schedule, store = t.cast(_tree_sync.Schedule, self.schedule), t.cast(_store_io.Store, self.store)
         return {
             "changed": changed,
@@ -298,7 +315,19 @@ class Host(_tree_sync_fetch_io.Fetching):
         }
 
 
-def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
+class Described(t.TypedDict):
+    """What the module returns of a tree that it was to describe."""
+
+    changed: bool
+    digest: str
+    bytes: int
+    files: int
+    pieces: int
+    piece_bytes: int
+    hashed_bytes: int
+
+
+def describe(params: Mapping[str, t.Any], dry: bool = False) -> Described:
     """Read a tree, write its record, and return its digest and sizes."""
     path, account = _folders_io.resolved(params["path"]), account_of(params.get("user") or "")
     if not os.path.isdir(path):
@@ -324,7 +353,7 @@ def describe(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]
     }
 
 
-def perform(params: Mapping[str, t.Any], dry: bool = False) -> dict[str, t.Any]:
+def perform(params: Mapping[str, t.Any], dry: bool = False) -> Mapping[str, object]:
     """Do what the module's parameters say."""
     if params["state"] == "described":
         return describe(params, dry)

@@ -36,6 +36,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _store_io
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._tree_sync_run_io import Run
 
+    # What socketserver calls the socket of a connection.
+    Request = socket.socket | tuple[bytes, socket.socket]
+
 # Seconds: how long the server waits for a piece that it has yet to get.
 WAIT = 1.0
 # An answer of fewer bytes waits so long for more of them.
@@ -57,10 +60,10 @@ class Server(http.server.ThreadingHTTPServer):
         self.counting, self.connections = threading.Lock(), Counter[str]()
         super().__init__((host.address, port), Handler)
 
-    def verify_request(self, _request: t.Any, client_address: t.Any) -> bool:
+    def verify_request(self, _request: object, client_address: tuple[str, int]) -> bool:
         return client_address[0] in self.host.names and self.connections[client_address[0]] < CONNECTIONS
 
-    def process_request_thread(self, request: t.Any, client_address: t.Any) -> None:
+    def process_request_thread(self, request: Request, client_address: tuple[str, int]) -> None:
         """Answer one connection, and count it meanwhile."""
         with self.counting:
             self.connections[client_address[0]] += 1
@@ -74,7 +77,7 @@ class Server(http.server.ThreadingHTTPServer):
         """Bind without HTTPServer's question for the name of the address, which can take seconds."""
         socketserver.TCPServer.server_bind(self)
 
-    def handle_error(self, _request: t.Any, _client_address: t.Any) -> None:
+    def handle_error(self, _request: object, _client_address: object) -> None:
         """Say nothing: a peer that breaks off is no error here."""
 
 
@@ -86,7 +89,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     timeout = 60.0
     server: Server
 
-    def log_message(self, *_words: t.Any) -> None:
+    def log_message(self, *_words: object) -> None:
         """Say nothing: what a module prints is its result."""
 
     def do_GET(self) -> None:

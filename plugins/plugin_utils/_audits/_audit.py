@@ -10,21 +10,25 @@ import textwrap
 import typing as t
 from dataclasses import asdict, dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backends import TOOL
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._audits import _audit_rows
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._audits._audit_rows import Row
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    Answers = Mapping[str, Mapping[str, t.Any] | None]
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Found, Listening
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._nic_io import Look as Network
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._reach_io import Reached, Target, There
+
+    # By host; None where one gave no answer.
+    Answers = Mapping[str, Mapping[str, object] | None]
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not known"
 NEEDS_ROOT = "needs root, which vllm_ray_scope=user does not use"
-# What ufw_peers runs to put ufw in force: that is a row of its own.
-IN_FORCE = ("ufw reload", "ufw --force enable", "iptables-restore --noflush", "ip6tables-restore --noflush")
 
 
 @dataclass(frozen=True)
@@ -45,25 +49,76 @@ class Verdict:
         return self.state == HOLDS
 
 
+class Endpoint(t.TypedDict):
+    url: str
+    port: int
+
+
+class Engine(t.TypedDict):
+    endpoint: Endpoint
+
+
+class Ray(t.TypedDict):
+    gcs_port: int
+    dashboard_url: str
+
+
+class Part(t.TypedDict):
+    """A host's part of the plan, as far as an audit needs it."""
+
+    settings: Mapping[str, t.Any]
+    paths: Mapping[str, object]
+    address: str
+    nic: str
+    is_head: bool
+    metrics_ports: Sequence[int]
+
+
+class Plan(t.TypedDict):
+    """The plan of the cluster, as far as an audit needs it."""
+
+    cluster: str
+    serve_host: str
+    hosts: Mapping[str, Part]
+    engine: Engine
+    ray: Ray
+    model: Mapping[str, object]
+    names: Mapping[str, str]
+    peers: Mapping[str, str]
+    api_clients: Sequence[str]
+
+
+class Rules(t.TypedDict, total=False):
+    """What ufw_peers returned in check mode; only msg where it refused."""
+
+    msg: str
+    mode: str
+    commands: Sequence[str]
+    added: Sequence[str]
+    removed: Sequence[str]
+    rules: Sequence[str]
+    problems: Sequence[Mapping[str, str]]
+
+
 @dataclass(frozen=True)
 class Audit:
-    """What all hosts answered, by host; None where one gave no answer.
+    """What all hosts answered.
 
     plan: of the action plan. inside: of audit_host; rules: of ufw_peers in check mode; peers: of audit_reach on hosts;
     outside: of audit_reach on stranger, the name of a host. looks: of host_info. protection: all problems of _danger.
     """
 
-    plan: Mapping[str, t.Any]
+    plan: Plan
     looks: Answers
     inside: Answers
-    rules: Answers
+    rules: Mapping[str, Rules | None]
     peers: Answers
     stranger: str
-    outside: Mapping[str, t.Any] | None
+    outside: Reached | None
     protection: Sequence[Mapping[str, str]] = ()
 
 
-def arguments(plan: Mapping[str, t.Any], name: str, release: str) -> dict[str, t.Any]:
+def arguments(plan: Plan, name: str, release: str) -> dict[str, object]:
     """Return the options of audit_host that follow from the plan of a host."""
     part = plan["hosts"][name]
     settings, paths, endpoint = part["settings"], part["paths"], plan["engine"]["endpoint"]
@@ -106,7 +161,7 @@ def admitted(address: str, clients: Iterable[str]) -> bool:
     return any(client == "any" or own in ipaddress.ip_network(client, strict=False) for client in clients)
 
 
-def services(plan: Mapping[str, t.Any], name: str) -> list[tuple[Sequence[int], Sequence[str]]]:
+def services(plan: Plan, name: str) -> list[tuple[Sequence[int], Sequence[str]]]:
     """Return (ports, clients) that our firewall rules open on a host besides those for peers."""
     part = plan["hosts"][name]
     settings = part["settings"]
@@ -120,28 +175,29 @@ def services(plan: Mapping[str, t.Any], name: str) -> list[tuple[Sequence[int], 
     return found
 
 
-def public_ports(plan: Mapping[str, t.Any], name: str) -> list[int]:
+def public_ports(plan: Plan, name: str) -> list[int]:
     """Return the ports that our own rules open to everybody."""
     everybody = {"any", "0.0.0.0/0", "::/0"}
     return [port for ports, clients in services(plan, name) if everybody & set(clients) for port in ports]
 
 
-def targets(plan: Mapping[str, t.Any], looks: Answers, inside: Answers, without: str = "") -> list[dict[str, t.Any]]:
+def targets(plan: Plan, looks: Answers, inside: Answers, without: str = "") -> list[Target]:
     """Return the options of audit_reach: each host's addresses, and the ports that listen there or are ours.
 
     without: a host that does not ask itself.
     """
-    found = []
+    found: list[Target] = []
     for name, look in looks.items():
         answer = inside.get(name)
         if name == without or not look or not listens(answer) or name not in plan.get("hosts", {}):
             continue
         part = plan["hosts"][name]
-        kinds = {nic["name"]: nic["kind"] for nic in look["network"]["nics"]}
+        network = t.cast("Network", look["network"])
+        kinds = {nic["name"]: nic["kind"] for nic in network["nics"]}
         # What is behind a bridge of containers is nobody's way in, and the same address is elsewhere, too.
         addresses = [
             entry["address"]
-            for entry in look["network"]["addresses"]
+            for entry in network["addresses"]
             if entry["up"] and (kinds.get(entry["nic"]) != "virtual" or entry["nic"] == part["nic"])
         ]
         planned = _host.ports(part["settings"], part["is_head"], name == plan["serve_host"])
@@ -150,22 +206,30 @@ def targets(plan: Mapping[str, t.Any], looks: Answers, inside: Answers, without:
     return found
 
 
-def listens(answer: Mapping[str, t.Any] | None) -> Sequence[Mapping[str, t.Any]]:
+def listens(answer: Mapping[str, object] | None) -> Sequence[Listening]:
     """Return what listens on a host, nothing where audit_host gave no answer."""
-    return t.cast("Sequence[Mapping[str, t.Any]]", (answer or {}).get("listeners") or [])
+    return t.cast("Sequence[Listening]", (answer or {}).get("listeners") or [])
+
+
+def reached(answer: Mapping[str, object] | None) -> Mapping[str, There]:
+    """Return what a host reaches of the others, nothing where audit_reach gave no answer."""
+    return t.cast("Mapping[str, There]", (answer or {}).get("hosts") or {})
+
+
+def findings(answer: Mapping[str, object] | None) -> Mapping[str, Found]:
+    """Return what the rows found on a host, nothing where audit_host gave no answer."""
+    return t.cast("Mapping[str, Found]", (answer or {}).get("rows") or {})
 
 
 # --- Rows that are not asked inside of a host ------------------------------------------------------------------------
 
-Finding = t.Mapping[str, t.Any]
 
-
-def finding(checked: str, faults: Iterable[str] = (), unknown: str = "") -> Finding:
+def finding(checked: str, faults: Iterable[str] = (), unknown: str = "") -> Found:
     """Return what a row found, in the form of audit_host."""
     return {"checked": checked, "faults": list(faults), "unknown": unknown}
 
 
-def rules(answer: Mapping[str, t.Any] | None) -> Finding:
+def rules(answer: Rules | None) -> Found:
     """Judge what ufw_peers would change. answer: its result in check mode."""
     if not answer or "commands" not in answer:
         return finding("", unknown=str((answer or {}).get("msg") or "the rules could not be read"))
@@ -174,7 +238,8 @@ def rules(answer: Mapping[str, t.Any] | None) -> Finding:
     changes = [f"missing: {rule}" for rule in answer["added"]] + [
         f"not in the plan: {rule}" for rule in answer["removed"]
     ]
-    commands = [command for command in answer["commands"] if command not in IN_FORCE]
+    # What puts the firewall in force is a row of its own.
+    commands = [command for command in answer["commands"] if command not in TOOL.in_force]
     faults = [" ".join(change.split()) for change in changes] or [f"to be run: {command}" for command in commands]
     if not faults and not answer["rules"]:
         return finding(
@@ -183,7 +248,7 @@ def rules(answer: Mapping[str, t.Any] | None) -> Finding:
     return finding(f"{len(answer['rules'])} rules", faults)
 
 
-def settings_of(audit: Audit, name: str) -> Finding:
+def settings_of(audit: Audit, name: str) -> Found:
     """Judge settings that remove a protection. Only errors are faults: warnings run code that somebody chose."""
     hosts = (name, "-") if name == audit.plan["serve_host"] else (name,)
     found = [problem for problem in audit.protection if problem["host"] in hosts]
@@ -192,7 +257,7 @@ def settings_of(audit: Audit, name: str) -> Finding:
     return finding("; ".join(["vllm_ray_env, vllm_ray_serve_args and vllm_ray_start_args", *notes]), faults)
 
 
-def outside(audit: Audit, name: str) -> Finding:
+def outside(audit: Audit, name: str) -> Found:
     """Judge what a stranger reaches of a host."""
     answer, inside = audit.outside, listens(audit.inside.get(name))
     if not answer or not inside or name not in answer.get("hosts", {}):
@@ -224,7 +289,7 @@ def outside(audit: Audit, name: str) -> Finding:
     return finding(f"{there['asked']} ports and addresses from {audit.stranger}{more}", faults)
 
 
-def peers(audit: Audit, name: str) -> Finding:
+def peers(audit: Audit, name: str) -> Found:
     """Judge what the other hosts reach of a host."""
     inside, part = listens(audit.inside.get(name)), audit.plan["hosts"][name]
     if not inside:
@@ -238,7 +303,7 @@ def peers(audit: Audit, name: str) -> Finding:
     others = [other for other in audit.plan["hosts"] if other != name]
     faults, silent = [], []
     for other in others:
-        there = (audit.peers.get(other) or {}).get("hosts", {}).get(name)
+        there = reached(audit.peers.get(other)).get(name)
         if there is None:
             silent.append(other)
             continue
@@ -263,7 +328,7 @@ def verdicts(audit: Audit) -> list[Verdict]:
     ]
 
 
-def found_of(audit: Audit, name: str, row: Row) -> Finding:
+def found_of(audit: Audit, name: str, row: Row) -> Found:
     """Return what a row found on a host, by whoever asks it."""
     if row.root and audit.plan["hosts"][name]["settings"]["vllm_ray_scope"] != "system":
         return finding("", unknown=NEEDS_ROOT)
@@ -277,10 +342,10 @@ def found_of(audit: Audit, name: str, row: Row) -> Finding:
         return peers(audit, name)
     answer = audit.inside.get(name) or {}
     missing = answer.get("msg") or "the host did not answer, or --limit excludes it"
-    return (answer.get("rows") or {}).get(row.name) or finding("", unknown=str(missing))
+    return findings(answer).get(row.name) or finding("", unknown=str(missing))
 
 
-def verdict(host: str, row: Row, found: Finding, system: bool) -> Verdict:
+def verdict(host: str, row: Row, found: Found, system: bool) -> Verdict:
     """Judge one row. system: whether the host has root; what needs root is a warning where it has not."""
     state, text, severity = HOLDS, str(found["checked"]), "info"
     if found["faults"]:
@@ -328,6 +393,6 @@ def checks(found: Sequence[Verdict]) -> tuple[list[dict[str, str]], list[_report
     return named, cases
 
 
-def rows(found: Iterable[Verdict]) -> list[dict[str, t.Any]]:
+def rows(found: Iterable[Verdict]) -> list[dict[str, object]]:
     """Return all rows for programs."""
     return [{**asdict(entry), "holds": entry.holds} for entry in found]

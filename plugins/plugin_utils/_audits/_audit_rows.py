@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backends import TOOL
+
 if t.TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -168,9 +170,8 @@ ROWS = (
     Row(
         "firewall",
         "network",
-        "ufw is in force in the kernel for IPv4 and IPv6, and closes what no rule allows",
-        "run site.yml with vllm_ray_firewall=manage; ufw reload where the kernel differs; "
-        "iptables --delete INPUT a rule that is not ufw's",
+        f"{TOOL.name} is in force in the kernel for IPv4 and IPv6, and closes what no rule allows",
+        f"run site.yml with vllm_ray_firewall=manage; {TOOL.restore}",
     ),
     Row(
         "rules",
@@ -183,7 +184,7 @@ ROWS = (
         "open_rules",
         "network",
         "no other rule opens a port that services of this cluster listen on",
-        "ufw delete the rule; use vllm_ray_api_clients, vllm_ray_metrics_clients or vllm_ray_dashboard_clients",
+        f"{TOOL.forget}; use vllm_ray_api_clients, vllm_ray_metrics_clients or vllm_ray_dashboard_clients",
     ),
     Row(
         "listeners",

@@ -11,6 +11,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     Answer = Mapping[str, t.Any]
+    Hostvars = Mapping[str, Mapping[str, Answer]]
 
 STOPPED = ("unreachable", "failed", "skipped")
 
@@ -20,13 +21,13 @@ def answer(registered: Iterable[Answer | None]) -> Answer | None:
     return next((r for r in registered if r and not any(r.get(key) for key in STOPPED)), None)
 
 
-def answers(hostvars: t.Any, hosts: Iterable[str], names: Sequence[str]) -> dict[str, Answer | None]:
+def answers(hostvars: Hostvars, hosts: Iterable[str], names: Sequence[str]) -> dict[str, Answer | None]:
     """Return the answer of each host. names: of the variables in which tasks register it, the best first."""
     return {host: answer([hostvars[host].get(name) for name in names]) for host in hosts}
 
 
 def probes(
-    hostvars: t.Any, hosts: Sequence[str], name: str, head: Answer | None = None, server: Answer | None = None
+    hostvars: Hostvars, hosts: Sequence[str], name: str, head: Answer | None = None, server: Answer | None = None
 ) -> dict[str, Answer | None]:
     """Return what the probe of each host registered, None where there was none.
 

@@ -95,7 +95,7 @@ def check_lines(checks: Sequence[Check], width: int = WIDTH) -> list[str]:
     return lines
 
 
-def document(problems: Problems, checks: Sequence[Check], strict: bool, **facts: t.Any) -> dict[str, t.Any]:
+def document(problems: Problems, checks: Sequence[Check], strict: bool, **facts: object) -> dict[str, object]:
     """Return the report for programs. facts: what else it holds, such as hosts and the matrices."""
     return {
         "worst": worst(problems),

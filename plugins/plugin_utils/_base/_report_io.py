@@ -24,7 +24,7 @@ def write(path: str, text: str) -> None:
         stream.write(text)
 
 
-def write_json(path: str, content: Mapping[str, t.Any]) -> None:
+def write_json(path: str, content: Mapping[str, object]) -> None:
     """Write a file in JSON, in the order of its content, without what goes by the name of a secret."""
     write(path, json.dumps(Redactor([]).tree(content), indent=2) + "\n")
 
@@ -34,4 +34,6 @@ def write_junit(
 ) -> None:
     """Write problems and checks as JUnit, without what goes by the name of a secret."""
     # Before it becomes XML, which writes quotes in other ways.
-    write(path, _report.junit(Redactor([]).tree(problems), checks, strict, name))
+    redactor = Redactor([])
+    shown = [{name: redactor.text(text) for name, text in problem.items()} for problem in problems]
+    write(path, _report.junit(shown, checks, strict, name))

@@ -16,12 +16,14 @@ import re
 import typing as t
 from dataclasses import asdict, dataclass, field
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backends import TOOL
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import wants_managed_python
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 
 FORMAT = 1
@@ -33,8 +35,6 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 PACKAGES, CONTROLLER, MODEL = "packages", "controller", "model"
 # The variable in which playbooks register what bundle_open returned.
 REGISTERED = "__vllm_ray_bundle"
-# What roles install of the distribution, by accelerator. uv comes as a program, so no python3-venv is needed.
-LIBRARIES = {"cuda": ["gcc", "libc6-dev"], "cpu": ["libnuma1"]}
 
 
 class BundleError(Exception):
@@ -86,17 +86,18 @@ def python_of(wish: str) -> str:
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
 
-def package_names(accelerator: str, settings: Mapping[str, t.Any], python: str) -> list[str]:
+def package_names(accelerator: Accelerator, settings: Mapping[str, object], python: str) -> list[str]:
     """Return what roles install of the distribution. Without root they install nothing.
 
-    python: version of the hosts' Python, whose headers engines on GPUs need; empty where uv brings it with them.
+    uv comes as a program, so no python3-venv is needed. python: version of the hosts' Python, whose headers engines
+    that compile need; empty where uv brings it with them.
     """
     if settings["vllm_ray_scope"] != "system":
         return []
-    headers = [f"python{'.'.join(python.split('.')[:2])}-dev"] if python and accelerator == "cuda" else []
+    headers = [f"python{'.'.join(python.split('.')[:2])}-dev"] if python and accelerator.compiles else []
     openssl = ["openssl"] if settings["vllm_ray_tls"] == "own" else []
-    ufw = ["ufw"] if settings["vllm_ray_firewall"] != "off" else []
-    return [*LIBRARIES[accelerator], *headers, *ufw, *openssl]
+    firewall = TOOL.packages if settings["vllm_ray_firewall"] != "off" else ()
+    return [*accelerator.packages, *headers, *firewall, *openssl]
 
 
 def apt_argv(names: Sequence[str], work: str) -> list[str]:
@@ -221,7 +222,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     return made
 
 
-def told(manifest: Manifest) -> dict[str, t.Any]:
+def told(manifest: Manifest) -> dict[str, object]:
     """Return what playbooks get of a bundle: all but its files. lock: where the lock is in it, if it has one."""
     facts = {name: value for name, value in asdict(manifest).items() if name != "files"}
     lock = f"{LOCKS}/{manifest.accelerator}.lock" if manifest.accelerator else ""
@@ -263,12 +264,28 @@ def progress(what: str, done: int, total: int, seconds: float) -> str:
 # --- What follows from it --------------------------------------------------------------------------------------------
 
 
-def lock_wish(settings: Mapping[str, t.Any]) -> str:
+class Opened(t.TypedDict, total=False):
+    """What bundle_open returned, nothing where there is no bundle. lock, model: places in the directory, or empty."""
+
+    directory: str
+    accelerator: str
+    lock: str
+    lock_wish: str
+    model: str
+    model_wish: str
+    packages: list[str]
+    os: str
+    python: str
+    platform: str
+    managed: str
+
+
+def lock_wish(settings: Mapping[str, object]) -> str:
     """Return what a user names as the lock of the release, empty for the accelerator's own."""
     return str(settings.get("vllm_ray_requirements") or settings.get("vllm_ray_release_lock") or "")
 
 
-def laid_over(given: Mapping[str, t.Any], bundle: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+def laid_over(given: Mapping[str, object], bundle: Mapping[str, object] | None) -> dict[str, object]:
     """Return a host's vllm_ray_* variables with what follows from a bundle: its lock, and its model.
 
     bundle: what bundle_open returned, if anything. A lock or a model that is not the one that the bundle was made for
@@ -281,19 +298,20 @@ def laid_over(given: Mapping[str, t.Any], bundle: Mapping[str, t.Any] | None) ->
     if bundle["lock"] and lock_wish(told) in ("", bundle["lock_wish"]):
         told.pop("vllm_ray_requirements", None)
         told["vllm_ray_release_lock"] = f"{place}/{bundle['lock']}"
-    wish = told.get("vllm_ray_model") or ""
+    wish = str(told.get("vllm_ray_model") or "")
     if bundle["model"] and wish in ("", bundle["model_wish"]):
         told.update(vllm_ray_model=f"{place}/{bundle['model']}", vllm_ray_model_source="controller")
         options = told.get("vllm_ray_serve_args") or {}
         # Clients know it by the name that it has on the hub; one of a path or a mirror is called by its last part.
-        names = {str(name).lstrip("-").replace("_", "-") for name in options} if isinstance(options, dict) else {"?"}
         of_hub = wish and not wish.startswith("/") and "://" not in wish
-        if of_hub and names.isdisjoint({"served-model-name", "?"}):
-            told["vllm_ray_serve_args"] = {**options, "served-model-name": wish}
+        if of_hub and isinstance(options, dict):
+            names = {str(name).lstrip("-").replace("_", "-") for name in options}
+            if "served-model-name" not in names:
+                told["vllm_ray_serve_args"] = {**options, "served-model-name": wish}
     return told
 
 
-def problems(bundle: Mapping[str, t.Any], hosts: Sequence[Host], accelerator: str) -> list[Problem]:
+def problems(bundle: Opened, hosts: Sequence[Host], accelerator: str) -> list[Problem]:
     """Return why hosts can't be deployed from a bundle. bundle: what bundle_open returned."""
     result = []
     made = "make the bundle again with {} (bundle.yml)".format
@@ -319,7 +337,7 @@ def problems(bundle: Mapping[str, t.Any], hosts: Sequence[Host], accelerator: st
     return result
 
 
-def takes_packages(bundle: Mapping[str, t.Any], host: Host) -> bool:
+def takes_packages(bundle: Opened, host: Host) -> bool:
     """Return whether a bundle has packages for a host: they are of one release of one distribution."""
     return bool(host.look and bundle["packages"] and bundle["os"] == os_name(host.look["host"]["os"]))
 
@@ -329,7 +347,7 @@ def os_name(told: Mapping[str, str]) -> str:
     return f"{told['id']} {told['version']}".strip()
 
 
-def unfit(bundle: Mapping[str, t.Any], host: Host) -> list[tuple[str, str, str]]:
+def unfit(bundle: Opened, host: Host) -> list[tuple[str, str, str]]:
     """Return how a bundle does not fit a probed host: what it is for, what the host has, the variable."""
     look, wanted = (host.look or {})["host"], target(bundle["python"], bundle["platform"])
     wish = host.settings.get("vllm_ray_python") or ""

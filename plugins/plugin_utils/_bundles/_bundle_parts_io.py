@@ -43,8 +43,6 @@ if t.TYPE_CHECKING:
 COLLECTION = pathlib.Path(__file__).parents[3]
 LOCK_FILES = COLLECTION / "roles" / "release" / "files" / "locks"
 QUIET_SECONDS = 5
-# Where packages come from, as users' variables are called.
-SOURCES = ("index_url", "extra_index_urls", "find_links", "proxy", "ca_certificate")
 # What of a checkout users install. Beside it lie inventories with their secrets, and bundles made before.
 CONTENTS = (
     *("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"),
@@ -152,7 +150,13 @@ def pip_environment(settings: Mapping[str, t.Any], wheels: Sequence[str] = ()) -
     names = [*_uv.PIP_FILES, os.environ.get("PIP_CONFIG_FILE", os.devnull)]
     files = [pathlib.Path(name).expanduser() for name in names]
     texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
-    given = {name: settings.get(f"vllm_ray_{name}") for name in SOURCES}
+    given: _uv.Given = {
+        "index_url": settings.get("vllm_ray_index_url"),
+        "extra_index_urls": settings.get("vllm_ray_extra_index_urls"),
+        "find_links": settings.get("vllm_ray_find_links"),
+        "proxy": settings.get("vllm_ray_proxy"),
+        "ca_certificate": settings.get("vllm_ray_ca_certificate"),
+    }
     sources = _uv.choose_sources(given, _uv.pip_sources(texts, os.environ))
     sources.find_links += wheels
     return _uv.pip_environment(sources)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections import Counter
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger, _lint
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._tls_checks import is_loopback
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout, _value_types
@@ -190,8 +190,7 @@ def open_ports(host: Host) -> list[Problem]:
         if not why or (settings["vllm_ray_firewall"] == "manage" and seen["manageable"]):
             return []
         found = f"{why}, so the rules block nothing; Ray binds all addresses"
-        fix = "set vllm_ray_firewall=manage" if seen["manageable"] else "ufw default deny incoming"
-        fix = "install ufw" if "not installed" in why and not seen["manageable"] else fix
+        fix = "set vllm_ray_firewall=manage" if seen["manageable"] else seen["fix"]
     return [Problem(host.name, "firewall", "warning", found, "rules", fix)]
 
 

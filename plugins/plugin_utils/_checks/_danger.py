@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact import parsed
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

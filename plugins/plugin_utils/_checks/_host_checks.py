@@ -12,8 +12,13 @@ import statistics
 import typing as t
 from collections import Counter
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import is_active, ports, serve_args
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
+    is_active,
+    may_use_gpus,
+    ports,
+    serve_args,
+)
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import gpu_of, others
 
 if t.TYPE_CHECKING:
@@ -94,9 +99,9 @@ def check_hostname(host: Host) -> list[Problem]:
 
 def check_driver(host: Host) -> list[Problem]:
     """Check that the driver offers all GPUs of the PCI bus."""
-    seen, accelerator = look_of(host)["host"], host.settings["vllm_ray_accelerator"]
+    seen, wish = look_of(host)["host"], host.settings["vllm_ray_accelerator"]
     error, nvidia, listed = seen["gpu_error"], seen["pci_gpus"]["nvidia"], len(seen["gpus"])
-    if accelerator == "cpu":
+    if not may_use_gpus(host.settings):
         return []
     if error:
         fix = next((fix for sign, fix in DRIVER_FIXES.items() if sign in error), "reinstall the NVIDIA driver")
@@ -105,7 +110,7 @@ def check_driver(host: Host) -> list[Problem]:
         found = f"nvidia-smi lists {listed} of {nvidia} NVIDIA GPUs on the PCI bus"
         fix = "run `dmesg | grep -i nvrm`; ignore this if a container or VM is not meant to have all GPUs"
         return [Problem(host.name, "driver", "info", found, "all GPUs listed", fix)]
-    if seen["pci_gpus"]["amd"] and not listed and accelerator == "auto":
+    if seen["pci_gpus"]["amd"] and not listed and wish == "auto":
         models = ", ".join(sorted({gpu["name"] for gpu in seen["amd_gpus"]}))
         found = f"{seen['pci_gpus']['amd']} GPUs of AMD" + f" ({models})" * bool(models)
         fix = "set vllm_ray_accelerator=cpu to confirm that they stay unused"
@@ -127,7 +132,7 @@ DRIVER_FIXES = {
 def usable_gpus(host: Host) -> list[dict[str, t.Any]]:
     """Return the GPUs that the cluster may use."""
     wished = host.settings.get("vllm_ray_gpus")
-    if host.settings["vllm_ray_accelerator"] == "cpu":
+    if not may_use_gpus(host.settings):
         return []
     return [gpu for gpu in look_of(host)["host"]["gpus"] if wished is None or gpu["index"] in wished]
 

@@ -13,8 +13,8 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest import gib, named
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

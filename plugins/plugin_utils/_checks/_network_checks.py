@@ -13,8 +13,9 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backends import TOOL
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _network
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -366,7 +367,7 @@ def _shut(fault: Fault) -> Problem:
     if fault.side == "in":
         fix = (
             f"let the firewall of {host}, or one before it, admit {addresses} on {fault.nic}; "
-            f"vllm_ray_firewall=manage does it by ufw, and `nft list ruleset` on {host} shows other rules"
+            f"vllm_ray_firewall=manage does it by {TOOL.name}, and `nft list ruleset` on {host} shows other rules"
         )
     else:
         fix = f"let the firewall of {host}, or one behind it, pass packets to {addresses} by {fault.nic}"

@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._certificates import _tls
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import serve_args
 
 if t.TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 
 if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host

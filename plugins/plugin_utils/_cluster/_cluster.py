@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
     Host,
-    accelerator,
+    accelerator_of,
     gpu_indices,
     is_active,
     serve_state,
@@ -19,6 +19,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host im
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator
 
 # States of a service that does not run, as systemd and supervisor call them.
 ENDED = ("inactive", "failed", "stopped", "fatal", "exited")
@@ -29,7 +31,7 @@ class Cluster:
     """Who is who, and what is known of the hosts.
 
     hosts: the head first. wished: where the engine is to be served; serve_host: where it will be, as it does not move
-    while it must not be stopped. kind: what it computes on. record: of the last run.
+    while it must not be stopped. accelerator: what it runs on. record: of the last run.
     serving: whether an engine serves, None where that is not known. Only False means that nothing serves.
     consent: whether the user lets a serving engine be stopped. nodes: whether the run goes on to the nodes of Ray.
     rotation: the head's note of a renewal of secrets that is not finished, empty where there is none. renews: whether
@@ -40,7 +42,7 @@ class Cluster:
     head: Host
     wished: str
     serve_host: str
-    kind: str
+    accelerator: Accelerator
     record: Mapping[str, t.Any]
     serving: bool | None
     consent: bool
@@ -122,7 +124,7 @@ class Cluster:
         """Return the GPUs that each host offers to the engine."""
         old, addresses = _layout.from_record(self.record), self.addresses
         return {
-            host.name: len(gpu_indices(host, self.kind, self.known.get(host.name, {})))
+            host.name: len(gpu_indices(host, self.accelerator, self.known.get(host.name, {})))
             for host in self.hosts
             if host.name in addresses and not (may_be_absent(host) and not (old and host.name in old.gpus))
         }
@@ -137,7 +139,7 @@ def cluster_of(hosts: Sequence[Host], head: Host, nodes: bool = True) -> Cluster
     last = by_name.get(last_server(record))
     # An engine that this run can't stop where it is would hold its GPUs there.
     rotation = ((head.look or {}).get("host") or {}).get("rotation") or {}
-    cluster = Cluster(hosts, head, wished, "", accelerator(head), record, serving, consent, nodes, rotation)
+    cluster = Cluster(hosts, head, wished, "", accelerator_of(head), record, serving, consent, nodes, rotation)
     stays = last is not None and (last.look is None or last.limited or not cluster.may_change)
     now = last.name if last and stays else None
     return replace(cluster, serve_host=next(name for name in (now, wished, head.name) if name in by_name))

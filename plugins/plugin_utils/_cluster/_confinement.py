@@ -22,6 +22,7 @@ import ipaddress
 import os
 import typing as t
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact import parsed
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._value_types import clean
@@ -68,14 +69,14 @@ LOOPBACK = ("127.0.0.1/32", "::1/128")
 # Names of /proc/devices, or paths. Those that a host does not have are passed over.
 RDMA = ("char-infiniband_verbs rw", "/dev/infiniband/rdma_cm rw")
 DEVICES = {
-    # nvidia, nvidia-frontend, nvidia-uvm, nvidia-caps, nvidia-caps-imex-channels; and GPUDirect.
-    "cuda": ("char-nvidia* rw", "char-gdrdrv rw", *RDMA),
+    # There is no release for it yet.
     "rocm": ("/dev/kfd rw", "char-drm rw", *RDMA),
-    "cpu": RDMA,
+    **{name: (*accelerator.devices, *RDMA) for name, accelerator in ACCELERATORS.items()},
 }
 TEMPORARY = ("/tmp", "/var/tmp")
-# What connects an engine with a running MPS server, and where CUDA looks without it.
-MPS, MPS_DEFAULT = "CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"
+# What connects an engine with a running MPS server, and where it looks without it.
+MPS = "CUDA_MPS_PIPE_DIRECTORY"
+MPS_DEFAULTS = {name: accelerator.sockets for name, accelerator in ACCELERATORS.items()}
 
 
 def confinement(facts: Mapping[str, t.Any]) -> list[str]:
@@ -104,7 +105,7 @@ def file_lines(facts: Mapping[str, t.Any], apart: bool) -> list[str]:
     written = {state, *map(clean, facts["write_paths"])}
     roots = {os.path.dirname(path) for path in (config, state)} - _value_types.SYSTEM_DIRECTORIES if apart else set()
     hidden = (*TEMPORARY, *roots)
-    mps = (facts.get("env") or {}).get(MPS) or (MPS_DEFAULT if facts["accelerator"] == "cuda" else "")
+    mps = (facts.get("env") or {}).get(MPS) or MPS_DEFAULTS.get(facts["accelerator"], "")
     read = {entry_below(path, hidden) for path in (*facts["read_paths"], mps) if path} - {"", config} - written
     return [
         *(f"TemporaryFileSystem={fit(root)}:ro" for root in sorted(roots)),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator, of_setting
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import releases_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths, paths
 
 if t.TYPE_CHECKING:
@@ -74,7 +76,7 @@ def release_path(host: Host) -> str:
     The link itself where the host has none yet, or was not probed.
     """
     own, name = host.settings.get("vllm_ray_release_path"), ((host.look or {}).get("host") or {}).get("release")
-    return own or (f"{host.paths.root}/releases/{name}" if name else f"{host.paths.config}/current")
+    return own or (f"{releases_of(host.paths.root)}/{name}" if name else f"{host.paths.config}/current")
 
 
 def serve_args(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -110,26 +112,29 @@ def ports(settings: Mapping[str, t.Any], is_head: bool, serves: bool) -> dict[in
     return result
 
 
-def gpu_indices(host: Host, accelerator: str, known: Mapping[str, t.Any]) -> list[int]:
+def gpu_indices(host: Host, accelerator: Accelerator, known: Mapping[str, t.Any]) -> list[int]:
     """Return the indices of the GPUs that the cluster may use on a host; a CPU host counts as one.
 
     known: the host's part of the record, which says how many there were where the host was not probed.
     """
     if host.look is None:
         return list(range(known.get("gpus", 0)))
-    if accelerator == "cpu":
+    if not accelerator.has_gpus:
         return [0]
     have = [gpu["index"] for gpu in host.look["host"]["gpus"]]
     wished = host.settings.get("vllm_ray_gpus")
     return [index for index in have if wished is None or index in wished]
 
 
-def accelerator(head: Host) -> str:
-    """Return what the engine computes on."""
-    wish = head.settings["vllm_ray_accelerator"]
-    if wish != "auto":
-        return str(wish)
-    return "cuda" if (head.look or {}).get("host", {}).get("gpus") else "cpu"
+def accelerator_of(head: Host) -> Accelerator:
+    """Return what the engine runs on."""
+    gpus = (head.look or {}).get("host", {}).get("gpus")
+    return of_setting(head.settings["vllm_ray_accelerator"], bool(gpus))
+
+
+def may_use_gpus(settings: Mapping[str, t.Any]) -> bool:
+    """Return whether GPUs of a host may be used: its user has not decided against them."""
+    return of_setting(settings["vllm_ray_accelerator"], True).has_gpus
 
 
 def metrics_ports(settings: Mapping[str, t.Any], is_head: bool, serves: bool) -> list[int]:

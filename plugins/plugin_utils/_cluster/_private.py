@@ -19,10 +19,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host im
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-# On CPU hosts there is seldom a compiler (some layers call torch.compile in spite of eager mode), and vLLM takes half
-# of the memory for its cache unless set otherwise.
-CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
-CPU_SERVE_ARGS = {"enforce-eager": True}
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator
 
 
 def is_private(name: str) -> bool:
@@ -35,23 +32,23 @@ def public(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {name: value for name, value in settings.items() if not is_private(name)}
 
 
-def environment(settings: Mapping[str, t.Any], accelerator: str) -> dict[str, str]:
+def environment(settings: Mapping[str, t.Any], accelerator: Accelerator) -> dict[str, str]:
     """Return the environment that a user gives to Ray, its workers and the engine on a host."""
-    result = {**(CPU_ENVIRONMENT if accelerator == "cpu" else {}), **settings["vllm_ray_env"]}
+    result = {**accelerator.environment, **settings["vllm_ray_env"]}
     if settings.get("vllm_ray_nccl_debug"):
         result["NCCL_DEBUG"] = settings["vllm_ray_nccl_debug"]
     return {name: str(value) for name, value in result.items()}
 
 
-def public_environment(settings: Mapping[str, t.Any], accelerator: str) -> dict[str, str]:
+def public_environment(settings: Mapping[str, t.Any], accelerator: Accelerator) -> dict[str, str]:
     """Return the part of environment() that steers NCCL, Gloo, CUDA and torch, and so holds no secret."""
     return _collective.environment(environment(settings, accelerator))
 
 
-def private(settings: Mapping[str, t.Any], accelerator: str) -> dict[str, t.Any]:
+def private(settings: Mapping[str, t.Any], accelerator: Accelerator) -> dict[str, t.Any]:
     """Return the settings of a host that may hold a secret, and what follows from them: `env`, `args`, and `paths` that
     the options name.
     """
-    args = {**(CPU_SERVE_ARGS if accelerator == "cpu" else {}), **serve_args(settings)}
+    args = {**accelerator.serve_args, **serve_args(settings)}
     held = {name: value for name, value in settings.items() if is_private(name)}
     return {**held, "env": environment(settings, accelerator), "args": args, "paths": paths_in(args)}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _accounts, _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._specification_io import specification

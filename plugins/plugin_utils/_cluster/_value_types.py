@@ -14,6 +14,8 @@ import re
 import typing as t
 from urllib.parse import urlsplit
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._systemd import KINDS
+
 # Longer texts are cut in messages.
 SHOWN = 80
 LONGEST_PATH = 255
@@ -177,8 +179,9 @@ def is_kept_port(value: t.Any) -> bool:
 
 
 def is_cluster(value: t.Any) -> bool:
-    """Return whether a value may name a cluster."""
-    return matches(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")(value) and value not in RESERVED_NAMES
+    """Return whether a value may name a cluster: systemd's units end with it, so it can't say another kind of unit."""
+    fits = matches(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")(value)
+    return fits and value not in RESERVED_NAMES and not str(value).endswith(KINDS)
 
 
 def is_account(value: t.Any) -> bool:
@@ -219,8 +222,8 @@ TYPES = {
     "address": ValueType("an IP address", is_address),
     "argument": ValueType("a text without control characters", lambda value: str(value).isprintable()),
     "cluster": ValueType(
-        "1 to 63 letters, digits, '.', '_' and '-', the first a letter or a digit, and none of "
-        + ", ".join(sorted(RESERVED_NAMES)),
+        f"1 to 63 letters, digits, '.', '_' and '-', the first a letter or a digit, without {' or '.join(KINDS)} at "
+        "the end, and none of " + ", ".join(sorted(RESERVED_NAMES)),
         is_cluster,
     ),
     "controller path": ValueType("a path without control characters", is_printable),

@@ -14,7 +14,6 @@ import binascii
 import hashlib
 import re
 import shlex
-import typing as t
 from dataclasses import asdict, dataclass, replace
 
 # The first and the last line that our script on the host prints.
@@ -115,7 +114,7 @@ class State:
     sudo_said: str = ""
     not_told: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
 

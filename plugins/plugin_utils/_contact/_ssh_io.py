@@ -135,7 +135,9 @@ def try_password(way: _ssh.Way, config: _ssh.Config, state: _ssh.State, secrets:
         return _ssh.untried_password(state, f"{type(error).__name__}: {error}")
 
 
-def over_paramiko(way: _ssh.Way, transport: t.Any, state: _ssh.State, secrets: Secrets, seconds: float) -> _ssh.State:
+def over_paramiko(
+    way: _ssh.Way, transport: paramiko.Transport, state: _ssh.State, secrets: Secrets, seconds: float
+) -> _ssh.State:
     """Go on where OpenSSH stopped: it has checked the host's key, and no other key gets the password."""
     transport.banner_timeout = transport.auth_timeout = seconds
     kind = "rsa-sha2-512" if state.host_key_type == "ssh-rsa" else state.host_key_type

@@ -11,7 +11,7 @@ import typing as t
 from collections import Counter
 from dataclasses import asdict
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._contact._ssh import State, search
 
 if t.TYPE_CHECKING:
@@ -265,7 +265,7 @@ def machine_problems(states: Sequence[State]) -> list[Problem]:
     ]
 
 
-def words(state: State) -> dict[str, t.Any]:
+def words(state: State) -> dict[str, object]:
     """Return what the texts of problems are filled in with."""
     where = state.jump or state.address or state.host
     login = f"{state.user}@{where}" if state.user else where

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models._model_config import Model
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._host_checks import look_of, rdma_is_off
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import is_whole
@@ -21,6 +21,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardwar
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 
@@ -42,12 +43,12 @@ class Engine:
     problems: list[Problem] = field(default_factory=list)
 
 
-def cluster_host(host: Host, kind: str, count: int | None = None, freed: bool = False) -> ClusterHost:
+def cluster_host(host: Host, accelerator: Accelerator, count: int | None = None, freed: bool = False) -> ClusterHost:
     """Return a probed host as the planner sees it, with its first `count` GPUs.
 
     freed: whether memory that others hold counts as free.
     """
-    indices = gpu_indices(host, kind, {})[:count]
+    indices = gpu_indices(host, accelerator, {})[:count]
     seen = {gpu["index"]: gpu for gpu in (host.look or {})["host"]["gpus"]}
     own = [seen[index] for index in indices]
     joined = all(
@@ -115,7 +116,8 @@ def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> E
     outside = [name for name in ordered if not by_name[name].look or by_name[name].limited]
     # Who else holds memory of GPUs that the engine will have is the check gpu_memory's to say: once, and by name.
     freed = "gpu_memory" not in settings["vllm_ray_checks_off"]
-    planned = Planner(None if unseen else model, [by_name[name] for name in ordered], cluster.kind, wishes, freed)
+    known, named = None if unseen else model, [by_name[name] for name in ordered]
+    planned = Planner(known, named, cluster.accelerator, wishes, freed)
     fresh = planned.best(ordered)
     old = _layout.from_record(cluster.record)
     if old is None or not is_whole(old):
@@ -156,7 +158,7 @@ class Planner:
 
     model: Model | None
     hosts: Sequence[Host]
-    kind: str
+    accelerator: Accelerator
     wishes: _wishes.Wishes
     freed: bool = False
 
@@ -224,10 +226,10 @@ class Planner:
         host first.
         """
         named = {host.name: host for host in self.hosts}
-        if self.model is None or self.kind != "cuda" or any(name not in named for name in gpus):
+        if self.model is None or not self.accelerator.has_gpus or any(name not in named for name in gpus):
             return {}
         link, assumed = slowest_link([named[name] for name in gpus])
-        hosts = [cluster_host(named[name], self.kind, count, self.freed) for name, count in gpus.items()]
+        hosts = [cluster_host(named[name], self.accelerator, count, self.freed) for name, count in gpus.items()]
         # A GPU that shares the machine's memory reports none of its own, as that of a DGX Spark.
         if any(not gpu.usable for host in hosts for gpu in host.gpus):
             return {}

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import CUDA
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import ClusterHost, Gpu, Link
@@ -17,7 +18,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 # The form to write by hand. A host stands for `count` hosts that are alike; memory_gib is one GPU's.
-SPEC: dict[str, dict[str, t.Any]] = {
+SPEC: dict[str, dict[str, object]] = {
     "hosts": {
         "type": "list",
         "elements": "dict",
@@ -52,7 +53,7 @@ class Hosts(t.NamedTuple):
     note: str = ""
 
 
-def parse(data: t.Any, settings: Mapping[str, t.Any]) -> Hosts:
+def parse(data: object, settings: Mapping[str, object]) -> Hosts:
     """Return the hosts of a file, the serve host first. settings: of the cluster. Raises HostsError."""
     if not isinstance(data, dict) or not data.get("hosts"):
         raise HostsError("it has no hosts")
@@ -68,16 +69,16 @@ def parse(data: t.Any, settings: Mapping[str, t.Any]) -> Hosts:
     return found._replace(hosts=sorted(found.hosts, key=lambda host: wished is not None and host.name != wished))
 
 
-def of_report(looks: Mapping[str, t.Any], settings: Mapping[str, t.Any]) -> Hosts:
+def of_report(looks: Mapping[str, t.Any], settings: Mapping[str, object]) -> Hosts:
     """Return the hosts that preflight.yml probed."""
     try:
         hosts = [Host(name, ("workers",), dict(settings), look) for name, look in looks.items()]
-        return Hosts([_engine.cluster_host(host, "cuda") for host in hosts], *_engine.slowest_link(hosts))
+        return Hosts([_engine.cluster_host(host, CUDA) for host in hosts], *_engine.slowest_link(hosts))
     except (KeyError, TypeError, AttributeError) as error:
         raise HostsError(f"it is not a report of preflight.yml: {error!r}") from error
 
 
-def of_short_form(data: Mapping[str, t.Any]) -> Hosts:
+def of_short_form(data: Mapping[str, object]) -> Hosts:
     """Return the hosts that somebody wrote down."""
     result = ArgumentSpecValidator(SPEC).validate(data)
     if result.error_messages:

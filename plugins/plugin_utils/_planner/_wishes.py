@@ -149,7 +149,7 @@ def whole(name: str, value: object) -> int:
         raise WishError(f"{name} is {text!r}, not a number") from error
 
 
-def refuse_unplanned(given: Mapping[str, t.Any]) -> None:
+def refuse_unplanned(given: Mapping[str, object]) -> None:
     """Raise WishError for the first option that changes which GPUs the engine needs, other than its sizes."""
     for name, value in given.items():
         exact = [name] if name in UNPLANNED else []
@@ -161,7 +161,7 @@ def refuse_unplanned(given: Mapping[str, t.Any]) -> None:
                 raise WishError(shown, f"{' or '.join(neutral)} or not set" if neutral else "not set", fix)
 
 
-def read(args: Mapping[str, t.Any], env: Mapping[str, t.Any]) -> Wishes:
+def read(args: Mapping[str, object], env: Mapping[str, object]) -> Wishes:
     """Read options of `vllm serve` (keys as long flags without dashes in front) and its environment."""
     given = {str(name).replace("_", "-"): value for name, value in args.items() if value not in (None, "", False)}
     refuse_unplanned({str(name).replace("_", "-"): value for name, value in args.items() if value is not None})
@@ -175,7 +175,7 @@ def read(args: Mapping[str, t.Any], env: Mapping[str, t.Any]) -> Wishes:
         unreckoned.append(ALLOW_LONG)
     try:
         partition = tuple(int(part) for part in str(env.get(PARTITION) or "").split(",") if part.strip())
-        utilization = float(given.get("gpu-memory-utilization", UTILIZATION))
+        utilization = float(str(given.get("gpu-memory-utilization", UTILIZATION)))
     except ValueError as error:
         raise WishError(f"{PARTITION} and gpu-memory-utilization must be numbers: {error}") from error
     if not 0 < utilization <= 1:

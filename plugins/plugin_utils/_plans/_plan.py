@@ -9,8 +9,8 @@ import ipaddress
 import typing as t
 from dataclasses import replace
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import HUBS, hub_of
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger, _lint, _tls_checks
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._checks import (
     check_absent,
@@ -222,7 +222,7 @@ def make_plan(
     problems += _danger.model(model, args)
     settings = cluster.head.settings
     outline = Outline(
-        settings["vllm_ray_cluster"], cluster.head.name, cluster.kind, cluster.serving, ray_of(cluster.head)
+        settings["vllm_ray_cluster"], cluster.head.name, cluster.accelerator.name, cluster.serving, ray_of(cluster.head)
     )
     whole = None
     if engine.layout:
@@ -252,7 +252,7 @@ def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
 def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> HostPlan:
     """Return the part of the plan for one host."""
     nic = cluster.addresses[host.name]
-    indices = gpu_indices(host, cluster.kind, nic)
+    indices = gpu_indices(host, cluster.accelerator, nic)
     engine_gpus = indices[: layout.gpus.get(host.name, 0)]
     # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
     # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
@@ -268,7 +268,7 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> HostPlan:
         own_addresses=own_addresses(host),
         ray_gpus=offered,
         engine_gpus=engine_gpus,
-        env=_private.public_environment(host.settings, cluster.kind),
+        env=_private.public_environment(host.settings, cluster.accelerator),
         foreign_ray=foreign if host.settings["vllm_ray_take_over"] else [],
         may_stop=cluster.may_stop(host.name),
         paths=host.paths,

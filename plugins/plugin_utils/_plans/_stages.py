@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _collective, _ray
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _network
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
@@ -111,7 +112,7 @@ def collective_arguments(
     """
     ranks = ranks_of(plan)
     common = {
-        "backend": "nccl" if plan["accelerator"] == "cuda" else "gloo",
+        "backend": ACCELERATORS[plan["accelerator"]].backend,
         "world": sum(map(len, ranks.values())),
         "master": plan["peers"][next(iter(ranks))],
         "port": port,
@@ -122,14 +123,15 @@ def collective_arguments(
     for host, own in ranks.items():
         part, release = plan["hosts"][host], (releases[host] or {})["path"]
         settings = part["settings"]
-        node = {
+        node: _ray.Node = {
             "release": release,
             "config_dir": part["paths"]["config"],
             "state_dir": part["paths"]["state"],
             "address": part["address"],
             "nic": part["nic"],
             "env": part["env"],
-            "gpu_indices": part["engine_gpus"] if plan["accelerator"] == "cuda" else None,
+            "accelerator": plan["accelerator"],
+            "gpu_indices": part["engine_gpus"],
             "rdma_devices": settings["vllm_ray_rdma_devices"],
             "autoscaler_metric_port": settings["vllm_ray_autoscaler_metric_port"],
             "dashboard_metric_port": settings["vllm_ray_dashboard_metric_port"],

@@ -16,7 +16,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host im
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._advice import Advice

@@ -10,7 +10,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._plain import plain
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._report import problem_lines
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens._screen import table
 

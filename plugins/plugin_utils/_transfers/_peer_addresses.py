@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 def peers(
     names: Iterable[str],
     given: Iterable[Mapping[str, str]],
-    hostvars: t.Any,
+    hostvars: Mapping[str, Mapping[str, object]],
     option: str,
     resolve: Callable[[str], str],
 ) -> list[dict[str, str]]:
@@ -31,7 +31,7 @@ def peers(
     return [{"name": name, "address": known.get(name) or address(name, hostvars, option, resolve)} for name in names]
 
 
-def address(name: str, hostvars: t.Any, option: str, resolve: Callable[[str], str]) -> str:
+def address(name: str, hostvars: Mapping[str, Mapping[str, object]], option: str, resolve: Callable[[str], str]) -> str:
     """Return the address of a host whose cluster address is not set: the one by which Ansible reaches it."""
     place = _members.address_of(name, hostvars)
     try:

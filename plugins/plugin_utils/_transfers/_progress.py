@@ -31,7 +31,15 @@ class Far(t.NamedTuple):
         return not any(does in (_tree_sync.RECEIVES, _tree_sync.DOWNLOADS) for _size, does in self.hosts.values())
 
 
-def parse(said: Mapping[str, t.Any]) -> Far:
+class Said(t.TypedDict):
+    """What the module said."""
+
+    bytes: int
+    at: float
+    hosts: Mapping[str, tuple[int, str]]
+
+
+def parse(said: Said) -> Far:
     """Return what the module said."""
     return Far(said["bytes"], said["at"], {name: (size, does) for name, (size, does) in said["hosts"].items()})
 

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Look = Mapping[str, t.Any]
+    # What release_info said of a host.
+    Look = Mapping[str, object]
     Looks = Mapping[str, Look]
 
 MANIFEST = re.compile(r"[0-9a-f]{1,64}")
@@ -38,7 +39,7 @@ class Seed:
     lacking: tuple[str, ...] = ()
     wanted: str = ""
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> dict[str, object]:
         return {**asdict(self), "lacking": list(self.lacking)}
 
 
@@ -120,6 +121,14 @@ def notes(looks: Looks, seed: Seed, builder: str, release: str) -> list[str]:
     return [f"Release {release} is on {claims}. It isn't copied: {why}. {builder or 'The controller'} builds it."]
 
 
+def damage(look: Look) -> str:
+    """Return what a host has of a release instead of the whole one."""
+    damaged = look.get("damaged")
+    if isinstance(damaged, list) and damaged:
+        return f"has {len(damaged)} damaged files, first: {damaged[0]}"
+    return "does not have it"
+
+
 def nobody(release: str, hosts: Looks) -> str:
     """Return the error where a release that nobody may build is nowhere whole, or nobody vouches for it."""
     claims = [f"{name} (manifest {whole(look)[:SHOWN]})" for name, look in hosts.items() if whole(look)]
@@ -130,12 +139,7 @@ def nobody(release: str, hosts: Looks) -> str:
             "trust it with the code of all hosts. Or remove release_id (vllm_ray_release_id) and use the lock that "
             "this release was built from: then it is built again."
         )
-    found = "; ".join(
-        f"{name} has {len(look['damaged'])} damaged files, first: {look['damaged'][0]}"
-        if look.get("damaged")
-        else f"{name} does not have it"
-        for name, look in hosts.items()
-    )
+    found = "; ".join(f"{name} {damage(look)}" for name, look in hosts.items())
     return (
         f"No host has a complete copy of the release {release}: {found}. Expected: a release that at least one host "
         "has. releases.yml lists them; correct or remove release_id (vllm_ray_release_id)."

@@ -40,7 +40,24 @@ class Transfer:
     problem: Mapping[str, str] | None = None
 
 
-def decide(hosts: Sequence[Host], source: Mapping[str, t.Any]) -> Transfer:
+class Copied(t.TypedDict):
+    """A file that is to be copied."""
+
+    path: str
+
+
+class Source(t.TypedDict):
+    """What model_manifest returned for the wanted tree. where: the host that has it, if not the controller."""
+
+    controller: bool
+    where: str
+    directory: str
+    record: str
+    to_copy: Sequence[Copied]
+    to_remove: list[str]
+
+
+def decide(hosts: Sequence[Host], source: Source) -> Transfer:
     """Decide it. hosts: of the play. source: what model_manifest returned for the wanted tree, whole or damaged."""
     differing = [host for host in hosts if host.differs]
     if not differing:
@@ -65,7 +82,7 @@ def decide(hosts: Sequence[Host], source: Mapping[str, t.Any]) -> Transfer:
     return Transfer(parts if len(parts) > 1 else [], seed, waiting)
 
 
-def nobody(source: Mapping[str, t.Any], damaged: Sequence[str]) -> dict[str, str]:
+def nobody(source: Source, damaged: Sequence[str]) -> dict[str, str]:
     """Return the problem of a tree that the collection made, that was changed since, and that nobody else has whole."""
     found = f"{source['directory']} on {source['where']}: {named(damaged)} changed since it was hashed, and no other "
     fix = (

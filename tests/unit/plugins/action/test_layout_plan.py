@@ -16,7 +16,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_
 
 def asked(model: str) -> str:
     settings: dict[str, Any] = {"vllm_ray_model": model, "vllm_ray_model_source": "auto"}
-    return str(query(settings)["model"])
+    return query(settings).model
 
 
 def test_a_model_is_a_directory_its_config_or_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import stat
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits import _audit
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._ufw import Rule
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import Rule
 
 SERVICE, GROUP = 997, 996
 

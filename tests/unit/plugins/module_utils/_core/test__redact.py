@@ -136,7 +136,7 @@ def test_data_keeps_its_form() -> None:
         "vllm_ray_key_file": "~/a.key",
         "kv_bytes_per_token": [2048],
     }
-    found = _redact.Redactor([]).tree(tree)
+    found: Any = _redact.Redactor([]).tree(tree)
     assert SECRET not in json.dumps(found)
     assert found["nested"][0]["port"] == 8000
     assert (found["empty_token"], found["no_key"], found["max-num-batched-tokens"]) == ("", None, 8192)

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _collective
 
-GIVEN: dict[str, Any] = {"ranks": [{"rank": 0, "device": 0}, {"rank": 1, "device": 1}], "world": 2}
+GIVEN: Any = {"ranks": [{"rank": 0, "device": 0}, {"rank": 1, "device": 1}], "world": 2}
 
 
 @pytest.fixture
@@ -87,3 +87,9 @@ def test_a_rank_gets_what_matters_of_a_nodes_environment() -> None:
     matters = ["NCCL_IB_PKEY", "GLOO_SOCKET_IFNAME", "CUDA_VISIBLE_DEVICES", "UCX_TLS", "TORCH_NCCL_DUMP_ON_TIMEOUT"]
     others = ["AWS_SECRET_ACCESS_KEY", "NVIDIA_API_KEY", "RAY_AUTH_TOKEN_PATH", "MY_NCCL_TOKEN", "HOME_2"]
     assert list(_collective.environment(dict.fromkeys([*others, *matters], "1"))) == matters
+
+
+@pytest.mark.parametrize(("backend", "device"), [("nccl", "cuda"), ("gloo", "")])
+def test_the_script_gets_the_device_of_its_backend(backend: str, device: str) -> None:
+    given = {**GIVEN, "backend": backend, "master": "192.0.2.11", "port": 6390, "seconds": 30}
+    assert _collective.host_task(given)["device"] == device

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _ufw
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._ufw import Rule
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _rules, _ufw
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import Rule, State
 
 FIXTURES = Path(__file__).parents[4] / "fixtures" / "ufw"
 NAMES = {
@@ -25,13 +26,17 @@ def text(*parts: str) -> str:
     return FIXTURES.joinpath(*parts).read_text(encoding="utf-8")
 
 
-def captured(directory: str) -> _ufw.State:
-    filters = {False: text(directory, "iptables_S"), True: text(directory, "ip6tables_S")}
-    return _ufw.read_state(lambda path: text(directory, NAMES[path]), filters)
+def filters(directory: str) -> dict[bool, _ufw.Filter]:
+    programs = {False: "iptables_S", True: "ip6tables_S"}
+    return {v6: _ufw.parse_filter(text(directory, name), v6) for v6, name in programs.items()}
+
+
+def captured(directory: str) -> State:
+    return _ufw.read_state(lambda path: text(directory, NAMES[path]), filters(directory))
 
 
 def test_every_rule_is_shown_as_ufw_shows_it() -> None:
-    shown = [_ufw.show(rule) for rule in captured("mixed").rules]
+    shown = [_rules.show(rule) for rule in captured("mixed").rules]
     lines = [line.rstrip() for line in text("mixed", "status_verbose").splitlines()[7:] if line]
     assert len(shown) == 20
     assert sorted(shown) == sorted(lines)
@@ -62,21 +67,21 @@ def test_no_host_has_no_rules() -> None:
 )
 def test_the_kernel_is_compared(directory: str, enabled: bool, in_force: bool, fault: str | None) -> None:
     state = captured(directory)
-    found = _ufw.fault(state)
-    assert (state.enabled, _ufw.in_force(state), found.text if found else None) == (enabled, in_force, fault)
-    assert _ufw.is_active(state) == (enabled and not fault)
+    found = state.fault
+    assert (state.enabled, state.in_force, found.text if found else None) == (enabled, in_force, fault)
+    assert state.is_active == (enabled and not fault)
 
 
 def test_a_kernel_that_cannot_be_read_is_not_trusted() -> None:
     state = _ufw.read_state(lambda path: text("mixed", NAMES[path]), {})
-    assert (_ufw.is_active(state), _ufw.in_force(state)) == (False, False)
-    assert _ufw.is_active(_ufw.read_state(lambda path: text("mixed", NAMES[path])))
+    assert (state.is_active, state.in_force) == (False, False)
+    assert _ufw.read_state(lambda path: text("mixed", NAMES[path])).is_active
 
 
 def test_chains_that_no_packet_enters_are_found() -> None:
-    assert {v6: len(chains) for v6, chains in _ufw.severed(captured("flushed")).items()} == {False: 32}
-    assert _ufw.severed(captured("disabled")) == {}
-    assert _ufw.severed(captured("unloaded")) == {}
+    assert {v6: len(chains) for v6, chains in _ufw.severed(filters("flushed")).items()} == {False: 32}
+    assert _ufw.severed(filters("disabled")) == {}
+    assert _ufw.severed(filters("unloaded")) == {}
 
 
 def test_settings() -> None:
@@ -104,19 +109,6 @@ def test_the_old_form_of_a_tuple_has_no_direction() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted"),
-    [
-        ("10.0.0.5/32", "10.0.0.5"),
-        ("10.0.0.5/24", "10.0.0.0/24"),
-        ("fd42:0::5/128", "fd42::5"),
-        ("::/0", "::/0"),
-    ],
-)
-def test_addresses_are_as_ufw_writes_them(given: str, wanted: str) -> None:
-    assert _ufw.normal_address(given) == wanted
-
-
-@pytest.mark.parametrize(
     ("port", "client", "nic", "wanted"),
     [
         (22, "192.0.2.1", "", "allow"),
@@ -132,24 +124,7 @@ def test_addresses_are_as_ufw_writes_them(given: str, wanted: str) -> None:
     ],
 )
 def test_the_first_rule_that_fits_decides(port: int, client: str, nic: str, wanted: str) -> None:
-    assert _ufw.verdict(captured("mixed").rules, client, port, nic) == wanted
-
-
-@pytest.mark.parametrize(
-    ("one", "two", "wanted"),
-    [
-        (Rule(False, dport="80"), Rule(False, dport="80,443", proto="tcp"), True),
-        (Rule(False, dport="80", proto="udp"), Rule(False, dport="80", proto="tcp"), False),
-        (Rule(False, dport="1:100"), Rule(False, dport="50:60"), True),
-        (Rule(False, dport="1:40"), Rule(False, dport="50:60"), False),
-        (Rule(False, src="10.0.0.0/8"), Rule(False, src="10.1.2.3", nic_in="eno1"), True),
-        (Rule(False, nic_in="eno2"), Rule(False, nic_in="eno1"), False),
-        (Rule(False), Rule(True), False),
-        (Rule(False), Rule(False, direction="out"), False),
-    ],
-)
-def test_rules_meet(one: Rule, two: Rule, wanted: bool) -> None:
-    assert [_ufw.rules_meet(*pair) for pair in ((one, two), (two, one))] == [wanted, wanted]
+    assert _rules.verdict(captured("mixed").rules, client, port, nic) == wanted
 
 
 @pytest.mark.parametrize(
@@ -190,15 +165,75 @@ def test_a_rule_for_anywhere_is_one_call_for_both_families() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "wanted"),
+    ("name", "wanted"),
     [
-        (_ufw.State(), "ufw is not installed"),
-        (_ufw.State(installed=True), "ufw is off"),
-        (_ufw.State(installed=True, input_policy="ACCEPT"), "ufw is off"),
-        (_ufw.State(installed=True, enabled=True, input_policy="ACCEPT"), "ufw admits packets that no rule covers"),
-        (_ufw.State(installed=True, enabled=True), ""),
-        (_ufw.State(installed=True, enabled=True, input_policy="REJECT"), ""),
+        ("nft_none.json", False),
+        ("nft_iptables.json", False),
+        ("nft_ban.json", False),
+        ("nft_policy_drop.json", True),
+        ("nft_drop_rule.json", True),
     ],
 )
-def test_why_every_port_is_open(state: _ufw.State, wanted: str) -> None:
-    assert _ufw.why_open(state).partition(" (")[0] == wanted
+def test_a_firewall_by_nftables(name: str, wanted: bool) -> None:
+    assert _ufw.nft_filters_input(text(name)) is wanted
+    assert _ufw.nft_filters_input("no JSON") is False
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("iptables_ban_S", False), ("iptables_plain_S", True)])
+def test_a_firewall_by_iptables(name: str, wanted: bool) -> None:
+    assert _ufw.parse_filter(text(name), v6=False).drops_all is wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "opens"),
+    [
+        ("-A INPUT -j ACCEPT", True),
+        ("-A INPUT -s 192.0.2.0/24 -p tcp -m tcp --dport 6379 -j ACCEPT", True),
+        ("-A INPUT ! -i lo -j ACCEPT", True),
+        ("-A INPUT -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT", True),
+        ("-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", False),
+        ("-A INPUT -m state --state ESTABLISHED -j ACCEPT", False),
+        ("-A INPUT -i lo -j ACCEPT", False),
+        ("-A INPUT -p udp -m udp --dport 53 -j ACCEPT", False),
+        ("-A INPUT -s 192.0.2.1 -p tcp -m tcp --dport 52365 -j DROP", False),
+        ("-A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT", False),
+    ],
+)
+def test_what_gets_in_past_ufw(line: str, opens: bool) -> None:
+    found = _ufw.parse_filter(f"-P INPUT DROP\n{line}\n-A INPUT -j ufw-before-input\n", v6=False)
+    assert found.accepts == ((line,) if opens else ())
+
+
+@pytest.mark.parametrize(
+    ("enabled", "ipv6", "policy", "wanted"),
+    [
+        pytest.param("mixed", "no_ipv6", "ACCEPT", ["IPv6 is not filtered (IPV6=no in /etc/default/ufw)"], id="open"),
+        pytest.param("mixed", "no_ipv6", "DROP", [], id="IPv6 is dropped"),
+        pytest.param("mixed", "mixed", "DROP", [], id="both are filtered"),
+        pytest.param("disabled", "no_ipv6", "ACCEPT", [], id="off"),
+    ],
+)
+def test_what_the_kernel_admits_past_the_rules(enabled: str, ipv6: str, policy: str, wanted: list[str]) -> None:
+    def read(path: str) -> str:
+        return text(ipv6 if path == _ufw.DEFAULTS else enabled, NAMES[path])
+
+    kernel = filters(enabled)
+    kernel[True] = replace(kernel[True], policy=policy)
+    assert list(_ufw.read_state(read, kernel).past) == wanted
+    line = "-A INPUT -j ACCEPT"
+    kernel[False] = replace(kernel[False], accepts=(line,))
+    line = f"IPv4: '{line}' admits packets that no rule of ufw allows"
+    assert list(_ufw.read_state(read, kernel).past) == [*wanted, line]
+
+
+def test_it_is_enabled_without_chains_that_no_packet_enters() -> None:
+    *dropped, enable = captured("flushed").enabling
+    assert [command.argv for command in dropped] == [("iptables-restore", "--noflush")]
+    assert str(dropped[0].data).startswith("*filter\n-F ufw-")
+    assert [command.argv for command in captured("disabled").enabling] == [enable.argv] == [_ufw.ENABLE.argv]
+    assert all(" ".join(command.argv) in _ufw.TOOL.in_force for command in (*dropped, enable, _ufw.RELOAD))
+
+
+def test_rules_that_ufw_left_are_known_without_its_program() -> None:
+    state = _ufw.read_state(lambda path: text("mixed", NAMES[path]), filters("mixed"), program=False)
+    assert (state.installed, state.enabled, state.fault, len(state.rules)) == (False, False, None, 20)

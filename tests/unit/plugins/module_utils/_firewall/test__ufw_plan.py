@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which rules a cluster wants, and the way there."""
+"""The commands of ufw that reach the rules of a cluster."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _ufw, _ufw_plan
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._ufw import Rule, State
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._ufw_plan import Plan, Service, Ssh, Want
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _backend, _rules, _ufw_plan, _wanted
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backend import Plan
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import Rule, State
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._wanted import Service, Ssh, Want
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import Listener
 from ansible_collections.vllm_ray.cluster.tests import reference
 
@@ -61,6 +62,8 @@ def test_first_run() -> None:
 
 
 BAN = Rule(False, "deny", src="198.51.100.7")
+
+
 STATES = [
     pytest.param(EMPTY, id="no rules"),
     pytest.param(with_rules(*SET), id="all there"),
@@ -89,11 +92,11 @@ def test_after_the_plan_there_is_nothing_to_do_and_others_rules_are_as_before(st
     after = replace(state, rules=found.after)
     again = plan(after)
     assert (commands(again), again.added, again.removed) == ([], (), ())
-    assert _ufw_plan.foreign_rules(WANT, after) == _ufw_plan.foreign_rules(WANT, state)
+    assert _wanted.foreign_rules(WANT, after) == _wanted.foreign_rules(WANT, state)
     for client, port, nic in (("10.0.0.2", 4711, "eno1"), ("fd42::2", 22, "eno1"), ("198.51.100.9", 8000, "eno2")):
-        assert _ufw.verdict(after.rules, client, port, nic) == "allow"
-    assert _ufw.verdict(after.rules, SSH.client, 22, SSH.nic) in ("allow", "limit")
-    assert _ufw.verdict(after.rules, "192.0.2.50", 4711, "eno1") in ("", "deny")
+        assert _rules.verdict(after.rules, client, port, nic) == "allow"
+    assert _rules.verdict(after.rules, SSH.client, 22, SSH.nic) in ("allow", "limit")
+    assert _rules.verdict(after.rules, "192.0.2.50", 4711, "eno1") in ("", "deny")
     assert len({rule.key for rule in after.rules}) == len(after.rules)
 
 
@@ -113,7 +116,7 @@ def test_a_stale_peer_is_removed_after_the_new_one_is_added() -> None:
 
 def test_a_ban_stays_before_a_clients_rule() -> None:
     found = plan(with_rules(BAN))
-    assert _ufw.verdict(found.after, "198.51.100.7", 8000) == "deny"
+    assert _rules.verdict(found.after, "198.51.100.7", 8000) == "deny"
 
 
 def test_a_rule_behind_a_deny_is_moved_and_the_diff_says_so() -> None:
@@ -121,7 +124,7 @@ def test_a_rule_behind_a_deny_is_moved_and_the_diff_says_so() -> None:
     found = plan(state)
     assert "delete allow in on eno1 from 10.0.0.2 to 0.0.0.0/0 comment vllm-ray default" in commands(found)
     hidden = [(rule, found.hidden[rule.key]) for rule in state.rules if rule.key in found.hidden]
-    picture = _ufw_plan.picture("Status: active", state.rules, OURS, hidden)
+    picture = _backend.picture("Status: active", state.rules, OURS, hidden)
     assert "10.0.0.2                   # vllm-ray default  <- behind: Anywhere DENY IN Anywhere" in picture
 
 
@@ -149,138 +152,21 @@ def test_what_cannot_work_is_an_error(state: State, fix: str) -> None:
     assert [(problem.severity, problem.fix) for problem in plan(state).problems] == [("error", fix)]
 
 
-def ssh_of(*rules: Rule, ssh: Ssh = SSH, **values: t.Any) -> list[str]:
-    found = _ufw_plan.ssh_rules(WANT, with_rules(*rules, **values), ssh)
-    return [f"{rule.src} {rule.dport}" for rule in found]
-
-
-FROM_VPN = Rule(False, src="10.9.0.0/16", proto="tcp", dport="22")
-
-
-@pytest.mark.parametrize(
-    ("found", "wanted"),
-    [
-        pytest.param(ssh_of(), ["0.0.0.0/0 22", "::/0 22"], id="nothing is said about ssh"),
-        pytest.param(ssh_of(Rule(False, dport="22")), [], id="others allow it"),
-        pytest.param(ssh_of(Rule(False, "limit", dport="22", proto="tcp")), [], id="others limit it"),
-        pytest.param(ssh_of(FROM_VPN), ["192.0.2.9 22"], id="others allow it from elsewhere"),
-        pytest.param(ssh_of(FROM_VPN, ssh=Ssh((22,), "10.9.1.1")), [], id="others allow it from here"),
-        pytest.param(ssh_of(FROM_VPN, ssh=Ssh((22,))), [], id="others allow it, and nobody is connected"),
-        pytest.param(ssh_of(Rule(False, "deny", dport="22")), ["192.0.2.9 22"], id="others deny it"),
-        pytest.param(ssh_of(Rule(False, src="192.0.2.9")), ["0.0.0.0/0 22", "::/0 22"], id="this client has all ports"),
-        pytest.param(ssh_of(PEER, ssh=Ssh((22,), "10.0.0.2")), ["0.0.0.0/0 22", "::/0 22"], id="the client is a peer"),
-        pytest.param(ssh_of(ssh=Ssh((22, 2222))), ["0.0.0.0/0 22", "::/0 22", "0.0.0.0/0 2222", "::/0 2222"], id="two"),
-        pytest.param(ssh_of(ipv6=False), ["0.0.0.0/0 22"], id="IPv4 only"),
-        pytest.param(ssh_of(replace(FROM_VPN, nic_in="eno1", src="")), [], id="allowed by the client's interface"),
-        pytest.param(ssh_of(replace(FROM_VPN, nic_in="wg0", src="")), ["192.0.2.9 22"], id="allowed by another one"),
-    ],
-)
-def test_ssh_stays(found: list[str], wanted: list[str]) -> None:
-    assert list(dict.fromkeys(found)) == wanted
-
-
 def test_the_port_of_ssh_that_nothing_listens_on_any_more_is_closed() -> None:
     found = plan(with_rules(*SET), ssh=Ssh((2222,), "192.0.2.9"))
     assert found.removed == SSH_RULES
-
-
-@pytest.mark.parametrize(
-    ("connection", "given", "listeners", "wanted"),
-    [
-        pytest.param(22, [], [], (22,), id="connection"),
-        pytest.param(
-            2200, [22], [Listener("tcp", "0.0.0.0", 2222, "sshd", 5, "root")], (22, 2200, 2222), id="all of them"
-        ),
-        pytest.param(None, [], [Listener("tcp", "::", 22, "systemd", 1)], (22,), id="socket activation"),
-        pytest.param(None, [], [Listener("tcp", "127.0.0.1", 22, "sshd", 1)], (), id="loopback only"),
-        pytest.param(None, [], [], (), id="no ssh"),
-        pytest.param(None, [], [Listener("tcp", "::", 4444, "sshd", 9, "ann")], (), id="a name that ann gave"),
-    ],
-)
-def test_ports_of_ssh(connection: int | None, given: list[int], listeners: list[Listener], wanted: object) -> None:
-    assert _ufw_plan.ssh_ports(connection, given, listeners) == wanted
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("192.0.2.9 50000 192.0.2.1 22", ("192.0.2.9", "192.0.2.1", 22)),
-        ("::ffff:192.0.2.9 50000 ::ffff:192.0.2.1 22", ("192.0.2.9", "192.0.2.1", 22)),
-        ("fe80::1%eth0 50000 fe80::2%eth0 22", ("fe80::1", "fe80::2", 22)),
-        ("", None),
-        ("UNKNOWN 65535 UNKNOWN 65535", None),
-        ("; rm -rf / 22", None),
-    ],
-)
-def test_ssh_connection(text: str, wanted: object) -> None:
-    assert _ufw_plan.parse_ssh_connection(text) == wanted
-
-
-@pytest.mark.parametrize(
-    ("rules", "policy", "ipv6", "client", "wanted"),
-    [
-        pytest.param(SSH_RULES, "DROP", True, "192.0.2.9", True, id="allowed"),
-        pytest.param((), "DROP", True, "192.0.2.9", False, id="not allowed"),
-        pytest.param((), "ACCEPT", True, "192.0.2.9", True, id="allowed by default"),
-        pytest.param((Rule(False, "deny"), *SSH_RULES), "DROP", True, "192.0.2.9", False, id="denied"),
-        pytest.param(SSH_RULES, "DROP", False, "fd42::9", False, id="by IPv6, which ufw drops"),
-        pytest.param((), "DROP", True, "", True, id="not by ssh"),
-    ],
-)
-def test_a_lockout_is_seen(rules: tuple[Rule, ...], policy: str, ipv6: bool, client: str, wanted: bool) -> None:
-    state = replace(EMPTY, input_policy=policy, ipv6=ipv6)
-    assert _ufw_plan.ssh_is_safe(WANT, state, Plan(after=rules), Ssh((22,), client)) is wanted
 
 
 # Captured by root of processes of root.
 LISTENERS = tuple(replace(entry, user="root") for entry in reference.listeners(text("ss")))
 
 
-def test_what_only_this_host_reaches() -> None:
-    assert [(x.proto, x.port, x.process, x.is_local) for x in LISTENERS] == [
-        ("udp", 5140, "python3", False),
-        ("tcp", 8124, "python3", True),
-        ("tcp", 8123, "python3", False),
-        ("tcp", 22, "sshd", False),
-        ("tcp", 8125, "python3", True),
-        ("tcp", 22, "sshd", False),
-    ]
-
-
 def test_what_would_be_closed() -> None:
-    found = _ufw_plan.would_close(LISTENERS, plan(EMPTY).after)
+    found = _wanted.would_close(LISTENERS, plan(EMPTY).after)
     assert [(x.port, x.proto, x.process, x.pid > 0) for x in found] == [
         (5140, "udp", "python3", True),
         (8123, "tcp", "python3", True),
     ]
-
-
-@pytest.mark.parametrize(
-    ("listener", "rules", "wanted"),
-    [
-        pytest.param(Listener("tcp", "::", 80), (), True, id="no rule"),
-        pytest.param(Listener("tcp", "::", 80), (Rule(False, dport="80,443", proto="tcp"),), False, id="its port"),
-        pytest.param(Listener("udp", "::", 80), (Rule(False, dport="80,443", proto="tcp"),), True, id="other protocol"),
-        pytest.param(Listener("tcp", "::", 80), (Rule(False, "deny", dport="80"),), False, id="denied on purpose"),
-        pytest.param(Listener("tcp", "::", 80), (Rule(False),), False, id="everything is allowed"),
-        pytest.param(Listener("tcp", "::", 80), (Rule(False, nic_in="wg0"),), True, id="all of another interface"),
-        pytest.param(Listener("tcp", "::", 80), (PEER,), True, id="peers only"),
-        pytest.param(Listener("tcp", "::", 80), (Rule(False, dport="80", direction="out"),), True, id="outgoing"),
-        pytest.param(Listener("udp", "::", 5353), (), False, id="built into ufw"),
-        pytest.param(Listener("tcp", "::ffff:127.0.0.1", 80), (), False, id="loopback in an IPv6 socket"),
-        pytest.param(Listener("tcp", "fe80::1%eth0", 80), (), True, id="scoped"),
-        pytest.param(Listener("tcp", "::", 80, "docker-proxy", 9, "root"), (), False, id="docker"),
-        pytest.param(
-            Listener("tcp", "::", 6379, "gcs_server", 9, cgroup="0::/system.slice/vllm-ray-node@default.service\n"),
-            (),
-            False,
-            id="our own unit",
-        ),
-        pytest.param(Listener("tcp", "::", 2049), (), True, id="the kernel listens"),
-    ],
-)
-def test_would_close(listener: Listener, rules: tuple[Rule, ...], wanted: bool) -> None:
-    assert bool(_ufw_plan.would_close([listener], rules)) is wanted
 
 
 def test_kept_ports() -> None:
@@ -301,7 +187,7 @@ def test_kept_ports() -> None:
 def test_keeping_all_keeps_what_listens_now_and_what_was_kept() -> None:
     want = replace(WANT, keep=("all",))
     found = plan(EMPTY, want, listeners=LISTENERS)
-    assert _ufw_plan.would_close(LISTENERS, found.after) == []
+    assert _wanted.would_close(LISTENERS, found.after) == []
     assert {"8123", "5140"} <= {rule.dport for rule in found.after}
     state = replace(EMPTY, rules=found.after, enabled=True)
     assert plan(state, want).steps == ()
@@ -322,69 +208,6 @@ def test_all_our_rules_go_but_the_one_that_lets_ssh_in() -> None:
     assert plan(EMPTY, gone).steps == ()
 
 
-@pytest.mark.parametrize(
-    ("want", "message"),
-    [
-        (replace(WANT, cluster="it's"), "cluster \"it's\": use letters, digits, '.', '_' and '-'"),
-        (replace(WANT, nic="eth0; reboot"), "interface 'eth0; reboot' is not the name of an interface"),
-        (replace(WANT, peers=("gpu02",)), "peers: 'gpu02' is not an IP address or network"),
-        (
-            replace(WANT, services=(Service("api", (1,), ("x",)),)),
-            "clients of api: 'x' is not an IP address or network",
-        ),
-        (replace(WANT, keep=("http",)), "keep: 'http' is neither 'all' nor like 9100/tcp"),
-        (replace(WANT, keep=("70000",)), "keep: '70000' is neither 'all' nor like 9100/tcp"),
-    ],
-)
-def test_bad_input(want: Want, message: str) -> None:
-    assert _ufw_plan.bad_input(want) == [message]
-
-
-def test_good_input() -> None:
-    want = replace(WANT, services=(Service("api", (1,), ("any", "10.0.0.0/8")),), keep=("all", "9100/tcp", "1:2"))
-    assert _ufw_plan.bad_input(want) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "wanted"),
-    [
-        ("nft_none.json", False),
-        ("nft_iptables.json", False),
-        ("nft_ban.json", False),
-        ("nft_policy_drop.json", True),
-        ("nft_drop_rule.json", True),
-    ],
-)
-def test_a_firewall_by_nftables(name: str, wanted: bool) -> None:
-    assert _ufw_plan.nft_filters_input(text(name)) is wanted
-    assert _ufw_plan.nft_filters_input("no JSON") is False
-
-
-@pytest.mark.parametrize(("name", "wanted"), [("iptables_ban_S", False), ("iptables_plain_S", True)])
-def test_a_firewall_by_iptables(name: str, wanted: bool) -> None:
-    assert _ufw.parse_filter(text(name), v6=False).drops_all is wanted
-
-
-@pytest.mark.parametrize(
-    ("line", "opens"),
-    [
-        ("-A INPUT -j ACCEPT", True),
-        ("-A INPUT -s 192.0.2.0/24 -p tcp -m tcp --dport 6379 -j ACCEPT", True),
-        ("-A INPUT ! -i lo -j ACCEPT", True),
-        ("-A INPUT -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT", True),
-        ("-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", False),
-        ("-A INPUT -m state --state ESTABLISHED -j ACCEPT", False),
-        ("-A INPUT -i lo -j ACCEPT", False),
-        ("-A INPUT -p udp -m udp --dport 53 -j ACCEPT", False),
-        ("-A INPUT -s 192.0.2.1 -p tcp -m tcp --dport 52365 -j DROP", False),
-        ("-A ufw-user-input -p tcp -m tcp --dport 22 -j ACCEPT", False),
-    ],
-)
-def test_what_gets_in_past_ufw(line: str, opens: bool) -> None:
-    found = _ufw.parse_filter(f"-P INPUT DROP\n{line}\n-A INPUT -j ufw-before-input\n", v6=False)
-    assert found.accepts == ((line,) if opens else ())
-
-
 def test_what_to_know_before_enabling() -> None:
     docker = Listener("tcp", "0.0.0.0", 8080, "docker-proxy", 7, "root")
     state = replace(EMPTY, input_policy="ACCEPT", ipv6=False)
@@ -395,15 +218,3 @@ def test_what_to_know_before_enabling() -> None:
         "set IPV6=yes in /etc/default/ufw",
     ]
     assert list(_ufw_plan.before_enabling(EMPTY, LISTENERS, "0\n")) == []
-
-
-@pytest.mark.parametrize(
-    ("state", "wanted"),
-    [
-        (State(), "Status: not installed"),
-        (EMPTY, "Status: inactive"),
-        (replace(EMPTY, enabled=True), "Status: active"),
-    ],
-)
-def test_status(state: State, wanted: str) -> None:
-    assert _ufw_plan.status_line(state) == wanted

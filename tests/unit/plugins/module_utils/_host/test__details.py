@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall import _ufw
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules import Rule, State
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _details
 
 FILES = {
@@ -20,13 +21,14 @@ FILES = {
 }
 
 
-def state(fixtures: Path, name: str) -> _ufw.State:
+def state(fixtures: Path, name: str) -> State:
     folder = fixtures / "ufw" / name
 
     def read(path: str) -> str | None:
         return (folder / FILES[path]).read_text(encoding="utf-8")
 
-    filters = {v6: (folder / f"{program}_S").read_text() for v6, program in ((False, "iptables"), (True, "ip6tables"))}
+    texts = {v6: (folder / f"{program}_S").read_text() for v6, program in ((False, "iptables"), (True, "ip6tables"))}
+    filters = {v6: _ufw.parse_filter(text, v6) for v6, text in texts.items()}
     return _ufw.read_state(read, filters)
 
 
@@ -39,28 +41,27 @@ def state(fixtures: Path, name: str) -> _ufw.State:
     ],
 )
 def test_whether_something_filters(fixtures: Path, name: str, status: str) -> None:
-    assert _details.firewall(state(fixtures, name), "", "vllm-ray default", may_read=True)["status"] == status
+    assert _details.firewall(_ufw.TOOL, state(fixtures, name), "vllm-ray default")["status"] == status
 
 
 def test_other_firewalls_and_none_at_all() -> None:
-    nothing = _ufw.State()
-    assert "not installed" in _details.firewall(nothing, "", "c", may_read=True)["status"]
+    assert "not installed" in _details.firewall(_ufw.TOOL, State(), "c")["status"]
     assert (
-        _details.firewall(nothing, "firewalld", "c", may_read=True)["status"]
+        _details.firewall(_ufw.TOOL, State(other="firewalld"), "c")["status"]
         == "firewalld filters packets, which this collection does not manage"
     )
-    assert "only root" in _details.firewall(nothing, "", "c", may_read=False)["status"]
+    assert "only root" in _details.firewall(_ufw.TOOL, None, "c")["status"]
 
 
 def test_only_our_rules_each_with_all_its_sources(fixtures: Path) -> None:
     rules = state(fixtures, "mixed").rules
     own = [rule for rule in rules if rule.comment == "vllm-ray default"]
-    shown = _details.firewall(state(fixtures, "mixed"), "", "vllm-ray default", may_read=True)["rules"]
+    shown = _details.firewall(_ufw.TOOL, state(fixtures, "mixed"), "vllm-ray default")["rules"]
     assert own
     assert shown == _details.short_rules(own)
     assert len(shown) <= len(own)
-    both = [_ufw.Rule(False, src="192.0.2.12", nic_in="eno1"), _ufw.Rule(False, src="192.0.2.13", nic_in="eno1")]
-    port = _ufw.Rule(False, proto="tcp", dport="8000", src="198.51.100.0/24")
+    both = [Rule(False, src="192.0.2.12", nic_in="eno1"), Rule(False, src="192.0.2.13", nic_in="eno1")]
+    port = Rule(False, proto="tcp", dport="8000", src="198.51.100.0/24")
     assert _details.short_rules([*both, port]) == [
         "Anywhere on eno1 from 192.0.2.12, 192.0.2.13",
         "8000/tcp from 198.51.100.0/24",

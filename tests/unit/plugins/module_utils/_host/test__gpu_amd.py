@@ -48,7 +48,7 @@ def test_the_form_from_version_26_on(fixtures: Path) -> None:
     assert (gpu["name"], gpu["memory_mib"], gpu["architecture"]) == ("AMD Instinct MI210", 65520, "gfx90a")
     # A driver that came with the kernel; here it tells no address on the bus.
     assert (gpu["driver"], gpu["bus"]) == ("6.14.0-24-generic", "")
-    metric = _gpu_amd.entries((fixtures / "gpu" / "amd_metric_r9700.json").read_text(encoding="utf-8"))
+    metric: Any = _gpu_amd.entries((fixtures / "gpu" / "amd_metric_r9700.json").read_text(encoding="utf-8"))
     assert [_gpu_amd.mib(metric[index]["mem_usage"]["used_vram"]) for index in (0, 1)] == [20450, 57]
 
 

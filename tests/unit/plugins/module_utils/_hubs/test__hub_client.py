@@ -7,43 +7,51 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub_client
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import Way, Wish
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_client
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub_interface import ClientProgram, Way, Wish
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest import sentence
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-WISH = Wish("huggingface", "Qwen/Qwen3-32B")
-MODELSCOPE = Wish("modelscope", "Qwen/Qwen3-32B")
+WISH = _hub.wish("huggingface", "Qwen/Qwen3-32B")
+MODELSCOPE = _hub.wish("modelscope", "Qwen/Qwen3-32B")
+
+
+def program(wish: Wish) -> ClientProgram:
+    assert wish.hub.client
+    return wish.hub.client
 
 
 def test_the_token_is_in_the_environment_alone() -> None:
-    command = _hub_client.argv(WISH, "/r/bin/python", COMMIT, "/m/.part", ["original/*", "*.pth"])
+    command = _hub_client.argv(WISH, program(WISH), "/r/bin/python", COMMIT, "/m/.part", ["original/*", "*.pth"])
     assert command == [
         *("/r/bin/python", "-c", _hub_client.RUN_CLIENT, "huggingface_hub.cli.hf", "download", "Qwen/Qwen3-32B"),
         *("--revision", COMMIT, "--local-dir", "/m/.part", "--max-workers", "4"),
         *("--exclude", "original/*", "--exclude", "*.pth"),
     ]
-    environment = _hub_client.environment(WISH, Way("hf_x"), "/m/.part/.home")
+    environment = _hub_client.environment(WISH, program(WISH), Way("hf_x"), "/m/.part/.home")
     assert environment["HF_TOKEN"] == "hf_x"
     assert environment["HF_HOME"] == "/m/.part/.home/hf_home"
     assert environment["HF_ENDPOINT"] == "https://huggingface.co"
 
 
 def test_without_a_token_none_of_the_host_is_used() -> None:
-    assert _hub_client.environment(WISH, Way(), "/h")["HF_TOKEN"] == ""
-    assert _hub_client.environment(WISH, Way(), "/h")["HF_HUB_DISABLE_IMPLICIT_TOKEN"] == "1"
-    assert _hub_client.environment(MODELSCOPE, Way(), "/h")["MODELSCOPE_API_TOKEN"] == ""
+    assert _hub_client.environment(WISH, program(WISH), Way(), "/h")["HF_TOKEN"] == ""
+    assert _hub_client.environment(WISH, program(WISH), Way(), "/h")["HF_HUB_DISABLE_IMPLICIT_TOKEN"] == "1"
+    assert _hub_client.environment(MODELSCOPE, program(MODELSCOPE), Way(), "/h")["MODELSCOPE_API_TOKEN"] == ""
 
 
 def test_the_client_takes_the_way_that_is_given() -> None:
-    environment = _hub_client.environment(WISH, Way("", "http://proxy:3128", "/etc/own.pem"), "/h")
+    environment = _hub_client.environment(WISH, program(WISH), Way("", "http://proxy:3128", "/etc/own.pem"), "/h")
     assert {name: environment[name] for name in ("https_proxy", "HTTPS_PROXY")} == {
         "https_proxy": "http://proxy:3128",
         "HTTPS_PROXY": "http://proxy:3128",
     }
     assert (environment["SSL_CERT_FILE"], environment["REQUESTS_CA_BUNDLE"]) == ("/etc/own.pem", "/etc/own.pem")
     # Otherwise it has what the host is configured with.
-    assert not {"https_proxy", "HTTPS_PROXY", "SSL_CERT_FILE"} & _hub_client.environment(WISH, Way(), "/h").keys()
+    assert (
+        not {"https_proxy", "HTTPS_PROXY", "SSL_CERT_FILE"}
+        & _hub_client.environment(WISH, program(WISH), Way(), "/h").keys()
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +71,7 @@ def test_the_client_takes_the_way_that_is_given() -> None:
 )
 def test_what_clients_say(fixtures: Path, wish: Wish, name: str, words: str) -> None:
     output = (fixtures / "hub" / f"{name}.log").read_text()
-    text = sentence(_hub_client.client_problem(wish, "/p", output, Way()))
+    text = sentence(_hub_client.client_problem(wish, program(wish), "/p", output, Way()))
     assert words in text
     assert "\x1b" not in text
 
@@ -87,7 +95,7 @@ def test_what_clients_say(fixtures: Path, wish: Wish, name: str, words: str) -> 
     ],
 )
 def test_clients_that_fail(output: str, words: str) -> None:
-    text = sentence(_hub_client.client_problem(WISH, "/p", output, Way("hf_x", "http://me:pw@proxy")))
+    text = sentence(_hub_client.client_problem(WISH, program(WISH), "/p", output, Way("hf_x", "http://me:pw@proxy")))
     assert words in text
     assert "hf_x" not in text
     assert "pw" not in text

@@ -306,6 +306,25 @@ def test_a_number_that_is_none_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"rope_scaling": {"rope_type": "linear", "factor": "2"}}, "expected a number in factor"),
+        ({"moe_layer_freq": {"a": 1}}, "expected a number in moe_layer_freq"),
+    ],
+)
+def test_a_value_of_another_type_is_named(changed: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        model("qwen3-32b", **changed)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"architectures": []}, {"architectures": 1}, {"architectures": {"a": 1}}, {"mlp_only_layers": True}]
+)
+def test_a_value_that_is_no_list_counts_as_none(changed: dict[str, object]) -> None:
+    assert model("qwen3-32b", **changed).layers == model("qwen3-32b").layers
+
+
+@pytest.mark.parametrize(
     ("names", "tied", "head", "note"),
     [
         (["lm_head.weight"], False, True, False),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs import _hub, _hub_pin
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_io import Unusable
 from ansible_collections.vllm_ray.cluster.tests.unit import models
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def info(folder: Path) -> dict[str, Any]:
     params = {"model": str(folder), "hub": "huggingface", "revision": "", "endpoint": "", "token": None}
-    return _model_config_io.info(params)
+    return _model_config_io.info(_model_config_io.query_of(params)).as_dict()
 
 
 def test_the_demo_model_to_the_byte() -> None:
@@ -122,14 +122,15 @@ def test_what_is_no_directory_of_a_model(folder: Path) -> None:
 def test_an_id_that_is_none_is_not_asked_for() -> None:
     params = {"model": "../etc", "hub": "huggingface", "revision": "", "endpoint": "", "token": "secret"}
     with pytest.raises(Unusable, match="is not the id of a model") as caught:
-        _model_config_io.info(params)
+        _model_config_io.info(_model_config_io.query_of(params))
     assert "secret" not in str(caught.value)
 
 
 def look(folder: Path, model: str = "", **given: Any) -> dict[str, Any]:
     usual = {"hub": "huggingface", "revision": "", "endpoint": "", "token": None, "fetch": False}
     places = {"root": str(folder.parent), "record_directory": str(folder.parent / "records")}
-    return _model_config_io.look({"model": model or str(folder), **usual, **places, **given})
+    query = _model_config_io.query_of({"model": model or str(folder), **usual, **places, **given})
+    return _model_config_io.look(query).as_dict()
 
 
 def test_a_host_that_has_the_model(folder: Path) -> None:
@@ -162,10 +163,10 @@ def test_the_download_that_a_record_names(folder: Path) -> None:
     # Workers have copies and no record.
     assert look(folder, "org/name")["directory"] == str(place)
     assert not look(folder, "org/name")["pinned"]
-    wish = _hub.Wish("huggingface", "org/name", "", "")
+    wish = _hub.wish("huggingface", "org/name")
     records = folder.parent / "records"
     records.mkdir()
-    (records / _hub.pin_name(wish, "")).write_text(_hub.render_pin(_hub.Pin("4567", str(folder))))
+    (records / _hub_pin.pin_name(wish, "")).write_text(_hub_pin.render_pin(_hub_pin.Pin("4567", str(folder))))
     assert look(folder, "org/name")["directory"] == str(folder)
     assert look(folder, "org/name")["pinned"]
 

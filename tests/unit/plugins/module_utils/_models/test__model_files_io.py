@@ -25,14 +25,17 @@ WEIGHTS = "model.safetensors"
 def folder(tmp_path: Path) -> Path:
     """The demo model, which tests may damage, with the record of its full hash."""
     copy = Path(shutil.copytree(DEMO, tmp_path / "models" / "demo"))
-    params = {**{name: spec.get("default") for name, spec in _manifest.ARGUMENTS.items()}, "path": str(copy)}
-    assert _model_tree_io.look({**params, "record_directory": str(tmp_path / "manifests")})["problems"] == []
+    params: dict[str, Any] = {
+        **{name: spec.get("default") for name, spec in _manifest.ARGUMENTS.items()},
+        "path": str(copy),
+    }
+    options = _model_tree_io.Options(**{**params, "record_directory": str(tmp_path / "manifests")})
+    assert _model_tree_io.look(options)["problems"] == []
     return copy
 
 
 def tree(folder: Path, verify: str = "none", user: str = "") -> dict[str, Any]:
-    params = {"record_directory": str(folder.parents[1] / "manifests"), "user": user, "verify": verify}
-    return _model_files_io.look(f"{folder}/", params)
+    return _model_files_io.look(f"{folder}/", str(folder.parents[1] / "manifests"), user, verify)
 
 
 def faults(found: dict[str, Any]) -> dict[str, Any]:

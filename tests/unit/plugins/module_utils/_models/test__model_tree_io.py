@@ -28,7 +28,7 @@ Look = Callable[..., dict[str, Any]]
 def look(tmp_path: Path) -> Look:
     def looked(path: Path, **params: Any) -> dict[str, Any]:
         given = {"path": str(path), "record_directory": str(tmp_path / "records"), "reserve_gib": 0.0, **params}
-        return _model_tree_io.look({**DEFAULTS, **given})
+        return dict(_model_tree_io.look(_model_tree_io.Options(**{**DEFAULTS, **given})))
 
     return looked
 

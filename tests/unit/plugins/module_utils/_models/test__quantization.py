@@ -126,3 +126,23 @@ def test_what_is_not_known_is_told() -> None:
     assert "names no weights" in note
     groups = {"a": {"weights": COMPRESSED}, "b": {"weights": {**COMPRESSED, "num_bits": 4}}}
     assert "mixed" in _quantization.of_config({"quant_method": "compressed-tensors", "config_groups": groups})[1]
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"quant_method": "gptq", "bits": [4]}, "expected a number in bits"),
+        ({"quant_method": "awq", "group_size": {}}, "expected a number in group_size"),
+        ({"quant_method": "fp8", "weight_block_size": 128}, "expected the two sides of a block"),
+        ({"quant_method": "fp8", "weight_block_size": [128, None]}, "expected a number in a block"),
+    ],
+)
+def test_values_of_another_type_are_named(config: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        _quantization.of_config(config)
+
+
+@pytest.mark.parametrize("spared", [1, True, "lm_head", {"a": 1}])
+def test_names_that_are_no_list_spare_nothing(spared: object) -> None:
+    found, _note = _quantization.of_config({"quant_method": "fp8", "modules_to_not_convert": spared})
+    assert found.spared == ()

@@ -31,10 +31,10 @@ def host(tmp_path: Path) -> Path:
 
 
 def prune(host: Path, dry: bool = False, **given: Any) -> list[str]:
-    params = {"path": str(host / "models" / "c4"), "cluster": "default", "in_use": [], "configs": [], "keep": 0}
-    result = _revisions_io.prune({**params, "record_directory": str(host / "records"), **given}, dry)
-    assert result["changed"] == bool(result["removed"])
-    return [Path(path).name for path in result["removed"]]
+    options = _revisions_io.Options(str(host / "models" / "c4"), "default", [], [], 0, str(host / "records"))
+    result = _revisions_io.prune(options._replace(**given), dry)
+    assert result.changed == bool(result.removed)
+    return [Path(path).name for path in result.removed]
 
 
 def left(host: Path) -> list[str]:

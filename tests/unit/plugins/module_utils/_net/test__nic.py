@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,7 +152,8 @@ def test_roce_ports_with_their_gids(fixtures: Path) -> None:
         ),
     )
     assert (second.device, second.nics, second.gids[-1].kind) == ("mlx5_1", ("net2",), "RoCE v2")
-    assert first.as_dict()["gids"][4] == {
+    gids: Any = first.as_dict()["gids"]
+    assert gids[4] == {
         "index": 7,
         "gid": "0000:0000:0000:0000:0000:ffff:0a98:000c",
         "kind": "RoCE v2",

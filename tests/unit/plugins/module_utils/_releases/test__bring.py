@@ -26,4 +26,7 @@ def test_equal_files_are_staged_apart() -> None:
 
 
 def test_items_pass_through_a_module() -> None:
-    assert _bring.parse([vars(item) for item in ITEMS]) == ITEMS
+    rows: list[_bring.Row] = [
+        {"path": item.path, "size": item.size, "sha256": item.sha256, "mode": item.mode} for item in ITEMS
+    ]
+    assert _bring.parse(rows) == ITEMS

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS, CUDA
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _environment
 
 WHOLE = {
@@ -24,7 +25,7 @@ def found(
 ) -> list[tuple[str, str, str]]:
     environment = _environment.parse(json.dumps({**WHOLE, **change}))
     assert environment is not None
-    told = _environment.problems("/srv/env", environment, lock, driver, compat)
+    told = _environment.problems("/srv/env", environment, ACCELERATORS[lock], driver, compat)
     assert all(entry["wanted"] and entry["fix"] for entry in told)
     return [(entry["check"], entry["severity"], entry["found"]) for entry in told]
 
@@ -50,7 +51,7 @@ def test_bare_ray_is_an_error_with_the_command_that_mends_it() -> None:
     assert found(ray_lacks=lacks) == [("release", "error", "ray 2.60.0 without aiohttp_cors, opencensus")]
     environment = _environment.parse(json.dumps({**WHOLE, "ray_lacks": lacks}))
     assert environment is not None
-    (told,) = _environment.problems("/srv/env", environment, "cuda", "", False)
+    (told,) = _environment.problems("/srv/env", environment, CUDA, "", False)
     assert told["fix"] == "/srv/env/bin/python -m pip install 'ray[default]==2.60.0'"
 
 

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _requirements
 
 LOCKS = Path(__file__).parents[5] / "roles" / "release" / "files" / "locks"
-PYTHON = {"version": "3.11.2", "path": "/usr/bin/python3.11", "machine": "x86_64", "managed": False}
+PYTHON: Any = {"version": "3.11.2", "path": "/usr/bin/python3.11", "machine": "x86_64", "managed": False}
 
 
 def test_comments_and_empty_lines_are_left_out() -> None:
@@ -76,10 +78,11 @@ def test_the_command_line() -> None:
         pytest.param(["a==1"], {"machine": "aarch64"}, False, id="machine"),
     ],
 )
-def test_a_kept_lock_tells_what_it_was_made_from(made_from: list[str], python: dict[str, str], same: bool) -> None:
+def test_a_kept_lock_tells_what_it_was_made_from(made_from: list[str], python: Any, same: bool) -> None:
     line = _requirements.header(["a==1"], PYTHON)
     assert line.startswith("# Resolved by vllm_ray.cluster for Python 3.11 on x86_64 from ")
-    assert (_requirements.header(made_from, {**PYTHON, **python}) == line) is same
+    changed: Any = {**PYTHON, **python}
+    assert (_requirements.header(made_from, changed) == line) is same
 
 
 @pytest.mark.parametrize(
@@ -92,4 +95,4 @@ def test_a_kept_lock_tells_what_it_was_made_from(made_from: list[str], python: d
     ],
 )
 def test_torch_for_the_cpu_serves_no_gpu(torch: str, accelerator: str, wrong: bool) -> None:
-    assert bool(_requirements.torch_problem(f"torch=={torch} \\\n", accelerator)) is wrong
+    assert bool(_requirements.torch_problem(f"torch=={torch} \\\n", ACCELERATORS[accelerator])) is wrong

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._vllm import first_failure
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services import _service_log_io
 
@@ -85,3 +89,25 @@ def test_errors_of_starts_before_the_wait_are_left_out(tmp_path: Path) -> None:
 def test_no_log_at_all(tmp_path: Path) -> None:
     module: Any = None
     assert _service_log_io.read(module, NAME, str(tmp_path / "none.log"), 400) == ("unknown", 0, [[]])
+
+
+def test_the_tail_of_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("".join(f"line {number}\n" for number in range(1000)))
+    assert _service_log_io.read_tail(str(path), 2) == ["line 998", "line 999"]
+    assert _service_log_io.read_tail(str(tmp_path / "none"), 2) == []
+
+
+def test_lines_of_a_log_are_found_however_long_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    path.write_text("".join(f"KV cache {number}\nother\n" for number in range(100)) + "x" * 9000 + "KV cache y")
+    monkeypatch.setattr(_service_log_io, "SEARCHED", 9500)
+    found = _service_log_io.lines_with(str(path), "KV cache", 3)
+    assert found[:2] == ["KV cache 98", "KV cache 99"]
+    assert len(found[2]) <= _service_log_io.LONGEST_LINE
+    assert _service_log_io.lines_with(str(tmp_path / "none"), "KV cache") == []
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(_unsafe.Unsafe, match="fifo is a FIFO"):
+        _service_log_io.lines_with(str(tmp_path / "fifo"), "KV cache")
+    with pytest.raises(_unsafe.Unsafe, match="fifo is a FIFO"):
+        _service_log_io.read_tail(str(tmp_path / "fifo"), 1)

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services import _service_set
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Running, Service, Verdict
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running, Service
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Verdict
 
 NODE, SERVE = "vllm-ray-node@default", "vllm-ray-serve@default-main"
 UNIT, SCRIPT = "/etc/systemd/system/node.service", "/etc/vllm-ray/default/node.sh"
@@ -26,7 +27,7 @@ UNKNOWN = f"{NODE} runs without a record of what it was started with"
 ELSEWHERE = f"{NODE} runs here, but the plan places it on another host"
 
 
-EMPTY: dict[str, Any] = {
+EMPTY: Any = {
     **{key: [] for key in ("directories", "files", "secret_files", "links", "absent", "services")},
     "account": None,
 }
@@ -53,8 +54,9 @@ UNIT_OF = {"name": "a@b", "unit_path": "/u", "record": "/r"}
         pytest.param({"services": [{**UNIT_OF, "unit_path": "/u/../x"}]}, ["'/u/../x'"], id="unit"),
     ],
 )
-def test_names_that_root_must_not_use(params: dict[str, Any], words: list[str]) -> None:
-    found = _service_set.unfit_names({**EMPTY, **params})
+def test_names_that_root_must_not_use(params: Any, words: list[str]) -> None:
+    given: Any = {**EMPTY, **params}
+    found = _service_set.unfit_names(given)
     assert len(found) == len(words)
     assert all(word in text for word, text in zip(words, found))
 
@@ -80,6 +82,41 @@ def test_names_that_root_must_not_use(params: dict[str, Any], words: list[str]) 
 )
 def test_decide(service: Service, running: Running, started: dict[str, str], may_stop: bool, verdict: Verdict) -> None:
     assert _service_set.decide(service, running, started, WANTED, may_stop) == verdict
+
+
+NAMES = {SCRIPT: ["max-num-seqs", "port"]}
+OTHER = {UNIT: "a" * 64, SCRIPT: "e" * 64}
+
+
+@pytest.mark.parametrize(
+    ("started", "present", "reasons"),
+    [
+        pytest.param(STALE, STALE, [f"{CHANGED}: max-num-seqs, port"], id="the-file-is-what-it-was-started-with"),
+        pytest.param(STALE, OTHER, [CHANGED], id="the-file-has-changed-since"),
+        pytest.param(
+            {}, STALE, [UNKNOWN, f"{SCRIPT} differs from the planned one: max-num-seqs, port"], id="no-record"
+        ),
+        pytest.param({}, WANTED, [UNKNOWN], id="no-record-and-no-difference"),
+        pytest.param({}, {}, [UNKNOWN], id="no-record-and-no-files"),
+    ],
+)
+def test_reasons_name_what_would_change(started: dict[str, str], present: dict[str, str], reasons: list[str]) -> None:
+    verdict = _service_set.decide(SERVICE, UP, started, WANTED, False, present, NAMES)
+    assert verdict == Verdict("hold", reasons)
+
+
+def test_names_in_which_files_differ() -> None:
+    before, after = '{"port": 8000, "a": 1, "b": [1]}', '{"port": 8001, "b": [1], "c": null}'
+    assert _service_set.changed_names("json", before, after) == ["a", "c", "port"]
+    assert _service_set.changed_names("environment", "A='1'\nB=2\n", "B=2\nC=\n") == ["A", "C"]
+    # What can't be read, and what has no names, tells nothing.
+    assert _service_set.changed_names("text", "A=1", "A=2") == []
+    assert _service_set.changed_names("json", "[", "[]") == []
+
+
+def test_the_sum_of_what_is_no_text() -> None:
+    data = b"\xff\x00"
+    assert _service_set.sha256(data.decode("utf-8", "surrogateescape")) == hashlib.sha256(data).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -136,41 +173,3 @@ def test_sums() -> None:
     assert _service_set.parse_sums(f"{line}\nsha256sum: /etc/b: No such file\n\n") == {
         "/etc/a file": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
     }
-
-
-def test_running_units(fixtures: Path) -> None:
-    text = (fixtures / "systemctl" / "running").read_text(encoding="utf-8")
-    assert _service_set.parse_systemctl_show(text) == {
-        f"{NODE}.service": Running(True, True, True, False, 138, "active"),
-        f"{SERVE}.service": Running(True, True, True, False, 1847, "active"),
-        "nothing-here.service": Running(),
-        "ssh.service": Running(True, True, True, False, 49, "active"),
-    }
-
-
-def test_a_unit_between_two_restarts_does_not_run(fixtures: Path) -> None:
-    text = (fixtures / "systemctl" / "auto_restart").read_text(encoding="utf-8")
-    units = _service_set.parse_systemctl_show(text)
-    assert units[f"{SERVE}.service"] == Running(False, False, True, False, 0, "failed")
-    assert units[f"{NODE}.service"].active
-
-
-def test_a_unit_whose_file_changed() -> None:
-    text = "Id=a.service\nLoadState=loaded\nActiveState=active\nNeedDaemonReload=yes\n"
-    assert _service_set.parse_systemctl_show(text)["a.service"].reload_needed
-
-
-def test_programs_of_supervisor(fixtures: Path) -> None:
-    text = (fixtures / "supervisorctl" / "status").read_text(encoding="utf-8")
-    assert _service_set.parse_supervisorctl_status(text) == {
-        NODE: Running(True, True, True, False, 20248, "running"),
-        SERVE: Running(False, True, True, False, 0, "backoff"),
-        "vllm-ray-serve@default-fatal": Running(False, True, True, False, 0, "fatal"),
-        "vllm-ray-serve@default-starting": Running(True, True, True, False, 0, "starting"),
-        "vllm-ray-serve@default-stopped": Running(False, True, True, False, 0, "stopped"),
-    }
-
-
-@pytest.mark.parametrize("text", ["", "unix:///run/s.sock no such file\n", "nothing: ERROR (no such process)\n"])
-def test_no_programs(text: str) -> None:
-    assert _service_set.parse_supervisorctl_status(text) == {}

@@ -6,40 +6,18 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _unsafe
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services import _service_set_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Running, Service, Verdict
-
-
-class Failed(Exception):
-    """The module ended with fail_json."""
-
-
-class Module:
-    """As much of AnsibleModule as files and services need: it notes commands and answers them from a table."""
-
-    def __init__(self, check_mode: bool = False, answers: dict[str, tuple[int, str, str]] | None = None) -> None:
-        self.check_mode = check_mode
-        self.answers = answers or {}
-        self.commands: list[str] = []
-
-    def run_command(self, argv: list[str], check_rc: bool = False) -> tuple[int, str, str]:
-        command = " ".join(argv)
-        self.commands.append(command)
-        answer = next((value for key, value in self.answers.items() if key in command), (0, "", ""))
-        if check_rc and answer[0]:
-            self.fail_json(msg=answer[2])
-        return answer
-
-    def fail_json(self, msg: str) -> NoReturn:
-        raise Failed(msg)
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running, Service
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Entry, Verdict
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._systemd_io import Systemd
+from ansible_collections.vllm_ray.cluster.tests.unit.plugins.module_utils._services.fake_module import Failed, Module
 
 
 def tree(held: set[str] | None = None, check_mode: bool = False) -> _service_set_io.Tree:
@@ -51,8 +29,8 @@ def mode(path: Path) -> str:
     return f"{stat.S_IMODE(path.stat().st_mode):04o}"
 
 
-def entry(path: Path, content: str = "new\n", wanted: str | None = "0640") -> dict[str, Any]:
-    attributes: dict[str, Any] = {"owner": None, "group": None, "mode": wanted, "format": "text", "public": []}
+def entry(path: Path, content: str = "new\n", wanted: str | None = "0640") -> Entry:
+    attributes: Entry = {"owner": None, "group": None, "mode": wanted, "format": "text", "public": []}
     return {"path": str(path), "content": content, **attributes}
 
 
@@ -179,7 +157,7 @@ def test_a_link_leaves_what_it_led_to_to_another(tmp_path: Path) -> None:
 
 
 def test_an_account_that_is_missing_is_an_error_with_its_path(tmp_path: Path) -> None:
-    wanted = {**entry(tmp_path / "a"), "owner": "no-such-user"}
+    wanted: Entry = {**entry(tmp_path / "a"), "owner": "no-such-user"}
     with pytest.raises(Failed, match=r"/a: .*no-such-user.* Name an account that exists\."):
         tree().file(wanted)
     it = tree(check_mode=True)
@@ -206,7 +184,7 @@ def drive(
     module: Any = Module(check_mode)
     it = _service_set_io.Tree(module, {str(path)} if verdict.action == "hold" else set())
     it.changed += [str(path)] if wrote else []
-    manager = _service_set_io.Systemd(module)
+    manager = Systemd(module)
     done = _service_set_io.act(manager, it, [service(path, state)], {NODE: running}, {NODE: verdict})
     return done, module.commands
 
@@ -256,7 +234,7 @@ def test_a_drop_in_counts_without_a_restart(tmp_path: Path, name: str, commands:
     module: Any = Module()
     it = _service_set_io.Tree(module, set())
     it.changed += [str(tmp_path / name / "network.conf")]
-    manager, services = _service_set_io.Systemd(module), [] if alone else [service(tmp_path / "a.service")]
+    manager, services = Systemd(module), [] if alone else [service(tmp_path / "a.service")]
     assert _service_set_io.act(manager, it, services, {NODE: UP}, {NODE: Verdict("none")}) == []
     assert module.commands == commands
 
@@ -274,68 +252,21 @@ def test_a_service_goes(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_timer_is_driven_by_its_own_name(tmp_path: Path) -> None:
+    timer = "vllm-ray-watch@default.timer"
+    module: Any = Module()
+    kept = Service(timer, str(tmp_path / timer), "[Timer]\n", "/nowhere", ())
+    it = _service_set_io.Tree(module, set())
+    done = _service_set_io.act(Systemd(module), it, [kept], {timer: Running()}, {timer: Verdict("start")})
+    assert done == [f"enable {timer}", f"start {timer}"]
+    assert module.commands == [f"systemctl {verb} {timer}" for verb in ("enable", "reset-failed", "restart")]
+
+
 def test_a_service_that_should_go_and_is_held_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "unit"
     path.write_text("[Unit]\n")
     assert drive(path, UP, Verdict("hold", ["x"]), state="absent") == ([], [])
     assert path.exists()
-
-
-def supervisor(tmp_path: Path, **answers: tuple[int, str, str]) -> tuple[Any, _service_set_io.Supervisor]:
-    (tmp_path / "supervisord.conf").touch()
-    module: Any = Module(answers=answers)
-    return module, _service_set_io.Supervisor(module, str(tmp_path), "/bin")
-
-
-def test_supervisor_is_asked_only_where_it_runs(tmp_path: Path, fixtures: Path) -> None:
-    status = (fixtures / "supervisorctl" / "status").read_text(encoding="utf-8")
-    up, manager = supervisor(tmp_path, pid=(0, "41\n", ""), status=(3, status, ""))
-    assert manager.look([NODE, "other"]) == {
-        NODE: Running(True, True, True, False, 20248, "running"),
-        "other": Running(enabled=True),
-    }
-    down, manager = supervisor(tmp_path, pid=(1, "unix:///s.sock no such file\n", ""))
-    assert manager.look([NODE]) == {NODE: Running(enabled=True)}
-    assert len(up.commands) == 2 and len(down.commands) == 1
-
-
-def test_supervisor_is_started_where_it_is_down(tmp_path: Path) -> None:
-    module, manager = supervisor(tmp_path, pid=(1, "", ""))
-    assert manager.needs_reload({})
-    manager.reload()
-    started = module.commands[:]
-    assert re.fullmatch(rf"env -i PATH=\S+ /bin/supervisord -c {tmp_path}/supervisord.conf", started[-1])
-    # It starts its programs by itself, once.
-    manager.start(service(tmp_path / "program"))
-    assert module.commands == started
-
-
-def test_an_error_of_supervisor_is_told(tmp_path: Path) -> None:
-    _module, manager = supervisor(tmp_path, add=(1, "ERROR (no such process/group: x)", ""))
-    with pytest.raises(Failed, match=r"supervisorctl add vllm-ray-node@default failed: ERROR"):
-        manager.start(service(tmp_path / "program"))
-
-
-def test_the_tail_of_a_log(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    path.write_text("".join(f"line {number}\n" for number in range(1000)))
-    assert _service_set_io.read_tail(str(path), 2) == ["line 998", "line 999"]
-    assert _service_set_io.read_tail(str(tmp_path / "none"), 2) == []
-
-
-def test_lines_of_a_log_are_found_however_long_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "log"
-    path.write_text("".join(f"KV cache {number}\nother\n" for number in range(100)) + "x" * 9000 + "KV cache y")
-    monkeypatch.setattr(_service_set_io, "SEARCHED", 9500)
-    found = _service_set_io.lines_with(str(path), "KV cache", 3)
-    assert found[:2] == ["KV cache 98", "KV cache 99"]
-    assert len(found[2]) <= _service_set_io.LONGEST_LINE
-    assert _service_set_io.lines_with(str(tmp_path / "none"), "KV cache") == []
-    os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(_unsafe.Unsafe, match="fifo is a FIFO"):
-        _service_set_io.lines_with(str(tmp_path / "fifo"), "KV cache")
-    with pytest.raises(_unsafe.Unsafe, match="fifo is a FIFO"):
-        _service_set_io.read_tail(str(tmp_path / "fifo"), 1)
 
 
 def test_a_directory_at_the_place_of_a_file_is_an_error_in_check_mode_too(tmp_path: Path) -> None:

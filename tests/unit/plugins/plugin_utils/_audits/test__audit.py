@@ -21,7 +21,7 @@ ADDRESSES = {"h1": "192.0.2.11", "h2": "192.0.2.12"}
 STRANGER = "192.0.2.99"
 
 
-def plan(**settings: Any) -> dict[str, Any]:
+def plan(**settings: Any) -> Any:
     """Return the plan of a head that serves, and of a worker."""
     given = {**DEFAULTS, **settings}
     return {
@@ -52,12 +52,16 @@ def listener(port: int, ours: bool = True, loopback: bool = False, process: str 
     return {"port": port, "address": "*", "process": process, "ours": ours, "loopback": loopback}
 
 
-def healthy(**settings: Any) -> _audit.Audit:
+def options(name: str, **settings: Any) -> Any:
+    return _audit.arguments(plan(**settings), name, "/r")
+
+
+def healthy(**settings: Any) -> Any:
     """Return what a cluster answers in which everything holds."""
     made = plan(**settings)
     inside: dict[str, Any] = {}
     for name in made["hosts"]:
-        rows = {row: _audit.finding(f"{row} was looked at") for row in _audit.arguments(made, name, "/r")["rows"]}
+        rows = {row: _audit.finding(f"{row} was looked at") for row in options(name, **settings)["rows"]}
         found = [listener(6380), listener(22, ours=False, process="sshd"), listener(8265, loopback=True)]
         inside[name] = {"rows": rows, "listeners": found}
     opened = {name: [{"address": address, "port": port} for port in (22, 6380)] for name, address in ADDRESSES.items()}
@@ -65,6 +69,11 @@ def healthy(**settings: Any) -> _audit.Audit:
     def reached(name: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
         return {"asked": 3, "answered": len(entries), "addresses": [ADDRESSES[name]], "no_route": [], "open": entries}
 
+    outside: Any = {
+        "hosts": {name: reached(name, opened[name][:1]) for name in ADDRESSES},
+        "own": [],
+        "sources": dict.fromkeys(ADDRESSES.values(), STRANGER),
+    }
     return _audit.Audit(
         plan=made,
         looks={"h1": look(1), "h2": look(2)},
@@ -78,11 +87,7 @@ def healthy(**settings: Any) -> _audit.Audit:
             for name in ADDRESSES
         },
         stranger="h9",
-        outside={
-            "hosts": {name: reached(name, opened[name][:1]) for name in ADDRESSES},
-            "own": [],
-            "sources": dict.fromkeys(ADDRESSES.values(), STRANGER),
-        },
+        outside=outside,
     )
 
 
@@ -108,7 +113,7 @@ def test_a_healthy_cluster() -> None:
 def test_each_row_of_a_host_can_fail(row: _audit_rows.Row, unknown: bool) -> None:
     audit = healthy()
     broken = _audit.finding("", unknown="nobody answers") if unknown else _audit.finding("1", ["it is bad"])
-    audit.inside["h1"]["rows"][row.name] = broken  # type: ignore[index]
+    audit.inside["h1"]["rows"][row.name] = broken
     (entry,) = [entry for entry in _audit.verdicts(audit) if not entry.holds]
     assert (entry.host, entry.row, entry.fix, entry.severity) == ("h1", row.name, row.fix, row.severity)
     assert entry.found == ("not known: nobody answers" if unknown else "it is bad")
@@ -130,7 +135,7 @@ def test_what_needs_root_is_a_warning_without_it() -> None:
 
 def test_a_host_without_an_answer_is_not_known() -> None:
     audit = healthy()
-    audit.inside["h2"], audit.rules["h2"], audit.peers["h2"] = None, None, None  # type: ignore[index]
+    audit.inside["h2"], audit.rules["h2"], audit.peers["h2"] = None, None, None
     found = faulty(audit)
     assert {row for host, row in found if host == "h2"} == {
         # The controller judges the settings.
@@ -144,13 +149,13 @@ def test_a_host_without_an_answer_is_not_known() -> None:
 
 def test_a_host_that_limit_excludes() -> None:
     audit = healthy()
-    audit.inside["h2"] = None  # type: ignore[index]
+    audit.inside["h2"] = None
     assert faulty(audit)["h2", "modes"] == "not known: the host did not answer, or --limit excludes it"
 
 
 def test_what_ended_the_module_is_said() -> None:
     audit = healthy()
-    audit.inside["h2"] = {"msg": "systemctl failed"}  # type: ignore[index]
+    audit.inside["h2"] = {"msg": "systemctl failed"}
     assert faulty(audit)["h2", "paths"] == "not known: systemctl failed"
 
 
@@ -167,7 +172,7 @@ def test_what_ended_the_module_is_said() -> None:
 )
 def test_rules_of_the_firewall(answer: dict[str, Any], found: str | None) -> None:
     audit = healthy()
-    audit.rules["h1"].update(answer)  # type: ignore[union-attr]
+    audit.rules["h1"].update(answer)
     assert faulty(audit) == ({("h1", "rules"): found} if found else {})
 
 
@@ -209,7 +214,7 @@ def test_what_a_stranger_reaches(port: int, source: str, settings: dict[str, Any
 def test_a_stranger_that_is_none(change: dict[str, Any], found: str) -> None:
     audit = healthy()
     assert audit.outside
-    audit.outside.update(change)  # type: ignore[attr-defined]
+    audit.outside.update(change)
     assert {(host, row): found in text for (host, row), text in faulty(audit).items()} == {
         ("h1", "outside"): True,
         ("h2", "outside"): True,
@@ -233,7 +238,7 @@ def test_a_stranger_whom_nothing_answers() -> None:
 
 def test_a_peer_that_is_shut_out() -> None:
     audit = healthy()
-    audit.peers["h2"]["hosts"]["h1"]["open"] = []  # type: ignore[index]
+    audit.peers["h2"]["hosts"]["h1"]["open"] = []
     assert faulty(audit) == {("h1", "peers"): "h2 does not reach 6380 (vllm_ray_node_manager_port)"}
 
 
@@ -253,7 +258,7 @@ def test_targets_have_all_addresses_but_those_of_containers() -> None:
 
 
 def test_options_by_what_a_host_is() -> None:
-    head, worker = (_audit.arguments(plan(vllm_ray_metrics_clients=["192.0.2.0/24"]), name, "/r") for name in ADDRESSES)
+    head, worker = (options(name, vllm_ray_metrics_clients=["192.0.2.0/24"]) for name in ADDRESSES)
     assert (head["services"], worker["services"]) == (
         ["vllm-ray-node@default", "vllm-ray-serve@default-main"],
         ["vllm-ray-node@default"],
@@ -266,7 +271,7 @@ def test_options_by_what_a_host_is() -> None:
 
 def test_ports_of_what_a_host_is() -> None:
     """A host that is no head may use the ports of one for something else."""
-    head, worker = (set(_audit.arguments(plan(), name, "/r")["ports"]) for name in ADDRESSES)
+    head, worker = (set(options(name)["ports"]) for name in ADDRESSES)
     assert head - worker >= {6379, 8000, 8265}
     assert {6380} <= worker < head
 
@@ -295,7 +300,7 @@ def test_a_port_for_everybody_is_no_fault() -> None:
 
 def test_counts() -> None:
     audit = healthy()
-    audit.inside["h1"]["rows"]["logs"] = _audit.finding("", unknown="x")  # type: ignore[index]
+    audit.inside["h1"]["rows"]["logs"] = _audit.finding("", unknown="x")
     found = _audit.verdicts(audit)
     text = _audit.count(found, ["audit_kernel", "firewall", "mtu"])
     assert (
@@ -305,7 +310,7 @@ def test_counts() -> None:
 
 def test_the_report_has_a_case_for_each_row_of_each_host() -> None:
     audit = healthy()
-    audit.inside["h2"]["rows"]["groups"] = _audit.finding("1 groups", ["vllm-ray is in the group docker"])  # type: ignore[index]
+    audit.inside["h2"]["rows"]["groups"] = _audit.finding("1 groups", ["vllm-ray is in the group docker"])
     found = _audit.verdicts(audit)
     problems, checks = _audit.checks(found)
     root = ET.fromstring(_report.junit(problems, checks, False, "audit").encode())

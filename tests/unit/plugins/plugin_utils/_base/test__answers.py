@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answer, answers, probes
 
 
@@ -15,7 +17,7 @@ def test_answers_of_tasks_that_came_to_nothing_are_none() -> None:
 
 
 def test_each_host_has_its_own() -> None:
-    hostvars = {
+    hostvars: dict[str, Any] = {
         "a": {"gathered": {"skipped": True}, "started": {"peers": {}}},
         "b": {"gathered": {"peers": {"a": 1}}},
         "c": {},
@@ -28,7 +30,7 @@ RECORD = {"host": {"record": {"engine": {"serve_host": "b"}}}}
 
 
 def test_hosts_outside_of_limit_are_known_by_the_probes_of_others() -> None:
-    hostvars: dict[str, dict[str, object]] = {"a": {}, "b": {}, "c": {"look": {"host": {}}}}
+    hostvars: dict[str, Any] = {"a": {}, "b": {}, "c": {"look": {"host": {}}}}
     down = {"unreached": True, "msg": "timed out"}
     found = probes(hostvars, ["a", "b", "c"], "look", RECORD, down)
     assert found == {"a": RECORD, "b": {**down, "unreachable": True}, "c": {"host": {}}}

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import CPU, CUDA
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles._bundle import (
     BundleError,
@@ -66,12 +67,12 @@ def test_a_target_is_well_named(python: str, platform: str, says: str) -> None:
 
 def test_only_what_roles_install_is_taken() -> None:
     system: dict[str, Any] = {"vllm_ray_scope": "system", "vllm_ray_firewall": "manage", "vllm_ray_tls": "off"}
-    assert _bundle.package_names("cpu", system, "3.12") == ["libnuma1", "ufw"]
-    assert _bundle.package_names("cpu", {**system, "vllm_ray_tls": "own"}, "3.12") == ["libnuma1", "ufw", "openssl"]
-    assert _bundle.package_names("cpu", {**system, "vllm_ray_scope": "user"}, "3.12") == []
+    assert _bundle.package_names(CPU, system, "3.12") == ["libnuma1", "ufw"]
+    assert _bundle.package_names(CPU, {**system, "vllm_ray_tls": "own"}, "3.12") == ["libnuma1", "ufw", "openssl"]
+    assert _bundle.package_names(CPU, {**system, "vllm_ray_scope": "user"}, "3.12") == []
     compiles = ["gcc", "libc6-dev"]
-    assert _bundle.package_names("cuda", {**system, "vllm_ray_firewall": "off"}, "") == compiles
-    assert _bundle.package_names("cuda", system, "3.12.3") == [*compiles, "python3.12-dev", "ufw"]
+    assert _bundle.package_names(CUDA, {**system, "vllm_ray_firewall": "off"}, "") == compiles
+    assert _bundle.package_names(CUDA, system, "3.12.3") == [*compiles, "python3.12-dev", "ufw"]
 
 
 def test_files_of_packages_have_names_that_apt_reads_as_they_are(fixtures: Path) -> None:
@@ -168,7 +169,7 @@ def test_progress_reads_well() -> None:
 
 # --- What follows from it --------------------------------------------------------------------------------------------
 
-OPENED: dict[str, Any] = {"directory": "/b/0f", **_bundle.told(MADE)}
+OPENED: Any = {"directory": "/b/0f", **_bundle.told(MADE)}
 OWN = {"vllm_ray_model": "Qwen/Qwen3-32B"}
 
 
@@ -218,7 +219,7 @@ def test_a_bundle_counts_for_hosts_that_limit_leaves_out() -> None:
     assert left_out["vllm_ray_model"] == "/b/0f/model/Qwen3-32B"
 
 
-def hosts(bundle: dict[str, Any], **own: str) -> list[Host]:
+def hosts(bundle: Any, **own: str) -> list[Host]:
     """Return a head as the plan has it: its settings know of the bundle."""
     variables = {**OWN, **{f"vllm_ray_{name}": value for name, value in own.items()}}
     checked = _settings.check("gpu01", variables, bundle)
@@ -226,7 +227,7 @@ def hosts(bundle: dict[str, Any], **own: str) -> list[Host]:
     return [Host("gpu01", ("head",), checked.values, looks.look(1))]
 
 
-def found(bundle: dict[str, Any], **own: str) -> list[tuple[str, str, str, str]]:
+def found(bundle: Any, **own: str) -> list[tuple[str, str, str, str]]:
     problems = _bundle.problems(bundle, hosts(bundle, **own), "cuda")
     assert all("bundle.yml" in problem.fix or "make the bundle" in problem.fix for problem in problems)
     return [(problem.host, problem.severity, problem.found, problem.wanted) for problem in problems]

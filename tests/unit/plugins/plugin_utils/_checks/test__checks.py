@@ -267,10 +267,12 @@ def test_processes_of_ray(process: str, answer: bool) -> None:
     assert _checks.is_of_ray(process) is answer
 
 
-OFF = {"why_open": "ufw is off", "manageable": True}
-ABSENT = {"why_open": "ufw is not installed", "manageable": True}
+DENY = "ufw default deny incoming"
+OFF = {"why_open": "ufw is off", "manageable": True, "fix": DENY}
+ABSENT = {"why_open": "ufw is not installed", "manageable": True, "fix": "install ufw"}
 NO_APT = {**ABSENT, "manageable": False}
-ACCEPTS = {"why_open": "ufw admits packets that no rule covers (DEFAULT_INPUT_POLICY=ACCEPT)", "manageable": False}
+ADMITS = "ufw admits packets that no rule covers (DEFAULT_INPUT_POLICY=ACCEPT)"
+ACCEPTS = {"why_open": ADMITS, "manageable": False, "fix": DENY}
 CLOSED = {"why_open": "", "manageable": False}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._preflight import STAGES
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _host_checks
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._certificates import _tls
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _tls_checks
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _plan

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import (
     _accounts,
     _settings,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _settings
 
 GPUS = {"host": {"gpus": [{"index": 0}, {"index": 1}, {"index": 2}]}}
@@ -71,7 +72,7 @@ def test_metrics_of_vllm_are_on_the_port_of_the_api() -> None:
     ],
 )
 def test_gpus(kind: str, given: dict[str, Any], known: dict[str, Any], indices: list[int]) -> None:
-    assert _host.gpu_indices(host(GPUS, **given), kind, known) == indices
+    assert _host.gpu_indices(host(GPUS, **given), ACCELERATORS[kind], known) == indices
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_gpus(kind: str, given: dict[str, Any], known: dict[str, Any], indices: 
     [(GPUS, "auto", "cuda"), ({"host": {"gpus": []}}, "auto", "cpu"), (GPUS, "cpu", "cpu"), (None, "auto", "cpu")],
 )
 def test_the_accelerator(look: dict[str, Any] | None, wish: str, kind: str) -> None:
-    assert _host.accelerator(host(look, accelerator=wish)) == kind
+    assert _host.accelerator_of(host(look, accelerator=wish)).name == kind
 
 
 def test_the_state_of_the_engines_service() -> None:

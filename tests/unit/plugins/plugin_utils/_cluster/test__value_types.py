@@ -62,6 +62,8 @@ BAD: dict[str, list[Any]] = {
     "address": ["gpu01", "192.0.2.0/24", "fe80::1%eth0", "1"],
     "argument": ["a\nb", "\x1b[0m"],
     "cluster": [
+        "lab.timer",
+        "lab.service",
         "models",
         "manifests",
         "secrets",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS, CUDA
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster
@@ -49,7 +50,8 @@ def choose(
 def cluster(
     hosts: list[Host], record: Any = None, may_change: bool = True, kind: str = "cuda", serve_host: str = "gpu01"
 ) -> Cluster:
-    return Cluster(hosts, hosts[0], serve_host, serve_host, kind, record or {}, not may_change, may_change)
+    accelerator = ACCELERATORS[kind]
+    return Cluster(hosts, hosts[0], serve_host, serve_host, accelerator, record or {}, not may_change, may_change)
 
 
 def recorded(engine: Engine, **change: Any) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def recorded(engine: Engine, **change: Any) -> dict[str, Any]:
 
 
 def test_gpus_as_the_planner_sees_them() -> None:
-    found = _engine.cluster_host(host(1), "cuda", 2)
+    found = _engine.cluster_host(host(1), CUDA, 2)
     assert [gpu.memory_mib for gpu in found.gpus] == [143771] * 2
     # fb_memory_usage/reserved of the capture, and what torch names as total on this machine: 139.80 GiB.
     assert (found.gpus[0].reserved_mib, round(found.gpus[0].usable / 1024**3, 2)) == (616, 139.8)
@@ -73,15 +75,15 @@ def test_memory_of_our_own_services_is_free(services: dict[str, str], used: int)
     seen = host(1, 1, {"used_mib": 1551, "processes": processes})
     assert seen.look
     seen.look["usage"]["services"] = services
-    assert _engine.cluster_host(seen, "cuda").gpus[0].used_mib == used
-    assert _engine.cluster_host(seen, "cuda", freed=True).gpus[0].used_mib == 0
+    assert _engine.cluster_host(seen, CUDA).gpus[0].used_mib == used
+    assert _engine.cluster_host(seen, CUDA, freed=True).gpus[0].used_mib == 0
 
 
 def test_pcie_where_one_pair_has_no_nvlink() -> None:
     seen = host(1, 2)
     assert seen.look
     seen.look["host"]["gpus"][1]["links"]["gpus"] = {"0": "SYS"}
-    assert _engine.cluster_host(seen, "cuda").link_inside == "pcie"
+    assert _engine.cluster_host(seen, CUDA).link_inside == "pcie"
 
 
 def port(state: str = "ACTIVE", rate: float = 400.0) -> dict[str, Any]:

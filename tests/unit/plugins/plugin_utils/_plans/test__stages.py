@@ -276,7 +276,7 @@ def test_a_network_that_was_not_tested() -> None:
 def told(fixtures: Path, name: str, rank: int) -> dict[str, Any]:
     """Return what collective_check returns on the host of one rank, from what real ranks printed."""
     text = (fixtures / "collective" / f"{name}.log").read_text(encoding="utf-8")
-    both = _collective.outcomes(text, {"ranks": [{"rank": 0}, {"rank": 1}], "world": 2})
+    both = _collective.outcomes(text, {"ranks": [{"rank": 0, "device": 0}, {"rank": 1, "device": 0}], "world": 2})
     return {"ranks": {str(rank): both[str(rank)]}}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout, from_record
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import (
     Endpoint,

@@ -14,7 +14,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers._trans
 NFS = "nfs4 storage:/models"
 
 
-def source(where: str = "", **given: Any) -> dict[str, Any]:
+def source(where: str = "", **given: Any) -> Any:
     """What model_manifest tells of a source; of the controller's, where no host is named."""
     whole: dict[str, Any] = {"controller": not where, "where": where or "the controller", "to_copy": []}
     return {**whole, "to_remove": [], "directory": "/m", "record": "/r/m.json", **given}
@@ -63,7 +63,7 @@ def host(number: int, lacks: int = 0, **given: Any) -> Host:
         ),
     ],
 )
-def test_who_takes_part(hosts: list[Host], found: dict[str, Any], transfer: Transfer) -> None:
+def test_who_takes_part(hosts: list[Host], found: Any, transfer: Transfer) -> None:
     assert decide(hosts, found) == transfer
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 
 
 def test_a_problem_as_data() -> None:
@@ -23,3 +23,9 @@ def test_a_problem_as_data() -> None:
 def test_its_texts_are_printable() -> None:
     problem = Problem("gpu01", "port", "error", "held by \x1b]0;x\x07", "a\rb", "a\u202eb")
     assert (problem.found, problem.wanted, problem.fix) == ("held by \\x1b]0;x\\x07", "a\\rb", "a\\u202eb")
+
+
+def test_a_host_does_not_know_its_name() -> None:
+    assert list(Problem("", "port", "error", "taken", "free", "").as_dict()) == [
+        *("check", "severity", "found", "wanted", "fix")
+    ]

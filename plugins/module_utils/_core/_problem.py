@@ -12,7 +12,11 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._plain impo
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong on one host. severity: error, warning or info. Its texts are printable."""
+    """One thing that is wrong on one host. severity: error, warning or info. Its texts are printable.
+
+    host: its name in the inventory. A host does not know its own: what finds a problem there leaves it empty, and the
+    controller adds it.
+    """
 
     host: str
     check: str
@@ -26,4 +30,5 @@ class Problem:
             object.__setattr__(self, name, plain(value))
 
     def as_dict(self) -> dict[str, str]:
-        return asdict(self)
+        """Return it as modules and action plugins return it."""
+        return {name: text for name, text in asdict(self).items() if text or name != "host"}
