@@ -11,6 +11,9 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _run
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _stages
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _network_checks
+
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "network": {
@@ -38,7 +41,8 @@ class ActionModule(ActionBase):
         off = head["settings"].get("vllm_ray_checks_off", [])
         # A host that did not answer is in the play, and takes no part.
         answered = [host["name"] for host in told["reached"] if host["name"] in present]
-        why = _stages.why_no_collective(plan, answered, releases, networks, off)
+        tested = t.cast("_network_checks.Answers", networks)
+        why = _stages.why_no_collective(plan, answered, releases, tested, off)
         forks = int(variables["ansible_forks"])
         port = _stages.meeting_port(_run_io.token(told["run"]), told["reached"])
         hosts = {} if why else _stages.collective_arguments(plan, releases, port, forks)

@@ -30,6 +30,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _
 
 if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan, Whole
 
 ARGUMENTS = {
@@ -65,7 +66,7 @@ def why_absent(look: t.Mapping[str, t.Any] | None) -> str | None:
     return None
 
 
-def on_controller(hosts: list[_host.Host]) -> dict[str, t.Any]:
+def on_controller(hosts: list[_host.Host]) -> t.Mapping[str, t.Any]:
     """Return what the controller has of a model that is named by its path, in the form of host_info."""
     settings = hosts[0].settings if hosts else {}
     wish = str(settings.get("vllm_ray_model") or "")
@@ -127,7 +128,7 @@ class ActionModule(ActionBase):
             settings = _settings.of_host(name, variables)
             problems += [problem.as_dict() for problem in settings.problems]
             absent = why_absent(looks[name])
-            look = None if absent else t.cast("dict[str, t.Any]", looks[name])
+            look = None if absent else t.cast("_look.Look", looks[name])
             limited = hostvars[name].get(arguments["look"]) is None
             hosts.append(_host.Host(name, roles, settings.values, look, absent, limited))
         targets = [_members.address_of(host.name, hostvars) for host in hosts]

@@ -16,6 +16,10 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _p
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _stages
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _network_checks
+
 ARGUMENTS = {
     "ssh": {"type": "dict", "default": {}},
     "plan": {"type": "dict", "required": True},
@@ -64,7 +68,15 @@ class ActionModule(ActionBase):
         collective = _stages.collective(arguments["ranks"], collectives, rdma)
         parser = _stages.parser(plan["plan"], releases, parsers)
         found = _preflight.gather(
-            names, arguments["ssh"], plan, looks, networks, releases, parser, collective, settings
+            names,
+            arguments["ssh"],
+            plan,
+            t.cast("dict[str, _look.Look | None]", looks),
+            t.cast("_network_checks.Answers", networks),
+            t.cast("dict[str, _preflight.Release | None]", releases),
+            parser,
+            collective,
+            settings,
         )
         text = _preflight.screen(found, shutil.get_terminal_size((_report.WIDTH, 0)).columns)
         show(text)

@@ -72,16 +72,13 @@ class ActionModule(ActionBase):
     @staticmethod
     def _rows(hostvars: t.Any, arguments: dict[str, t.Any]) -> _parity.Matrix:
         """Return the rows of the parity matrix as this run leaves them."""
-        looks, releases = (
-            {
-                host: found
-                for host, found in answers(hostvars, arguments["plan"]["hosts"], [arguments[name]]).items()
-                if found
-            }
-            for name in ("look", "release")
-        )
-        rows = _parity.matrix(looks, releases)
-        return _parity.good_run(arguments["worked"], rows, list(arguments["plan"]["hosts"]), list(looks))
+        hosts = list(arguments["plan"]["hosts"])
+
+        def of(name: str) -> t.Any:
+            return {host: it for host, it in answers(hostvars, hosts, [arguments[name]]).items() if it}
+
+        looks = of("look")
+        return _parity.good_run(arguments["worked"], _parity.matrix(looks, of("release")), hosts, list(looks))
 
 
 def held_of(variables: t.Any, names: list[str]) -> list[list[str]]:

@@ -20,6 +20,9 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _support_bundle, _support_bundle_io
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
     "look": {"type": "str", "default": "__vllm_ray_look"},
@@ -42,7 +45,7 @@ class ActionModule(ActionBase):
         names = list(_members.members(hostvars, variables["groups"]))
         settings = {name: _settings.of_host(name, variables).values for name in names}
         told = probes(hostvars, names, arguments["look"], arguments["head_look"], arguments["serve_look"])
-        looks = {name: answer([look]) for name, look in told.items()}
+        looks = {name: t.cast("_look.Look | None", answer([look])) for name, look in told.items()}
         parts = {name: hostvars[name].get(arguments["part"]) for name in names}
         lacking = _support_bundle.missing(names, told, parts, arguments["plan"])
         versions = {"ansible-core": ansible_version, "python": platform.python_version()}

@@ -218,7 +218,8 @@ held:
   returned: always
   type: dict
   sample:
-    vllm-ray-node@default: ["/etc/vllm-ray/default/node.env is not what vllm-ray-node@default was started with: NCCL_DEBUG"]
+    vllm-ray-node@default:
+      - "/etc/vllm-ray/default/node.env is not what vllm-ray-node@default was started with: NCCL_DEBUG"
 """
 
 import typing as t

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state, _engine_state_io
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _status
 from ansible_collections.vllm_ray.cluster.tests.integration.fake_service import RUNNING, Service
@@ -69,7 +70,7 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Probe:
     (tmp_path / "api.key").write_text("a-secret-of-this-test-that-is-long-enough", encoding="utf-8")
     os.chown(tmp_path / "api.key", OURS, OURS)
 
-    def probed(port: int, running: Running = UP, file: str = "started.yaml") -> _engine_state.Report:
+    def probed(port: int, running: Running = UP, file: str = "started.yaml") -> _look.Engine:
         config = {
             "host": "127.0.0.1",
             "port": port,
@@ -111,7 +112,7 @@ def test_it_hangs(start: Callable[..., Service], probe: Probe) -> None:
     assert not _status.summary({}, ["gpu01"], {"gpu01": looked(engine)}, [])["serving"]
 
 
-def looked(engine: dict[str, Any]) -> dict[str, Any]:
+def looked(engine: dict[str, Any]) -> Any:
     nothing = {"network": {"cluster_nic": None}, "usage": {"services": {}}, "host": {"gpus": []}}
     return {**nothing, "engine": engine}
 

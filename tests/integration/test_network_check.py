@@ -55,7 +55,7 @@ def peer_of(name: str) -> _network_io.Peer:
     return _network_io.Peer(name, address, [], Route(nic="lo", source=""))
 
 
-def meet(rate: str = "1.5", size: Sequence[str] = ()) -> dict[str, Any]:
+def meet(rate: str = "1.5", size: Sequence[str] = ()) -> _network.Path:
     """Return what the host a found about the host b."""
     token = secrets.token_hex(8)
     port = _network.random_port(token, [])

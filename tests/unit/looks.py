@@ -14,8 +14,8 @@ GIB = 1024**3
 CAPTURED = Path(__file__).resolve().parents[1] / "fixtures" / "gpu" / "h200_free.xml"
 
 
-def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
-    """Return the look at a host, with changes by PART_KEY."""
+def look(number: int, gpus: int = 1, **change: Any) -> Any:
+    """Return the look at a host, with changes by PART_KEY. Tests change what it has, also to what no host reports."""
     nic, address = f"eno{number}", f"192.0.2.1{number}"
     gpu = _gpu.with_owners(_gpu.parse_gpus(CAPTURED.read_text(encoding="utf-8")), {}, ())[0]
     disk = {"size": 1000 * GIB, "free": 500 * GIB, "filesystem": 1, "read_only": False}
@@ -31,6 +31,7 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
             "home": "/root",
             "user": "root",
             "time": 1795273200.0,
+            "cpus": 64,
             "memory": 2048 * GIB,
             "memlock": {"services": None, "login": 8388608},
             "shared_memory": {"size": 1024 * GIB, "free": 1024 * GIB},
@@ -41,15 +42,18 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
             "pci_gpus": {"nvidia": gpus, "amd": 0},
             "present": ["/srv/demo"],
             "record": None,
+            "worked": None,
             "rotation": None,
+            "checked": "",
             "release": "",
             "accounts": {},
             "state_owner": "",
-            "firewall": {"why_open": "", "manageable": False},
+            "firewall": {"why_open": "", "manageable": False, "fix": ""},
             "client": "",
         },
         "network": {
             "cluster_nic": {"nic": nic, "address": address, "mtu": 1500, "why": "holds the route"},
+            "why_not": {},
             "addresses": [{"nic": nic, "address": address, "up": True}],
             "nics": [
                 {"name": nic, "kind": "physical", "up": True, "mtu": 1500, "speed": 25000, "driver": "", "rdma": []}
@@ -63,6 +67,7 @@ def look(number: int, gpus: int = 1, **change: Any) -> dict[str, Any]:
         },
         "usage": {
             "services": {},
+            "ray_gpus": 0,
             "ports_taken": [],
             "foreign_ray": [],
             "bind_errors": [],

@@ -15,6 +15,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray impo
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 # A completion came.
 SERVES = "serves"
 # None came in time, and the engine computes others.
@@ -43,27 +45,6 @@ WATCHED = 10
 _COUNTER = re.compile(
     r"^vllm:(num_requests_running|prompt_tokens_total|generation_tokens_total)(?:\{.*\})? ([0-9.eE+]+)$", re.MULTILINE
 )
-
-
-class Options(t.TypedDict, total=False):
-    """What an engine was started with: where it is reached, its model, how it is spread, and its model's directory."""
-
-    url: str
-    model: str
-    tp: int
-    pp: int
-    executor: str
-    path: str
-
-
-class Report(Options, total=False):
-    """What host_info returns of the engine; the options only where they are known."""
-
-    state: str
-    serving: bool
-    why: str
-    start_seconds: float | None
-    certificates: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -98,7 +79,7 @@ class Tokens:
     running: int
 
 
-def options(text: str, address: str | None) -> Options:
+def options(text: str, address: str | None) -> _look.EngineOptions:
     """Return what an engine was started with.
 
     text: its options, as JSON. address: where one is reached that listens on all addresses. Raises ValueError.

@@ -32,13 +32,15 @@ if t.TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 # Seconds after a start in which its end is looked for.
 LONGEST_START = 3600
 # Seconds between two counts of tokens.
 PAUSE = 1.0
 
 
-def look(module: AnsibleModule, services: Mapping[str, Running]) -> _engine_state.Report:
+def look(module: AnsibleModule, services: Mapping[str, Running]) -> _look.Engine:
     """Return state of the engine of this host, why, and what it was started with. services: as they run."""
     unit, running = unit_of(module, services)
     path = module.params["engine_config"] if unit.recorded else module.params["engine_next_config"]
@@ -53,15 +55,15 @@ def look(module: AnsibleModule, services: Mapping[str, Running]) -> _engine_stat
         return answer(_engine_state.UNKNOWN, runs) if unit.active else answer(_engine_state.NONE, "no engine here")
     trust = {name: module.params[f"engine_{name}"] for name in ("ca_file", "server_name")}
     state, why = ask(found, read_secret(module.params["engine_key_file"]), unit, running, trust)
-    report: _engine_state.Report = {**answer(state, why), **found}
+    result = answer(state, why)
     if state == _engine_state.SERVES:
-        report["start_seconds"] = last_start(module)
+        result["start_seconds"] = last_start(module)
     if found["url"].startswith("https:"):
-        report["certificates"] = certificates(found["url"], module.params["engine_certificate_file"])
-    return report
+        result["certificates"] = certificates(found["url"], module.params["engine_certificate_file"])
+    return {**result, **found}
 
 
-def certificates(url: str, path: str | None) -> dict[str, str]:
+def certificates(url: str, path: str | None) -> _look.Certificates:
     """Return the certificate that an engine shows (`used`) and the one that it was given (`file`), in PEM.
 
     Each is empty where there is none or it can't be read.
@@ -72,7 +74,7 @@ def certificates(url: str, path: str | None) -> dict[str, str]:
     return {"used": used, "file": certificate_in(path)}
 
 
-def answer(state: str, why: str) -> _engine_state.Report:
+def answer(state: str, why: str) -> _look.Engine:
     """Return a state with its meaning for consent: only an engine that is known not to serve may be stopped."""
     return {"state": state, "serving": state in _engine_state.SERVING, "why": why}
 
@@ -86,7 +88,7 @@ def unit_of(module: AnsibleModule, services: Mapping[str, Running]) -> tuple[_en
 
 
 def ask(
-    found: _engine_state.Options,
+    found: _look.EngineOptions,
     key: Secret,
     unit: _engine_state.Unit,
     running: Running,

@@ -13,6 +13,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 GIB = 1024**3
 
 
@@ -50,17 +52,6 @@ class Node(t.TypedDict, total=False):
     metrics_port: int
     worker_ports: str
     start_args: Sequence[object] | None
-
-
-class NodeRow(t.TypedDict):
-    """A node of Ray's table. gpus: that it offers to Ray; gpus_used: those that something of Ray has."""
-
-    node_id: str
-    address: str
-    alive: bool
-    is_head: bool
-    gpus: int
-    gpus_used: int
 
 
 class LoadReport(t.TypedDict, total=False):
@@ -149,14 +140,14 @@ def gcs_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def node_table(nodes: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> list[NodeRow]:
+def node_table(nodes: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> list[_look.Node]:
     """Return the node table from the dashboard's answers.
 
     nodes: of /api/v0/nodes?detail=1. status: of /api/cluster_status, which knows what is in use.
     """
     entries = nodes.get("data", {}).get("result", {}).get("result", [])
     usage = _load_report(status).get("usageByNode") or {}
-    table: list[NodeRow] = []
+    table: list[_look.Node] = []
     for entry in entries:
         used = usage.get(entry["node_id"], {}).get("GPU", [0.0, 0.0])
         table.append(
@@ -172,13 +163,13 @@ def node_table(nodes: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> list[
     return table
 
 
-def missing_nodes(table: Iterable[NodeRow], wanted: Mapping[str, int]) -> list[str]:
+def missing_nodes(table: Iterable[_look.Node], wanted: Mapping[str, int]) -> list[str]:
     """Return the hosts of {host address: GPUs} that have no living node with at least that many GPUs."""
     alive = {node["address"]: node["gpus"] for node in table if node["alive"]}
     return [address for address, gpus in wanted.items() if alive.get(address, -1) < gpus]
 
 
-def placement_problems(table: Sequence[NodeRow], wanted: Mapping[str, int], names: Mapping[str, str]) -> list[str]:
+def placement_problems(table: Sequence[_look.Node], wanted: Mapping[str, int], names: Mapping[str, str]) -> list[str]:
     """Say why an engine can't be placed, a sentence a host; empty where it can.
 
     wanted: {address: GPUs that the engine needs there}. names: {address: name of the host}.
@@ -216,7 +207,7 @@ def _load_report(status: Mapping[str, t.Any]) -> LoadReport:
     return report or {}
 
 
-def table_lines(table: Iterable[NodeRow], names: Mapping[str, str], apart: str = "") -> list[str]:
+def table_lines(table: Iterable[_look.Node], names: Mapping[str, str], apart: str = "") -> list[str]:
     """Return the node table as lines of text. names: {address: name of the host}.
 
     apart: the host whose engine has its GPUs without Ray, by the mp executor: Ray is not offered them.
@@ -224,7 +215,7 @@ def table_lines(table: Iterable[NodeRow], names: Mapping[str, str], apart: str =
     """
     table = list(table)
 
-    def gpus(node: NodeRow) -> str:
+    def gpus(node: _look.Node) -> str:
         """Return what Ray knows of its GPUs."""
         own = ", the engine uses its GPUs without Ray" if apart and names.get(node["address"]) == apart else ""
         if node["gpus"]:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 DEFAULT_PROOF = {
     "request": {
         "messages": [{"role": "user", "content": "What is vllm_ray.cluster?"}],
@@ -40,14 +42,6 @@ _LOGGER = re.compile(
 
 # What uvicorn says when the API listens, which vLLM lets it do when the model is loaded.
 READY = "Application startup complete"
-
-
-class KvCache(t.TypedDict, total=False):
-    """A KV cache in tokens. context: tokens of one request; concurrency: requests of that length at once."""
-
-    tokens: int
-    context: int
-    concurrency: float
 
 
 @dataclass(frozen=True)
@@ -161,9 +155,9 @@ def first_error(lines: Sequence[str]) -> str:
     return text[:600]
 
 
-def kv_cache(lines: Iterable[str]) -> KvCache:
+def kv_cache(lines: Iterable[str]) -> _look.KvCache:
     """Return what an engine logged about its KV cache when it started last. Empty where it logged nothing."""
-    told: KvCache = {}
+    told: _look.KvCache = {}
     for line in lines:
         size = re.search(r"KV cache size: ([\d,]+) tokens", line)
         if size:

@@ -14,6 +14,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backend import Tool
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 
 # Where a model of a hub lies: OWNER--NAME/COMMIT, as the role model names it.
 HUB_PATH = re.compile(r"/[^/]+--[^/]+/([^/]+)/?$")
@@ -21,7 +22,7 @@ HUB_PATH = re.compile(r"/[^/]+--[^/]+/([^/]+)/?$")
 SERVES = re.compile(r"^# Serves .+ with the manifest ([0-9a-f]{64})\.$", re.MULTILINE)
 
 
-def firewall(tool: Tool, state: _rules.State | None, comment: str) -> dict[str, str | list[str]]:
+def firewall(tool: Tool, state: _rules.State | None, comment: str) -> _look.FirewallDetails:
     """Return whether something filters what comes in, and our rules, those with the comment.
 
     state: None where we are not root, without which nothing can be said.
@@ -50,7 +51,7 @@ def short_rules(rules: Iterable[_rules.Rule]) -> list[str]:
     ]
 
 
-def model(config: Mapping[str, t.Any], script: str) -> dict[str, str]:
+def model(config: Mapping[str, t.Any], script: str) -> _look.ServedModel:
     """Return which model an engine was started with: path, revision (empty where it is no hub's), digest of its
     manifest (empty where none was made).
 

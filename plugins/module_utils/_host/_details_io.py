@@ -22,12 +22,13 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact import Redactor
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 
 # An engine in use logs a line every ten seconds: enough for the errors of some hours.
 LINES = 2000
 
 
-def details(module: AnsibleModule, wanted: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def details(module: AnsibleModule, wanted: Mapping[str, t.Any]) -> _look.Details:
     """Return what there is of a cluster. wanted: the option details of host_info."""
     services, config = module.params["services"], wanted["config"]
     logs = dict(zip(services, wanted["log_files"] or [None] * len(services)))
@@ -52,7 +53,7 @@ def text_of(path: str) -> str:
         return ""
 
 
-def service(module: AnsibleModule, name: str, log_file: str | None, redactor: Redactor) -> dict[str, t.Any]:
+def service(module: AnsibleModule, name: str, log_file: str | None, redactor: Redactor) -> _look.ServiceDetails:
     """Return what the log of a service says, without secrets. One that was never here has an empty log."""
     log = _service_log_io.read(module, name, log_file, LINES)
     # Before anything is cut: half a secret is not known any more.
@@ -66,14 +67,14 @@ def service(module: AnsibleModule, name: str, log_file: str | None, redactor: Re
     }
 
 
-def firewall(module: AnsibleModule, cluster: str) -> dict[str, str | list[str]]:
+def firewall(module: AnsibleModule, cluster: str) -> _look.FirewallDetails:
     """Return whether something filters what comes in, and our rules."""
     backend = _backends_io.backend(module)
     state = backend.state() if os.geteuid() == 0 else None
     return _details.firewall(backend.tool, state, _rules.comment_of(cluster))
 
 
-def release(module: AnsibleModule, path: str, user: str) -> dict[str, t.Any]:
+def release(module: AnsibleModule, path: str, user: str) -> _look.ReleaseDetails:
     """Return path, Python and versions of a release, by links and names of directories, and one start of its Python.
 
     user: the service user, which starts it in place of root.

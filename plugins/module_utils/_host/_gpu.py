@@ -16,6 +16,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners i
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import Process
 
 ARGV = ["nvidia-smi", "-q", "-x"]
@@ -29,7 +30,7 @@ PCI_VENDORS = {"0x10de": "nvidia", "0x1002": "amd"}
 PCI_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")
 
 
-def parse_gpus(text: str) -> list[dict[str, t.Any]]:
+def parse_gpus(text: str) -> list[_look.Gpu]:
     """Parse the output of ARGV, from version 10 of its format on. What a GPU or its driver does not report is None.
 
     memory_mib, used_mib: MiB; used_mib leaves out reserved_mib, what the driver keeps for itself. power_limit: watts.
@@ -132,7 +133,7 @@ def parse_capabilities(text: str) -> dict[int, str]:
     }
 
 
-def parse_topology(text: str) -> dict[int, dict[str, dict[str, str]]]:
+def parse_topology(text: str) -> dict[int, _look.GpuLinks]:
     """Parse the output of TOPOLOGY_ARGV to {index: {gpus: {index: link}, nics: {device: link}}}.
 
     Links are as in nvidia-smi's legend: NV18 = eighteen NVLinks, PIX, PXB, PHB, NODE, SYS.
@@ -140,7 +141,7 @@ def parse_topology(text: str) -> dict[int, dict[str, dict[str, str]]]:
     lines = [cells for cells in map(cells_of, text.splitlines()) if cells]
     header = next((cells for cells in lines if cells[0] == "GPU0"), [])
     devices = dict(cells[0].split(": ") for cells in lines if re.match(r"NIC\d+: ", cells[0]))
-    found = {}
+    found: dict[int, _look.GpuLinks] = {}
     for cells in lines:
         if cells is header or not re.fullmatch(r"GPU\d+", cells[0]):
             continue
@@ -164,25 +165,25 @@ def failure(text: str) -> str:
 
 
 def with_owners(
-    gpus: Iterable[dict[str, t.Any]],
+    gpus: Iterable[_look.Gpu],
     processes: Mapping[int, Process],
     own_pids: Collection[int],
     own_units: Collection[str] = (),
-) -> list[dict[str, t.Any]]:
+) -> list[_look.Gpu]:
     """Return the GPUs with the user and the unit of each process that holds memory, and whether it is ours.
 
     Ours are the descendants of own_pids and what runs in own_units: of this cluster, as what another one holds is not
     free for this one.
     """
 
-    def owner(pid: int) -> dict[str, t.Any]:
-        """Return user and unit of a process, empty where it can't be seen."""
-        process = processes.get(pid)
+    def owned(entry: _look.GpuProcess) -> _look.GpuProcess:
+        """Return a process with user and unit, empty where it can't be seen."""
+        process = processes.get(entry["pid"])
         unit = process.unit if process else ""
-        ours = unit in own_units or is_descendant(pid, own_pids, processes)
-        return {"user": process.user if process else "", "unit": unit, "ours": ours}
+        ours = unit in own_units or is_descendant(entry["pid"], own_pids, processes)
+        return {**entry, "user": process.user if process else "", "unit": unit, "ours": ours}
 
-    return [{**gpu, "processes": [{**entry, **owner(entry["pid"])} for entry in gpu["processes"]]} for gpu in gpus]
+    return [{**gpu, "processes": [owned(entry) for entry in gpu["processes"]]} for gpu in gpus]
 
 
 def count_pci(tree: Mapping[str, str]) -> dict[str, int]:

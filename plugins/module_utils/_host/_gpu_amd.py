@@ -13,6 +13,8 @@ from collections import Counter
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 # Where ROCm's packages put it.
 PROGRAM, DIRECTORY = "amd-smi", "/opt/rocm/bin"
 COMMANDS = {
@@ -25,7 +27,7 @@ COMMANDS = {
 UNITS = {"B": 2.0**-20, "KB": 2.0**-10, "MB": 1.0, "GB": 2.0**10}
 
 
-def parse_gpus(outputs: Mapping[str, str]) -> list[dict[str, t.Any]]:
+def parse_gpus(outputs: Mapping[str, str]) -> list[_look.Gpu]:
     """Parse the outputs of COMMANDS, by name. What a GPU does not report is None, as is the output of a failed command.
 
     memory_mib, used_mib: MiB. Raises ValueError where that of `static` is not its output.
@@ -98,7 +100,7 @@ def driver(version: str) -> str:
     return found.group(1) if found else version
 
 
-def processes(told_by_gpu: Mapping[int, object]) -> dict[int, list[dict[str, t.Any]]]:
+def processes(told_by_gpu: Mapping[int, object]) -> dict[int, list[_look.GpuProcess]]:
     """Return the processes that hold memory of each GPU; mib is None where it is not reported for which GPU.
 
     Up to July 2026 amd-smi listed each process under every GPU, with the same figures
@@ -120,7 +122,7 @@ def processes(told_by_gpu: Mapping[int, object]) -> dict[int, list[dict[str, t.A
     }
 
 
-def holder(info: object) -> dict[str, t.Any] | None:
+def holder(info: object) -> _look.GpuProcess | None:
     """Return a process that holds memory, in the form of nvidia-smi's; None where it is none."""
     pid = told(info, "pid")
     if not isinstance(pid, int):

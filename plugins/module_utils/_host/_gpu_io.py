@@ -15,6 +15,7 @@ if t.TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import Process
 
 PCI = "/sys/bus/pci/devices"
@@ -27,7 +28,7 @@ def look(
     processes: Mapping[int, Process],
     own_pids: Collection[int] = (),
     own_units: Collection[str] = (),
-) -> dict[str, t.Any]:
+) -> _look.Gpus:
     """Return the GPUs, why there are none though there should be, and how many there are on the PCI bus."""
     pci = _gpu.count_pci(tree(f"{PCI}/{device}/{name}" for device in entries(PCI) for name in ("vendor", "class")))
     gpus, error = (
@@ -48,7 +49,7 @@ def look(
     }
 
 
-def smi(module: AnsibleModule) -> tuple[list[dict[str, t.Any]], str]:
+def smi(module: AnsibleModule) -> tuple[list[_look.Gpu], str]:
     """Return the GPUs that nvidia-smi reports, and what it says where it fails."""
     rc, out, err = module.run_command(["timeout", str(SECONDS), *_gpu.ARGV])
     if rc == 124:
@@ -61,7 +62,7 @@ def smi(module: AnsibleModule) -> tuple[list[dict[str, t.Any]], str]:
         return [], _gpu.failure(out)
 
 
-def amd_smi(module: AnsibleModule) -> list[dict[str, t.Any]]:
+def amd_smi(module: AnsibleModule) -> list[_look.Gpu]:
     """Return the GPUs that amd-smi reports, none where it is missing or fails."""
     program = module.get_bin_path(_gpu_amd.PROGRAM, opt_dirs=[_gpu_amd.DIRECTORY])
     if not program:

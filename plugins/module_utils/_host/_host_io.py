@@ -35,6 +35,9 @@ if t.TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._service_set import Running
+
 SHARED_MEMORY = "/dev/shm"
 UNITS = "/etc/systemd/system"
 # Options of the module host_info.
@@ -87,7 +90,7 @@ ARGUMENTS = {
 }
 
 
-def look(module: AnsibleModule) -> dict[str, t.Any]:
+def look(module: AnsibleModule) -> _look.Look:
     """Return all that the plan and the checks must know of a host."""
     params = module.params
     states = manager_for(module).look(params["services"]) if params["services"] else {}
@@ -95,30 +98,21 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
     units = [f"{name}.service" for name in states]
     table = processes()
     network = _nic_io.look(params["peers"], params["nic"], params["address"])
-    address = str((network["cluster_nic"] or {}).get("address") or "0.0.0.0")
-    return {
-        **details(module),
-        "host": {**host(module, own), **_gpu_io.look(module, table, own, units)},
+    nic = network["cluster_nic"]
+    address = nic["address"] if nic else "0.0.0.0"
+    result: _look.Look = {
+        "host": host(module, own, _gpu_io.look(module, table, own, units)),
         "network": network,
-        "usage": {
-            "services": {name: state.state for name, state in states.items()},
-            "ray_gpus": next((offer for offer in map(offered_gpus, own) if offer is not None), 0),
-            **usage(module, table, own, address),
-        },
+        "usage": usage(module, states, table, own, address),
         "engine": _engine_state_io.look(module, states),
         "model": model(with_hub(params)) if params["model"] else None,
     }
+    if params["details"]:
+        # Loaded only here: a look at a host costs less without it.
+        from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _details_io
 
-
-def details(module: AnsibleModule) -> dict[str, t.Any]:
-    """Return what people want to know besides, where it is asked for."""
-    wanted = module.params["details"]
-    if not wanted:
-        return {}
-    # Loaded only here: a look at a host costs less without it.
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _details_io
-
-    return {"details": _details_io.details(module, wanted)}
+        result["details"] = _details_io.details(module, params["details"])
+    return result
 
 
 def offered_gpus(pid: int) -> int | None:
@@ -129,9 +123,15 @@ def offered_gpus(pid: int) -> int | None:
 
 
 def usage(
-    module: AnsibleModule, table: Mapping[int, _listeners.Process], own: Collection[int], address: str
-) -> dict[str, t.Any]:
-    """Return what else listens on our ports, which of them can't be bound, and what is left of others and of us."""
+    module: AnsibleModule,
+    states: Mapping[str, Running],
+    table: Mapping[int, _listeners.Process],
+    own: Collection[int],
+    address: str,
+) -> _look.Usage:
+    """Return our services, what else listens on our ports, which of them can't be bound, and what is left of others and
+    of us.
+    """
     ports = module.params["ports"]
     found, why = [], ""
     try:
@@ -142,6 +142,8 @@ def usage(
     taken = _listeners.foreign_listeners(found, ports, own, table, blind)
     free = sorted(set(ports) - {listener.port for listener in found}) if not why else []
     return {
+        "services": {name: state.state for name, state in states.items()},
+        "ray_gpus": next((offer for offer in map(offered_gpus, own) if offer is not None), 0),
         "ports_taken": [_listeners.describe(listener, table) for listener in taken],
         "ports_unknown": why,
         "bind_errors": _port_io.bind_errors(address, free),
@@ -162,7 +164,7 @@ def stale_sockets(ray_directory: str | None) -> list[str]:
     return [_unsafe.shown(path) for path in stale]
 
 
-def disk(path: str) -> dict[str, t.Any]:
+def disk(path: str) -> _look.Disk:
     """Return size and free bytes of the filesystem that holds a path or would hold it, and whether it is read-only.
 
     filesystem distinguishes filesystems.
@@ -180,7 +182,7 @@ def disk(path: str) -> dict[str, t.Any]:
     }
 
 
-def shared_memory() -> dict[str, int]:
+def shared_memory() -> _look.Space:
     """Return size and free bytes of /dev/shm, zeros where there is none."""
     if not os.path.isdir(SHARED_MEMORY):
         return {"size": 0, "free": 0}
@@ -188,7 +190,7 @@ def shared_memory() -> dict[str, int]:
     return {"size": use.total, "free": use.free}
 
 
-def memlock(own: Collection[int]) -> dict[str, int | None]:
+def memlock(own: Collection[int]) -> _look.Memlock:
     """Return how many bytes our services may lock (the least of them) and what a login may: -1 = without a limit."""
     limits = [_system.parse_memlock(read_kernel(f"/proc/{pid}/limits") or "") for pid in own]
     told = [limit for limit in limits if limit is not None]
@@ -205,12 +207,12 @@ def glibc() -> str:
         return ""
 
 
-def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
+def host(module: AnsibleModule, own: Collection[int], gpus: _look.Gpus) -> _look.Machine:
     """Return what kind of machine this is."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    files = {name: module.params[name] for name in ("record", "worked", "rotation")}
     checked = module.params["checked"]
     return {
+        **gpus,
         "hostname": socket.gethostname(),
         "machine": os.uname().machine,
         "kernel": os.uname().release,
@@ -227,7 +229,9 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         "shared_memory": shared_memory(),
         "disks": [disk(path) for path in module.params["paths"]],
         "present": [path for path in module.params["paths"] if os.path.isdir(path)],
-        **{name: _safe_io.read_json(path, dict) if path else None for name, path in files.items()},
+        "record": mapping(module.params["record"]),
+        "worked": mapping(module.params["worked"]),
+        "rotation": mapping(module.params["rotation"]),
         "checked": ((_safe_io.read_text(checked) if checked else "") or "").strip(),
         "release": release(module.params["release"]),
         "accounts": accounts(),
@@ -235,6 +239,11 @@ def host(module: AnsibleModule, own: Collection[int]) -> dict[str, t.Any]:
         "firewall": firewall(module),
         "client": (_wanted.parse_ssh_connection(ssh_connection()) or ("",))[0],
     }
+
+
+def mapping(path: str | None) -> dict[str, object] | None:
+    """Return what a file of JSON holds, None where there is none."""
+    return _safe_io.read_json(path, dict) if path else None
 
 
 def accounts() -> dict[str, str]:
@@ -252,7 +261,7 @@ def owner(path: str) -> str:
         return ""
 
 
-def firewall(module: AnsibleModule) -> dict[str, str | bool]:
+def firewall(module: AnsibleModule) -> _look.Firewall:
     """Return why the firewall closes no port, empty where it does; whether firewall_mode=manage would change that; and
     what to do by hand.
     """
@@ -271,7 +280,7 @@ def with_hub(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {**params["model"], "token": params["hub_token"], "proxy": params["hub_proxy"]}
 
 
-def model(params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def model(params: Mapping[str, t.Any]) -> _look.Model:
     """Return what a host has of the model, and the state of its files where it has one."""
     # A model may have hundreds of files on a slow share. Only a header that can't be read is read again.
     query = _model_config_io.query_of(params)

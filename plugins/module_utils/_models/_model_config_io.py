@@ -39,6 +39,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest_
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 # Where ModelOpt before 0.31 keeps the quantisation.
@@ -108,9 +110,15 @@ class Found(t.NamedTuple):
     pickled: t.Sequence[str] = ()
     problem: dict[str, str] | None = None
 
-    def as_dict(self) -> dict[str, object]:
-        model = self.model.as_dict() if self.model else None
-        return {**self._asdict(), "model": model, "code": list(self.code), "pickled": list(self.pickled)}
+    def as_dict(self) -> _look.ModelFacts:
+        return {
+            "directory": self.directory,
+            "pinned": self.pinned,
+            "model": self.model.as_dict() if self.model else None,
+            "code": list(self.code),
+            "pickled": list(self.pickled),
+            "problem": self.problem,
+        }
 
 
 class Access(t.NamedTuple):

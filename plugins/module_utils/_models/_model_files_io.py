@@ -15,6 +15,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _ma
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 
 def look(
     path: str,
@@ -22,7 +24,7 @@ def look(
     user: str,
     verify: str,
     read: _safetensors_io.ReadHeader = _safetensors_io.read_header,
-) -> dict[str, object]:
+) -> _look.ModelFiles:
     """Return what a probe shows of a model's directory; documented as RV(model.files) of host_info.
 
     user: who must be able to read it, empty where nobody is meant; verify: what to hash. read: returns the header of a
@@ -30,7 +32,7 @@ def look(
     """
     path = os.path.normpath(path)
     record = _tree_io.read_record(record_directory, _folders_io.resolved(path))
-    result: dict[str, object] = {
+    result: _look.ModelFiles = {
         "path": path, "made": record.made, "bytes": {}, "piece_bytes": 0, "hashes": {}, "missing": [], "broken": {},
         "touched": [], "silent": [], "problems": [],
     }  # fmt: skip

@@ -15,6 +15,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._plain impo
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 # States of sockets in /proc/net/tcp. A socket of UDP that is connected to nobody is closed, as TCP would call it.
 ESTABLISHED, CLOSED, LISTENS = "01", "07", "0A"
 LISTENING = {"tcp": LISTENS, "udp": CLOSED}
@@ -159,7 +161,7 @@ def foreign_listeners(
     ]
 
 
-def describe(listener: Listener, processes: Mapping[int, Process]) -> dict[str, str | int]:
+def describe(listener: Listener, processes: Mapping[int, Process]) -> _look.Listener:
     """Return a listener with the unit of its process; pid is 0 and words are empty where they can't be seen."""
     process = processes.get(listener.pid)
     return {
@@ -172,7 +174,7 @@ def describe(listener: Listener, processes: Mapping[int, Process]) -> dict[str, 
     }
 
 
-def facts(process: Process) -> dict[str, str | int]:
+def facts(process: Process) -> _look.Process:
     """Return what names a process."""
     return {"pid": process.pid, "process": process.name, "user": process.user}
 

@@ -39,6 +39,37 @@ SMALLEST = {4: 576, 6: 1280}
 FASTEST = 1e5
 
 
+class Path(t.TypedDict):
+    """What a host found about the path to a peer. The documentation of network_check describes it."""
+
+    ports: dict[str, str]
+    heard: bool
+    nic: str | None
+    source: str | None
+    seen_from: str | None
+    largest_packet: int | None
+    told_path_mtu: bool
+    rtt_ms: float | None
+    wrong_answer: str
+    gbit_s: float | None
+
+
+class Answer(t.TypedDict, total=False):
+    """What network_check returns on a host. msg: why it has nothing else."""
+
+    nic: str
+    address: str
+    mtu: int
+    random_port: int
+    listened: list[int]
+    taken: dict[str, str]
+    began: float
+    ended: float
+    complete: bool
+    peers: dict[str, Path]
+    msg: str
+
+
 class WrongAnswer(Exception):
     """What a peer said and this version never says. The message is for people."""
 

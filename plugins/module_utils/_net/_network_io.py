@@ -137,7 +137,7 @@ class Peer:
         """Note that the peer is there, and so listens on all its ports."""
         self.heard_at = min(self.heard_at, time.monotonic())
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> _network.Path:
         trips = self.round_trips
         return {
             "ports": {str(port): result for port, result in sorted(self.results.items())},
@@ -453,7 +453,7 @@ class Meeting:
                 await wire.send(str(await wire.swallow()))
 
 
-def check(module: AnsibleModule) -> dict[str, object]:
+def check(module: AnsibleModule) -> _network.Answer:
     """Take part in the test as the module's parameters say, and return what was found."""
     params = module.params
     name, token, began = params["name"], params["token"], time.monotonic()

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 
 NET = "/sys/class/net"
 RDMA = "/sys/class/infiniband"
@@ -45,8 +47,8 @@ class ClusterNic:
     mtu: int
     why: str
 
-    def as_dict(self) -> dict[str, str | int]:
-        return asdict(self)
+    def as_dict(self) -> _look.ClusterNic:
+        return {"nic": self.nic, "address": self.address, "mtu": self.mtu, "why": self.why}
 
 
 class Route(t.NamedTuple):
@@ -73,8 +75,16 @@ class Nic:
     driver: str
     rdma: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, object]:
-        return {**asdict(self), "rdma": list(self.rdma)}
+    def as_dict(self) -> _look.Nic:
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "up": self.up,
+            "mtu": self.mtu,
+            "speed": self.speed,
+            "driver": self.driver,
+            "rdma": list(self.rdma),
+        }
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,9 @@ class Gid:
     gid: str
     kind: str
     nic: str
+
+    def as_dict(self) -> _look.Gid:
+        return {"index": self.index, "gid": self.gid, "kind": self.kind, "nic": self.nic}
 
 
 @dataclass(frozen=True)
@@ -100,8 +113,17 @@ class RdmaPort:
     nics: tuple[str, ...]
     gids: tuple[Gid, ...] = ()
 
-    def as_dict(self) -> dict[str, object]:
-        return {**asdict(self), "nics": list(self.nics), "gids": [asdict(gid) for gid in self.gids]}
+    def as_dict(self) -> _look.RdmaPort:
+        return {
+            "device": self.device,
+            "port": self.port,
+            "state": self.state,
+            "physical": self.physical,
+            "link_layer": self.link_layer,
+            "rate": self.rate,
+            "nics": list(self.nics),
+            "gids": [gid.as_dict() for gid in self.gids],
+        }
 
 
 def parse_nics(tree: Mapping[str, str], ports: Iterable[RdmaPort] = ()) -> list[Nic]:

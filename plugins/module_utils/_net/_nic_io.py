@@ -17,6 +17,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._netlink_io 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 # For hosts without peers: no packet is sent there.
 ANYWHERE = "192.0.2.1"
 # What a program needs to use RDMA: {what: where it lies}. NCCL takes TCP without a word where one is missing.
@@ -62,30 +64,7 @@ def rdma_tree() -> dict[str, str]:
     return result
 
 
-class Own(t.TypedDict):
-    """An address of this host. up: whether its NIC is."""
-
-    nic: str
-    address: str
-    up: bool
-
-
-class Look(t.TypedDict):
-    """NICs, addresses and routes of a host."""
-
-    cluster_nic: dict[str, str | int] | None
-    why_not: dict[str, str]
-    addresses: list[Own]
-    nics: list[dict[str, object]]
-    rdma: list[dict[str, object]]
-    routes: list[dict[str, str | None]]
-    peers_without_route: list[str]
-    hostname_address: str | None
-    rdma_missing: list[str]
-    error: str
-
-
-def look(peers: Sequence[str], nic: str | None, address: str | None) -> Look:
+def look(peers: Sequence[str], nic: str | None, address: str | None) -> _look.Network:
     """Return the cluster NIC and why it is that one, all NICs, RDMA ports and addresses, and the routes to the peers.
 
     error: why addresses and routes are not known, empty where they are.
@@ -111,7 +90,15 @@ def look(peers: Sequence[str], nic: str | None, address: str | None) -> Look:
         "nics": [entry.as_dict() for entry in nics],
         "rdma": [port.as_dict() for port in ports],
         "routes": [
-            {"peer": peer, "address": found[peer], **route._asdict()} for peer, route in routes.items() if route
+            {
+                "peer": peer,
+                "address": found[peer],
+                "nic": route.nic,
+                "source": route.source,
+                "gateway": route.gateway,
+            }
+            for peer, route in routes.items()
+            if route
         ],
         "peers_without_route": [peer for peer, route in routes.items() if not route],
         "hostname_address": resolve(socket.gethostname()),

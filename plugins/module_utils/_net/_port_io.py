@@ -19,6 +19,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _list
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 
 def listeners(protocols: Sequence[str] = ("tcp",), ports: Collection[int] = ()) -> list[_listeners.Listener]:
     """Return all listening sockets of these protocols, tcp and udp; only those of ports, where some are named.
@@ -130,13 +132,20 @@ def bind_error(address: str, port: int) -> str:
     return ""
 
 
-def bind_errors(address: str, ports: Sequence[int]) -> list[dict[str, str | int]]:
+def bind_errors(address: str, ports: Sequence[int]) -> list[_look.BindError]:
     """Return the ports that can't be bound: [{port, address, error}]."""
     found = {port: bind_error(address, port) for port in ports}
     return [{"port": port, "address": address, "error": error} for port, error in found.items() if error]
 
 
-def look(ports: Sequence[int], address: str) -> dict[str, list[dict[str, str | int]]]:
+class Ports(t.TypedDict):
+    """Who listens, and ports that can't be bound."""
+
+    listeners: list[_look.Listener]
+    bind_errors: list[_look.BindError]
+
+
+def look(ports: Sequence[int], address: str) -> Ports:
     """Return who listens on ports (on any, where none are named), and which of them can't be bound.
 
     Raises OSError where the kernel does not report who listens.

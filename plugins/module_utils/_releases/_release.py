@@ -17,6 +17,8 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerato
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 # Part of every id: raise it when the way in which a release is made changes what is in it.
 RECIPE_VERSION = 1
 PYTHON_RANGE = ((3, 11), (3, 15))
@@ -123,15 +125,6 @@ def release_id(name: str, digest: str, python: Python) -> str:
 # --- Python ----------------------------------------------------------------------------------------------------------
 
 
-class PythonFacts(t.TypedDict):
-    """A Python as records and results have it."""
-
-    version: str
-    path: str
-    machine: str
-    managed: bool
-
-
 @dataclass(frozen=True)
 class Python:
     """The interpreter that a release uses. managed: uv brings it, and it lies in the release."""
@@ -141,7 +134,7 @@ class Python:
     machine: str
     managed: bool = False
 
-    def as_dict(self) -> PythonFacts:
+    def as_dict(self) -> _look.PythonDetails:
         return {"version": self.version, "path": self.path, "machine": self.machine, "managed": self.managed}
 
 

@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import PythonFacts
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 
 LIBRARY_PLACES = ("/lib*", "/usr/lib*", "/lib/*-linux-gnu", "/usr/lib/*-linux-gnu", "/usr/local/lib*")
 # What Debian calls the packages that releases need, by what is looked for.
@@ -78,7 +78,7 @@ class Found(t.TypedDict):
     path: str
     complete: bool
     damaged: list[str]
-    python: PythonFacts | None
+    python: _look.PythonDetails | None
     versions: dict[str, str]
     manifest: str
     tree_bytes: int

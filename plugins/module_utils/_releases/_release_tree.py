@@ -19,7 +19,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tr
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import PythonFacts
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 
 RECORD = "release.json"
 MANIFEST = "release.manifest"
@@ -39,7 +39,7 @@ class Record(t.TypedDict, total=False):
 
     id: str
     lock: str
-    python: PythonFacts
+    python: _look.PythonDetails
     packages: dict[str, str]
     manifest: ManifestFacts
 

@@ -11,7 +11,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import PythonFacts
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 
 # What runs that were cut leave beside releases: of builds, archives, fan-outs and pruning.
 LEFTOVER = re.compile(r"\.(staging-.+|pruned-.+|.+\.tar|.+\.vllm-ray-sync)")
@@ -28,7 +28,7 @@ class Release(t.TypedDict):
     directory: str
     lock: str
     versions: dict[str, str]
-    python: PythonFacts
+    python: _look.PythonDetails
     manifest: str
     bytes: int
     since: int

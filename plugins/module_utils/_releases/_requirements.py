@@ -14,7 +14,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._releas
 
 if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import PythonFacts
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?=\s*(?:$|[\[=<>!~;@(#,]))")
 
@@ -63,7 +63,7 @@ def compile_argv(
     return [uv, "pip", "compile", "requirements.in", *fixed, *wanted, *options, "--output-file", lock]
 
 
-def header(made_from: object, python: PythonFacts) -> str:
+def header(made_from: object, python: _look.PythonDetails) -> str:
     """Return the first line of a kept lock: it shows whether the lock is still that of its requirements.
 
     made_from: all that it is resolved from. python: version and machine, as release_info returned them.

@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Found, Listening
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._nic_io import Look as Network
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host._look import Network
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._reach_io import Reached, Target, There
 
     # By host; None where one gave no answer.

@@ -8,20 +8,24 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-# What a step that does not end speaks for.
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._collective import Outcome
+
+# What to check if a step does not end.
 HANGS = {
     "meet": "allow connections to the first rank: check the firewall and vllm_ray_nic",
     "connect": "check the firewall and vllm_ray_nic; vllm_ray_nccl_debug=INFO logs details",
-    "reduce": "compare the drivers; leave out RDMA that does not work by vllm_ray_rdma_devices",
+    "reduce": "compare the drivers; list only working RDMA devices in vllm_ray_rdma_devices",
 }
 
 
+@check("collective", needs=Need.COLLECTIVE)
 def problems(
-    outcomes: Mapping[str, Mapping[str, t.Any]],
+    outcomes: Mapping[str, Outcome],
     hosts: Mapping[int, str],
     with_rdma: Collection[str],
     failures: Mapping[str, str],
@@ -32,15 +36,15 @@ def problems(
     with_rdma: hosts that have an RDMA device which works; failures: why the check did not run on a host.
     """
     found = []
-    told = {int(rank): outcome for rank, outcome in outcomes.items()}
-    missing = {rank for outcome in told.values() for rank in outcome["missing"]} | (set(hosts) - set(told))
+    reported = {int(rank): outcome for rank, outcome in outcomes.items()}
+    missing = {rank for outcome in reported.values() for rank in outcome["missing"]} | (set(hosts) - set(reported))
     everyone_met = not missing
 
     def add(rank: int, what: str, wanted: str, fix: str) -> None:
         found.append(Problem(hosts[rank], "collective", "error", f"rank {rank}: {what}", wanted, fix))
 
     for rank in sorted(hosts):
-        outcome = told.get(rank)
+        outcome = reported.get(rank)
         if outcome is None:
             why = failures.get(hosts[rank], "no answer")
             add(rank, f"was not started: {why}", "a rank that takes part", "fix the cause, and run again")
@@ -62,25 +66,23 @@ def problems(
         found.append(
             Problem("-", "collective", "error", f"ranks that did not join: {names}", "all ranks", HANGS["meet"])
         )
-    return found or unused_rdma(told, hosts, with_rdma)
+    return found or unused_rdma(reported, hosts, with_rdma)
 
 
-def unused_rdma(
-    told: Mapping[int, Mapping[str, t.Any]], hosts: Mapping[int, str], with_rdma: Collection[str]
-) -> list[Problem]:
+def unused_rdma(reported: Mapping[int, Outcome], hosts: Mapping[int, str], with_rdma: Collection[str]) -> list[Problem]:
     """Return a warning for each host whose RDMA device works while NCCL talks by plain sockets."""
     result: list[Problem] = []
-    for rank, outcome in told.items():
+    for rank, outcome in reported.items():
         host = hosts[rank]
         if host in with_rdma and "NET/Socket" in outcome["transports"] and all(p.host != host for p in result):
             speed = max(outcome["gbytes_per_second"].values(), default=0.0)
-            what = f"NCCL uses NET/Socket, {speed:g} GB/s, though the host has RDMA"
+            what = f"NCCL uses NET/Socket, {speed:g} GB/s, although the host has RDMA"
             fix = "see vllm_ray_rdma_devices, and memlock and GIDs in the report"
             result.append(Problem(host, "collective", "warning", what, "NET/IB", fix))
     return result
 
 
-def summary(outcomes: Mapping[str, Mapping[str, t.Any]], backend: str) -> str:
+def summary(outcomes: Mapping[str, Outcome], backend: str) -> str:
     """Return one line about an all-reduce that came right: the slowest rank's bandwidth per size, and transports.
 
     backend: which names itself where it reports no transport, as Gloo.

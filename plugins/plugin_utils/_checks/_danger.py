@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._redact import parsed
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,12 +28,12 @@ SECRET_NAME = re.compile(
 )
 
 
-def is_off(value: t.Any) -> bool:
+def is_off(value: object) -> bool:
     """Return whether a value of a switch leaves it off, as vLLM and Ray read it."""
     return str(value).strip().lower() in ("", "0", "false", "no", "none")
 
 
-def is_never(_value: t.Any) -> bool:
+def is_never(_value: object) -> bool:
     """Tell that no value is harmless."""
     return False
 
@@ -47,7 +48,7 @@ class Danger(t.NamedTuple):
     severity: t.Literal["error", "warning"]
     why: str
     fix: str
-    harmless: Callable[[t.Any], bool] = is_off
+    harmless: Callable[[object], bool] = is_off
     expected: str = "not set"
 
 
@@ -63,9 +64,9 @@ ENVIRONMENT: dict[str, Danger] = {
         lambda value: str(value).lower() == "token",
         "token, which the roles set",
     ),
-    "RAY_AUTH_TOKEN.*|VLLM_API_KEY": Danger("error", "is a secret that the roles keep in a file", REMOVE, is_never),
+    "RAY_AUTH_TOKEN.*|VLLM_API_KEY": Danger("error", "is a secret, which the roles store in a file", REMOVE, is_never),
     "HF_TOKEN|HUGGING_FACE_HUB_TOKEN": Danger(
-        "error", "would reach every rank and its logs", "set vllm_ray_hf_token", is_never
+        "error", "is a secret, and every rank would get it", "set vllm_ray_hf_token", is_never
     ),
     "VLLM_SERVER_DEV_MODE": Danger(
         "error", "adds routes by which API clients call any method on all ranks and replace the weights", REMOVE
@@ -111,7 +112,7 @@ ENVIRONMENT: dict[str, Danger] = {
 }
 
 
-def is_closed_list(value: t.Any) -> bool:
+def is_closed_list(value: object) -> bool:
     """Return whether domains of media are public names. vLLM takes names exactly; an empty list allows all."""
     names = parsed(value)
     names = names if isinstance(names, list) else [names]
@@ -141,7 +142,7 @@ OPTIONS: dict[str, Danger] = {
     "grpc-port": Danger("error", "serves by gRPC, which does not require the key", REMOVE),
     "allowed-media-domains": Danger(
         "warning",
-        "lets API clients make the engine fetch from any address, this host, or a pattern that vLLM does not know",
+        "lets API clients choose any or internal addresses, or has a pattern, which vLLM does not support",
         "list the exact names of public hosts",
         is_closed_list,
         "names such as images.example.org",
@@ -198,7 +199,7 @@ NESTED: dict[str, Danger] = {
 START_ARGUMENTS: dict[str, Danger] = {
     "--dashboard-host": Danger(
         "error",
-        "opens Ray's dashboard, and the plan and the firewall do not include it",
+        "opens Ray's dashboard, which the plan and the firewall rules do not cover",
         "set vllm_ray_dashboard_host and vllm_ray_dashboard_clients",
         lambda value: str(value) in ("127.0.0.1", "::1", "localhost"),
         "127.0.0.1",
@@ -209,14 +210,14 @@ START_ARGUMENTS: dict[str, Danger] = {
     "--system-config": Danger(
         "error",
         "can switch Ray's token off",
-        "remove it: all that may be in it can be in vllm_ray_env, as RAY_ and its name",
+        "remove it, and set its entries in vllm_ray_env with the prefix RAY_",
         is_never,
     ),
     "--tracing-startup-hook": Danger("warning", "loads code from there", OWN_CODE, lambda value: not str(value)),
 }
 
 
-def environment(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
+def environment(host: str, given: Mapping[str, object]) -> list[Problem]:
     """Return the problems of variables in vllm_ray_env. Values are not shown: they may be secret."""
     found = {
         name: next((danger for pattern, danger in ENVIRONMENT.items() if re.fullmatch(pattern, name)), None)
@@ -225,7 +226,7 @@ def environment(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
     return [problem(host, f"vllm_ray_env: {name}", danger) for name, danger in applied(found, given)]
 
 
-def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
+def options(host: str, given: Mapping[str, object]) -> list[Problem]:
     """Return the problems of options of `vllm serve`. given: named without dashes in front."""
     found = {name: OPTIONS.get(name) for name in given}
     fix = "give it by a file or by vllm_ray_env, which vLLM does not log"
@@ -258,13 +259,13 @@ def nested(name: str) -> Danger | None:
     return next((danger for pattern, danger in NESTED.items() if re.fullmatch(pattern, plain)), None)
 
 
-def dotted(option: str, value: t.Any) -> list[tuple[str, t.Any]]:
+def dotted(option: str, value: object) -> list[tuple[str, object]]:
     """Return the last name of an option such as speculative-config.model, which has what that name has in a mapping."""
     _outer, dot, inner = option.rpartition(".")
     return [(inner.rstrip("+"), value)] if dot else []
 
 
-def start_arguments(host: str, given: Sequence[t.Any]) -> list[Problem]:
+def start_arguments(host: str, given: Sequence[object]) -> list[Problem]:
     """Return the problems of arguments of `ray start`, as --name=value or as two words."""
     words = [word for argument in given for word in str(argument).split("=", 1)]
     values = {name: value for name, value in zip(words, [*words[1:], ""]) if name in START_ARGUMENTS}
@@ -272,19 +273,19 @@ def start_arguments(host: str, given: Sequence[t.Any]) -> list[Problem]:
     return [problem(host, f"vllm_ray_start_args: {name}", danger) for name, danger in found]
 
 
-def model(facts: Mapping[str, t.Any], args: Mapping[str, t.Any]) -> list[Problem]:
-    """Return what a model brings that may run. facts: `code` and `pickled` of model_info. args: options of vLLM."""
-    code, pickled = facts.get("code") or [], facts.get("pickled") or []
+@check(CHECK, needs=Need.PLAN)
+def model(code: Sequence[str], pickled: Sequence[str], args: Mapping[str, object]) -> list[Problem]:
+    """Return what a model brings that may run. code, pickled: of model_info. args: options of vLLM."""
     trusted = not is_off(args.get("trust-remote-code"))
     problems = []
     if code:
         what = "run on all hosts, as the service user" if trusted else "are not run, as trust-remote-code is not set"
-        fix = "read them, and set vllm_ray_model_revision to the commit that was read" if trusted else "nothing"
+        fix = "review them, and set vllm_ray_model_revision to the reviewed commit" if trusted else "nothing"
         severity = "warning" if trusted else "info"
-        problems.append(Problem("-", CHECK, severity, f"the model's {named(code)} {what}", "no code of a model", fix))
+        problems.append(Problem("-", CHECK, severity, f"the model's {named(code)} {what}", "a model without code", fix))
     if pickled:
         found = f"the model has only pickled weights, which may run code when they are loaded: {named(pickled)}"
-        fix = "serve a revision with safetensors, or convert them where nothing can be lost"
+        fix = "serve a revision with safetensors, or convert the weights in a sandbox"
         problems.append(Problem("-", CHECK, "warning", found, "weights in safetensors", fix))
     return problems
 
@@ -295,7 +296,7 @@ def named(files: Sequence[str]) -> str:
     return f"{', '.join(files[:NAMED])}{more}"
 
 
-def applied(found: Mapping[str, Danger | None], given: Mapping[str, t.Any]) -> Iterator[tuple[str, Danger]]:
+def applied(found: Mapping[str, Danger | None], given: Mapping[str, object]) -> Iterator[tuple[str, Danger]]:
     """Return the settings whose values do harm."""
     return ((name, it) for name, value in given.items() if (it := found[name]) and not it.harmless(value))
 
@@ -305,7 +306,7 @@ def problem(host: str, what: str, danger: Danger) -> Problem:
     return Problem(host, CHECK, danger.severity, f"{what} {danger.why}", danger.expected, danger.fix)
 
 
-def entries_in(value: t.Any) -> list[tuple[str, t.Any]]:
+def entries_in(value: object) -> list[tuple[str, object]]:
     """Return names and values in the value of an option, at any depth, also where it is text in JSON."""
     value = parsed(value)
     if isinstance(value, dict):

@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +97,7 @@ def environments(hosts: Sequence[Host]) -> list[Problem]:
     for (variable, value, owner), names in borrowed.items():
         severity = "error" if variable in OWN_ADDRESS else "warning"
         found = f"vllm_ray_env: {variable} is {value} on {', '.join(names)}, which is an address of {owner}"
-        fix = f"set {variable} in vllm_ray_env of each host (host_vars), unless all hosts are to use that one"
+        fix = f"set {variable} in vllm_ray_env of each host (host_vars), unless all hosts should use that address"
         problems.append(Problem("-", "env", severity, found, "an address of the host itself", fix))
     return problems
 
@@ -118,24 +119,25 @@ def devices_of(host: Host, variable: str, value: str) -> list[Problem]:
     missing = [name for name in names if name != "all" and not any(it.startswith(name) for it in have)]
     if not missing or value.startswith("^"):
         return []
-    found = f"vllm_ray_env: {variable} names {', '.join(missing)}, and the host has {', '.join(sorted(have)) or 'none'}"
+    found = f"vllm_ray_env: {variable} names {', '.join(missing)}, but the host has {', '.join(sorted(have)) or 'none'}"
     own = "vllm_ray_rdma_devices" if variable == "NCCL_IB_HCA" else f"{variable} in vllm_ray_env"
     return [Problem(host.name, "env", "warning", found, "devices of this host", f"set {own} for each host (host_vars)")]
 
 
-def executor(given: Mapping[str, t.Any], planned: str, gpus: int) -> list[Problem]:
+@check("option", needs=Need.PLAN)
+def executor(given: Mapping[str, object], planned: str, gpus: int) -> list[Problem]:
     """Return the error of an executor that contradicts the layout. given: options; gpus: how many the engine uses.
 
     Which GPUs a host offers to Ray depends on it.
     """
-    wished = str(given.get("distributed-executor-backend") or planned)
-    if wished == planned or (wished == "uni" and planned == "mp" and gpus == 1):
+    requested = str(given.get("distributed-executor-backend") or planned)
+    if requested == planned or (requested == "uni" and planned == "mp" and gpus == 1):
         return []
-    found = f"vllm_ray_serve_args: distributed-executor-backend is {wished}, and the layout needs {planned}"
+    found = f"vllm_ray_serve_args: distributed-executor-backend is {requested}, but the layout needs {planned}"
     return [Problem("-", "option", "error", found, planned, "remove it: the plan sets it")]
 
 
-def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
+def options(host: str, given: Mapping[str, object]) -> list[Problem]:
     """Return warnings of options that are gone. given: without dashes.
 
     They are warnings because a release of the user's own may be old enough; its parser decides.
@@ -149,6 +151,7 @@ def options(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
     ]
 
 
+@check("parser", "release", needs=Need.PARSER)
 def refused(host: str, release: str, reasons: Mapping[str, str]) -> list[Problem]:
     """Return what the release's own parser refuses. release: its path; reasons: RV(refused) of serve_config_check."""
     problems = []
@@ -170,7 +173,7 @@ def refused(host: str, release: str, reasons: Mapping[str, str]) -> list[Problem
     return problems
 
 
-def environment(host: str, given: Mapping[str, t.Any]) -> list[Problem]:
+def environment(host: str, given: Mapping[str, object]) -> list[Problem]:
     """Return what is wrong with names in vllm_ray_env. NCCL_IB_DISABLE=0 and the like do no harm."""
     problems = [
         Problem(

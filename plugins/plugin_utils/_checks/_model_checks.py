@@ -15,14 +15,13 @@ from dataclasses import dataclass
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest import gib, named
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host._look import ModelFiles
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
-
-    # RV(model.files) of host_info.
-    Tree = Mapping[str, t.Any]
 
 CONTROLLER = "the controller"
 
@@ -43,7 +42,7 @@ class Copy:
     """A host's copy of a model. origin: where site.yml would copy from; others: the hosts with a copy, beside it."""
 
     host: str
-    tree: Tree
+    tree: ModelFiles
     origin: str
     others: Sequence[str]
 
@@ -53,7 +52,7 @@ class Copy:
 
     @property
     def source(self) -> str:
-        """Return whom site.yml restores files from, empty where it takes this copy as it is.
+        """Return where site.yml restores files from, empty where it takes this copy as it is.
 
         A tree that the collection made is as it is recorded, or damaged, also where others are copied from it.
         """
@@ -75,10 +74,11 @@ class Copy:
         return "error", f"rm {path}/{first} on {self.host}, then run {fix}"
 
 
-def check_models(hosts: Sequence[Host], model: Mapping[str, t.Any]) -> list[Problem]:
+@check("model", needs=Need.PLAN)
+def check_models(hosts: Sequence[Host], model: Mapping[str, object]) -> list[Problem]:
     """Check the model's files on all probed hosts. model: the plan's."""
     origin = CONTROLLER if model.get("source") == "controller" else str(model.get("source_host", ""))
-    trees = {host.name: (host.look["model"] or {}).get("files") for host in hosts if host.look}
+    trees = {host.name: host.look["model"]["files"] if host.look["model"] else None for host in hosts if host.look}
     paths = sorted(
         {tree["path"] for tree in trees.values() if tree and tree["path"] == (model.get("path") or tree["path"])}
     )
@@ -101,18 +101,18 @@ def absent(path: str, hosts: Sequence[str], origin: str, size: int) -> list[Prob
     return [Problem(host, "model", "info", f"{path} is not there", "the model on every host", fix) for host in hosts]
 
 
-def files_of(tree: Tree, piece: int) -> dict[str, File]:
+def files_of(tree: ModelFiles, piece: int) -> dict[str, File]:
     """Return the files of a copy. piece: of which size the pieces must be, so that hashes can be compared."""
     hashes = tree["hashes"] if tree["piece_bytes"] == piece else {}
     return {name: File(size, hashes.get(name, "")) for name, size in tree["bytes"].items()}
 
 
-def usual_piece(trees: Sequence[Tree]) -> int:
+def usual_piece(trees: Sequence[ModelFiles]) -> int:
     """Return the size of pieces that most copies have: a copy that lacks files may have others."""
     return Counter(tree["piece_bytes"] for tree in trees).most_common(1)[0][0] if trees else 0
 
 
-def usual_files(trees: Sequence[Tree]) -> dict[str, File]:
+def usual_files(trees: Sequence[ModelFiles]) -> dict[str, File]:
     """Return the files that at least half of the copies have whole, as most have them; of a draw as the first."""
     votes: dict[str, Counter[File]] = {}
     piece = usual_piece(trees)

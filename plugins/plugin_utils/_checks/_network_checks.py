@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backends import TOOL
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _network
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Answers = Mapping[str, Mapping[str, t.Any] | None]
+    Answers = Mapping[str, _network.Answer | None]
     Pair = tuple[str, str]
 
 # What is the matter with a way from one host to another: {kind: (sign in the matrix, its meaning)}. A way is of the
@@ -66,7 +67,7 @@ class Way:
     ports: tuple[int, ...] = ()
     every_port: bool = False
     size: int | None = None
-    told: bool = False
+    reported: bool = False
     rate: float | None = None
     rtt: float | None = None
 
@@ -87,7 +88,7 @@ def ways(answers: Answers) -> dict[Pair, Way]:
     }
 
 
-def taking_part(answers: Answers) -> dict[str, Mapping[str, t.Any]]:
+def taking_part(answers: Answers) -> dict[str, _network.Answer]:
     """Return the answers of the hosts that took part."""
     return {name: answer for name, answer in answers.items() if answer and "peers" in answer}
 
@@ -101,7 +102,7 @@ def usual_rate(matrix: Mapping[Pair, Way]) -> float:
     return statistics.median(best.values()) if best else 0
 
 
-def _way(source: str, target: str, there: Mapping[str, Mapping[str, t.Any]]) -> Way:
+def _way(source: str, target: str, there: Mapping[str, _network.Answer]) -> Way:
     if source not in there or target not in there:
         return Way(ABSENT)
     here, other = there[source], there[target]
@@ -128,7 +129,7 @@ def _way(source: str, target: str, there: Mapping[str, Mapping[str, t.Any]]) -> 
     size, wanted = found["largest_packet"], min(here["mtu"], other["mtu"])
     rate, rtt = found["gbit_s"], found["rtt_ms"]
     if size is not None and size < wanted:
-        return Way(LOSSY, size=size, told=found["told_path_mtu"], rate=rate or None, rtt=rtt)
+        return Way(LOSSY, size=size, reported=found["told_path_mtu"], rate=rate or None, rtt=rtt)
     return Way(STALLED if rate == 0 else OPEN, size=size, rate=rate or None, rtt=rtt)
 
 
@@ -152,6 +153,7 @@ def _ends(pair: Pair, side: str) -> tuple[str, ...]:
     return {"in": pair[1:], "out": pair[:1]}.get(side, pair)
 
 
+@check("reachability", "link", "route", "firewall", "mtu", "bandwidth", needs=Need.NETWORK)
 def network_problems(answers: Answers, managed: bool) -> list[Problem]:
     """Judge the network between hosts.
 
@@ -218,10 +220,10 @@ class Fault:
     side: str
     pairs: list[Pair]
     matrix: Mapping[Pair, Way]
-    there: Mapping[str, Mapping[str, t.Any]]
+    there: Mapping[str, _network.Answer]
 
     @property
-    def own(self) -> Mapping[str, t.Any]:
+    def own(self) -> _network.Answer:
         return self.there[self.host]
 
     @property
@@ -266,7 +268,7 @@ def _about_to_open(problem: Problem) -> Problem:
     return replace(problem, severity="info", fix=fix)
 
 
-def _wrong_answers(there: Mapping[str, Mapping[str, t.Any]]) -> list[Problem]:
+def _wrong_answers(there: Mapping[str, _network.Answer]) -> list[Problem]:
     """Report hosts that answered in another form than this version does."""
     wrong: dict[str, list[tuple[str, str]]] = {}
     for name, answer in there.items():
@@ -278,15 +280,15 @@ def _wrong_answers(there: Mapping[str, Mapping[str, t.Any]]) -> list[Problem]:
             peer,
             "reachability",
             "error",
-            f"answered {told[0][1]} to {some([name for name, _answer in told])}",
+            f"answered {answers[0][1]} to {some([name for name, _answer in answers])}",
             "the answers of this version of the collection",
-            "run again; if the answer is the same, another program answers there in place of the test",
+            "run again; if it is the same, another program listens on the port of the test",
         )
-        for peer, told in wrong.items()
+        for peer, answers in wrong.items()
     ]
 
 
-def _packet_sizes(there: Mapping[str, Mapping[str, t.Any]]) -> list[Problem]:
+def _packet_sizes(there: Mapping[str, _network.Answer]) -> list[Problem]:
     """Find the hosts whose NIC has another MTU than most."""
     counts = Counter(answer["mtu"] for answer in there.values())
     usual = max(counts, key=lambda mtu: (counts[mtu], mtu), default=0)
@@ -298,7 +300,7 @@ def _packet_sizes(there: Mapping[str, Mapping[str, t.Any]]) -> list[Problem]:
             "warning",
             f"MTU {answer['mtu']} on {answer['nic']}",
             f"{usual}, as on {peers}",
-            f"ip link set dev {answer['nic']} mtu {usual} (and in the system's network settings), or the others alike",
+            f"ip link set dev {answer['nic']} mtu {usual} (and in its configuration), or change all other hosts",
         )
         for name, answer in there.items()
         if answer["mtu"] != usual
@@ -310,8 +312,8 @@ def _untested(matrix: Mapping[Pair, Way], names: Sequence[str]) -> list[Problem]
     problems = []
     missed = {frozenset(pair) for pair, way in matrix.items() if way.kind == MISSED}
     if missed:
-        first = " and ".join(sorted(min(missed)))
-        found = f"{len(missed)} pairs of hosts were not tested, as Ansible ran them at different times: {first} first"
+        first = " and ".join(min(sorted(pair) for pair in missed))
+        found = f"{len(missed)} pairs of hosts were not tested, such as {first}: Ansible ran them at different times"
         fix = f"run Ansible on all hosts at once: -f {len(names)}"
         problems.append(Problem("-", "reachability", "warning", found, "a test of every pair", fix))
     tested, everything = len({frozenset(pair) for pair in matrix}), len(names) * (len(names) - 1) // 2
@@ -341,9 +343,9 @@ def _astray(fault: Fault) -> Problem:
 
 
 def _translated(fault: Fault) -> Problem:
-    seen = [f"{peer} as {fault.there[peer]['peers'][fault.host]['seen_from']}" for peer in fault.peers]
-    found, wanted = f"reaches {some(seen)}", f"as {fault.own['address']}"
-    fix = f"remove the address translation on {fault.host} or on the way (`nft list ruleset`: snat, masquerade)"
+    seen = [f"{peer} from {fault.there[peer]['peers'][fault.host]['seen_from']}" for peer in fault.peers]
+    found, wanted = f"its packets reach {some(seen)}", f"the source address {fault.own['address']}"
+    fix = f"remove the address translation on {fault.host} or between the hosts (`nft list ruleset`: snat, masquerade)"
     return Problem(fault.host, "route", "error", found, wanted, fix)
 
 
@@ -366,11 +368,11 @@ def _shut(fault: Fault) -> Problem:
     addresses = some([fault.address(peer) for peer in fault.peers])
     if fault.side == "in":
         fix = (
-            f"let the firewall of {host}, or one before it, admit {addresses} on {fault.nic}; "
-            f"vllm_ray_firewall=manage does it by {TOOL.name}, and `nft list ruleset` on {host} shows other rules"
+            f"allow {addresses} on {fault.nic} in the firewall of {host} or in one in front of it; "
+            f"vllm_ray_firewall=manage adds the rules to {TOOL.name}, and `nft list ruleset` on {host} shows all rules"
         )
     else:
-        fix = f"let the firewall of {host}, or one behind it, pass packets to {addresses} by {fault.nic}"
+        fix = f"allow packets to {addresses} by {fault.nic} in the firewall of {host} or in one behind it"
     return Problem(host, "firewall", "error", found, "open between peers", fix)
 
 
@@ -378,11 +380,11 @@ def _lossy(fault: Fault) -> Problem:
     size = min(t.cast(int, fault.matrix[pair].size) for pair in fault.pairs)
     mtu = fault.own["mtu"]
     # TCP obeys the size that a router reports. Without one, it sends large packets again and again: connections hang.
-    told = all(fault.matrix[pair].told for pair in fault.pairs)
-    what = "refused by a router" if told else "lost"
+    reported = all(fault.matrix[pair].reported for pair in fault.pairs)
+    what = "refused by a router" if reported else "lost"
     found = f"packets of more than {size} bytes are {what} on the way {fault.directions}"
     fix = f"ip link set dev {fault.nic} mtu {size} on all hosts, or let switches and tunnels carry {mtu} bytes"
-    return Problem(fault.host, "mtu", "warning" if told else "error", found, f"{mtu}, the MTU of {fault.nic}", fix)
+    return Problem(fault.host, "mtu", "warning" if reported else "error", found, f"{mtu}, the MTU of {fault.nic}", fix)
 
 
 def _stalled(fault: Fault) -> Problem:

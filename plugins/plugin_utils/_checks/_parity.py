@@ -9,9 +9,12 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 
     # {row: {host: value}}; a host without a value is not compared in that row.
     Matrix = Mapping[str, Mapping[str, str]]
@@ -32,8 +35,8 @@ MUST_AGREE = {
     "glibc": ("warning", "install the same release of the distribution on all hosts"),
     "mtu": ("warning", "ip link set dev NIC mtu VALUE on the host that differs, and in its network configuration"),
     "kernel": ("info", "update and reboot the host that differs"),
-    "gpu model": ("info", "the plan weighs hosts by their GPUs; compare it"),
-    "gpu memory": ("info", "the plan weighs hosts by their GPUs; compare it"),
+    "gpu model": ("info", "compare the plan, because the layout depends on the GPUs of each host"),
+    "gpu memory": ("info", "compare the plan, because the layout depends on the GPUs of each host"),
 }
 
 
@@ -42,16 +45,17 @@ def majority(values: Mapping[str, str]) -> str:
     return Counter(values.values()).most_common(1)[0][0] if values else ""
 
 
-def odd(values: Mapping[str, str]) -> dict[str, str]:
+def differing(values: Mapping[str, str]) -> dict[str, str]:
     """Return the hosts that differ from most, with their values."""
     usual = majority(values)
     return {host: value for host, value in values.items() if value != usual}
 
 
-def problems(matrix: Matrix, told: Collection[tuple[str, str]] = ()) -> list[Problem]:
-    """Return a problem for each odd host in each row that must agree.
+@check("parity", needs=Need.MATRIX)
+def problems(matrix: Matrix, reported: Collection[tuple[str, str]] = ()) -> list[Problem]:
+    """Return a problem for each host that differs in each row that must agree.
 
-    told: (host, check) of problems that are reported already; such a check says more than that a host differs.
+    reported: (host, check) of problems that were found before; such a check says more than that a host differs.
     """
     return [
         Problem(
@@ -64,8 +68,8 @@ def problems(matrix: Matrix, told: Collection[tuple[str, str]] = ()) -> list[Pro
         )
         for row, values in matrix.items()
         if row in MUST_AGREE
-        for host, value in odd(values).items()
-        if (host, row) not in told
+        for host, value in differing(values).items()
+        if (host, row) not in reported
     ]
 
 
@@ -77,7 +81,7 @@ def lines(matrix: Matrix, hosts: Sequence[str], width: int) -> list[str]:
         return []
     rows = [["", *hosts]]
     for name, values in matrix.items():
-        differ = odd(values)
+        differ = differing(values)
         rows.append([name, *(f"{values.get(host, '-')}{'*' if host in differ else ''}" for host in hosts)])
     sizes = [max(len(row[column]) for row in rows) for column in range(len(hosts) + 1)]
     if sum(sizes) + 2 * len(sizes) <= width:
@@ -86,9 +90,9 @@ def lines(matrix: Matrix, hosts: Sequence[str], width: int) -> list[str]:
     result = []
     for name, values in matrix.items():
         by_value: dict[str, list[str]] = {}
-        for host, value in odd(values).items():
+        for host, value in differing(values).items():
             by_value.setdefault(value, []).append(host)
-        parts = [f"{majority(values)} on {len(values) - len(odd(values))} hosts"]
+        parts = [f"{majority(values)} on {len(values) - len(differing(values))} hosts"]
         parts += [f"* {value} on {', '.join(where)}" for value, where in by_value.items()]
         result.append(f"  {name.ljust(label)}  {'; '.join(parts)}")
     return result
@@ -127,6 +131,7 @@ def only(rows: Matrix, hosts: Sequence[str]) -> Matrix:
     return {row: values for row, values in part.items() if values}
 
 
+@check("changes", needs=Need.GOOD_RUN)
 def changed(lines: Sequence[str]) -> list[Problem]:
     """Return what changed since the last good run as notes among the problems."""
     fix = "nothing if the change was intended; if something fails since then, check this first"
@@ -142,24 +147,24 @@ def good_run(before: Matrix, now: Matrix, hosts: Sequence[str], looked: Sequence
     return {row: {**left.get(row, {}), **seen.get(row, {})} for row in dict.fromkeys([*left, *seen])}
 
 
-def matrix(looks: Mapping[str, Mapping[str, t.Any]], releases: Mapping[str, Mapping[str, t.Any]]) -> Matrix:
+def matrix(looks: Mapping[str, _look.Look], releases: Mapping[str, _look.ReleaseDetails]) -> Matrix:
     """Return the rows of probed hosts. releases: what release_info said of those that have one.
 
     Source of each row: M(vllm_ray.cluster.host_info) and M(vllm_ray.cluster.release_info).
     """
     rows: dict[str, dict[str, str]] = {}
 
-    def put(row: str, host: str, value: t.Any) -> None:
+    def put(row: str, host: str, value: object) -> None:
         if value:
             rows.setdefault(row, {})[host] = str(value)
 
     for name, look in looks.items():
-        host, nic = look["host"], look["network"]["cluster_nic"] or {}
+        host, nic = look["host"], look["network"]["cluster_nic"]
         put("os", name, " ".join(host["os"].values()).strip())
         put("kernel", name, host["kernel"])
         put("machine", name, host["machine"])
         put("glibc", name, host.get("glibc"))
-        put("mtu", name, nic.get("mtu"))
+        put("mtu", name, nic and nic["mtu"])
         gpus = host["gpus"]
         put("gpu model", name, ", ".join(dict.fromkeys(gpu["name"] for gpu in gpus)))
         put("gpu count", name, len(gpus))
@@ -167,7 +172,8 @@ def matrix(looks: Mapping[str, Mapping[str, t.Any]], releases: Mapping[str, Mapp
         put("driver", name, ", ".join(dict.fromkeys(gpu["driver"] for gpu in gpus)))
         put("cuda", name, ", ".join(dict.fromkeys(str(gpu["cuda"]) for gpu in gpus if gpu.get("cuda"))))
     for name, release in releases.items():
-        put("python", name, (release.get("python") or {}).get("version"))
+        python = release.get("python")
+        put("python", name, python and python["version"])
         for package, version in (release.get("versions") or {}).items():
             put(package, name, version)
     return rows

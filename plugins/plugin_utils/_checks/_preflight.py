@@ -8,26 +8,31 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _host_checks, _parity
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _agreement_checks, _parity, _registry
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import STAGES, Need
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _stages
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Answers = Mapping[str, Mapping[str, t.Any] | None]
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _network_checks
 
-# Names of checks by the stage that has what they need. A problem carries the name of its check.
-STAGES = {
-    "host": (
-        "ssh", "sudo", "python", "machine", "reach", "inventory", "variable", "option", "env", "protection", "path",
-        "systemd", "os", "address", "route", "nic", "rdma", "memlock", "hostname", "clock", "mtu", "port", "firewall",
-        "tls", "ray", "account", "bundle", "leftovers", "driver", "gpu", "gpu_memory", "shared_memory", "disk", "model",
-        "layout", "parity", "rotation", "changes",
-    ),
-    "network": ("reachability", "link", "bandwidth"),
-    "release": ("release", "package", "parser", "collective"),
-}  # fmt: skip
+
+class Release(_look.ReleaseDetails, total=False):
+    """What release_info returns, as far as it is checked."""
+
+    problems: list[dict[str, str]]
+
+
+class Part(t.TypedDict, total=False):
+    """What ssh_info and plan return, as far as it is checked. worked: the matrix of the last good run."""
+
+    problems: list[dict[str, str]]
+    worked: Mapping[str, Mapping[str, str]] | None
+
+
 # Checks of a look that the test between hosts makes again, and better.
 RETESTED = ("mtu", "route")
 
@@ -45,11 +50,11 @@ class Found:
 
 def gather(
     names: Sequence[str],
-    ssh: Mapping[str, t.Any],
-    plan: Mapping[str, t.Any],
-    looks: Answers,
-    networks: Answers,
-    releases: Answers,
+    ssh: Part,
+    plan: Part,
+    looks: Mapping[str, _look.Look | None],
+    networks: _network_checks.Answers,
+    releases: Mapping[str, Release | None],
     parser: _stages.Stage,
     collective: _stages.Stage,
     settings: Mapping[str, t.Any],
@@ -63,7 +68,7 @@ def gather(
     matrix, worked = _parity.matrix(there, ready), plan.get("worked") or {}
     changes = _parity.since(worked, matrix, names, list(there)) if worked else []
     # A row that moves by itself: a good run does not record it.
-    matrix = {**matrix, "time": _host_checks.clock_row(there)}
+    matrix = {**matrix, "time": _agreement_checks.clock_row(there)}
     managed = settings.get("vllm_ray_firewall") == "manage" and settings.get("vllm_ray_scope") == "system"
     tested = {name: networks.get(name) for name in there}
     network = _stages.network(tested, managed)
@@ -81,18 +86,21 @@ def gather(
         {"host": name, **entry} for name, release in given.items() for entry in (release or {}).get("problems", [])
     ]
     problems = [*ssh.get("problems", []), *looked, *lacks, *network.problems, *parser.problems, *collective.problems]
-    told = {(problem["host"], problem["check"]) for problem in problems}
-    problems += [problem.as_dict() for problem in (*_parity.problems(matrix, told), *_parity.changed(changes))]
+    reported = {(problem["host"], problem["check"]) for problem in problems}
+    problems += [problem.as_dict() for problem in (*_parity.problems(matrix, reported), *_parity.changed(changes))]
     off = settings.get("vllm_ray_checks_off") or []
-    states = dict.fromkeys(STAGES["network"], network.state)
-    states["release"] = states["package"] = "done" if ready or lacks else "not yet, there is no release"
-    states["parser"] = parser.state
-    states["collective"] = collective.state
-    states["changes"] = "done" if worked else "not yet, no run has succeeded"
+    states = {
+        Need.NETWORK: network.state,
+        Need.RELEASE: "done" if ready or lacks else "not yet, there is no release",
+        Need.PARSER: parser.state,
+        Need.COLLECTIVE: collective.state,
+        Need.GOOD_RUN: "done" if worked else "not yet, no run has succeeded",
+    }
     checks = [
-        _report.Check(name, stage, "off" if name in off else states.get(name, "done"))
-        for stage, listed in STAGES.items()
-        for name in listed
+        _report.Check(name, stage, "off" if name in off else states.get(need, "done"))
+        for stage in STAGES
+        for name, need in _registry.names().items()
+        if need.stage == stage
     ]
     shown = [name for name in names if name in there]
     lines = ["", "Hosts (* differs from most):", *_parity.lines(matrix, shown, _report.WIDTH)]

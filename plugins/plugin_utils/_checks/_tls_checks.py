@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._certificates import _tls
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import serve_args
 
 if t.TYPE_CHECKING:
@@ -22,6 +23,7 @@ if t.TYPE_CHECKING:
 
     from cryptography.x509 import Certificate as X509
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 
@@ -101,6 +103,7 @@ def serves(host: Host) -> bool:
 # --- Settings --------------------------------------------------------------------------------------------------------
 
 
+@check("tls", needs=Need.PLAN)
 def options(cluster: Cluster) -> list[Problem]:
     """Return the errors of options that the roles set themselves."""
     name, wanted = cluster.serve_host, "not set: the role sets what vllm_ray_tls needs"
@@ -113,6 +116,7 @@ def options(cluster: Cluster) -> list[Problem]:
     ]
 
 
+@check("tls", needs=Need.PLAN)
 def in_clear(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
     """Return the warning of an API without TLS. clients: who may reach it, besides the hosts of the cluster."""
     own = cluster.by_name[cluster.serve_host].settings
@@ -120,7 +124,7 @@ def in_clear(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
     strangers = [client for client in clients if client not in peers and not is_loopback(client)]
     if not strangers or own["vllm_ray_tls"] != "off" or is_loopback(own.get("vllm_ray_api_host") or ""):
         return []
-    found = f"the API key and all texts go unencrypted to {', '.join(strangers)}"
+    found = f"the API key, prompts and answers go unencrypted to {', '.join(strangers)}"
     return [Problem(cluster.serve_host, "tls", "warning", found, "TLS", "set vllm_ray_tls=own or given")]
 
 
@@ -184,7 +188,8 @@ def lifetime(ends: float, now: float) -> str:
     return f"expired on {_tls.date(ends)}, {count} ago" if ends <= now else f"expires on {_tls.date(ends)}, in {count}"
 
 
-def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: float) -> list[Problem]:
+@check("tls", needs=Need.PLAN)
+def given(host: str, own: Mapping[str, object], files: Files, address: str, now: float) -> list[Problem]:
     """Return what is wrong with the files of vllm_ray_tls=given. address: by which the API is asked.
 
     host: the serve host; own: its settings.
@@ -216,12 +221,18 @@ def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: 
         fix = "openssl pkey -in KEY -out NEW makes one without a passphrase; ansible-vault can encrypt it"
         report("key", "error", f"can't be used: {key}", "a private key in PEM without a passphrase", fix)
     elif certificate and key != certificate.public_key:
-        report("key", "error", "does not belong to vllm_ray_tls_certificate", "its key", "give the files of one pair")
+        report(
+            "key",
+            "error",
+            "does not belong to vllm_ray_tls_certificate",
+            "its key",
+            "set both to the files of one pair",
+        )
     if "ca" in files.texts and parse(files.texts["ca"]) is None:
         report("ca", "error", "has no certificate in PEM", "the CA that clients must trust", "correct the path")
     if certificate:
         if certificate.starts > now:
-            found = f"is valid from {_tls.date(certificate.starts)} on"
+            found = f"is not valid before {_tls.date(certificate.starts)}"
             report("certificate", "error", found, "a valid certificate", "correct the controller's clock, or wait")
         if certificate.ends - now <= _tls.RENEWED * _tls.DAY:
             severity = "error" if certificate.ends <= now else "warning"
@@ -237,7 +248,7 @@ def given(host: str, own: Mapping[str, t.Any], files: Files, address: str, now: 
         fix = "get one with a key of RSA 2048 or EC P-256, and check that each certificate in the file is complete"
         report("certificate", "error", f"and its key can't serve: {files.unfit}", "a pair that OpenSSL accepts", fix)
     elif files.untrusted:
-        fix = "give the CA that signed it, and put certificates of CAs in between behind it in vllm_ray_tls_certificate"
+        fix = "set it to the CA that signed the certificate, and append intermediate CAs to vllm_ray_tls_certificate"
         found = f"makes clients refuse vllm_ray_tls_certificate: {files.untrusted}"
         report("ca", "error", found, "the CA of a certificate for servers", fix)
     return problems
@@ -249,6 +260,7 @@ def some(names: Collection[str], most: int = 5) -> str:
     return ", ".join([*listed[:most], *(["..."] if len(listed) > most else [])]) or "nobody"
 
 
+@check("tls", needs=Need.PLAN)
 def in_use(hosts: Sequence[Host], renews: bool, now: float) -> list[Problem]:
     """Return what is wrong with the certificates of engines, as hosts' looks have them.
 
@@ -261,8 +273,8 @@ def in_use(hosts: Sequence[Host], renews: bool, now: float) -> list[Problem]:
         problems.append(Problem(host.name, "tls", severity, found, wanted, fix))
 
     for host in hosts:
-        look = (host.look or {}).get("engine", {}).get("certificates") or {}
-        used, there = parse(look.get("used", "")), parse(look.get("file", ""))
+        look = certificates(host)
+        used, there = parse(look["used"]), parse(look["file"])
         current = used or there
         if used and there and look["used"] != look["file"]:
             current = there
@@ -278,8 +290,14 @@ def in_use(hosts: Sequence[Host], renews: bool, now: float) -> list[Problem]:
     return problems
 
 
+def certificates(host: Host) -> _look.Certificates:
+    """Return the certificates that the engine of a host uses, and has on the disk; empty where there are none."""
+    engine: _look.Engine = host.look["engine"] if host.look else {}
+    return engine.get("certificates") or {"used": "", "file": ""}
+
+
 def expires(hosts: Sequence[Host], now: float) -> str:
     """Return when the certificate that an engine uses ends, or else the one on the disk; empty where there is none."""
-    looks = [(host.look or {}).get("engine", {}).get("certificates") or {} for host in hosts]
-    found = [parse(look[name]) for name in ("used", "file") for look in looks if look.get(name)]
+    looks = [certificates(host) for host in hosts]
+    found = [parse(text) for text in [*(look["used"] for look in looks), *(look["file"] for look in looks)] if text]
     return next((lifetime(certificate.ends, now) for certificate in found if certificate), "")

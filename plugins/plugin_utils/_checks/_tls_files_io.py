@@ -23,10 +23,10 @@ if t.TYPE_CHECKING:
 MEMORY = "/dev/shm"
 
 
-def paths(settings: Mapping[str, t.Any], inventory: str) -> dict[str, str]:
+def paths(settings: Mapping[str, object], inventory: str) -> dict[str, str]:
     """Return the files that settings name, by FILES. inventory: the directory from which relative paths count."""
     named = {name: settings.get(f"vllm_ray_tls_{name}") for name in FILES}
-    return {name: os.path.join(inventory, path) for name, path in named.items() if path}
+    return {name: os.path.join(inventory, str(path)) for name, path in named.items() if path}
 
 
 def read(found: Mapping[str, str], loader: DataLoader, address: str) -> Files:

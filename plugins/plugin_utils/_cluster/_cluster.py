@@ -132,13 +132,13 @@ class Cluster:
 
 def cluster_of(hosts: Sequence[Host], head: Host, nodes: bool = True) -> Cluster:
     """Return who is who in an inventory with one head. nodes: whether the run goes on to the nodes of Ray."""
-    record = with_engine(((head.look or {}).get("host") or {}).get("record") or {}, hosts)
+    record = with_engine((head.look["host"]["record"] if head.look else None) or {}, hosts)
     serving, consent = whether_serving(hosts, head, record), bool(head.settings["vllm_ray_restart"])
     by_name = {host.name: host for host in hosts}
     wished = head.settings.get("vllm_ray_serve_host") or head.name
     last = by_name.get(last_server(record))
     # An engine that this run can't stop where it is would hold its GPUs there.
-    rotation = ((head.look or {}).get("host") or {}).get("rotation") or {}
+    rotation = (head.look["host"]["rotation"] if head.look else None) or {}
     cluster = Cluster(hosts, head, wished, "", accelerator_of(head), record, serving, consent, nodes, rotation)
     stays = last is not None and (last.look is None or last.limited or not cluster.may_change)
     now = last.name if last and stays else None

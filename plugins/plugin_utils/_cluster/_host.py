@@ -15,6 +15,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths i
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
 ENGINE = "main"
 
 
@@ -52,7 +54,7 @@ class Host:
     name: str
     groups: tuple[str, ...]
     settings: dict[str, t.Any]
-    look: dict[str, t.Any] | None = None
+    look: _look.Look | None = None
     absent: str | None = None
     limited: bool = False
 
@@ -62,7 +64,7 @@ class Host:
 
     @property
     def paths(self) -> Paths:
-        return paths(self.settings, (self.look or {}).get("host", {}).get("home", "~"))
+        return paths(self.settings, self.look["host"]["home"] if self.look else "~")
 
 
 def unit_names(cluster: str) -> tuple[str, str]:
@@ -75,7 +77,7 @@ def release_path(host: Host) -> str:
 
     The link itself where the host has none yet, or was not probed.
     """
-    own, name = host.settings.get("vllm_ray_release_path"), ((host.look or {}).get("host") or {}).get("release")
+    own, name = host.settings.get("vllm_ray_release_path"), host.look["host"]["release"] if host.look else ""
     return own or (f"{releases_of(host.paths.root)}/{name}" if name else f"{host.paths.config}/current")
 
 
@@ -128,8 +130,8 @@ def gpu_indices(host: Host, accelerator: Accelerator, known: Mapping[str, t.Any]
 
 def accelerator_of(head: Host) -> Accelerator:
     """Return what the engine runs on."""
-    gpus = (head.look or {}).get("host", {}).get("gpus")
-    return of_setting(head.settings["vllm_ray_accelerator"], bool(gpus))
+    has_gpus = bool(head.look and head.look["host"]["gpus"])
+    return of_setting(head.settings["vllm_ray_accelerator"], has_gpus)
 
 
 def may_use_gpus(settings: Mapping[str, t.Any]) -> bool:
@@ -156,5 +158,21 @@ def serve_state(host: Host) -> str | None:
 def is_active(host: Host) -> bool:
     """Return whether our node or our engine runs on a host; False where the host could not be probed."""
     node, _serve = unit_names(host.settings["vllm_ray_cluster"])
-    states = ((host.look or {}).get("usage", {}).get("services", {}).get(node, "inactive"), serve_state(host))
+    services = host.look["usage"]["services"] if host.look else {}
+    states = (services.get(node, "inactive"), serve_state(host))
     return any(state in ("active", "activating", "running", "starting") for state in states)
+
+
+def look_of(host: Host) -> _look.Look:
+    """Return the look of a probed host."""
+    if host.look is None:
+        raise ValueError(f"{host.name} was not probed")
+    return host.look
+
+
+def rdma_is_off(settings: Mapping[str, t.Any]) -> str:
+    """Return which setting keeps NCCL from RDMA, empty where none does."""
+    env = {name: str(value) for name, value in settings["vllm_ray_env"].items()}
+    if env.get("NCCL_IB_DISABLE", "0") not in ("0", ""):
+        return f"NCCL_IB_DISABLE={env['NCCL_IB_DISABLE']}"
+    return f"NCCL_NET={env['NCCL_NET']}" if env.get("NCCL_NET", "").lower() == "socket" else ""

@@ -10,10 +10,15 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models._model_config import Model
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._host_checks import look_of, rdma_is_off
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import is_whole
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import gpu_indices, is_active, serve_args
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
+    gpu_indices,
+    is_active,
+    look_of,
+    rdma_is_off,
+    serve_args,
+)
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _advice, _candidates, _wishes
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._advice import Advice
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import ClusterHost, Link, gpu_of
@@ -78,8 +83,8 @@ def slowest_link(hosts: Sequence[Host]) -> tuple[Link, str]:
         return Link(min(rates), rdma=True), ""
     speeds = []
     for look in looks:
-        own = (look["network"]["cluster_nic"] or {}).get("nic")
-        speeds += [nic["speed"] for nic in look["network"]["nics"] if nic["name"] == own]
+        own = look["network"]["cluster_nic"]
+        speeds += [nic["speed"] or 0 for nic in look["network"]["nics"] if own and nic["name"] == own["nic"]]
     if not all(speeds) or not speeds:
         return Link(USUAL_GBIT), f"not all NICs report their speed: assumed {USUAL_GBIT:g} Gbit/s"
     return Link(min(speeds) / 1000), ""

@@ -11,21 +11,17 @@ from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import HUBS, hub_of
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger, _lint, _tls_checks
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._checks import (
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger, _lint, _registry, _tls_checks
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Target
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._inventory_checks import (
     check_absent,
-    check_accelerator,
-    check_addresses,
-    check_host,
     check_inventory,
     check_leaving,
-    check_paths,
     check_serving,
     removed_while_it_serves,
-    shut_out,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._host_checks import check_state, check_states
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._model_checks import check_models
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._settings_checks import shut_out
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout, _members, _private, _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster, cluster_of, last_server
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
@@ -105,9 +101,10 @@ def model_plan(
         fix = "correct vllm_ray_model; a path is looked up on the hosts first, then on the controller"
         problems.append(Problem("-", "model", "error", f"{wish} is not a directory {where}", "a model directory", fix))
     origin = on_controller if source == "controller" else found.get(model["source_host"], {})
-    if origin.get("problem"):
+    problem = origin.get("problem")
+    if problem:
         where = "-" if source == "controller" else model["source_host"]
-        told = {key: origin["problem"][key] for key in ("found", "wanted", "fix")}
+        told = {key: problem[key] for key in ("found", "wanted", "fix")}
         problems.append(Problem(where, "model", "error", **told))
     missing = [name for name, model_there in found.items() if not model_there["directory"]]
     # A host that has the model knows what it is, also where the source is left out by --limit.
@@ -170,15 +167,9 @@ def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collecti
         found, fix = f"serve host {cluster.wished}", "name a host of the cluster in vllm_ray_serve_host"
         problems.append(Problem("-", "inventory", "error", found, "a host of the cluster", fix))
     for host in cluster.hosts:
-        serves = host.name == cluster.serve_host
-        problems += check_host(host, serves)
-        if host.look:
-            problems += check_state(host, serves, model_needs(host, model), host.name in starts)
-        problems += check_paths(host)
-    problems += check_states([host for host in cluster.hosts if host.look])
-    problems += _lint.environments(cluster.hosts)
-    problems += check_accelerator(cluster.hosts, cluster.head)
-    problems += check_addresses({name: nic["address"] for name, nic in cluster.addresses.items()})
+        target = Target(host, host.name == cluster.serve_host, host.name in starts, model_needs(host, model))
+        problems += _registry.host_problems(target)
+    problems += _registry.cluster_problems(cluster)
     return problems
 
 
@@ -219,7 +210,7 @@ def make_plan(
     problems += _rotation.problems(cluster, rotation, bool(rotate), seconds)
     problems += [removed_while_it_serves(name) for name in gone]
     args = serve_args(cluster.by_name[cluster.serve_host].settings)
-    problems += _danger.model(model, args)
+    problems += _danger.model(model.get("code") or [], model.get("pickled") or [], args)
     settings = cluster.head.settings
     outline = Outline(
         settings["vllm_ray_cluster"], cluster.head.name, cluster.accelerator.name, cluster.serving, ray_of(cluster.head)
@@ -257,7 +248,7 @@ def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> HostPlan:
     # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
     # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
     offered = engine_gpus if layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
-    foreign = (host.look or {}).get("usage", {}).get("foreign_ray", [])
+    foreign = host.look["usage"]["foreign_ray"] if host.look else []
     return HostPlan(
         address=nic["address"],
         nic=nic["nic"],

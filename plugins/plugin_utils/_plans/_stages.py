@@ -16,7 +16,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import (
     _lint,
     _network_checks,
 )
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._host_checks import rdma_is_off
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import rdma_is_off
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -68,7 +68,11 @@ def ranks_of(plan: Mapping[str, t.Any]) -> dict[str, list[dict[str, int]]]:
 
 
 def why_no_collective(
-    plan: Mapping[str, t.Any], present: Collection[str], releases: Answers, networks: Answers, off: Collection[str]
+    plan: Mapping[str, t.Any],
+    present: Collection[str],
+    releases: Answers,
+    networks: _network_checks.Answers,
+    off: Collection[str],
 ) -> str:
     """Return why no collective check can be made now, empty where one can.
 
@@ -154,7 +158,7 @@ def meeting_port(token: str, reached: Sequence[Mapping[str, t.Any]]) -> int:
     return _network.random_port(token, [port for host in reached for port in host["ports"]])
 
 
-def network(tested: Answers, closed_yet: bool) -> Stage:
+def network(tested: _network_checks.Answers, closed_yet: bool) -> Stage:
     """Judge the network. tested: what network_check said, by host; closed_yet: whether firewalls are opened later."""
     if len(tested) < 2 or not any(tested.values()):
         return Stage([], [], "not yet, it needs two hosts that answer")

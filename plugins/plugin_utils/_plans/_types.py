@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._advice import Advice
@@ -101,7 +102,7 @@ class HostPlan:
     ray_gpus: list[int]
     engine_gpus: list[int]
     env: Mapping[str, str]
-    foreign_ray: list[Mapping[str, t.Any]]
+    foreign_ray: list[_look.Process]
     may_stop: bool
     paths: Paths
     settings: Mapping[str, t.Any]

@@ -18,7 +18,9 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Answers = Mapping[str, Mapping[str, t.Any] | None]
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+
+    Looks = Mapping[str, _look.Look | None]
 
 
 # Names of logs of Ray and of units have no other characters.
@@ -61,10 +63,10 @@ def missing(
     return lines
 
 
-def problems_text(plan: Mapping[str, t.Any], problems: Sequence[Mapping[str, str]], looks: Answers) -> str:
+def problems_text(plan: Mapping[str, t.Any], problems: Sequence[Mapping[str, str]], looks: Looks) -> str:
     """Return plan, problems and what hosts have in common, as text. looks: with details."""
     there = {name: look for name, look in looks.items() if look}
-    releases = {name: (look.get("details") or {}).get("release") or {} for name, look in there.items()}
+    releases = {name: look["details"]["release"] for name, look in there.items() if look.get("details")}
     matrix = _parity.matrix(there, releases)
     found = [*problems, *(problem.as_dict() for problem in _parity.problems(matrix))]
     lines = ["Hosts (* differs from most):", *_parity.lines(matrix, list(there), _report.WIDTH), ""]
@@ -75,7 +77,7 @@ def problems_text(plan: Mapping[str, t.Any], problems: Sequence[Mapping[str, str
 def documents(
     plan: Mapping[str, t.Any],
     problems: Sequence[Mapping[str, str]],
-    looks: Answers,
+    looks: Looks,
     settings: Mapping[str, Mapping[str, t.Any]],
     versions: Mapping[str, str],
     lacking: Sequence[str],

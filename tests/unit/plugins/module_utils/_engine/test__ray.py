@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _ray
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 
 NODE: Any = {
     "release": "/opt/vllm-ray/releases/cuda",
@@ -65,7 +66,7 @@ def load(fixtures: Path, name: str) -> Any:
 
 
 @pytest.fixture
-def table(fixtures: Path) -> list[_ray.NodeRow]:
+def table(fixtures: Path) -> list[_look.Node]:
     return _ray.node_table(load(fixtures, "nodes.json"), load(fixtures, "cluster_status.json"))
 
 
@@ -135,7 +136,7 @@ def test_an_ipv6_head_is_in_brackets() -> None:
     assert "--address=[fd42::b]:6379" in _ray.start_argv({**NODE, "head_address": "fd42::b"})
 
 
-def test_the_node_table(table: list[_ray.NodeRow]) -> None:
+def test_the_node_table(table: list[_look.Node]) -> None:
     assert [(node["address"], node["alive"], node["is_head"], node["gpus"], node["gpus_used"]) for node in table] == [
         ("10.237.0.13", False, False, 0, 0),
         ("10.237.0.12", True, False, 1, 1),
@@ -144,7 +145,7 @@ def test_the_node_table(table: list[_ray.NodeRow]) -> None:
     ]
 
 
-def test_the_node_table_as_lines(table: list[_ray.NodeRow]) -> None:
+def test_the_node_table_as_lines(table: list[_look.Node]) -> None:
     assert _ray.table_lines(table, {"10.237.0.11": "h1", "10.237.0.12": "h2"}) == [
         "h1  10.237.0.11  alive  1 of 1 GPUs in use by Ray",
         "h2  10.237.0.12  alive  1 of 1 GPUs in use by Ray",
@@ -152,9 +153,9 @@ def test_the_node_table_as_lines(table: list[_ray.NodeRow]) -> None:
     ]
 
 
-def test_an_engine_that_has_its_gpus_without_ray(table: list[_ray.NodeRow]) -> None:
+def test_an_engine_that_has_its_gpus_without_ray(table: list[_look.Node]) -> None:
     """By the mp executor Ray is offered none of them: that is not 0 of 0 in use."""
-    nodes: list[_ray.NodeRow] = [{**node, "gpus": 0, "gpus_used": 0} for node in table if node["alive"]]
+    nodes: list[_look.Node] = [{**node, "gpus": 0, "gpus_used": 0} for node in table if node["alive"]]
     assert _ray.table_lines(nodes[:2], NAMES, "h1") == [
         "h1  10.237.0.11  alive  the engine uses its GPUs without Ray",
         "h2  10.237.0.12  alive  offers Ray no GPU",
@@ -164,7 +165,7 @@ def test_an_engine_that_has_its_gpus_without_ray(table: list[_ray.NodeRow]) -> N
     ]
 
 
-def test_a_node_that_died_and_did_not_come_back_is_a_line(table: list[_ray.NodeRow]) -> None:
+def test_a_node_that_died_and_did_not_come_back_is_a_line(table: list[_look.Node]) -> None:
     assert _ray.table_lines(table[:3], NAMES)[2] == "h3  10.237.0.13  dead  offers Ray no GPU"
 
 
@@ -191,7 +192,7 @@ def test_a_table_without_nodes(nodes: dict[str, Any], status: dict[str, Any]) ->
         pytest.param({}, [], id="none-wanted"),
     ],
 )
-def test_missing_nodes(table: list[_ray.NodeRow], wanted: dict[str, int], missing: list[str]) -> None:
+def test_missing_nodes(table: list[_look.Node], wanted: dict[str, int], missing: list[str]) -> None:
     assert _ray.missing_nodes(table, wanted) == missing
 
 
@@ -224,9 +225,9 @@ def test_placement(fixtures: Path, wanted: dict[str, int], names: dict[str, str]
     assert _ray.placement_problems(table, wanted, names) == problems
 
 
-def test_placement_beside_a_host_that_is_none_of_the_cluster(table: list[_ray.NodeRow]) -> None:
+def test_placement_beside_a_host_that_is_none_of_the_cluster(table: list[_look.Node]) -> None:
     """As one whose line was taken out of the inventory: its GPUs must not draw ranks."""
-    free: list[_ray.NodeRow] = [{**node, "gpus_used": 0} for node in table]
+    free: list[_look.Node] = [{**node, "gpus_used": 0} for node in table]
     assert _ray.placement_problems(free, {"10.237.0.11": 1}, NAMES) == []
     rest = {address: name for address, name in NAMES.items() if address != "10.237.0.13"}
     stranger = (
@@ -236,13 +237,13 @@ def test_placement_beside_a_host_that_is_none_of_the_cluster(table: list[_ray.No
     assert _ray.placement_problems(free, {"10.237.0.11": 1}, rest) == [stranger]
     # Who names no hosts has no inventory to compare with, and a node without GPUs draws nothing.
     assert _ray.placement_problems(free, {"10.237.0.11": 1}, {}) == []
-    bare: list[_ray.NodeRow] = [
+    bare: list[_look.Node] = [
         {**node, "gpus": 0 if node["address"] == "10.237.0.13" else node["gpus"]} for node in free
     ]
     assert _ray.placement_problems(bare, {"10.237.0.11": 1}, rest) == []
 
 
-def test_placement_beside_another_job(table: list[_ray.NodeRow]) -> None:
+def test_placement_beside_another_job(table: list[_look.Node]) -> None:
     assert _ray.placement_problems(table, {"10.237.0.11": 1}, NAMES) == [
         "h1: 0 of 1 GPUs are free and the engine needs 1"
     ]

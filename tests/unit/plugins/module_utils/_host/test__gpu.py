@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu, _look
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import Process
 
 
@@ -18,7 +18,7 @@ def text(fixtures: Path, name: str) -> str:
     return (fixtures / "gpu" / name).read_text(encoding="utf-8")
 
 
-def gpus(fixtures: Path, name: str) -> list[dict[str, Any]]:
+def gpus(fixtures: Path, name: str) -> list[_look.Gpu]:
     return _gpu.parse_gpus(text(fixtures, name))
 
 
@@ -52,7 +52,9 @@ def test_two_h200_of_which_one_is_in_use(fixtures: Path) -> None:
 
 
 def test_the_same_two_h200_when_nobody_uses_them(fixtures: Path) -> None:
-    assert [(gpu["processes"], gpu["used_mib"] < 10) for gpu in gpus(fixtures, "h200_free.xml")] == [([], True)] * 2
+    assert [(gpu["processes"], (gpu["used_mib"] or 0) < 10) for gpu in gpus(fixtures, "h200_free.xml")] == [
+        ([], True)
+    ] * 2
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_the_same_two_h200_when_nobody_uses_them(fixtures: Path) -> None:
 )
 def test_other_gpus(fixtures: Path, name: str, wanted: dict[str, Any]) -> None:
     [gpu] = gpus(fixtures, name)
-    assert {key: gpu[key] for key in wanted} == wanted
+    assert {key: value for key, value in gpu.items() if key in wanted} == wanted
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,8 @@ def test_other_gpus(fixtures: Path, name: str, wanted: dict[str, Any]) -> None:
 def test_bad_memory(fixtures: Path, element: str, value: str, key: str, wanted: object) -> None:
     """The capture of a healthy GPU with one value changed: no capture of a broken one could be had."""
     head, tag, rest = text(fixtures, "h200_free.xml").partition(f"<{element}>")
-    assert _gpu.parse_gpus(f"{head}{tag}{value}{rest[rest.index('<') :]}")[0][key] == wanted
+    found: Any = _gpu.parse_gpus(f"{head}{tag}{value}{rest[rest.index('<') :]}")
+    assert found[0][key] == wanted
 
 
 @pytest.mark.parametrize("name", ["no_driver", "version_mismatch", "lost_gpu"])

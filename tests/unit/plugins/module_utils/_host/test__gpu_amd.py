@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu, _gpu_amd
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu, _gpu_amd, _look
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import Process
 
 
-def gpus(fixtures: Path, **names: str) -> list[dict[str, Any]]:
+def gpus(fixtures: Path, **names: str) -> list[_look.Gpu]:
     """Parse fixtures by command; a command that is not named printed nothing."""
     texts = {name: (fixtures / "gpu" / f"amd_{file}").read_text(encoding="utf-8") for name, file in names.items()}
     return _gpu_amd.parse_gpus({**dict.fromkeys(_gpu_amd.COMMANDS, ""), **texts})

@@ -35,7 +35,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return count
 
 
-def look(folder: Path, model: str) -> dict[str, Any]:
+def look(folder: Path, model: str) -> Any:
     usual = {"hub": "huggingface", "revision": "", "endpoint": "", "token": None, "fetch": False}
     places = {"root": str(folder), "record_directory": str(folder / "records"), "user": "", "verify": "none"}
     return _host_io.model({"model": model, **usual, **places})

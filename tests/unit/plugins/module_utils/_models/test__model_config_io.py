@@ -126,7 +126,7 @@ def test_an_id_that_is_none_is_not_asked_for() -> None:
     assert "secret" not in str(caught.value)
 
 
-def look(folder: Path, model: str = "", **given: Any) -> dict[str, Any]:
+def look(folder: Path, model: str = "", **given: Any) -> Any:
     usual = {"hub": "huggingface", "revision": "", "endpoint": "", "token": None, "fetch": False}
     places = {"root": str(folder.parent), "record_directory": str(folder.parent / "records")}
     query = _model_config_io.query_of({"model": model or str(folder), **usual, **places, **given})

@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return copy
 
 
-def tree(folder: Path, verify: str = "none", user: str = "") -> dict[str, Any]:
+def tree(folder: Path, verify: str = "none", user: str = "") -> Any:
     return _model_files_io.look(f"{folder}/", str(folder.parents[1] / "manifests"), user, verify)
 
 

@@ -12,7 +12,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _c
 HOSTS = {0: "gpu01", 1: "gpu02"}
 
 
-def rank(step: str = "done", **change: Any) -> dict[str, Any]:
+def rank(step: str = "done", **change: Any) -> Any:
     speeds = {"1048576": 3.1, "67108864": 4.3} if step == "done" else {}
     plain = {"missing": [], "wrong": None, "transports": ["NET/Socket"], "error": ""}
     return {"step": step, "gbytes_per_second": speeds, **plain, **change}
@@ -55,7 +55,7 @@ def test_a_wrong_sum() -> None:
 
 def test_rdma_that_is_not_used_is_a_warning_with_numbers() -> None:
     assert found({"0": rank(), "1": rank()}, with_rdma=("gpu02",)) == [
-        ("gpu02", "warning", "NCCL uses NET/Socket, 4.3 GB/s, though the host has RDMA")
+        ("gpu02", "warning", "NCCL uses NET/Socket, 4.3 GB/s, although the host has RDMA")
     ]
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._preflight import STAGES
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger, _registry
 
 # Variables by which code is loaded.
 LOADING = (
@@ -27,7 +26,7 @@ def severities(problems: list[Problem]) -> list[str]:
 
 
 def test_the_check_is_one_of_preflight() -> None:
-    assert _danger.CHECK in STAGES["host"]
+    assert _registry.names()[_danger.CHECK].stage == "host"
 
 
 @pytest.mark.parametrize(
@@ -202,23 +201,22 @@ def test_arguments_of_ray_start(given: list[str], dangers: int) -> None:
 
 
 def test_a_models_code_is_a_warning_where_it_runs() -> None:
-    facts = {"code": [f"modeling_{letter}.py" for letter in "abcdefg"], "pickled": []}
-    (runs,) = _danger.model(facts, {"trust-remote-code": True})
-    (lies,) = _danger.model(facts, {"trust-remote-code": False})
+    code = [f"modeling_{letter}.py" for letter in "abcdefg"]
+    (runs,) = _danger.model(code, [], {"trust-remote-code": True})
+    (lies,) = _danger.model(code, [], {"trust-remote-code": False})
     assert (runs.severity, lies.severity) == ("warning", "info")
     assert "modeling_a.py, modeling_b.py, modeling_c.py, modeling_d.py, modeling_e.py and 2 more" in runs.found
     assert "trust-remote-code is not set" in lies.found
 
 
 def test_pickled_weights_are_a_warning() -> None:
-    (problem,) = _danger.model({"code": [], "pickled": ["pytorch_model.bin"]}, {})
+    (problem,) = _danger.model([], ["pytorch_model.bin"], {})
     assert (problem.severity, problem.check) == ("warning", "protection")
     assert "pytorch_model.bin" in problem.found
 
 
-@pytest.mark.parametrize("facts", [{}, {"code": [], "pickled": []}])
-def test_a_model_that_brings_nothing(facts: dict[str, Any]) -> None:
-    assert _danger.model(facts, {"trust-remote-code": True}) == []
+def test_a_model_that_brings_nothing() -> None:
+    assert _danger.model([], [], {"trust-remote-code": True}) == []
 
 
 def test_every_row_says_what_to_do() -> None:

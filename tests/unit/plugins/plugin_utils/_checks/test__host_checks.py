@@ -14,8 +14,10 @@ import pytest
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _gpu
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _host_checks
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, Target
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
+from ansible_collections.vllm_ray.cluster.tests.unit.checks import run
 
 GIB = 1024**3
 NOW = 1795273200.0
@@ -77,7 +79,7 @@ def healthy(fixtures: Path) -> dict[str, Any]:
     }
 
 
-def host(look: dict[str, Any] | None, name: str = "gpu01", **given: Any) -> Host:
+def host(look: Any, name: str = "gpu01", **given: Any) -> Host:
     values = {f"vllm_ray_{key}": value for key, value in given.items()}
     settings = _settings.check(name, {"vllm_ray_model": "/srv/demo", **values}).values
     return Host(name, ("head",), settings, look)
@@ -96,12 +98,11 @@ def changed(look: dict[str, Any], *changes: tuple[str, Any]) -> dict[str, Any]:
 
 
 def problems(look: dict[str, Any], **given: Any) -> list[Problem]:
-    return _host_checks.check_state(host(look, **given), serves=True)
+    return run(_host_checks, Need.PROBE, Target(host(look, **given), serves=True))
 
 
 def test_a_healthy_host_has_no_problem(healthy: dict[str, Any]) -> None:
     assert problems(healthy) == []
-    assert _host_checks.check_states([host(healthy), host(healthy, "gpu02"), host(None, "gone")]) == []
 
 
 SISTER = "vllm-ray-serve@second-main.service"
@@ -204,7 +205,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {},
             "gpu",
             "error",
-            "GPU 0: bad memory that can't be replaced",
+            "GPU 0: defective memory that row remapping can't repair",
             "have the GPU replaced, or leave it out by vllm_ray_gpus",
             id="memory-failed",
         ),
@@ -213,7 +214,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {},
             "gpu",
             "warning",
-            "GPU 0: bad memory",
+            "GPU 0: row remapping is pending",
             "--gpu-reset",
             id="repair",
         ),
@@ -271,7 +272,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {},
             "gpu_memory",
             "error",
-            "GPU 0: 140000 of 143771 MiB in use by no visible process",
+            "GPU 0: 140000 of 143771 MiB in use, but no visible process uses them",
             "fuser",
             id="unseen-process",
         ),
@@ -280,7 +281,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {"serve_args": {"gpu_memory_utilization": 0.95}},
             "gpu_memory",
             "error",
-            "GPU 0: 30000 of 143771 MiB in use by no visible process",
+            "GPU 0: 30000 of 143771 MiB in use, but no visible process uses them",
             "lower gpu-memory-utilization in vllm_ray_serve_args",
             id="wished-share",
         ),
@@ -289,7 +290,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {},
             "nic",
             "error",
-            "gpu02 is 127.0.1.1 here, which is this host itself",
+            "gpu02 is 127.0.1.1, which is this host itself",
             "/etc/hosts",
             id="peer-on-loopback",
         ),
@@ -367,7 +368,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {"env": {"NCCL_IB_DISABLE": 1}},
             "rdma",
             "warning",
-            "working RDMA devices (mlx5_0), and NCCL_IB_DISABLE=1",
+            "working RDMA devices (mlx5_0), but NCCL_IB_DISABLE=1",
             "remove NCCL_IB_DISABLE from vllm_ray_env",
             id="rdma-unused",
         ),
@@ -495,7 +496,7 @@ def test_where_the_engine_is_to_start_others_must_leave_enough(
     """A node of ours that runs beside them is no sign that an engine would."""
     holds = ("host.gpus.0.processes", [process(ours=False, mib=mib, unit=SISTER)])
     seen = host(changed(healthy, FULL, holds, ("usage.services", {NODE: "active"})))
-    [problem] = _host_checks.check_state(seen, serves=True, starts=True)
+    [problem] = _host_checks.check_gpu_memory(Target(seen, serves=True, starts=True))
     assert (problem.check, problem.severity) == ("gpu_memory", severity)
 
 
@@ -561,79 +562,9 @@ def test_a_full_share_of_models_is_no_problem(healthy: dict[str, Any]) -> None:
 
 
 def test_what_will_be_written_counts_once_per_filesystem(healthy: dict[str, Any]) -> None:
-    needs = {"/opt/vllm-ray": 20 * GIB, "/var/lib/vllm-ray/models": 479 * GIB}
-    [problem] = _host_checks.check_state(host(healthy), True, needs)
+    writes = {"/opt/vllm-ray": 20 * GIB, "/var/lib/vllm-ray/models": 479 * GIB}
+    [problem] = _host_checks.check_disks(Target(host(healthy), writes=writes))
     assert (problem.check, problem.found) == ("disk", "500.0 GiB free for /opt/vllm-ray, /var/lib/vllm-ray/models")
     assert problem.wanted == "at least 501.0 GiB"
     apart = changed(healthy, ("host.disks.1.filesystem", 2))
-    assert _host_checks.check_state(host(apart), True, needs) == []
-
-
-@pytest.mark.parametrize(
-    ("offsets", "found"),
-    [
-        pytest.param([0, 0, 4], [], id="within-the-limit"),
-        pytest.param([0, 0, 600], [("gpu03", "its clock is 600 s ahead of the others'")], id="one-ahead"),
-        pytest.param([0, -600], [("gpu02", "its clock is 600 s behind the others'")], id="one-of-two"),
-        pytest.param([600], [("gpu01", "its clock is 600 s ahead of the others'")], id="one-host"),
-        pytest.param(
-            [600, 601, 599], [("-", "the controller's clock is 600 s behind the hosts'")], id="the-controller"
-        ),
-        pytest.param(
-            [600, 600, 900],
-            [
-                ("-", "the controller's clock is 600 s behind the hosts'"),
-                ("gpu03", "its clock is 300 s ahead of the others'"),
-            ],
-            id="both",
-        ),
-    ],
-)
-def test_clocks(healthy: dict[str, Any], offsets: list[float], found: list[tuple[str, str]]) -> None:
-    hosts = [
-        host(
-            changed(healthy, ("host.time", NOW + offset + (0.5 if offset > 0 else -0.5) * (offset != 0))),
-            f"gpu0{number}",
-        )
-        for number, offset in enumerate(offsets, 1)
-    ]
-    seen = _host_checks.check_clocks(hosts)
-    assert [(problem.host, problem.found) for problem in seen] == found
-    assert all(problem.fix for problem in seen)
-
-
-def test_a_slow_call_is_no_difference_of_clocks(healthy: dict[str, Any]) -> None:
-    slow = changed(healthy, ("asked", {"sent": NOW - 60, "received": NOW + 60}), ("host.time", NOW + 59))
-    assert _host_checks.clock_offset(slow) == 0
-
-
-def test_clocks_in_the_parity_matrix(healthy: dict[str, Any]) -> None:
-    def row(*offsets: float) -> list[str]:
-        seen = {f"gpu0{number}": changed(healthy, ("host.time", NOW + offset)) for number, offset in enumerate(offsets)}
-        return list(_host_checks.clock_row(seen).values())
-
-    # The host read its clock within half a second of the controller's readings.
-    assert row(0.4, -1.2, 1.4) == ["0 s", "0 s", "0 s"]
-    assert row(0, 600.1, -3.5) == ["0 s", "+600 s", "-3 s"]
-    # Where the controller's clock is the odd one, hosts that agree are not.
-    assert row(600.5, 600.5, 900.5) == ["0 s", "0 s", "+300 s"]
-    assert row() == []
-
-
-@pytest.mark.parametrize(
-    ("mtus", "odd"),
-    [([9000, 9000, 9000], {}), ([1500, 1500, 1400], {"gpu03": 1500}), ([1400, 1500], {"gpu01": 1500}), ([9000], {})],
-    ids=["alike", "one-odd", "a-tie", "one-host"],
-)
-def test_mtu(healthy: dict[str, Any], mtus: list[int], odd: dict[str, int]) -> None:
-    hosts = [
-        host(changed(healthy, ("network.cluster_nic.mtu", mtu)), f"gpu0{number}") for number, mtu in enumerate(mtus, 1)
-    ]
-    found = _host_checks.check_mtu(hosts)
-    assert {problem.host: int(problem.wanted.split(",")[0]) for problem in found} == odd
-    assert all("ip link set ens1 mtu" in problem.fix for problem in found)
-
-
-def test_a_host_that_was_not_looked_at_is_not_judged() -> None:
-    with pytest.raises(ValueError, match="gone was not probed"):
-        _host_checks.check_state(host(None, "gone"), serves=False)
+    assert _host_checks.check_disks(Target(host(apart), writes=writes)) == []

@@ -142,7 +142,7 @@ def test_a_device_that_a_host_has_not_is_reported(name: str, value: str) -> None
     other = member(2, {name: value}, network_rdma=[{**RDMA[0], "device": "mlx5_1"}, RDMA[0]])
     (problem,) = _lint.environments([member(1, {name: value}), other])
     assert (problem.host, problem.severity) == ("gpu01", "warning")
-    assert f"{name} names mlx5_1, and the host has eno1, mlx5_0" in problem.found
+    assert f"{name} names mlx5_1, but the host has eno1, mlx5_0" in problem.found
 
 
 @pytest.mark.parametrize(

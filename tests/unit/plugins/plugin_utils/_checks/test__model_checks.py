@@ -29,6 +29,11 @@ def tree(**given: Any) -> dict[str, Any]:
     return {**whole, "missing": [], "broken": {}, "touched": [], "silent": [], "problems": [], **given}
 
 
+def seen(number: int, files: dict[str, Any] | None) -> Any:
+    """Return the look at a host that has these files of the model."""
+    return {**look(number), "model": {"directory": "", "model": None, "problem": None, "files": files}}
+
+
 def check(*trees: dict[str, Any] | None, model: dict[str, Any] | None = None) -> list[tuple[str, str, str, str]]:
     settings = _settings.check("-", {"vllm_ray_model": PATH}).values
     hosts = [
@@ -36,7 +41,7 @@ def check(*trees: dict[str, Any] | None, model: dict[str, Any] | None = None) ->
             f"gpu0{number}",
             ("workers",),
             settings,
-            {**look(number), "model": {"directory": "", "model": None, "problem": None, "files": one}},
+            seen(number, one),
         )
         for number, one in enumerate(trees, 1)
     ]

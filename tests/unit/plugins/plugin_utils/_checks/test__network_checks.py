@@ -78,7 +78,7 @@ FAULTS = {
     "blackhole": ("-... .-.x ..-. .R.-", [("h4", "route", "error", "no route to h2")]),
     "nat": (
         "-... T-TT ..-. ...-",
-        [("h2", "route", "error", "reaches h1 as 10.77.0.22, h3 as 10.77.0.22, h4 as 10.77.0.22")],
+        [("h2", "route", "error", "its packets reach h1 from 10.77.0.22, h3 from 10.77.0.22, h4 from 10.77.0.22")],
     ),
     "cut": ("-.L. .-L. LL-L ..L-", [("h3", "link", "error", "no answer on the link to and from h1, h2, h4")]),
     "slow": ("-.s. .-s. ss-s ..s-", [("h3", "bandwidth", "warning", "at most 0.1")]),
@@ -88,7 +88,7 @@ FAULTS = {
     ),
     "late": (
         "-??? ?-?? ??-? ???-",
-        [("-", "reachability", "warning", "6 pairs of hosts were not tested, as Ansible r")],
+        [("-", "reachability", "warning", "6 pairs of hosts were not tested, such as h1 and h2: Ansible ran them")],
     ),
     "ipv6": (
         "-r.. .-.. .r-. .r.-",
@@ -121,12 +121,15 @@ def test_a_planted_fault_and_nothing_else_is_found(folder: Path, name: str) -> N
         assert problem.fix
 
 
-def test_the_mend_of_a_dropped_packet_names_addresses_and_variable(folder: Path) -> None:
+def test_the_fix_of_a_dropped_packet_names_addresses_and_variable(folder: Path) -> None:
     (problem,) = _network_checks.network_problems(read(folder, "dropped"), managed=False)
-    assert "admit 10.77.0.2 on eth1; vllm_ray_firewall=manage" in problem.fix
+    assert (
+        "allow 10.77.0.2 on eth1 in the firewall of h1 or in one in front of it; vllm_ray_firewall=manage"
+        in problem.fix
+    )
 
 
-def test_the_mend_of_an_mtu_can_be_pasted(folder: Path) -> None:
+def test_the_fix_of_an_mtu_can_be_pasted(folder: Path) -> None:
     (odd,) = _network_checks.network_problems(read(folder, "mtu"), managed=False)
     assert (odd.wanted, odd.fix.split(" (")[0]) == ("9000, as on h1, h2, h4", "ip link set dev eth1 mtu 9000")
     (lossy,) = _network_checks.network_problems(read(folder, "large_lost"), managed=False)
@@ -148,7 +151,7 @@ def test_what_it_will_not_open_stays_what_it_is(folder: Path, name: str) -> None
 
 def test_a_way_that_a_router_tells_about_is_a_warning(folder: Path) -> None:
     answers = read(folder, "router")
-    assert _network_checks.ways(answers)["h1", "h2"].told
+    assert _network_checks.ways(answers)["h1", "h2"].reported
     # With the way back mended, only the told one is left.
     answers["h2"]["peers"]["h1"].update(largest_packet=9000, gbit_s=5)
     (problem,) = _network_checks.network_problems(answers, managed=False)
@@ -187,7 +190,7 @@ def test_lines(folder: Path) -> None:
 
 def test_more_hosts_than_a_matrix_can_hold_are_counted(folder: Path) -> None:
     one = read(folder, "healthy")["h1"]
-    many = {f"h{number}": {**copy.deepcopy(one), "peers": {}} for number in range(40)}
+    many: Any = {f"h{number}": {**copy.deepcopy(one), "peers": {}} for number in range(40)}
     assert _network_checks.matrix_lines(many) == ["  from row to column: "]
 
 

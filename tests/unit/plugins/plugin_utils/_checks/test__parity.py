@@ -1,9 +1,11 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parity matrix: who is odd, how bad that is, and what changed."""
+"""The parity matrix: which hosts differ, how bad that is, and what changed."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ MATRIX = {
 
 
 @pytest.mark.parametrize(
-    ("values", "usual", "odd"),
+    ("values", "usual", "differ"),
     [
         ({}, "", {}),
         ({"a": "1"}, "1", {}),
@@ -28,9 +30,9 @@ MATRIX = {
     ],
     ids=["nothing", "one host", "a draw: the first host, which is the head", "majority"],
 )
-def test_the_odd_ones(values: dict[str, str], usual: str, odd: dict[str, str]) -> None:
+def test_hosts_that_differ(values: dict[str, str], usual: str, differ: dict[str, str]) -> None:
     assert _parity.majority(values) == usual
-    assert _parity.odd(values) == odd
+    assert _parity.differing(values) == differ
 
 
 def test_only_rows_that_must_agree_make_problems() -> None:
@@ -44,7 +46,7 @@ def test_what_another_check_told_is_not_said_again() -> None:
     assert [p.host for p in _parity.problems(MATRIX, {("gpu02", "driver"), ("gpu03", "driver")})] == ["gpu03"]
 
 
-def test_the_table_marks_the_odd_ones() -> None:
+def test_the_table_marks_hosts_that_differ() -> None:
     matrix = {"driver": MATRIX["driver"], "nccl": {"gpu01": "2.27"}}
     assert _parity.lines(matrix, HOSTS, 80) == [
         "          gpu01   gpu02    gpu03",
@@ -111,7 +113,7 @@ def test_nothing_that_moves_by_itself_is_recorded() -> None:
 
 def test_the_rows_of_hosts() -> None:
     gpu = {"name": "NVIDIA H200", "memory_mib": 143771, "driver": "580.159.04", "cuda": "13.0"}
-    look = {
+    look: Any = {
         "host": {
             "os": {"id": "debian", "version": "12"},
             "kernel": "6.1.0",
@@ -121,11 +123,11 @@ def test_the_rows_of_hosts() -> None:
         },
         "network": {"cluster_nic": {"mtu": 9000}},
     }
-    bare = {
+    bare: Any = {
         "host": {"os": {"id": "debian", "version": ""}, "kernel": "6.1.0", "machine": "x86_64", "gpus": []},
         "network": {"cluster_nic": None},
     }
-    release = {"python": {"version": "3.11.2"}, "versions": {"vllm": "0.32.0", "ray": ""}}
+    release: Any = {"python": {"version": "3.11.2"}, "versions": {"vllm": "0.32.0", "ray": ""}}
     assert _parity.matrix({"gpu01": look, "gpu02": bare}, {"gpu01": release, "gpu02": {"python": None}}) == {
         "os": {"gpu01": "debian 12", "gpu02": "debian"},
         "kernel": {"gpu01": "6.1.0", "gpu02": "6.1.0"},

@@ -136,7 +136,7 @@ def test_clients_that_get_the_key_unencrypted(
     given: dict[str, Any], controllers: list[str], clients: str | None
 ) -> None:
     found = of_tls(planned(controllers=tuple(controllers), **given))
-    text = f"the API key and all texts go unencrypted to {clients}"
+    text = f"the API key, prompts and answers go unencrypted to {clients}"
     assert found == ([("warning", text, "set vllm_ray_tls=own or given")] if clients else [])
 
 
@@ -267,7 +267,7 @@ def test_when_a_given_certificate_ends(days: float, found: list[tuple[str, str]]
 def test_a_certificate_of_tomorrow() -> None:
     early = Pair(ADDRESS, start=1)
     assert given(early.pem, early.key()) == [
-        ("error", "vllm_ray_tls_certificate: /tls/certificate is valid from 2027-01-16 on")
+        ("error", "vllm_ray_tls_certificate: /tls/certificate is not valid before 2027-01-16")
     ]
 
 

@@ -20,7 +20,7 @@ RECORD = {
 }
 
 
-def make(serving: bool, second: dict[str, Any] | None, **given: Any) -> Cluster:
+def make(serving: bool, second: Any, **given: Any) -> Cluster:
     """Return a cluster of a head with a record, and a worker. given: settings without their prefix."""
     values = {"vllm_ray_model": "/srv/demo", **{f"vllm_ray_{name}": value for name, value in given.items()}}
     settings = _settings.check("-", values).values

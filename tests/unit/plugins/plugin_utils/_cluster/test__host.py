@@ -12,10 +12,10 @@ import pytest
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _settings
 
-GPUS = {"host": {"gpus": [{"index": 0}, {"index": 1}, {"index": 2}]}}
+GPUS: Any = {"host": {"gpus": [{"index": 0}, {"index": 1}, {"index": 2}]}}
 
 
-def host(look: dict[str, Any] | None = None, **given: Any) -> _host.Host:
+def host(look: Any = None, **given: Any) -> _host.Host:
     values = {f"vllm_ray_{name}": value for name, value in given.items()}
     settings = _settings.check("-", {"vllm_ray_model": "/srv/demo", **values}).values
     return _host.Host("gpu01", ("head",), settings, look)

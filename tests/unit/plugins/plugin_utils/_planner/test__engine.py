@@ -86,7 +86,7 @@ def test_pcie_where_one_pair_has_no_nvlink() -> None:
     assert _engine.cluster_host(seen, CUDA).link_inside == "pcie"
 
 
-def port(state: str = "ACTIVE", rate: float = 400.0) -> dict[str, Any]:
+def port(state: str = "ACTIVE", rate: float = 400.0) -> Any:
     return {"device": "mlx5_0", "state": state, "rate": rate}
 
 
@@ -105,7 +105,7 @@ def test_rdma_only_where_all_have_it() -> None:
     assert _engine.slowest_link([first, second]) == (Link(200, rdma=True), "")
     network["rdma"] = [port("DOWN")]
     assert _engine.slowest_link([first, second]) == (Link(25), "")
-    network.update(rdma=[port()], rdma_missing=["libibverbs1"])
+    network.update({"rdma": [port()], "rdma_missing": ["libibverbs1"]})
     assert _engine.slowest_link([first, second]) == (Link(25), "")
 
 

@@ -30,7 +30,7 @@ def settings(**given: Any) -> dict[str, Any]:
     return checked.values
 
 
-def host(number: int, seen: dict[str, Any] | None = None, *, absent: str | None = None, **given: Any) -> Host:
+def host(number: int, seen: Any = None, *, absent: str | None = None, **given: Any) -> Host:
     """Return the head (1) or a worker; seen is what look() made."""
     groups = ("head",) if number == 1 else ("workers",)
     return Host(NAMES[number], groups, settings(**given), None if absent else seen or look(number), absent)
@@ -596,7 +596,7 @@ def test_a_serve_host_outside_of_limit_keeps_serving(probed: bool) -> None:
     assert (plan["serve_host"], plan["engine"]["kept"], plan["news"]) == ("gpu02", True, "")
     assert not plan["engine"]["needs_free"]
     assert [member["groups"] for member in plan["members"] if member["name"] == "gpu03"] == [["vllm_ray_planned"]]
-    unknown = [("gpu02", "reach", "it may serve, and could not be probed: No route to host")]
+    unknown = [("gpu02", "reach", "its engine may serve, but the host could not be probed: No route to host")]
     assert found(plan, "warning") == ([] if probed else unknown)
 
 
@@ -625,7 +625,9 @@ def test_an_engine_that_can_not_be_asked_counts_as_serving() -> None:
     plan = make(host(1, head, **APART), host(2, mute, **APART), host(3, **APART))
     assert plan["serving"] is None
     assert not any(part["may_stop"] for part in plan["hosts"].values())
-    assert found(plan, "warning") == [("gpu02", "reach", "its engine is active and can't be asked: no engine here")]
+    assert found(plan, "warning") == [
+        ("gpu02", "reach", "the service of its engine is active, but the engine can't be asked: no engine here")
+    ]
 
 
 NODE = _host.unit_names("default")[0]
@@ -974,7 +976,7 @@ def test_clients_that_nobody_had_to_name_are_not_shut_out_without_a_word(
                 "firewall",
                 "warning",
                 f"systemd lets only {who} reach the API (vllm_ray_confine has network)",
-                "set vllm_ray_api_clients, or take network out of vllm_ray_confine",
+                "set vllm_ray_api_clients, or remove network from vllm_ray_confine",
             )
         ]
         if who
@@ -986,7 +988,7 @@ def test_clients_that_nobody_had_to_name_are_not_shut_out_without_a_word(
     ("args", "found_text"),
     [
         ({"data-parallel-size": 2}, "data-parallel-size is 2, which changes the GPUs"),
-        ({"distributed-executor-backend": "mp"}, "distributed-executor-backend is mp, and the layout needs ray"),
+        ({"distributed-executor-backend": "mp"}, "distributed-executor-backend is mp, but the layout needs ray"),
     ],
 )
 def test_options_that_are_not_planned_end_the_run(args: dict[str, Any], found_text: str) -> None:

@@ -20,7 +20,7 @@ BOTH = ["ray_token", "api_key"]
 PP = "pipeline-parallel-size"
 
 
-def host(number: int, seen: dict[str, Any] | None, **given: Any) -> Host:
+def host(number: int, seen: Any, **given: Any) -> Host:
     values = {f"vllm_ray_{name}": value for name, value in {"model": "/srv/demo", **given}.items()}
     checked = _settings.check("-", values)
     assert checked.problems == []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be wrong with an inventory and with hosts: each problem names host, value found and mend."""
+"""What can be wrong between a host and its settings: each problem names host, value found and fix."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _checks
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _settings_checks
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, Target
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
+from ansible_collections.vllm_ray.cluster.tests.unit.checks import run
 
 
-def host(name: str, *groups: str, look: dict[str, Any] | None = None, **given: Any) -> Host:
-    absent, limited = given.pop("absent", None), given.pop("limited", False)
+def host(name: str, *groups: str, look: Any = None, **given: Any) -> Host:
     values = {f"vllm_ray_{key}": value for key, value in given.items()}
     settings = _settings.check(name, {"vllm_ray_model": "/srv/demo", **values}).values
-    return Host(name, groups, settings, look, absent, limited)
+    return Host(name, groups, settings, look)
 
 
 def look(**change: Any) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "host": {"pid1": "systemd", "os": {"id": "debian", "version": "12"}, "gpus": [{"index": 0}]},
+        "host": {"home": "/root", "pid1": "systemd", "os": {"id": "debian", "version": "12"}, "gpus": [{"index": 0}]},
         "network": {"cluster_nic": {"nic": "eno1"}, "addresses": [], "peers_without_route": [], "error": ""},
         "usage": {"ports_taken": [], "ports_unknown": "", "foreign_ray": []},
     }
@@ -33,63 +34,10 @@ def look(**change: Any) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize(
-    ("hosts", "found"),
-    [
-        ([host("a", "head"), host("b", "workers")], []),
-        ([host("b", "workers")], ["0 hosts in the group head"]),
-        ([host("a", "head"), host("b", "head")], ["2 hosts in the group head: a, b"]),
-        ([host("a", "head", "workers")], ["in head and in workers"]),
-        (
-            [host("a", "head", cluster="x"), host("b", "workers", cluster="y")],
-            ["vllm_ray_cluster: x on a, y on b"],
-        ),
-    ],
-    ids=["healthy", "no head", "two heads", "in both groups", "two clusters"],
-)
-def test_inventories(hosts: list[Host], found: list[str]) -> None:
-    problems = _checks.check_inventory(hosts, "head", "workers")
-    assert [problem.found for problem in problems] == found
-    assert all(problem.severity == "error" and problem.fix for problem in problems)
-
-
-@pytest.mark.parametrize(
-    ("accelerator", "of_head", "of_worker", "found"),
-    [
-        (
-            "auto",
-            [],
-            [{"index": 0}, {"index": 1}],
-            ["the head has no GPUs, but other hosts have some (b 2): the engine would run on "],
-        ),
-        ("cpu", [], [{"index": 0}], []),
-        ("auto", [], [], []),
-        ("auto", [{"index": 0}], [], []),
-    ],
-)
-def test_a_head_without_gpus_among_hosts_with_gpus(
-    accelerator: str, of_head: list[Any], of_worker: list[Any], found: list[str]
-) -> None:
-    head = host("a", "head", look=look(host_gpus=of_head), accelerator=accelerator)
-    worker = host("b", "workers", look=look(host_gpus=of_worker), accelerator=accelerator)
-    problems = _checks.check_accelerator([head, worker, host("c", "workers", absent="away")], head)
-    assert [problem.found[: len(start)] for problem, start in zip(problems, found)] == found
-    assert len(problems) == len(found)
-    assert all((problem.host, problem.severity) == ("a", "error") for problem in problems)
-
-
-def test_one_address_twice_names_both() -> None:
-    problems = _checks.check_addresses({"a": "192.0.2.1", "b": "192.0.2.1", "c": "192.0.2.3"})
-    assert [(p.host, p.found) for p in problems] == [
-        ("a", "cluster address 192.0.2.1, also of b"),
-        ("b", "cluster address 192.0.2.1, also of a"),
-    ]
-
-
 PORT = {"port": 6379, "pid": 7, "process": "redis-server", "user": "redis"}
 RAY = {"pid": 8, "process": "raylet", "user": "ann"}
 UNGUARDED = "this collection manages no firewall rules (vllm_ray_{}); Ray binds all addresses"
-GUARD = "let a firewall of the host or of the network admit only the peers and the API's clients"
+GUARD = "allow only the peers and the API's clients in a firewall of the host or of the network"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +84,7 @@ GUARD = "let a firewall of the host or of the network admit only the peers and t
                 (
                     "error",
                     "the kernel does not report addresses and routes: Not allowed",
-                    "allow its processes to open AF_NETLINK sockets (seccomp, SELinux, a container's settings)",
+                    "allow processes there to open AF_NETLINK sockets (seccomp, SELinux, a container's settings)",
                 )
             ],
         ),
@@ -162,25 +110,8 @@ GUARD = "let a firewall of the host or of the network admit only the peers and t
     ],
 )
 def test_hosts(seen: dict[str, Any], given: dict[str, Any], problems: list[tuple[str, str, str]]) -> None:
-    found = _checks.check_host(host("a", "head", look=look(**seen), **given), serves=True)
+    found = run(_settings_checks, Need.PROBE, Target(host("a", "head", look=look(**seen), **given), serves=True))
     assert [(problem.severity, problem.found, problem.fix) for problem in found] == problems
-
-
-@pytest.mark.parametrize(
-    ("given", "used", "known", "severity"),
-    [
-        ({}, {"b": 1}, [], "error"),
-        ({"absent_ok": True}, {"b": 1}, [], "error"),
-        ({}, {}, [], "error"),
-        ({"absent_ok": True}, {}, [], "warning"),
-        ({"limited": True}, {"b": 1}, ["b"], "info"),
-        ({"limited": True}, {}, [], "warning"),
-    ],
-    ids=["used", "used, allowed", "unused", "unused, allowed", "limited, known", "limited, new"],
-)
-def test_absent_hosts(given: dict[str, Any], used: dict[str, int], known: list[str], severity: str) -> None:
-    problems = _checks.check_absent([host("b", "workers", absent="timed out", **given)], used, known)
-    assert [(problem.host, problem.severity, problem.found) for problem in problems] == [("b", severity, "timed out")]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +128,7 @@ def test_a_directory_that_is_too_long_for_sockets(bytes_: int, problems: list[st
     """It is `STATE_ROOT/default/ray`."""
     count, rest = divmod(bytes_ - len("/data//default/ray"), len(letter.encode()))
     given = f"/data/{letter * count}{'x' * rest}"
-    found = _checks.check_paths(host("a", "head", state_root=given, scope=scope))
+    found = _settings_checks.check_paths(Target(host("a", "head", state_root=given, scope=scope)))
     assert [(problem.check, problem.severity, problem.fix) for problem in found] == [
         ("path", "error", fix) for fix in problems
     ]
@@ -215,7 +146,7 @@ def test_a_directory_that_is_too_long_for_sockets(bytes_: int, problems: list[st
 )
 def test_a_home_that_can_not_be_used(home: str, words: list[str]) -> None:
     asked = look(host_home=home)
-    found = _checks.check_paths(host("a", "head", look=asked, scope="user", cluster="demo"))
+    found = _settings_checks.check_paths(Target(host("a", "head", look=asked, scope="user", cluster="demo")))
     assert len(found) == len(words)
     assert all(word in problem.found for word, problem in zip(words, found, strict=True))
 
@@ -237,15 +168,9 @@ def test_a_home_that_can_not_be_used(home: str, words: list[str]) -> None:
     ],
 )
 def test_directories_that_are_not_kept_apart(given: dict[str, Any], words: list[str]) -> None:
-    found = _checks.check_paths(host("a", "head", **given))
+    found = _settings_checks.check_paths(Target(host("a", "head", **given)))
     assert len(found) == len(words), found
     assert all(word in problem.found for word, problem in zip(words, found, strict=True))
-
-
-def test_a_host_that_left_is_an_error_with_a_mend() -> None:
-    problem = _checks.removed_while_it_serves("b")
-    assert (problem.host, problem.severity) == ("b", "error")
-    assert "vllm_ray_restart=true" in problem.fix
 
 
 @pytest.mark.parametrize(
@@ -259,12 +184,12 @@ def test_a_host_that_left_is_an_error_with_a_mend() -> None:
     ],
 )
 def test_distributions(name: str, version: str, supported: bool) -> None:
-    assert _checks.is_supported({"id": name, "version": version}) is supported
+    assert _settings_checks.is_supported({"id": name, "version": version}) is supported
 
 
 @pytest.mark.parametrize(("process", "answer"), [("raylet", True), ("ray::IDLE", True), ("nc", False)])
 def test_processes_of_ray(process: str, answer: bool) -> None:
-    assert _checks.is_of_ray(process) is answer
+    assert _settings_checks.is_of_ray(process) is answer
 
 
 DENY = "ufw default deny incoming"
@@ -273,7 +198,7 @@ ABSENT = {"why_open": "ufw is not installed", "manageable": True, "fix": "instal
 NO_APT = {**ABSENT, "manageable": False}
 ADMITS = "ufw admits packets that no rule covers (DEFAULT_INPUT_POLICY=ACCEPT)"
 ACCEPTS = {"why_open": ADMITS, "manageable": False, "fix": DENY}
-CLOSED = {"why_open": "", "manageable": False}
+CLOSED = {"why_open": "", "manageable": False, "fix": ""}
 
 
 @pytest.mark.parametrize(
@@ -294,7 +219,8 @@ CLOSED = {"why_open": "", "manageable": False}
     ],
 )
 def test_a_host_whose_ports_stay_open_is_reported(mode: str, firewall: dict[str, Any], fix: str | None) -> None:
-    found = _checks.check_host(host("a", "head", look=look(host_firewall=firewall), firewall=mode), serves=True)
+    target = Target(host("a", "head", look=look(host_firewall=firewall), firewall=mode), serves=True)
+    found = run(_settings_checks, Need.PROBE, target)
     assert [(problem.check, problem.severity, problem.fix) for problem in found] == (
         [("firewall", "warning", fix)] if fix else []
     )
