@@ -10,7 +10,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import HUBS, hub_of
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _members, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _members, _record, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths, paths
 
 if t.TYPE_CHECKING:
@@ -123,4 +123,6 @@ class ActionModule(ActionBase):
             # A task of another host. With run_once, Ansible would end the play although it ignores unreachable hosts.
             return {"changed": False, "unreached": True, "msg": str(error)}
         # The host read its clock somewhere between these two readings of ours.
-        return {**look, "asked": {"sent": sent, "received": time.time()}}
+        asked = {"sent": sent, "received": time.time()}
+        record = (look.get("host") or {}).get("record")
+        return {**look, "asked": asked, "last_server": _record.serve_host_in(record)}

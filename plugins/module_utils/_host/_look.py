@@ -406,7 +406,10 @@ class Asked(t.TypedDict):
 
 
 class Look(t.TypedDict, total=False):
-    """What host_info returns. details: where they were asked for. asked: added by the controller."""
+    """What host_info returns. details: where they were asked for.
+
+    The controller adds asked, and last_server: the serve host in the record, empty where there is none.
+    """
 
     host: Machine
     network: Network
@@ -415,3 +418,4 @@ class Look(t.TypedDict, total=False):
     model: Model | None
     details: Details
     asked: Asked
+    last_server: str

@@ -38,8 +38,7 @@ def probes(
         return result
     first = hosts[0]
     result[first] = result[first] or made(head)
-    record = ((answer([result[first]]) or {}).get("host") or {}).get("record") or {}
-    serve_host = (record.get("engine") or {}).get("serve_host")
+    serve_host = (answer([result[first]]) or {}).get("last_server")
     if serve_host in result:
         result[serve_host] = result[serve_host] or made(server)
     return result

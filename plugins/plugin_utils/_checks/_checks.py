@@ -11,9 +11,9 @@ from collections import Counter
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger, _lint
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._tls_checks import is_loopback
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout, _value_types
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _value_types
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._accounts import account_problems
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import engine_state, last_server
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import engine_state
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
     Host,
     ports,
@@ -259,7 +259,7 @@ def check_serving(cluster: Cluster) -> list[Problem]:
         if host.look and engine_state(host) is None:
             found = f"its engine is {serve_state(host)} and can't be asked: {host.look['engine']['why']}"
             problems.append(unknown(host.name, found, f"restart it, or {consent}"))
-    server = cluster.by_name.get(last_server(cluster.record))
+    server = cluster.by_name.get(cluster.record.serve_host)
     if server and server.look is None:
         fix = f"make the host reachable; until then nothing that its engine may use is stopped. Or {consent}"
         problems.append(unknown(server.name, f"it may serve, and could not be probed: {server.absent}", fix))
@@ -312,7 +312,7 @@ def check_paths(host: Host) -> list[Problem]:
 
 def check_leaving(cluster: Cluster) -> list[Problem]:
     """Say what becomes of the hosts that left the inventory."""
-    settings, server, problems = cluster.head.settings, last_server(cluster.record), []
+    settings, server, problems = cluster.head.settings, cluster.record.serve_host, []
     units = " ".join(unit_names(settings["vllm_ray_cluster"]))
     stop = f"systemctl disable --now {units}" if settings["vllm_ray_scope"] == "system" else "stop its supervisord"
     renewal = "gives all other hosts a new token for Ray and removes its firewall rules on them"
@@ -340,7 +340,7 @@ def check_leaving(cluster: Cluster) -> list[Problem]:
 
 def engine_hosts(cluster: Cluster) -> Collection[str]:
     """Return the hosts that the engine of the last run uses."""
-    layout = _layout.from_record(cluster.record)
+    layout = cluster.record.layout
     return layout.gpus if layout else ()
 
 

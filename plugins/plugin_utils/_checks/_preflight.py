@@ -23,7 +23,7 @@ STAGES = {
         "ssh", "sudo", "python", "machine", "reach", "inventory", "variable", "option", "env", "protection", "path",
         "systemd", "os", "address", "route", "nic", "rdma", "memlock", "hostname", "clock", "mtu", "port", "firewall",
         "tls", "ray", "account", "bundle", "leftovers", "driver", "gpu", "gpu_memory", "shared_memory", "disk", "model",
-        "layout", "parity", "rotation", "changes",
+        "layout", "parity", "record", "rotation", "changes",
     ),
     "network": ("reachability", "link", "bandwidth"),
     "release": ("release", "package", "parser", "collective"),

@@ -27,7 +27,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._checks i
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._host_checks import check_state, check_states
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._model_checks import check_models
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout, _members, _private, _value_types
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster, cluster_of, last_server
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster, cluster_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
     Host,
     api_port,
@@ -37,6 +37,13 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host im
     serve_args,
     serve_state,
     server_name,
+)
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._record import (
+    FILE,
+    KnownEngine,
+    KnownHost,
+    Record,
+    Unreadable,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._engine import Engine
@@ -179,7 +186,7 @@ def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collecti
     problems += check_states([host for host in cluster.hosts if host.look])
     problems += _lint.environments(cluster.hosts)
     problems += check_accelerator(cluster.hosts, cluster.head)
-    problems += check_addresses({name: nic["address"] for name, nic in cluster.addresses.items()})
+    problems += check_addresses({name: nic.address for name, nic in cluster.addresses.items()})
     return problems
 
 
@@ -201,7 +208,10 @@ def make_plan(
     heads = [host for host in hosts if host.is_head]
     if len(heads) != 1:
         return Plan(problems)
-    cluster = cluster_of(hosts, heads[0], nodes)
+    try:
+        cluster = cluster_of(hosts, heads[0], nodes)
+    except Unreadable as error:
+        return Plan([*problems, record_problem(heads[0], error)])
     model, model_problems = model_plan(cluster.head, hosts, on_controller)
     engine = engine_of(cluster, model)
     used = engine.layout.gpus if engine.layout else {}
@@ -210,8 +220,8 @@ def make_plan(
     told = {problem.host for problem in copies if problem.severity == "error"}
     problems += [*(problem for problem in model_problems if problem.host not in told), *copies]
     gone = [name for name in used if name not in cluster.addresses and name not in cluster.leaving]
-    if last_server(cluster.record) in cluster.leaving and not cluster.may_change:
-        gone.append(last_server(cluster.record))
+    if cluster.record.serve_host in cluster.leaving and not cluster.may_change:
+        gone.append(cluster.record.serve_host)
     problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
     problems += [*check_serving(cluster), *check_leaving(cluster), *_tls_checks.options(cluster)]
     rotation = _rotation.rotation_of(cluster, rotate)
@@ -235,6 +245,12 @@ def make_plan(
     return Plan(problems, outline, whole)
 
 
+def record_problem(head: Host, error: Unreadable) -> Problem:
+    """Return the problem of a record that can't be used: without it a run could stop what serves."""
+    found = f"{head.paths.config}/{FILE} {error}"
+    return Problem(head.name, "record", "error", found, error.wanted, error.fix)
+
+
 def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
     """Return the layout of the engine, and what is to be said of it. model: of model_plan."""
     offer, notes = cluster.offer(), []
@@ -253,15 +269,16 @@ def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
 def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> HostPlan:
     """Return the part of the plan for one host."""
     nic = cluster.addresses[host.name]
-    indices = gpu_indices(host, cluster.kind, nic)
+    known = cluster.known.get(host.name)
+    indices = gpu_indices(host, cluster.kind, known.gpus if known else 0)
     engine_gpus = indices[: layout.gpus.get(host.name, 0)]
     # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
     # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
     offered = engine_gpus if layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
     foreign = host.look["usage"]["foreign_ray"] if host.look else []
     return HostPlan(
-        address=nic["address"],
-        nic=nic["nic"],
+        address=nic.address,
+        nic=nic.nic,
         is_head=host.is_head,
         reached=host.look is not None,
         gpus=len(indices),
@@ -298,7 +315,7 @@ def ray_of(head: Host) -> RayPlan:
 def endpoint_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Endpoint:
     """Return where the engine answers, and by which name of the model."""
     server = cluster.by_name[cluster.serve_host].settings
-    own = cluster.addresses[cluster.serve_host]["address"]
+    own = cluster.addresses[cluster.serve_host].address
     bound, port = server.get("vllm_ray_api_host") or own, api_port(server)
     reach = own if bound in ("0.0.0.0", "::") else bound
     name = serve_args(server).get("served-model-name", model.get("name", ""))
@@ -333,13 +350,13 @@ def engine_part(
     )
 
 
-def record_of(
-    cluster: Cluster, hosts: Mapping[str, HostPlan], engine: EnginePlan, wish: str | None
-) -> dict[str, t.Any]:
-    """Return what the head keeps of this plan for the next run."""
-    nics = {name: {key: nic[key] for key in ("address", "nic", "mtu")} for name, nic in cluster.addresses.items()}
-    known = {name: {**nic, "gpus": hosts[name].gpus} for name, nic in nics.items()}
-    return {"hosts": {**cluster.leaving, **known}, "engine": engine.for_record(wish)}
+def record_of(cluster: Cluster, hosts: Mapping[str, HostPlan], engine: EnginePlan, wish: str | None) -> Record:
+    """Return what the head keeps of this plan for the next run. wish: the model as the user named it."""
+    known = {
+        name: KnownHost(nic.address, nic.nic, nic.mtu, hosts[name].gpus) for name, nic in cluster.addresses.items()
+    }
+    kept = KnownEngine(engine.layout, engine.serve_host, wish, engine.endpoint.as_dict())
+    return Record({**cluster.leaving, **known}, kept)
 
 
 def complete(
@@ -356,7 +373,7 @@ def complete(
     hosts = {name: host_part(cluster, by_name[name], layout) for name in cluster.addresses}
     news = _stages.news(cluster.known, cluster.addresses, sum(layout.gpus.values()), cluster.serving)
     # Hosts that left the inventory while the engine may not be stopped are left as they are.
-    staying = {} if cluster.parts else {name: nic["address"] for name, nic in cluster.leaving.items()}
+    staying = {} if cluster.parts else {name: nic.address for name, nic in cluster.leaving.items()}
     peers = {**staying, **{name: host.address for name, host in hosts.items()}}
     endpoint = endpoint_of(cluster, model)
     part = engine_part(cluster, engine, layout, hosts, peers, endpoint)

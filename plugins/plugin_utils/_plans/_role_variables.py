@@ -203,7 +203,7 @@ def ray(host: HostOfPlan) -> dict[str, t.Any]:
         "gpus": host.part.ray_gpus,
         "networks": host.networks,
         "foreign": host.part.foreign_ray,
-        "record": host.plan.record,
+        "record": host.plan.record.as_dict(),
         "name": host.name,
         "wanted": engine.wanted,
         "optional": engine.unused,

@@ -20,6 +20,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._host_che
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._record import Nic
+
     Answers = Mapping[str, Mapping[str, t.Any] | None]
 
 # Seconds that each step of a collective check may take; imports of torch on two hosts may lie so far apart.
@@ -37,7 +39,7 @@ class Stage:
     state: str = "done"
 
 
-def news(before: Mapping[str, t.Any], now: Mapping[str, t.Any], ranks: int, serving: bool | None) -> str:
+def news(before: Mapping[str, Nic], now: Mapping[str, Nic], ranks: int, serving: bool | None) -> str:
     """Return why a run checks what is between hosts, empty where it could learn nothing new.
 
     before: hosts of the record of the last run; now: {host: its cluster NIC}; ranks: of the engine; serving: whether
@@ -47,13 +49,12 @@ def news(before: Mapping[str, t.Any], now: Mapping[str, t.Any], ranks: int, serv
         return ""
     if serving is False:
         return "nothing serves"
-    names = ("address", "nic", "mtu")
-    new = [
-        host
-        for host, nic in now.items()
-        if [nic[name] for name in names] != [before.get(host, {}).get(name) for name in names]
-    ]
+    new = [host for host, nic in now.items() if host not in before or not is_same(nic, before[host])]
     return f"new, or with another address, NIC or MTU: {', '.join(new)}" if new else ""
+
+
+def is_same(one: Nic, other: Nic) -> bool:
+    return (one.address, one.nic, one.mtu) == (other.address, other.nic, other.mtu)
 
 
 def ranks_of(plan: Mapping[str, t.Any]) -> dict[str, list[dict[str, int]]]:

@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._record import Record
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._advice import Advice
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._rotation import Rotation
 
@@ -75,12 +76,6 @@ class EnginePlan:
         names = ("needs_free", "layers", "wanted", "unused", "kept", "notes", "advice", "away")
         told = {name: getattr(self, name) for name in names}
         return {**self.sizes, "executor": self.layout.executor, "endpoint": self.endpoint.as_dict(), **told}
-
-    def for_record(self, wish: str | None) -> Told:
-        """Return what the record on the head keeps. wish: the model as the user named it."""
-        layers = {name: list(counts) for name, counts in self.layout.layers.items()}
-        told = {"wish": wish, "serve_host": self.serve_host, "endpoint": self.endpoint.as_dict()}
-        return {**self.sizes, **({"layers": layers} if layers else {}), **told}
 
 
 @dataclass(frozen=True)
@@ -175,7 +170,7 @@ class Whole:
     held: Mapping[str, list[str]]
     release: ReleasePlan
     model: Mapping[str, t.Any]
-    record: Mapping[str, t.Any]
+    record: Record
     rotation: Rotation | None
     renewals: Mapping[str, list[str]]
     api_clients: list[str]
@@ -187,12 +182,13 @@ class Whole:
         return self.engines[0]
 
     def as_dict(self) -> Told:
-        as_they_are = ("news", "names", "peers", "leaving", "held", "record", "renewals", "api_clients")
+        as_they_are = ("news", "names", "peers", "leaving", "held", "renewals", "api_clients")
         return {
             **{name: getattr(self, name) for name in as_they_are},
             "serve_host": self.engine.serve_host,
             "hosts": {name: host.as_dict() for name, host in self.hosts.items()},
             "engine": self.engine.as_dict(),
+            "record": self.record.as_dict(),
             "release": asdict(self.release),
             "model": dict(self.model),
             "members": [{"name": name, "groups": groups} for name, groups in self.groups.items()],

@@ -24,7 +24,7 @@ def test_each_host_has_its_own() -> None:
     assert found == {"a": {"peers": {}}, "b": {"peers": {"a": 1}}, "c": None}
 
 
-RECORD = {"host": {"record": {"engine": {"serve_host": "b"}}}}
+RECORD = {"host": {}, "last_server": "b"}
 
 
 def test_hosts_outside_of_limit_are_known_by_the_probes_of_others() -> None:

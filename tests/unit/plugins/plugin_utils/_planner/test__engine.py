@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _record, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _engine
@@ -49,7 +49,7 @@ def choose(
 def cluster(
     hosts: list[Host], record: Any = None, may_change: bool = True, kind: str = "cuda", serve_host: str = "gpu01"
 ) -> Cluster:
-    return Cluster(hosts, hosts[0], serve_host, serve_host, kind, record or {}, not may_change, may_change)
+    return Cluster(hosts, hosts[0], serve_host, serve_host, kind, _record.read(record), not may_change, may_change)
 
 
 def recorded(engine: Engine, **change: Any) -> dict[str, Any]:

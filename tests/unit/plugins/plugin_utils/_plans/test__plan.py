@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -289,6 +291,29 @@ def test_the_same_run_again_keeps_everything() -> None:
     assert (plan["serving"], plan["engine"]["kept"], plan["engine"]["notes"]) == (True, True, [])
     assert plan["record"] == make(host(1), host(2))["record"]
     assert not any(part["may_stop"] for part in plan["hosts"].values())
+
+
+def test_a_cluster_that_an_earlier_release_deployed_is_taken_over(fixtures: Path) -> None:
+    old = json.loads((fixtures / "record" / "unversioned.json").read_text(encoding="utf-8"))
+    given = {"serve_host": "gpu02", "api_host": "0.0.0.0"}
+    looks = {number: look(number, 2, usage_ray_gpus=2) for number in (1, 2, 3)}
+    looks[1]["host"]["record"] = old
+    looks[2]["engine"].update(serving=True, state="serves", url="http://192.0.2.12:8000", model="demo")
+    plan = make(*(host(number, seen, **given) for number, seen in looks.items()))
+    assert found(plan) == []
+    assert (plan["serving"], plan["serve_host"], plan["news"]) == (True, "gpu02", "")
+    assert (plan["engine"]["kept"], plan["engine"]["notes"]) == (True, [])
+    assert not any(part["may_stop"] for part in plan["hosts"].values())
+    assert plan["record"] == {"version": 1, **old}
+
+
+@pytest.mark.parametrize("content", [{"version": 2}, {"hosts": None}])
+def test_without_a_record_that_can_be_used_nothing_is_planned(content: dict[str, Any]) -> None:
+    plan = make(host(1, look(1, host_record=content, engine_serving=True)), host(2))
+    assert "engine" not in plan and "hosts" not in plan
+    [(name, check, text)] = found(plan)
+    assert (name, check) == ("gpu01", "record")
+    assert text.startswith("/etc/vllm-ray/default/record.json ")
 
 
 def test_a_lost_record_changes_no_layout() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _c
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _network
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._record import KnownHost, Nic
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _plan, _stages
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
@@ -43,8 +45,11 @@ def answers(fixtures: Path) -> Callable[[str], dict[str, Any]]:
 
 # --- When -------------------------------------------------------------------------------------------------------------
 
-NIC = {"address": "192.0.2.11", "nic": "eno1", "mtu": 1500, "why": "holds the route"}
-KNOWN = {"h1": {**NIC, "gpus": 1}, "h2": {**NIC, "address": "192.0.2.12", "gpus": 1}}
+NIC = Nic("192.0.2.11", "eno1", 1500)
+KNOWN: dict[str, Nic] = {
+    "h1": KnownHost("192.0.2.11", "eno1", 1500, 1),
+    "h2": KnownHost("192.0.2.12", "eno1", 1500, 1),
+}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +68,7 @@ KNOWN = {"h1": {**NIC, "gpus": 1}, "h2": {**NIC, "address": "192.0.2.12", "gpus"
         ),
         pytest.param(
             KNOWN,
-            {**KNOWN, "h2": {**KNOWN["h2"], "mtu": 9000}},
+            {**KNOWN, "h2": replace(KNOWN["h2"], mtu=9000)},
             2,
             True,
             "new, or with another address, NIC or MTU: h2",

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout, from_record
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import (
     Endpoint,
     EnginePlan,
@@ -28,14 +27,6 @@ def test_an_endpoint_has_a_name_only_where_clients_need_it() -> None:
     """A record without it is as one of earlier versions."""
     assert "name" not in ENDPOINT.as_dict()
     assert replace(ENDPOINT, name="llm.example.org").as_dict()["name"] == "llm.example.org"
-
-
-def test_what_is_recorded_of_an_engine_gives_its_layout_back() -> None:
-    uneven = replace(ENGINE, layout=replace(LAYOUT, layers={"gpu01": (20,), "gpu02": (12,)}))
-    for engine in (ENGINE, uneven):
-        recorded = json.loads(json.dumps({"engine": engine.for_record("/srv/demo")}))
-        assert from_record(recorded) == engine.layout
-    assert "layers" not in ENGINE.for_record("/srv/demo")
 
 
 def test_without_a_head_there_are_problems_alone() -> None:
