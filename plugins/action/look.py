@@ -16,6 +16,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths i
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 
 ARGUMENTS = {
     "host": {"type": "str"},
@@ -24,14 +26,14 @@ ARGUMENTS = {
 }
 
 
-def way_to_hub(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def way_to_hub(settings: Mapping[str, t.Any]) -> dict[str, object]:
     """Return how the host that downloads reaches the hub, as options that Ansible hides."""
     return {"hub_token": settings.get("vllm_ray_hf_token"), "hub_proxy": settings.get("vllm_ray_proxy")}
 
 
 def model_query(
     settings: Mapping[str, t.Any], place: Paths, asks: bool, builder: str | None, verify: bool
-) -> dict[str, t.Any]:
+) -> dict[str, object]:
     """Return what host_info is to find out about the model.
 
     asks: whether the host asks the hub. builder: of the release. verify: whether it may hash files.
@@ -53,7 +55,7 @@ def model_query(
     }
 
 
-def details(settings: Mapping[str, t.Any], place: Paths, is_head: bool) -> dict[str, t.Any]:
+def details(settings: Mapping[str, t.Any], place: Paths, is_head: bool) -> dict[str, object]:
     """Return the option details of host_info."""
     logs = [f"{place.state}/log/{part}.log" for part in ("node", f"serve-{_host.ENGINE}")]
     return {
@@ -72,7 +74,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, options = self.validate_argument_spec(ARGUMENTS)

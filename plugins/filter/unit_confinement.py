@@ -53,5 +53,5 @@ def unit_confinement(facts: t.Mapping[str, t.Any]) -> list[str]:
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"unit_confinement": unit_confinement}

@@ -335,8 +335,8 @@ class KvCache(t.TypedDict, total=False):
     concurrency: float
 
 
-class FirewallDetails(t.TypedDict):
-    """Whether a firewall filters, and the rules of the cluster."""
+class FirewallDetails(t.TypedDict, total=False):
+    """Whether a firewall filters, and the rules of the cluster; empty where nobody asked for it."""
 
     status: str
     rules: list[str]

@@ -38,6 +38,6 @@ class ActionFailed(AnsibleActionFail):
         super().__init__(plain_lines(message))
 
 
-def failure(result: Mapping[str, t.Any], message: str) -> dict[str, t.Any]:
+def failure(result: Mapping[str, object], message: str) -> dict[str, object]:
     """Return the result of an action that failed."""
     return {**result, "failed": True, "msg": plain_lines(message)}

@@ -128,7 +128,7 @@ def entry_below(path: str, directories: Iterable[str]) -> str:
     return f"{inner}/{path[len(inner) + 1 :].partition('/')[0]}"
 
 
-def paths_in(value: t.Any) -> list[str]:
+def paths_in(value: object) -> list[str]:
     """Return the absolute paths in options, sorted: values at any depth, also in JSON and behind the `=` of NAME=PATH.
 
     What is no path that a unit can name is left out.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster
 
@@ -42,7 +42,7 @@ class Rotation:
     completes: bool
     waiting: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the plan's part.
 
         note: content of the head's note; rest: what is left of it after the proof, None where it is removed; title: the
@@ -56,6 +56,12 @@ class Rotation:
             "is_noted": self.is_noted,
             "completes": self.completes,
         }
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, t.Any]) -> Rotation:
+        waiting = tuple(told["rest"]["secrets"]) if told["rest"] else ()
+        secrets = tuple(name for name in told["note"]["secrets"] if name not in waiting)
+        return cls(told["note"]["began"], secrets, told["is_noted"], told["completes"], waiting)
 
     @property
     def title(self) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout
@@ -36,7 +37,7 @@ def test_without_a_head_there_are_problems_alone() -> None:
 
 def test_without_a_layout_there_is_no_engine() -> None:
     ray = RayPlan(6379, "http://127.0.0.1:8265", "/etc/vllm-ray/default", "/etc/vllm-ray/default/ray.token")
-    told = Plan([], Outline("default", "gpu01", "cuda", None, ray)).as_dict()
+    told: Any = Plan([], Outline("default", "gpu01", "cuda", None, ray)).as_dict()
     assert (told["serving"], told["ray"]["gcs_port"], "engine" in told) == (None, 6379, False)
 
 
