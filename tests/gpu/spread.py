@@ -78,7 +78,7 @@ def deployed(place: Place, **settings: Any) -> dict[str, Any]:
         "layout": {name: plan["engine"][name] for name in ("tp", "pp", "executor")},
         "planned": {name: plan["engine"]["advice"].get(name) for name in ("kv_tokens", "tokens_per_second")},
         **told(text),
-        "transports": dict(Counter(re.findall(r"via ((?:NET|P2P|SHM)/\S+)", text))),
+        "transports": dict(Counter(re.findall(r"via ((?:NET|P2P|SHM)/[\w/]+)", text))),
         "ranks": placed(place, plan),
     }
     place.tell(found)

@@ -41,7 +41,8 @@ OF_SERVICES = (
 
 def release(place: Place) -> Path:
     """The environment that the deployed cluster runs, as its host sees it."""
-    return next((place.services / ".vllm-ray" / "etc").glob("*/current")).resolve()
+    # By the link itself: what it leads to may exist on the host alone.
+    return Path(os.readlink(next((place.services / ".vllm-ray" / "etc").iterdir()) / "current"))
 
 
 def machine(place: Place) -> dict[str, Any]:
