@@ -8,6 +8,10 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._audits import _audit
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
@@ -23,12 +27,13 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, options = self.validate_argument_spec(ARGUMENTS)
         name, told = variables["inventory_hostname"], options["plan"]
-        arguments = _audit.arguments(told["plan"], name, told["releases"][name])
+        plan = Plan.from_dict(told["plan"]).whole
+        arguments = _audit.arguments(plan, name, told["releases"][name]) if plan else {}
         return self._execute_module(
             module_name="vllm_ray.cluster.audit_host",
             module_args={**arguments, **{key: options[key] for key in ("user", "sudoers", "unit_texts", "networks")}},

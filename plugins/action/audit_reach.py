@@ -9,8 +9,12 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._audits import _audit
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers, looks
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
@@ -26,15 +30,15 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, options = self.validate_argument_spec(ARGUMENTS)
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
-        looks, inside = (answers(hostvars, names, [options[key]]) for key in ("look", "inside"))
+        seen, inside = looks(hostvars, names, options["look"]), answers(hostvars, names, [options["inside"]])
         without = variables["inventory_hostname"] if options["peer"] else ""
-        targets = _audit.targets(options["plan"]["plan"], looks, inside, without)
+        targets = _audit.targets(Plan.from_dict(options["plan"]["plan"]).whole, seen, inside, without)
         try:
             return self._execute_module(
                 module_name="vllm_ray.cluster.audit_reach",

@@ -14,6 +14,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._bring 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import ActionFailed, failure, show
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle, _bundle_io
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import Answer, TaskVariables
+
 ARGUMENTS = {
     "bundle": {"type": "path", "required": True},
     "part": {"type": "str", "required": True},
@@ -26,7 +29,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         self.variables = task_vars or {}
@@ -58,7 +61,7 @@ class ActionModule(ActionBase):
             raise ActionFailed(f"{self.host}: id -u failed: {answer['stderr'] or answer['stdout']}")
         return int(number)
 
-    def call(self, step: str, path: str, files: t.Iterable[Item], account: int) -> dict[str, t.Any]:
+    def call(self, step: str, path: str, files: t.Iterable[Item], account: int) -> Answer:
         """Run bundle_install on the host."""
         rows = [vars(item) for item in files]
         arguments = {"step": step, "path": path, "files": rows, "account": account}

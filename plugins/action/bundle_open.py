@@ -12,6 +12,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle, _bundle_io, _bundle_parts_io
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 ARGUMENTS = {"path": {"type": "path", "required": True}, "sha256": {"type": "str", "default": ""}}
 
 
@@ -20,7 +23,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         # Ansible looks for relative paths beside the playbook; users mean the directory that they are in.

@@ -27,13 +27,15 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 
 class ActionModule(ActionBase):
     """Gathers on this machine what a deployment takes from outside, and writes it to one file."""
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         self.validate_argument_spec({})
         variables = task_vars or {}
@@ -69,7 +71,7 @@ class ActionModule(ActionBase):
         )
         return {**result, "changed": digest != before, "path": path, "digest": digest}
 
-    def download(self, wanted: Wanted, work: str, variables: dict[str, t.Any]) -> str:
+    def download(self, wanted: Wanted, work: str, variables: TaskVariables) -> str:
         """Download the model of a hub by the hub's own client, or of a mirror, and return its directory."""
         settings, client = wanted.settings, _hub.HUBS[wanted.hub].client
         environment = _bundle_parts_io.pip_environment(settings)
@@ -96,7 +98,7 @@ class ActionModule(ActionBase):
         return str(answer["directory"])
 
 
-def own(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def own(variables: Mapping[str, object]) -> dict[str, object]:
     """Return our variables of all that a host has."""
     return {name: variables[name] for name in variables if name.startswith(_settings.PREFIX)}
 

@@ -10,6 +10,10 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _run_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
 
 if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _network_checks
@@ -30,20 +34,20 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         hostvars, told = variables["hostvars"], arguments["plan"]
-        plan, present = told["plan"], variables["ansible_play_hosts_all"]
+        plan, present = Plan.from_dict(told["plan"]).whole, variables["ansible_play_hosts_all"]
         networks, releases = (answers(hostvars, present, arguments[name]) for name in ("network", "release"))
-        head = plan.get("hosts", {}).get(plan.get("head"), {"settings": {}})
-        off = head["settings"].get("vllm_ray_checks_off", [])
+        head = plan.hosts.get(plan.outline.head) if plan else None
+        off = head.settings["vllm_ray_checks_off"] if head else []
         # A host that did not answer is in the play, and takes no part.
         answered = [host["name"] for host in told["reached"] if host["name"] in present]
         tested = t.cast("_network_checks.Answers", networks)
         why = _stages.why_no_collective(plan, answered, releases, tested, off)
         forks = int(variables["ansible_forks"])
         port = _stages.meeting_port(_run_io.token(told["run"]), told["reached"])
-        hosts = {} if why else _stages.collective_arguments(plan, releases, port, forks)
+        hosts = {} if why or plan is None else _stages.collective_arguments(plan, releases, port, forks)
         return {**result, "changed": False, "why": why, "hosts": hosts, "background": len(hosts) > forks}

@@ -9,9 +9,14 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers, looks
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _network_checks
 
 ARGUMENTS = {
     "stage": {"type": "str", "choices": ["network", "collective"], "required": True},
@@ -27,22 +32,25 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
-        plan = arguments["plan"]["plan"]
+        plan = Plan.from_dict(arguments["plan"]["plan"]).whole
+        if plan is None:
+            return failure(result, "there is no plan")
 
-        def of(names: list[str]) -> dict[str, t.Any]:
-            return answers(variables["hostvars"], variables["ansible_play_hosts_all"], names)
+        hostvars, hosts = variables["hostvars"], variables["ansible_play_hosts_all"]
+        found_on = answers(hostvars, hosts, arguments["answers"])
 
         if arguments["stage"] == "network":
             # A check mode has opened no firewall.
-            found = _stages.network(of(arguments["answers"]), closed_yet=bool(self._task.check_mode))
+            tested = t.cast("_network_checks.Answers", found_on)
+            found = _stages.network(tested, closed_yet=bool(self._task.check_mode))
         else:
-            rdma = _stages.with_rdma(plan, of([arguments["look"]]))
-            found = _stages.collective(arguments["planned"], of(arguments["answers"]), rdma)
-        settings = plan["hosts"][plan["head"]]["settings"]
+            rdma = _stages.with_rdma(plan, looks(hostvars, hosts, arguments["look"]))
+            found = _stages.collective(arguments["planned"], found_on, rdma)
+        settings = plan.hosts[plan.outline.head].settings
         problems = _report.without(found.problems, settings["vllm_ray_checks_off"])
         outcome = _report.count(problems) if found.state == "done" else found.state
         width = shutil.get_terminal_size((_report.WIDTH, 0)).columns

@@ -19,6 +19,9 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host im
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _advice, _hosts_file, _wishes
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _screen
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 ARGUMENTS = {"hosts_file": {"type": "path", "required": True}}
 
 
@@ -27,7 +30,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         checked = _settings.check("localhost", task_vars or {})

@@ -10,11 +10,13 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._hubs._hub import hub_of
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _members, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _members, _record, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths, paths
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
 
 
 ARGUMENTS = {
@@ -24,14 +26,14 @@ ARGUMENTS = {
 }
 
 
-def way_to_hub(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def way_to_hub(settings: Mapping[str, t.Any]) -> dict[str, object]:
     """Return how the host that downloads reaches the hub, as options that Ansible hides."""
     return {"hub_token": settings.get("vllm_ray_hf_token"), "hub_proxy": settings.get("vllm_ray_proxy")}
 
 
 def model_query(
     settings: Mapping[str, t.Any], place: Paths, asks: bool, builder: str | None, verify: bool
-) -> dict[str, t.Any]:
+) -> dict[str, object]:
     """Return what host_info is to find out about the model.
 
     asks: whether the host asks the hub. builder: of the release. verify: whether it may hash files.
@@ -52,7 +54,7 @@ def model_query(
     }
 
 
-def details(settings: Mapping[str, t.Any], place: Paths, is_head: bool) -> dict[str, t.Any]:
+def details(settings: Mapping[str, t.Any], place: Paths, is_head: bool) -> dict[str, object]:
     """Return the option details of host_info."""
     logs = [f"{place.state}/log/{part}.log" for part in ("node", f"serve-{_host.ENGINE}")]
     return {
@@ -71,7 +73,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, options = self.validate_argument_spec(ARGUMENTS)
@@ -122,4 +124,6 @@ class ActionModule(ActionBase):
             # A task of another host. With run_once, Ansible would end the play although it ignores unreachable hosts.
             return {"changed": False, "unreached": True, "msg": str(error)}
         # The host read its clock somewhere between these two readings of ours.
-        return {**look, "asked": {"sent": sent, "received": time.time()}}
+        asked = {"sent": sent, "received": time.time()}
+        record = (look.get("host") or {}).get("record")
+        return {**look, "asked": asked, "last_server": _record.serve_host_in(record)}

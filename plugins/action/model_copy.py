@@ -18,6 +18,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees import _tr
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import ActionFailed, show
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers import _copy
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import Answer, TaskVariables
+
 INSTALL = "vllm_ray.cluster.model_install"
 ROUNDS = 2
 ARGUMENTS = {
@@ -32,7 +35,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         _validated, self.arguments = self.validate_argument_spec(ARGUMENTS)
         self.variables = task_vars or {}
@@ -78,7 +81,7 @@ class ActionModule(ActionBase):
             raise ActionFailed(f"{self.host}: id -u failed: {answer['stderr'] or answer['stdout']}")
         return number
 
-    def call(self, **arguments: t.Any) -> dict[str, t.Any]:
+    def call(self, **arguments: object) -> Answer:
         """Run model_install on the host."""
         arguments.update(path=self.path, record_directory=self.arguments["record_directory"])
         answer = self._execute_module(module_name=INSTALL, module_args=arguments, task_vars=self.variables)

@@ -13,6 +13,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._manifest 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers import _copy
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 CONTROLLER = "the controller"
 
 
@@ -21,7 +24,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         here = os.path.abspath(os.path.expanduser(arguments["path"]))

@@ -15,7 +15,12 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._certificates import _tls
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report, _run_io
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import probes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import (
+    Registered,
+    TaskVariables,
+    look_of,
+    probes,
+)
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._report_io import write_json
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle
@@ -55,7 +60,7 @@ def own_address(target: str) -> str | None:
     return None
 
 
-def why_absent(look: t.Mapping[str, t.Any] | None) -> str | None:
+def why_absent(look: Registered | None) -> str | None:
     """Return why a host was not probed, or None where it was."""
     if look is None:
         return "left out by --limit"
@@ -66,13 +71,13 @@ def why_absent(look: t.Mapping[str, t.Any] | None) -> str | None:
     return None
 
 
-def on_controller(hosts: list[_host.Host]) -> t.Mapping[str, t.Any]:
-    """Return what the controller has of a model that is named by its path, in the form of host_info."""
+def on_controller(hosts: list[_host.Host]) -> _look.ModelFacts | None:
+    """Return what the controller has of a model that is named by its path, None for another one."""
     settings = hosts[0].settings if hosts else {}
     wish = str(settings.get("vllm_ray_model") or "")
     on_host = any(host.look and wish in host.look["host"]["present"] for host in hosts)
     if not wish.startswith("/") or (on_host and settings["vllm_ray_model_source"] != "controller"):
-        return {}
+        return None
     return _model_config_io.look(_model_config_io.Query(wish, root=wish)).as_dict()
 
 
@@ -88,10 +93,10 @@ def with_bundle(plan: Plan, names: t.Collection[str]) -> Plan:
 
 def planned_hosts(
     plan: Whole,
-    looks: t.Mapping[str, t.Mapping[str, t.Any] | None],
-    variables: t.Mapping[str, t.Any],
-    bundle: t.Mapping[str, t.Any],
-) -> list[dict[str, t.Any]]:
+    looks: t.Mapping[str, Registered | None],
+    variables: TaskVariables,
+    bundle: _bundle.Opened,
+) -> list[dict[str, object]]:
     """Return the arguments of plan_host for each host of the plan: groups where it was reached, and variables."""
     hostvars = variables["hostvars"]
     run = _role_variables.Run(
@@ -99,7 +104,7 @@ def planned_hosts(
         bundle=str(bundle["directory"]) if bundle.get("lock") else "",
         ssh_ports={name: int(hostvars[name].get("ansible_port") or 0) for name in plan.hosts},
         hosts=list(variables["ansible_play_hosts_all"]),
-        looks={name: look for name, look in looks.items() if look and not why_absent(look)},
+        looks={name: look for name, look in ((name, look_of(look)) for name, look in looks.items()) if look},
     )
     return [
         {
@@ -116,19 +121,19 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         hostvars, groups = variables["hostvars"], variables["groups"]
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         members = _members.members(hostvars, groups)
         looks = probes(hostvars, list(members), arguments["look"], arguments["head_look"], arguments["serve_look"])
-        hosts, problems = [], []
+        hosts: list[_host.Host] = []
+        problems: list[Problem] = []
         for name, roles in members.items():
             settings = _settings.of_host(name, variables)
-            problems += [problem.as_dict() for problem in settings.problems]
-            absent = why_absent(looks[name])
-            look = None if absent else t.cast("_look.Look", looks[name])
+            problems += settings.problems
+            look, absent = look_of(looks[name]), why_absent(looks[name])
             limited = hostvars[name].get(arguments["look"]) is None
             hosts.append(_host.Host(name, roles, settings.values, look, absent, limited))
         targets = [_members.address_of(host.name, hostvars) for host in hosts]
@@ -139,23 +144,24 @@ class ActionModule(ActionBase):
             hosts, controllers, on_controller(hosts), *groups_of_cluster, nodes=arguments["nodes"], rotate=rotate
         )
         plan, found = self._with_tls(hosts, plan, variables, arguments["fail"])
+        problems += found
         bundle = hostvars[variables["inventory_hostname"]].get(_bundle.REGISTERED) or _bundle.Opened()
         if bundle.get("directory"):
             kind = plan.outline.accelerator if plan.outline else bundle["accelerator"]
-            found += _bundle.problems(bundle, hosts, kind)
+            problems += _bundle.problems(bundle, hosts, kind)
             plan = with_bundle(plan, {host.name for host in hosts if _bundle.takes_packages(bundle, host)})
-        told_plan = plan.as_dict()
-        told_plan["problems"] = [*problems, *(problem.as_dict() for problem in found), *told_plan["problems"]]
+        problems += plan.problems
         head = next((host.settings for host in hosts if host.is_head), {})
-        protection = [problem for problem in told_plan["problems"] if problem["check"] == _danger.CHECK]
-        told_plan["problems"] = _report.without(told_plan["problems"], head.get("vllm_ray_checks_off", []))
+        off = head.get("vllm_ray_checks_off", [])
+        plan = replace(plan, problems=[problem for problem in problems if problem.check not in off])
+        told_plan, shown = plan.as_dict(), [problem.as_dict() for problem in plan.problems]
         if head.get("vllm_ray_plan_file"):
             write_json(head["vllm_ray_plan_file"], told_plan)
-        stopping = _report.fails(told_plan["problems"], bool(head.get("vllm_ray_strict")))
+        stopping = _report.fails(shown, bool(head.get("vllm_ray_strict")))
         if stopping and arguments["fail"]:
             return failure(result, _screen.summary(stopping))
         if arguments["fail"]:
-            show(_screen.render(told_plan))
+            show(_screen.render(plan))
         serve_host = plan.whole.engine.serve_host if plan.whole else None
         reached = [
             {
@@ -175,13 +181,13 @@ class ActionModule(ActionBase):
             "paths": {host.name: host.paths.as_dict() for host in hosts},
             "run": _run_io.new_name(),
             "worked": next((host.look["host"].get("worked") for host in hosts if host.is_head and host.look), None),
-            "protection": protection,
-            "problems": told_plan["problems"],
+            "protection": [problem.as_dict() for problem in problems if problem.check == _danger.CHECK],
+            "problems": shown,
         }
         return {**result, "changed": False, **told}
 
     def _with_tls(
-        self, hosts: list[_host.Host], plan: Plan, variables: t.Mapping[str, t.Any], renews: bool
+        self, hosts: list[_host.Host], plan: Plan, variables: TaskVariables, renews: bool
     ) -> tuple[Plan, list[Problem]]:
         """Return the plan with what certificates say, and what is wrong with them. renews: as of in_use()."""
         now, whole = time.time(), plan.whole

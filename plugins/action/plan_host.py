@@ -7,6 +7,9 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "groups": {"type": "list", "elements": "str", "default": []},
@@ -20,7 +23,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         super().run(tmp, task_vars)
         _validated, given = self.validate_argument_spec(ARGUMENTS)
         host = {"host_name": given["name"], "groups": given["groups"], "host_vars": given["variables"]}

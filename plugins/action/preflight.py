@@ -10,14 +10,15 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report, _report_io
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers, looks
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _preflight
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _network_checks
 
 ARGUMENTS = {
@@ -45,16 +46,16 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         hostvars = variables["hostvars"]
         names = list(_members.members(hostvars, variables["groups"]))
-        looks, networks, collectives, releases, parsers = (
+        seen = looks(hostvars, names, arguments["look"])
+        networks, collectives, releases, parsers = (
             answers(hostvars, names, variables_of)
             for variables_of in (
-                [arguments["look"]],
                 arguments["network"],
                 arguments["collective"],
                 [arguments["release"]],
@@ -64,14 +65,15 @@ class ActionModule(ActionBase):
         settings = _settings.of_host(names[0], variables).values if names else {}
         strict = bool(settings.get("vllm_ray_strict"))
         plan = arguments["plan"]
-        rdma = _stages.with_rdma(plan["plan"], looks)
+        planned = Plan.from_dict(plan["plan"]).whole
+        rdma = _stages.with_rdma(planned, seen)
         collective = _stages.collective(arguments["ranks"], collectives, rdma)
-        parser = _stages.parser(plan["plan"], releases, parsers)
+        parser = _stages.parser(planned, releases, parsers)
         found = _preflight.gather(
             names,
             arguments["ssh"],
             plan,
-            t.cast("dict[str, _look.Look | None]", looks),
+            seen,
             t.cast("_network_checks.Answers", networks),
             t.cast("dict[str, _preflight.Release | None]", releases),
             parser,
@@ -84,7 +86,7 @@ class ActionModule(ActionBase):
             found.problems,
             found.checks,
             strict,
-            hosts={name: look for name, look in looks.items() if look},
+            hosts={name: look for name, look in seen.items() if look},
             parity=found.parity,
             changes=found.changes,
             network={name: answer for name, answer in networks.items() if answer},

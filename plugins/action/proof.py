@@ -7,10 +7,15 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import show
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answers, looks
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _parity
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan, client_url
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _screen
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
@@ -33,29 +38,31 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
-        hostvars = (task_vars or {})["hostvars"]
+        hostvars, plan = (task_vars or {})["hostvars"], Plan.from_dict(arguments["plan"]).whole
+        if plan is None:
+            return failure(result, "there is no plan")
+        endpoint = arguments["endpoint"]
+        url = client_url(endpoint["url"], endpoint.get("name") or "")
+        ways = _screen.snippets(url, endpoint["model"], arguments["key_file"], arguments["ca_file"])
         held = {
             host: [reason for reasons in held_of(hostvars[host], arguments["held_in"]) for reason in reasons]
-            for host in arguments["plan"]["hosts"]
+            for host in plan.hosts
         }
-        held = {**arguments["plan"]["held"], **{host: reasons for host, reasons in held.items() if reasons}}
+        held = {**plan.held, **{host: reasons for host, reasons in held.items() if reasons}}
         screen = _screen.proof(
-            arguments["plan"],
-            arguments["endpoint"],
-            arguments["nodes"],
-            arguments["models"],
-            arguments["answers"],
-            arguments["key_file"],
-            arguments["ca_file"],
+            plan.engine.layout, url, arguments["nodes"], arguments["models"], arguments["answers"], ways
         )
-        rows = self._rows(hostvars, arguments)
+        there = {host: look for host, look in looks(hostvars, plan.hosts, arguments["look"]).items() if look}
+        told = answers(hostvars, plan.hosts, [arguments["release"]])
+        releases = {host: t.cast("_look.ReleaseDetails", release) for host, release in told.items() if release}
+        rows = _parity.good_run(arguments["worked"], _parity.matrix(there, releases), list(plan.hosts), list(there))
         # Where something is held, the engine keeps serving with other data than were found.
         good = bool(arguments["answers"]) and not held and rows != arguments["worked"]
         if not arguments["renewed"]:
-            server = arguments["plan"]["serve_host"]
+            server = plan.engine.serve_host
             held[server] = [
                 *held.get(server, []),
                 "vLLM still uses the previous certificate, although a new one is installed",
@@ -66,22 +73,11 @@ class ActionModule(ActionBase):
             "changed": False,
             "held": held,
             "worked": rows if good else None,
-            "snippets": _screen.snippets(arguments["endpoint"], arguments["key_file"], arguments["ca_file"]),
+            "snippets": ways,
         }
 
-    @staticmethod
-    def _rows(hostvars: t.Any, arguments: dict[str, t.Any]) -> _parity.Matrix:
-        """Return the rows of the parity matrix as this run leaves them."""
-        hosts = list(arguments["plan"]["hosts"])
 
-        def of(name: str) -> t.Any:
-            return {host: it for host, it in answers(hostvars, hosts, [arguments[name]]).items() if it}
-
-        looks = of("look")
-        return _parity.good_run(arguments["worked"], _parity.matrix(looks, of("release")), hosts, list(looks))
-
-
-def held_of(variables: t.Any, names: list[str]) -> list[list[str]]:
+def held_of(variables: t.Mapping[str, t.Any], names: list[str]) -> list[list[str]]:
     """Return the reasons for which services of a host were held, from what its tasks registered."""
     registered = [variables.get(name) or {} for name in names]
     return [reasons for result in registered for reasons in (result.get("held") or {}).values()]

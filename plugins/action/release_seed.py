@@ -16,6 +16,9 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers import
     _seed,
 )
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import Answer, TaskVariables
+
 ARGUMENTS = {
     "id": {"type": "str", "required": True},
     "builder": {"type": "str", "default": ""},
@@ -31,18 +34,18 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         builder, built, release = arguments["builder"], arguments["built"], arguments["id"]
         hostvars, present = variables["hostvars"], variables["ansible_play_batch"]
         looks = {name: look for name, look in answers(hostvars, present, [arguments["look"]]).items() if look}
-        known: dict[str, t.Any] = {}
+        known: Answer = {}
         if arguments["trusted"] and not _seed.agree(looks, built):
             known = self.read(arguments["trusted"], release, variables)
             if known.get("failed") or known.get("unreachable"):
-                return known
+                return dict(known)
         seed = _seed.choose(looks, builder, built, known.get("manifest", ""))
         if not seed.host or not (seed.builds or seed.copies or seed.wanted):
             raise ActionFailed(_seed.nobody(release, looks))
@@ -66,7 +69,7 @@ class ActionModule(ActionBase):
             "window": 10 + 2 * len(looks) / int(variables["ansible_forks"]),
         }
 
-    def read(self, path: str, release: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+    def read(self, path: str, release: str, variables: TaskVariables) -> Answer:
         """Return what trusted_digest returns about a release, on the host to which the task is delegated."""
         return self._execute_module(
             module_name="vllm_ray.cluster.trusted_digest",

@@ -13,6 +13,9 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _release_list
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 ARGUMENTS = {"listed": {"type": "str", "default": "__vllm_ray_listed"}}
 
 
@@ -21,7 +24,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)

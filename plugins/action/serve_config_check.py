@@ -10,13 +10,16 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _serve_config
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 
 class ActionModule(ActionBase):
     """Runs the module, unless the caller knows that the same check has passed."""
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         given = self._task.args
         wanted = _serve_config.digest(given["release"], json.loads(given["config"]), given.get("environment") or [])

@@ -18,6 +18,9 @@ from ansible.plugins.loader import become_loader, connection_loader
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._contact import _ssh, _ssh_io, _ssh_problems
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables, Variables
+
 ARGUMENTS = {
     "hosts": {"type": "list", "elements": "str"},
     "timeout": {"type": "int", "default": 10},
@@ -29,7 +32,7 @@ def last(name: object) -> str:
     return str(name).rpartition(".")[2]
 
 
-def pythons(variables: t.Any) -> tuple[str, ...]:
+def pythons(variables: Variables) -> tuple[str, ...]:
     """Return the names or paths of Python that Ansible would try on a host, in its order."""
     wish = str(C.config.get_config_value("INTERPRETER_PYTHON", variables=variables))
     if wish.startswith("auto"):
@@ -43,7 +46,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         hostvars, groups = variables["hostvars"], variables["groups"]
@@ -74,12 +77,12 @@ class ActionModule(ActionBase):
             "seconds": round(time.monotonic() - start, 1),
         }
 
-    def connection_of(self, variables: t.Any) -> str:
+    def connection_of(self, variables: Variables) -> str:
         """Return the name of a host's connection plugin. That of this task's own host says nothing of the others."""
         name = last(variables.get("ansible_connection") or context.CLIARGS.get("connection") or C.DEFAULT_TRANSPORT)
         return "ssh" if name == "smart" else name
 
-    def options(self, kind: str, name: str, variables: t.Any) -> dict[str, t.Any]:
+    def options(self, kind: str, name: str, variables: Variables) -> dict[str, t.Any]:
         """Return the options of a plugin for a host: from its variables, the play, the command line and ansible.cfg."""
         loader = {"connection": connection_loader, "become": become_loader}[kind]
         # Reading the plugin shows Ansible its options.
@@ -95,7 +98,7 @@ class ActionModule(ActionBase):
         """
         return "" if own else str(getattr(self._play_context, attribute) or "")
 
-    def way(self, host: str, variables: t.Any, typed: _ssh_io.Secrets) -> tuple[_ssh.Way, _ssh_io.Secrets]:
+    def way(self, host: str, variables: Variables, typed: _ssh_io.Secrets) -> tuple[_ssh.Way, _ssh_io.Secrets]:
         """Return how Ansible reaches a host, and the passwords for it."""
         given = self.options("connection", "ssh", variables)
         scope = _settings.check(host, variables).values["vllm_ray_scope"]
@@ -122,7 +125,7 @@ class ActionModule(ActionBase):
         )
         return way, _ssh_io.Secrets(given["password"] or typed.login, become_password)
 
-    def become(self, variables: t.Any, user: str | None, typed: str) -> tuple[_ssh.Become | None, str]:
+    def become(self, variables: Variables, user: str | None, typed: str) -> tuple[_ssh.Become | None, str]:
         """Return how tasks become root, and the password for it. Who logs in as root needs no sudo."""
         given = self.options("become", "sudo", variables)
         if given["become_user"] == user:

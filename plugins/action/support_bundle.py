@@ -15,13 +15,14 @@ from ansible.release import __version__ as ansible_version
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _redact
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _secrets_io
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import answer, probes
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import look_of, probes
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import show
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _members, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _support_bundle, _support_bundle_io
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
 
 ARGUMENTS = {
     "plan": {"type": "dict", "required": True},
@@ -37,7 +38,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
@@ -45,12 +46,12 @@ class ActionModule(ActionBase):
         names = list(_members.members(hostvars, variables["groups"]))
         settings = {name: _settings.of_host(name, variables).values for name in names}
         told = probes(hostvars, names, arguments["look"], arguments["head_look"], arguments["serve_look"])
-        looks = {name: t.cast("_look.Look | None", answer([look])) for name, look in told.items()}
+        looks = {name: look_of(look) for name, look in told.items()}
         parts = {name: hostvars[name].get(arguments["part"]) for name in names}
         lacking = _support_bundle.missing(names, told, parts, arguments["plan"])
         versions = {"ansible-core": ansible_version, "python": platform.python_version()}
         secrets = [secret for of_host in settings.values() for secret in _secrets_io.known(of_host)]
-        plan = arguments["plan"].get("plan", {})
+        plan = Plan.from_dict(arguments["plan"].get("plan", {}))
         texts = _support_bundle.documents(
             plan, arguments["plan"].get("problems", []), looks, settings, versions, lacking, secrets
         )
@@ -60,7 +61,7 @@ class ActionModule(ActionBase):
         )
         folder = os.path.abspath(os.path.expanduser(own.get("vllm_ray_report") or "."))
         path = os.path.join(folder, f"{name}.tar.gz")
-        archives = {host: part["path"] for host, part in parts.items() if (part or {}).get("path")}
+        archives = {host: part["path"] for host, part in parts.items() if part and part.get("path")}
         if not self._task.check_mode:
             # Where a run is ended, Ansible removes what is half done with its own temporary directory.
             made = os.path.join(C.DEFAULT_LOCAL_TMP, f"{name}.tar.gz")

@@ -17,13 +17,15 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 
 class ActionModule(ActionBase):
     """Turns a host's settings into the arguments of the module, and keeps its archive for support_bundle."""
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         super().run(tmp, task_vars)
         variables = task_vars or {}
         host = variables["inventory_hostname"]
@@ -45,7 +47,7 @@ class ActionModule(ActionBase):
             return failure(result, f"{host}: {error}")
 
 
-def arguments(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def arguments(settings: Mapping[str, t.Any]) -> dict[str, object]:
     """Return the options of support_part."""
     place, system = paths(settings), settings["vllm_ray_scope"] == "system"
     return {

@@ -17,6 +17,9 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers import
     _transfer,
 )
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import Answer, TaskVariables
+
 ARGUMENTS = {
     "source": {"type": "dict", "required": True},
     "compared": {"type": "str", "required": True},
@@ -29,7 +32,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
@@ -55,7 +58,7 @@ class ActionModule(ActionBase):
             "run": _run_io.new_name(),
         }
 
-    def host(self, name: str, found: t.Any, source: t.Any) -> _transfer.Host:
+    def host(self, name: str, found: Answer, source: Answer) -> _transfer.Host:
         system = found["filesystem"]
         return _transfer.Host(
             name,

@@ -11,6 +11,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import show
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._transfers import _progress
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 # Seconds between two questions; how long a run may take to say something for the first time, which is after the hosts
 # have hashed what they have; how long it may say nothing new, then it is dead.
 INTERVAL, BEGIN, SILENCE = 1.0, 600.0, 30.0
@@ -28,7 +31,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         begin = shown_at = new_at = time.monotonic()

@@ -15,6 +15,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray impo
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import show, warn
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 ARGUMENTS = {
     "url": {"type": "str", "default": "http://127.0.0.1:8265"},
     "token_file": {"type": "path", "required": True, "no_log": False},
@@ -33,7 +36,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         wanted, names = arguments["wanted"], arguments["names"]

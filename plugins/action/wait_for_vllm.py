@@ -12,6 +12,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._vllm import DEFAULT_PROOF
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._display_io import failure, show
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import Answer, TaskVariables
+
 ARGUMENTS = {
     "url": {"type": "str", "required": True},
     "key_file": {"type": "path", "required": True, "no_log": False},
@@ -33,7 +36,7 @@ PROGRESS = 10
 LOADED = 10
 
 
-def failed(answer: dict[str, t.Any]) -> bool:
+def failed(answer: Answer) -> bool:
     """Return whether a module failed or its host can't be reached."""
     return bool(answer.get("failed") or answer.get("unreachable"))
 
@@ -43,7 +46,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: TaskVariables | None = None) -> dict[str, object]:
         result = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(ARGUMENTS)
         question = {key: arguments[key] for key in ENDPOINT if arguments[key] is not None}
@@ -71,7 +74,7 @@ class ActionModule(ActionBase):
             if refused is not None and waited - refused >= LOADED:
                 what = "its certificate is refused; if it or vllm_ray_tls changed, pass -e vllm_ray_restart=true"
                 return self._give_up(result, what, answer, {})
-            log: dict[str, t.Any] = {}
+            log: Answer = {}
             if time.monotonic() - said >= PROGRESS or restarts is None:
                 said = time.monotonic()
                 log = self._ask("service_log_info", log_query, task_vars)
@@ -92,16 +95,12 @@ class ActionModule(ActionBase):
                 return self._give_up(result, f"no completion in {waited:.0f} s", answer, log)
             time.sleep(arguments["interval"])
 
-    def _ask(self, module: str, arguments: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        return t.cast(
-            "dict[str, t.Any]",
-            self._execute_module(module_name=f"vllm_ray.cluster.{module}", module_args=arguments, task_vars=task_vars),
-        )
+    def _ask(self, module: str, arguments: dict[str, object], task_vars: TaskVariables | None) -> Answer:
+        name = f"vllm_ray.cluster.{module}"
+        return self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
 
     @staticmethod
-    def _give_up(
-        result: dict[str, t.Any], what: str, answer: dict[str, t.Any], log: dict[str, t.Any]
-    ) -> dict[str, t.Any]:
+    def _give_up(result: dict[str, object], what: str, answer: Answer, log: Answer) -> dict[str, object]:
         cause = log.get("first_error") or answer["why"]
         tail = log.get("tail", [])
         return failure({**result, **answer, "tail": tail}, f"The engine does not serve: {what}. {cause}")

@@ -42,12 +42,15 @@ import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._members import members
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import HostVariables
 
-def cluster_hosts(hostvars: t.Any, groups: dict[str, list[str]]) -> list[str]:
+
+def cluster_hosts(hostvars: HostVariables, groups: dict[str, list[str]]) -> list[str]:
     """Return the hosts of the cluster, the head first."""
     return list(members(hostvars, groups)) or list(groups.get("all", []))
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"cluster_hosts": cluster_hosts}

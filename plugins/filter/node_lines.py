@@ -36,11 +36,10 @@ _value:
   elements: str
 """
 
-import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import table_lines
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"node_lines": table_lines}

@@ -29,11 +29,10 @@ _value:
   type: dict
 """
 
-import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import environment
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"ray_environment": environment}

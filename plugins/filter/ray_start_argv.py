@@ -30,11 +30,10 @@ _value:
   elements: str
 """
 
-import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._ray import start_argv
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"ray_start_argv": start_argv}

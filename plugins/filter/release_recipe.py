@@ -48,11 +48,10 @@ _value:
       type: str
 """
 
-import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import recipe
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"release_recipe": recipe}

@@ -32,12 +32,11 @@ _value:
 
 import re
 import shlex
-import typing as t
 
 from ansible.errors import AnsibleFilterError
 
 
-def shell_environment(variables: dict[str, t.Any]) -> str:
+def shell_environment(variables: dict[str, object]) -> str:
     """Return the variables as lines of a shell script. AnsibleFilterError: a name would be something else there."""
     unfit = [name for name in variables if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", str(name))]
     if unfit or any("\0" in str(value) for value in variables.values()):
@@ -49,5 +48,5 @@ def shell_environment(variables: dict[str, t.Any]) -> str:
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"shell_environment": shell_environment}

@@ -33,12 +33,11 @@ _value:
 """
 
 import re
-import typing as t
 
 from ansible.errors import AnsibleFilterError
 
 
-def sudoers_value(value: t.Any) -> str:
+def sudoers_value(value: object) -> str:
     """Return a word for sudoers. AnsibleFilterError: it would mean something else there, or end the line."""
     text = str(value)
     if not re.fullmatch(r"[\w./\\][\w./@+%~ ,:=#\\-]*", text):
@@ -50,5 +49,5 @@ def sudoers_value(value: t.Any) -> str:
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"sudoers_value": sudoers_value}

@@ -34,12 +34,11 @@ _value:
 """
 
 import re
-import typing as t
 
 from ansible.errors import AnsibleFilterError
 
 
-def supervisor_value(value: t.Any) -> str:
+def supervisor_value(value: object) -> str:
     """Return a value for supervisor's configuration. AnsibleFilterError: supervisor would not read it as it is."""
     text = str(value)
     if not text.isprintable() or text != text.strip() or re.search(r"(^|\s)[;#]|%", text):
@@ -51,5 +50,5 @@ def supervisor_value(value: t.Any) -> str:
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"supervisor_value": supervisor_value}

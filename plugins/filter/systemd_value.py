@@ -36,12 +36,11 @@ _value:
 """
 
 import re
-import typing as t
 
 from ansible.errors import AnsibleFilterError
 
 
-def systemd_value(value: t.Any, quoted: bool = False) -> str:
+def systemd_value(value: object, quoted: bool = False) -> str:
     """Return a value for a setting of a unit. AnsibleFilterError: systemd can't read it back as it is."""
     text = str(value)
     if not text.isprintable() or text != text.strip() or text.endswith("\\"):
@@ -56,5 +55,5 @@ def systemd_value(value: t.Any, quoted: bool = False) -> str:
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"systemd_value": systemd_value}

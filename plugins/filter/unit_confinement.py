@@ -37,14 +37,13 @@ _value:
   elements: str
 """
 
-import typing as t
 
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _confinement
 
 
-def unit_confinement(facts: t.Mapping[str, t.Any]) -> list[str]:
+def unit_confinement(facts: _confinement.Facts) -> list[str]:
     """Return the directives of _confinement. AnsibleFilterError: a path can't stand in a unit."""
     try:
         return _confinement.confinement(facts)
@@ -53,5 +52,5 @@ def unit_confinement(facts: t.Mapping[str, t.Any]) -> list[str]:
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"unit_confinement": unit_confinement}

@@ -48,5 +48,5 @@ def unit_network(networks: t.Iterable[str]) -> list[str]:
 
 
 class FilterModule:
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, object]:
         return {"unit_network": unit_network}

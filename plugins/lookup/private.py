@@ -50,12 +50,15 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _private, _settings
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
 
 class LookupModule(LookupBase):
     """Reads the settings of the host of the task."""
 
-    def run(self, terms: list[str], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[t.Any]:
+    def run(self, terms: list[str], variables: TaskVariables | None = None, **kwargs: object) -> list[object]:
         self.set_options(var_options=variables, direct=kwargs)
-        known = variables or {}
+        known: TaskVariables = variables or {}
         settings = _settings.of_host(known["inventory_hostname"], known).values
         return [_private.private(settings, ACCELERATORS[self.get_option("accelerator")])]

@@ -37,7 +37,6 @@ _raw:
   elements: str
 """
 
-import typing as t
 
 from ansible.plugins.lookup import LookupBase
 
@@ -47,6 +46,6 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _run
 class LookupModule(LookupBase):
     """Derives tokens from the secret of the run."""
 
-    def run(self, terms: list[str], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[str]:
+    def run(self, terms: list[str], variables: dict[str, object] | None = None, **kwargs: object) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         return [_run_io.token(term) for term in terms]

@@ -72,6 +72,10 @@ details:
   description: See M(vllm_ray.cluster.host_info).
   returned: O(details) is set
   type: dict
+last_server:
+  description: Serve host of the last run by the record on this host, empty if there is none.
+  returned: always
+  type: str
 asked:
   description: Clock of the controller before and after the call, in seconds since 1970.
   returned: always

@@ -87,13 +87,14 @@ def planned(name: str) -> Plan:
         seen = look(number, gpus[number - 1], checked.values)
         hosts.append(_host.Host(host, roles, checked.values, seen))
     assert len(hosts) == len(gpus)
-    return _plan.make_plan(hosts, ["192.0.2.1"], {"directory": "/srv/model"}, "head", "workers")
+    on_controller: Any = {"directory": "/srv/model", "problem": None, "model": None}
+    return _plan.make_plan(hosts, ["192.0.2.1"], on_controller, "head", "workers")
 
 
 @pytest.mark.parametrize("name", PLANS)
 def test_it_is_planned(name: str) -> None:
     _gpus, (tp, pp, executor) = PLANS[name]
-    plan = planned(name).as_dict()
+    plan: Any = planned(name).as_dict()
     # The demo works without root, so without a firewall, and says so. Of the others, one has TLS.
     expected = {"inventories/local/cluster.ini": ["firewall"], "inventories/mixed-gpus/cluster.ini": []}
     assert [p["check"] for p in plan["problems"]] == expected.get(name, ["tls"])
@@ -105,7 +106,7 @@ def test_roles_get_what_they_specify(name: str) -> None:
     """site.yml leaves out that roles check their arguments on every host and run: all of them come from the plan."""
     whole = planned(name).whole
     assert whole
-    plan = planned(name).as_dict()
+    plan: Any = planned(name).as_dict()
     settings = {host: _settings.check(host, given).values for host, given in read(walk.ROOT / name)[0].items()}
     done = {
         "__vllm_ray_plan": {"plan": plan},
@@ -116,7 +117,8 @@ def test_roles_get_what_they_specify(name: str) -> None:
         "release_of_builder": {"id": "cpu-1"},
     }
     loaded = [DataLoader().load_from_file(str(path), trusted_as_template=True) for path in VARIABLES]
-    run = _role_variables.Run(str(walk.ROOT), hosts=list(plan["hosts"]), looks={"gpu01": {"engine": {}}})
+    seen: Any = {"gpu01": {"engine": {}, "host": {"checked": ""}}}
+    run = _role_variables.Run(str(walk.ROOT), hosts=list(plan["hosts"]), looks=seen)
     offences = []
     for host in plan["hosts"]:
         hostvars = {other: {"inventory_hostname": other} for other in plan["hosts"]}
@@ -153,7 +155,7 @@ def test_the_key_of_another_inventory_is_kept(tmp_path: Path, setting: str | Non
     file.parent.mkdir(parents=True)
     if old:
         file.write_text(f"{old}\n")
-    plan = planned("cluster.ini").as_dict()
+    plan: Any = planned("cluster.ini").as_dict()
     plan["hosts"][plan["head"]]["settings"]["vllm_ray_key_file"] = setting
     former = hashlib.sha256(b"j" * 64).hexdigest()
     secrets = {"values_by_name": {"api.key": "k" * 64}, "former": {"api.key": former}}

@@ -157,16 +157,13 @@ def test_every_plan_knows_the_hosts_that_were_probed_apart() -> None:
     assert without == []
 
 
-LOOK = {"engine": {"serve_host": "h2"}}
-
-
 @pytest.mark.parametrize(
     ("looks", "apart", "server"),
     [
-        pytest.param({"h1": {"host": {"record": LOOK}}}, {"skipped": True}, "h2", id="by the head in the play"),
-        pytest.param({}, {"host": {"record": LOOK}}, "h2", id="by the head outside of it"),
-        pytest.param({"h1": {"host": {"record": None}}}, {"skipped": True}, "h1", id="the first run"),
-        pytest.param({"h1": {"host": {"record": {"engine": {"serve_host": "h9"}}}}}, {}, "h1", id="it has left"),
+        pytest.param({"h1": {"last_server": "h2"}}, {"skipped": True}, "h2", id="by the head in the play"),
+        pytest.param({}, {"last_server": "h2"}, "h2", id="by the head outside of it"),
+        pytest.param({"h1": {"last_server": ""}}, {"skipped": True}, "h1", id="the first run"),
+        pytest.param({"h1": {"last_server": "h9"}}, {}, "h1", id="it has left"),
         pytest.param({"h1": {"unreachable": True}}, {"skipped": True}, "h1", id="a head that does not answer"),
         pytest.param({}, {"unreachable": True, "msg": "no route"}, "h1", id="nor does one outside of the play"),
     ],

@@ -55,8 +55,9 @@ def render(given: dict[str, Any], home: str) -> dict[str, Any]:
         return {"refused": [problem.as_dict() for problem in checked.problems]}
     look = looks.look(1, 1, host_home=home, host_present=[checked.values["vllm_ray_model"]])
     host = _host.Host("gpu01", ("head",), checked.values, look)
-    made = _plan.make_plan([host], ["192.0.2.1"], {"directory": "/srv/demo"}, "head", "workers")
-    plan = made.as_dict()
+    on_controller: Any = {"directory": "/srv/demo", "problem": None, "model": None}
+    made = _plan.make_plan([host], ["192.0.2.1"], on_controller, "head", "workers")
+    plan: Any = made.as_dict()
     if not made.whole:
         return {"refused": plan["problems"]}
     release = f"{home}/release"

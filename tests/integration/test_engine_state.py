@@ -18,8 +18,10 @@ import pytest
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _engine_state, _engine_state_io
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _status
 from ansible_collections.vllm_ray.cluster.tests.integration.fake_service import RUNNING, Service
+from ansible_collections.vllm_ray.cluster.tests.unit import plans
 
 UNIT = "vllm-ray-serve@test-main"
 OURS, ALIEN = 64123, 65534
@@ -88,7 +90,8 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Probe:
 
 def said(engine: dict[str, Any]) -> str:
     """Return what status.yml says of an engine."""
-    return _status.verdict({"engine": {}}, {"gpu01": {"engine": engine}})
+    looks: Any = {"gpu01": {"engine": engine}}
+    return _status.verdict(plans.plan({"engine": {"endpoint": {}}}), looks)
 
 
 def test_it_serves(start: Callable[..., Service], probe: Probe) -> None:
@@ -109,7 +112,7 @@ def test_it_hangs(start: Callable[..., Service], probe: Probe) -> None:
     assert (engine["state"], engine["serving"]) == ("no_answer", True)
     assert said(engine).startswith("does not answer, demo with TP=1 PP=1 at ")
     assert said(engine).endswith(f": no token in 2 s with {RUNNING} running requests")
-    assert not _status.summary({}, ["gpu01"], {"gpu01": looked(engine)}, [])["serving"]
+    assert not _status.summary(Plan([]), ["gpu01"], {"gpu01": looked(engine)}, [])["serving"]
 
 
 def looked(engine: dict[str, Any]) -> Any:

@@ -90,7 +90,7 @@ class Deployment(Cluster):
 
         monkeypatch.setattr(action, "_execute_module", execute)
         hostvars = {name: {"release_found": answer} for name, answer in looks.items()}
-        variables = {"hostvars": hostvars, "ansible_play_batch": self.names, "ansible_forks": 5}
+        variables: Any = {"hostvars": hostvars, "ansible_play_batch": self.names, "ansible_forks": 5}
         return action.run(task_vars=variables)
 
     def note(self, manifest: str) -> None:

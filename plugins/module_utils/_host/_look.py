@@ -336,8 +336,8 @@ class KvCache(t.TypedDict, total=False):
     concurrency: float
 
 
-class FirewallDetails(t.TypedDict):
-    """Whether a firewall filters, and the rules of the cluster."""
+class FirewallDetails(t.TypedDict, total=False):
+    """Whether a firewall filters, and the rules of the cluster; empty where nobody asked for it."""
 
     status: str
     rules: list[str]
@@ -407,7 +407,10 @@ class Asked(t.TypedDict):
 
 
 class Look(t.TypedDict, total=False):
-    """What host_info returns. details: where they were asked for. asked: added by the controller."""
+    """What host_info returns. details: where they were asked for.
+
+    The controller adds asked, and last_server: the serve host in the record, empty where there is none.
+    """
 
     host: Machine
     network: Network
@@ -416,3 +419,4 @@ class Look(t.TypedDict, total=False):
     model: Model | None
     details: Details
     asked: Asked
+    last_server: str

@@ -21,11 +21,13 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._audits._audit import Found, Listening
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host._look import Network
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._reach_io import Reached, Target, There
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Whole
 
     # By host; None where one gave no answer.
     Answers = Mapping[str, Mapping[str, object] | None]
+    Looks = Mapping[str, _look.Look | None]
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not known"
 NEEDS_ROOT = "needs root, which vllm_ray_scope=user does not use"
@@ -49,45 +51,6 @@ class Verdict:
         return self.state == HOLDS
 
 
-class Endpoint(t.TypedDict):
-    url: str
-    port: int
-
-
-class Engine(t.TypedDict):
-    endpoint: Endpoint
-
-
-class Ray(t.TypedDict):
-    gcs_port: int
-    dashboard_url: str
-
-
-class Part(t.TypedDict):
-    """A host's part of the plan, as far as an audit needs it."""
-
-    settings: Mapping[str, t.Any]
-    paths: Mapping[str, object]
-    address: str
-    nic: str
-    is_head: bool
-    metrics_ports: Sequence[int]
-
-
-class Plan(t.TypedDict):
-    """The plan of the cluster, as far as an audit needs it."""
-
-    cluster: str
-    serve_host: str
-    hosts: Mapping[str, Part]
-    engine: Engine
-    ray: Ray
-    model: Mapping[str, object]
-    names: Mapping[str, str]
-    peers: Mapping[str, str]
-    api_clients: Sequence[str]
-
-
 class Rules(t.TypedDict, total=False):
     """What ufw_peers returned in check mode; only msg where it refused."""
 
@@ -104,12 +67,12 @@ class Rules(t.TypedDict, total=False):
 class Audit:
     """What all hosts answered.
 
-    plan: of the action plan. inside: of audit_host; rules: of ufw_peers in check mode; peers: of audit_reach on hosts;
+    inside: of audit_host; rules: of ufw_peers in check mode; peers: of audit_reach on hosts;
     outside: of audit_reach on stranger, the name of a host. looks: of host_info. protection: all problems of _danger.
     """
 
-    plan: Plan
-    looks: Answers
+    plan: Whole
+    looks: Looks
     inside: Answers
     rules: Mapping[str, Rules | None]
     peers: Answers
@@ -118,37 +81,43 @@ class Audit:
     protection: Sequence[Mapping[str, str]] = ()
 
 
-def arguments(plan: Plan, name: str, release: str) -> dict[str, object]:
+def arguments(plan: Whole, name: str, release: str) -> dict[str, object]:
     """Return the options of audit_host that follow from the plan of a host."""
-    part = plan["hosts"][name]
-    settings, paths, endpoint = part["settings"], part["paths"], plan["engine"]["endpoint"]
-    serves, system = name == plan["serve_host"], settings["vllm_ray_scope"] == "system"
-    node, serve = _host.unit_names(plan["cluster"])
-    rows = _audit_rows.rows_of(part["is_head"], serves, settings["vllm_ray_checks_off"])
+    part, cluster, endpoint = plan.hosts[name], plan.outline.cluster, plan.engine.endpoint
+    settings, paths = part.settings, part.paths
+    serves, system = name == plan.engine.serve_host, settings["vllm_ray_scope"] == "system"
+    node, serve = _host.unit_names(cluster)
+    rows = _audit_rows.rows_of(part.is_head, serves, settings["vllm_ray_checks_off"])
     return {
-        **{key: paths[key] for key in ("config", "state", "started", "models", "manifests", "units", "command")},
-        "cluster": plan["cluster"],
-        "clusters": paths["clusters"],
-        "root": "" if settings.get("vllm_ray_release_path") else paths["root"],
+        "config": paths.config,
+        "state": paths.state,
+        "started": paths.started,
+        "models": paths.models,
+        "manifests": paths.manifests,
+        "units": paths.units,
+        "command": paths.command,
+        "cluster": cluster,
+        "clusters": paths.clusters,
+        "root": "" if settings.get("vllm_ray_release_path") else paths.root,
         "release": release,
-        "model": plan["model"].get("path") or "",
+        "model": plan.model.path,
         "manager": "systemd" if system else "supervisor",
-        "supervisor_directory": paths["config"],
-        "supervisor_bin": f"{paths['config']}/current/bin",
+        "supervisor_directory": paths.config,
+        "supervisor_bin": f"{paths.config}/current/bin",
         "services": [node, serve] if serves else [node],
         "rows": [row.name for row in rows if row.asked == _audit_rows.INSIDE and (system or not row.root)],
-        "address": part["address"],
+        "address": part.address,
         "raylet_port": settings["vllm_ray_node_manager_port"],
-        "gcs_port": plan["ray"]["gcs_port"] if part["is_head"] else 0,
-        "dashboard": plan["ray"]["dashboard_url"] if part["is_head"] else "",
-        "ports": sorted(_host.ports(settings, part["is_head"], serves)),
+        "gcs_port": plan.outline.ray.gcs_port if part.is_head else 0,
+        "dashboard": plan.outline.ray.dashboard_url if part.is_head else "",
+        "ports": sorted(_host.ports(settings, part.is_head, serves)),
         "public_ports": public_ports(plan, name),
-        "api": endpoint["url"] if serves else "",
+        "api": endpoint.url if serves else "",
         # The host asks from its own address.
-        "api_open": ["/metrics"] if admitted(part["address"], settings["vllm_ray_metrics_clients"]) else [],
-        "ca_file": f"{paths['config']}/tls-ca.crt",
+        "api_open": ["/metrics"] if admitted(part.address, settings["vllm_ray_metrics_clients"]) else [],
+        "ca_file": f"{paths.config}/tls-ca.crt",
         "server_name": _host.server_name(settings),
-        "sudoers_file": f"/etc/sudoers.d/vllm-ray-{plan['cluster'].replace('.', '_')}",
+        "sudoers_file": f"/etc/sudoers.d/vllm-ray-{cluster.replace('.', '_')}",
     }
 
 
@@ -161,27 +130,27 @@ def admitted(address: str, clients: Iterable[str]) -> bool:
     return any(client == "any" or own in ipaddress.ip_network(client, strict=False) for client in clients)
 
 
-def services(plan: Plan, name: str) -> list[tuple[Sequence[int], Sequence[str]]]:
+def services(plan: Whole, name: str) -> list[tuple[Sequence[int], Sequence[str]]]:
     """Return (ports, clients) that our firewall rules open on a host besides those for peers."""
-    part = plan["hosts"][name]
-    settings = part["settings"]
+    part = plan.hosts[name]
+    settings = part.settings
     found: list[tuple[Sequence[int], Sequence[str]]] = [
-        (part["metrics_ports"], settings["vllm_ray_metrics_clients"]),
+        (part.metrics_ports, settings["vllm_ray_metrics_clients"]),
     ]
-    if name == plan["serve_host"]:
-        found.append(([plan["engine"]["endpoint"]["port"]], plan["api_clients"]))
-    if part["is_head"]:
+    if name == plan.engine.serve_host:
+        found.append(([plan.engine.endpoint.port], plan.api_clients))
+    if part.is_head:
         found.append(([settings["vllm_ray_dashboard_port"]], settings["vllm_ray_dashboard_clients"]))
     return found
 
 
-def public_ports(plan: Plan, name: str) -> list[int]:
+def public_ports(plan: Whole, name: str) -> list[int]:
     """Return the ports that our own rules open to everybody."""
     everybody = {"any", "0.0.0.0/0", "::/0"}
     return [port for ports, clients in services(plan, name) if everybody & set(clients) for port in ports]
 
 
-def targets(plan: Plan, looks: Answers, inside: Answers, without: str = "") -> list[Target]:
+def targets(plan: Whole | None, looks: Looks, inside: Answers, without: str = "") -> list[Target]:
     """Return the options of audit_reach: each host's addresses, and the ports that listen there or are ours.
 
     without: a host that does not ask itself.
@@ -189,18 +158,17 @@ def targets(plan: Plan, looks: Answers, inside: Answers, without: str = "") -> l
     found: list[Target] = []
     for name, look in looks.items():
         answer = inside.get(name)
-        if name == without or not look or not listens(answer) or name not in plan.get("hosts", {}):
+        part = plan.hosts.get(name) if plan else None
+        if plan is None or part is None or name == without or not look or not listens(answer):
             continue
-        part = plan["hosts"][name]
-        network = t.cast("Network", look["network"])
-        kinds = {nic["name"]: nic["kind"] for nic in network["nics"]}
+        kinds = {nic["name"]: nic["kind"] for nic in look["network"]["nics"]}
         # What is behind a bridge of containers is nobody's way in, and the same address is elsewhere, too.
         addresses = [
             entry["address"]
-            for entry in network["addresses"]
-            if entry["up"] and (kinds.get(entry["nic"]) != "virtual" or entry["nic"] == part["nic"])
+            for entry in look["network"]["addresses"]
+            if entry["up"] and (kinds.get(entry["nic"]) != "virtual" or entry["nic"] == part.nic)
         ]
-        planned = _host.ports(part["settings"], part["is_head"], name == plan["serve_host"])
+        planned = _host.ports(part.settings, part.is_head, name == plan.engine.serve_host)
         ports = {*planned, *(listener["port"] for listener in listens(answer))}
         found.append({"name": name, "addresses": list(dict.fromkeys(addresses)), "ports": sorted(ports)})
     return found
@@ -250,7 +218,7 @@ def rules(answer: Rules | None) -> Found:
 
 def settings_of(audit: Audit, name: str) -> Found:
     """Judge settings that remove a protection. Only errors are faults: warnings run code that somebody chose."""
-    hosts = (name, "-") if name == audit.plan["serve_host"] else (name,)
+    hosts = (name, "-") if name == audit.plan.engine.serve_host else (name,)
     found = [problem for problem in audit.protection if problem["host"] in hosts]
     faults = [problem["found"] for problem in found if problem["severity"] == "error"]
     notes = [f"warning: {problem['found']}" for problem in found if problem["severity"] == "warning"]
@@ -262,10 +230,10 @@ def outside(audit: Audit, name: str) -> Found:
     answer, inside = audit.outside, listens(audit.inside.get(name))
     if not answer or not inside or name not in answer.get("hosts", {}):
         return finding("", unknown=f"{audit.stranger} did not probe the ports")
-    peers = set(audit.plan["peers"].values())
+    peers = set(audit.plan.peers.values())
     own = sorted(peers & set(answer["own"]))
     if own:
-        where = audit.plan["names"].get(own[0], own[0])
+        where = audit.plan.names.get(own[0], own[0])
         fix = "set vllm_ray_audit_from to a host outside of it"
         return finding("", unknown=f"{audit.stranger} is the host {where} of the cluster: {fix}")
     there = answer["hosts"][name]
@@ -273,8 +241,8 @@ def outside(audit: Audit, name: str) -> Found:
         return finding("", unknown=f"{audit.stranger} has no route to {name}")
     if not there["answered"]:
         return finding("", unknown=f"{name} does not answer {audit.stranger}, not even by SSH")
-    part = audit.plan["hosts"][name]
-    planned = _host.ports(part["settings"], part["is_head"], name == audit.plan["serve_host"])
+    part = audit.plan.hosts[name]
+    planned = _host.ports(part.settings, part.is_head, name == audit.plan.engine.serve_host)
     ours = {listener["port"]: listener["process"] for listener in inside if listener["ours"]}
     named = {**planned, **ours}
     faults, others = [], set()
@@ -291,23 +259,23 @@ def outside(audit: Audit, name: str) -> Found:
 
 def peers(audit: Audit, name: str) -> Found:
     """Judge what the other hosts reach of a host."""
-    inside, part = listens(audit.inside.get(name)), audit.plan["hosts"][name]
+    inside, part = listens(audit.inside.get(name)), audit.plan.hosts[name]
     if not inside:
         return finding("", unknown=f"the ports that {name} listens on are not known")
-    planned = _host.ports(part["settings"], part["is_head"], name == audit.plan["serve_host"])
+    planned = _host.ports(part.settings, part.is_head, name == audit.plan.engine.serve_host)
     needed = {
         listener["port"]: planned[listener["port"]]
         for listener in inside
         if listener["port"] in planned and listener["ours"] and not listener["loopback"]
     }
-    others = [other for other in audit.plan["hosts"] if other != name]
+    others = [other for other in audit.plan.hosts if other != name]
     faults, silent = [], []
     for other in others:
         there = reached(audit.peers.get(other)).get(name)
         if there is None:
             silent.append(other)
             continue
-        found = {entry["port"] for entry in there["open"] if entry["address"] == part["address"]}
+        found = {entry["port"] for entry in there["open"] if entry["address"] == part.address}
         faults += [f"{other} does not reach {port} ({needed[port]})" for port in sorted(set(needed) - found)]
     if silent and not faults:
         return finding("", unknown=f"{', '.join(silent)} did not probe the ports")
@@ -320,17 +288,17 @@ def peers(audit: Audit, name: str) -> Found:
 def verdicts(audit: Audit) -> list[Verdict]:
     """Return the rows of all hosts of the plan."""
     return [
-        verdict(name, row, found_of(audit, name, row), part["settings"]["vllm_ray_scope"] == "system")
-        for name, part in audit.plan["hosts"].items()
+        verdict(name, row, found_of(audit, name, row), part.settings["vllm_ray_scope"] == "system")
+        for name, part in audit.plan.hosts.items()
         for row in _audit_rows.rows_of(
-            part["is_head"], name == audit.plan["serve_host"], part["settings"]["vllm_ray_checks_off"]
+            part.is_head, name == audit.plan.engine.serve_host, part.settings["vllm_ray_checks_off"]
         )
     ]
 
 
 def found_of(audit: Audit, name: str, row: Row) -> Found:
     """Return what a row found on a host, by whoever asks it."""
-    if row.root and audit.plan["hosts"][name]["settings"]["vllm_ray_scope"] != "system":
+    if row.root and audit.plan.hosts[name].settings["vllm_ray_scope"] != "system":
         return finding("", unknown=NEEDS_ROOT)
     if row.asked == _audit_rows.RULES:
         return rules(audit.rules.get(name))

@@ -118,7 +118,7 @@ def check_accelerator(cluster: Cluster) -> list[Problem]:
 @check("address", needs=Need.PROBES)
 def check_addresses(cluster: Cluster) -> list[Problem]:
     """Two hosts with one cluster address are one host, or a NIC that is wrong on both."""
-    addresses = {name: nic["address"] for name, nic in cluster.addresses.items()}
+    addresses = {name: nic.address for name, nic in cluster.addresses.items()}
     double = [address for address, count in Counter(addresses.values()).items() if count > 1]
     return [
         Problem(

@@ -9,8 +9,7 @@ import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._check import Need, check
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import engine_state, last_server
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import engine_state
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import serve_state, unit_names
 
 if t.TYPE_CHECKING:
@@ -90,7 +89,7 @@ def check_serving(cluster: Cluster) -> list[Problem]:
             state, why = serve_state(host), host.look["engine"]["why"]
             found = f"the service of its engine is {state}, but the engine can't be asked: {why}"
             problems.append(unknown(host.name, found, f"restart it, or {consent}"))
-    server = cluster.by_name.get(last_server(cluster.record))
+    server = cluster.by_name.get(cluster.record.serve_host)
     if server and server.look is None:
         fix = f"make the host reachable, or {consent}. Until then, no service that its engine may use is stopped"
         problems.append(
@@ -107,7 +106,7 @@ def unknown(host: str, found: str, fix: str) -> Problem:
 @check("inventory", needs=Need.PLAN)
 def check_leaving(cluster: Cluster) -> list[Problem]:
     """Say what becomes of the hosts that left the inventory."""
-    settings, server, problems = cluster.head.settings, last_server(cluster.record), []
+    settings, server, problems = cluster.head.settings, cluster.record.serve_host, []
     units = " ".join(unit_names(settings["vllm_ray_cluster"]))
     stop = f"systemctl disable --now {units}" if settings["vllm_ray_scope"] == "system" else "stop its supervisord"
     renewal = "gives all other hosts a new token for Ray and removes its firewall rules on them"
@@ -135,7 +134,7 @@ def check_leaving(cluster: Cluster) -> list[Problem]:
 
 def engine_hosts(cluster: Cluster) -> Collection[str]:
     """Return the hosts that the engine of the last run uses."""
-    layout = _layout.from_record(cluster.record)
+    layout = cluster.record.layout
     return layout.gpus if layout else ()
 
 

@@ -56,6 +56,8 @@ ELSEWHERE = {
     "bundle": Need.INVENTORY,
     # _planner/_engine.py
     "layout": Need.PLAN,
+    # _plans/_plan.py
+    "record": Need.PLAN,
     # _plans/_rotation.py
     "rotation": Need.PLAN,
     # The module release_info

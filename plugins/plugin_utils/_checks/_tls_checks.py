@@ -76,7 +76,7 @@ def is_address(text: str) -> bool:
 def own_names(cluster: Cluster, bound: str) -> list[str]:
     """Return the names that a certificate of its own has. bound: the address that the API binds."""
     server = cluster.by_name[cluster.serve_host]
-    own = cluster.addresses[cluster.serve_host]["address"]
+    own = cluster.addresses[cluster.serve_host].address
     names = [own, bound, server.name, *(server.settings.get("vllm_ray_tls_names") or [])]
     bound_to_all = ("0.0.0.0", "::")
     return [name for name in dict.fromkeys(names) if name not in bound_to_all and not _tls.unfit_names([name])]
@@ -120,7 +120,7 @@ def options(cluster: Cluster) -> list[Problem]:
 def in_clear(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
     """Return the warning of an API without TLS. clients: who may reach it, besides the hosts of the cluster."""
     own = cluster.by_name[cluster.serve_host].settings
-    peers = {nic["address"] for nic in cluster.addresses.values()}
+    peers = {nic.address for nic in cluster.addresses.values()}
     strangers = [client for client in clients if client not in peers and not is_loopback(client)]
     if not strangers or own["vllm_ray_tls"] != "off" or is_loopback(own.get("vllm_ray_api_host") or ""):
         return []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout, _record
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
     Host,
     accelerator_of,
@@ -21,9 +21,19 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import Accelerator
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._record import KnownHost, Nic, Record
 
 # States of a service that does not run, as systemd and supervisor call them.
 ENDED = ("inactive", "failed", "stopped", "fatal", "exited")
+
+
+@dataclass(frozen=True)
+class Note:
+    """A renewal of secrets that is not finished: when it began, and which secrets. Empty where there is none."""
+
+    began: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class Cluster:
     while it must not be stopped. accelerator: what it runs on. record: of the last run.
     serving: whether an engine serves, None where that is not known. Only False means that nothing serves.
     consent: whether the user lets a serving engine be stopped. nodes: whether the run goes on to the nodes of Ray.
-    rotation: the head's note of a renewal of secrets that is not finished, empty where there is none. renews: whether
+    rotation: the head's note of a renewal of secrets that is not finished. renews: whether
     this run has to do with one.
     """
 
@@ -43,11 +53,11 @@ class Cluster:
     wished: str
     serve_host: str
     accelerator: Accelerator
-    record: Mapping[str, t.Any]
+    record: Record
     serving: bool | None
     consent: bool
     nodes: bool = True
-    rotation: Mapping[str, t.Any] = field(default_factory=dict)
+    rotation: Note = field(default_factory=Note)
     renews: bool = False
 
     @property
@@ -55,9 +65,9 @@ class Cluster:
         return {host.name: host for host in self.hosts}
 
     @property
-    def known(self) -> Mapping[str, t.Any]:
+    def known(self) -> Mapping[str, KnownHost]:
         """The hosts of the record."""
-        return self.record.get("hosts", {})
+        return self.record.hosts
 
     @property
     def free(self) -> bool:
@@ -65,7 +75,7 @@ class Cluster:
         return self.serving is False or self.consent
 
     @property
-    def leaving(self) -> Mapping[str, t.Any]:
+    def leaving(self) -> Mapping[str, KnownHost]:
         """The hosts of the record that the inventory has no more, with their cluster NICs."""
         names = self.by_name
         return {name: nic for name, nic in self.known.items() if name not in names}
@@ -90,23 +100,20 @@ class Cluster:
         return self.free and (self.parts or not self.leaving)
 
     @property
-    def addresses(self) -> dict[str, t.Any]:
+    def addresses(self) -> dict[str, Nic]:
         """The cluster NIC of each host of which one is known: by its look, or else by the record."""
-        nics = {
-            host.name: host.look["network"]["cluster_nic"] if host.look else self.known.get(host.name)
-            for host in self.hosts
-        }
+        nics = {host.name: nic_of(host) if host.look else self.known.get(host.name) for host in self.hosts}
         return {name: nic for name, nic in nics.items() if nic}
 
     @property
     def in_use(self) -> set[str]:
         """The hosts whose services an engine needs that serves or may serve; all where its hosts are not known."""
-        old = _layout.from_record(self.record)
+        old = self.record.layout
         if self.serving is False:
             return set()
         if old is None or not is_whole(old):
             return set(self.by_name)
-        return {*old.gpus, self.head.name, self.serve_host, last_server(self.record)}
+        return {*old.gpus, self.head.name, self.serve_host, self.record.serve_host}
 
     @property
     def is_down(self) -> bool:
@@ -122,35 +129,39 @@ class Cluster:
 
     def offer(self) -> dict[str, int]:
         """Return the GPUs that each host offers to the engine."""
-        old, addresses = _layout.from_record(self.record), self.addresses
+        old, addresses, known = self.record.layout, self.addresses, self.known
         return {
-            host.name: len(gpu_indices(host, self.accelerator, self.known.get(host.name, {})))
+            host.name: len(gpu_indices(host, self.accelerator, known[host.name].gpus if host.name in known else 0))
             for host in self.hosts
             if host.name in addresses and not (may_be_absent(host) and not (old and host.name in old.gpus))
         }
 
 
 def cluster_of(hosts: Sequence[Host], head: Host, nodes: bool = True) -> Cluster:
-    """Return who is who in an inventory with one head. nodes: whether the run goes on to the nodes of Ray."""
-    record = with_engine((head.look["host"]["record"] if head.look else None) or {}, hosts)
+    """Return who is who in an inventory with one head. nodes: whether the run goes on to the nodes of Ray.
+
+    Raises _record.Unreadable.
+    """
+    record = with_engine(_record.read(head.look["host"]["record"] if head.look else None), hosts)
     serving, consent = whether_serving(hosts, head, record), bool(head.settings["vllm_ray_restart"])
     by_name = {host.name: host for host in hosts}
     wished = head.settings.get("vllm_ray_serve_host") or head.name
-    last = by_name.get(last_server(record))
+    last = by_name.get(record.serve_host)
     # An engine that this run can't stop where it is would hold its GPUs there.
-    rotation = (head.look["host"]["rotation"] if head.look else None) or {}
+    rotation = note_of(head.look["host"]["rotation"] if head.look else None)
     cluster = Cluster(hosts, head, wished, "", accelerator_of(head), record, serving, consent, nodes, rotation)
     stays = last is not None and (last.look is None or last.limited or not cluster.may_change)
     now = last.name if last and stays else None
     return replace(cluster, serve_host=next(name for name in (now, wished, head.name) if name in by_name))
 
 
-def last_server(record: Mapping[str, t.Any]) -> str:
-    """Return the host on which the last run had the engine served, empty where none did."""
-    return str((record.get("engine") or {}).get("serve_host", ""))
+def nic_of(host: Host) -> Nic | None:
+    """Return the cluster NIC of a probed host."""
+    found = host.look["network"]["cluster_nic"] if host.look else None
+    return _record.Nic(found["address"], found["nic"], found["mtu"]) if found else None
 
 
-def whether_serving(hosts: Sequence[Host], head: Host, record: Mapping[str, t.Any]) -> bool | None:
+def whether_serving(hosts: Sequence[Host], head: Host, record: Record) -> bool | None:
     """Return whether an engine serves, None where that is not known. Only False means that nothing serves."""
     states = [engine_state(host) for host in hosts if host.look]
     if True in states:
@@ -160,20 +171,20 @@ def whether_serving(hosts: Sequence[Host], head: Host, record: Mapping[str, t.An
 
 def engine_state(host: Host) -> bool | None:
     """Return whether an engine serves on a host that was probed, None where it runs and can't be asked."""
-    engine = (host.look or {})["engine"]
+    engine: _look.Engine = host.look["engine"] if host.look else {}
     mute = not engine["serving"] and "url" not in engine and serve_state(host) not in ENDED
     if mute or engine.get("state") == "unknown":
         return None
-    return t.cast("bool | None", engine["serving"])
+    return engine["serving"]
 
 
-def unseen_servers(hosts: Sequence[Host], head: Host, record: Mapping[str, t.Any]) -> list[str]:
+def unseen_servers(hosts: Sequence[Host], head: Host, record: Record) -> list[str]:
     """Return where an engine may serve without having been probed: on the serve host of the last run, by the record.
 
     Where there is no record, but nodes run: anywhere.
     """
     seen = {host.name for host in hosts if host.look}
-    server = last_server(record)
+    server = record.serve_host
     if server:
         return [server] if server not in seen else []
     unseen = [host.name for host in hosts if host.name not in seen]
@@ -189,18 +200,24 @@ def is_whole(layout: _layout.Layout) -> bool:
     return sum(layout.gpus.values()) >= layout.tp * layout.pp
 
 
-def with_engine(record: Mapping[str, t.Any], hosts: Sequence[Host]) -> Mapping[str, t.Any]:
+def with_engine(record: Record, hosts: Sequence[Host]) -> Record:
     """Return the record; where it was lost while an engine serves, with the engine as it runs."""
     told = [host for host in hosts if host.look and host.look["engine"]["serving"] and "tp" in host.look["engine"]]
     server = next(iter(told), None)
-    if record.get("engine") or server is None or server.look is None:
+    if record.engine or server is None or server.look is None:
         return record
     engine = server.look["engine"]
     offers = {host.name: host.look["usage"]["ray_gpus"] for host in hosts if host.look}
     gpus = {server.name: offers[server.name], **{name: count for name, count in offers.items() if count}}
     if engine["executor"] == "mp":
         gpus = {server.name: engine["tp"] * engine["pp"]}
-    return {**record, "engine": {"tp": engine["tp"], "pp": engine["pp"], "gpus": gpus, "serve_host": server.name}}
+    return replace(record, engine=_record.KnownEngine(_layout.Layout(engine["tp"], engine["pp"], gpus), server.name))
+
+
+def note_of(content: Mapping[str, t.Any] | None) -> Note:
+    """Return the note in the content of rotation.json, None where there is no file."""
+    given = content or {}
+    return Note(str(given.get("began", "")), tuple(map(str, given.get("secrets", ()))))
 
 
 def may_be_absent(host: Host) -> bool:

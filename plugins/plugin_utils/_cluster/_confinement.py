@@ -28,7 +28,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._value_types import clean
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 STEPS = ("devices", "network", "files")
 # In the order of systemd.exec(5). Only what systemd 247 knows: older versions warn of names that they do not know.
@@ -79,12 +79,26 @@ MPS = "CUDA_MPS_PIPE_DIRECTORY"
 MPS_DEFAULTS = {name: accelerator.sockets for name, accelerator in ACCELERATORS.items()}
 
 
-def confinement(facts: Mapping[str, t.Any]) -> list[str]:
+class Facts(t.TypedDict):
+    """What the confinement of a service depends on.
+
+    steps: some of STEPS. accelerator: one of DEVICES. config_dir, state_dir: of the cluster, absolute paths.
+    read_paths, write_paths: further absolute paths that the service needs; read_paths may not be there. env: the
+    environment of the service.
+    """
+
+    steps: list[str]
+    accelerator: str
+    config_dir: str
+    state_dir: str
+    read_paths: list[str]
+    write_paths: list[str]
+    env: dict[str, str]
+
+
+def confinement(facts: Facts) -> list[str]:
     """Return the directives of a unit's section [Service].
 
-    facts: `steps`, some of STEPS; `accelerator`, one of DEVICES; `config_dir` and `state_dir` of the cluster, absolute
-    paths; `read_paths` and `write_paths`, further absolute paths that the service needs, which may not be there in the
-    case of `read_paths`; `env`, the environment of the service.
     ValueError: a path that the unit must name has characters that systemd takes for its own.
     """
     steps = facts["steps"]
@@ -99,7 +113,7 @@ def confinement(facts: Mapping[str, t.Any]) -> list[str]:
     return [*lines, *file_lines(facts, "files" in steps)]
 
 
-def file_lines(facts: Mapping[str, t.Any], apart: bool) -> list[str]:
+def file_lines(facts: Facts, apart: bool) -> list[str]:
     """Return the directives about files. apart: whether to hide the files of other clusters."""
     config, state = clean(facts["config_dir"]), clean(facts["state_dir"])
     written = {state, *map(clean, facts["write_paths"])}
@@ -129,7 +143,7 @@ def entry_below(path: str, directories: Iterable[str]) -> str:
     return f"{inner}/{path[len(inner) + 1 :].partition('/')[0]}"
 
 
-def paths_in(value: t.Any) -> list[str]:
+def paths_in(value: object) -> list[str]:
     """Return the absolute paths in options, sorted: values at any depth, also in JSON and behind the `=` of NAME=PATH.
 
     What is no path that a unit can name is left out.

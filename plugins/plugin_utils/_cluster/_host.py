@@ -114,13 +114,13 @@ def ports(settings: Mapping[str, t.Any], is_head: bool, serves: bool) -> dict[in
     return result
 
 
-def gpu_indices(host: Host, accelerator: Accelerator, known: Mapping[str, t.Any]) -> list[int]:
+def gpu_indices(host: Host, accelerator: Accelerator, known: int = 0) -> list[int]:
     """Return the indices of the GPUs that the cluster may use on a host; a CPU host counts as one.
 
-    known: the host's part of the record, which says how many there were where the host was not probed.
+    known: how many there are by the record, for a host that was not probed.
     """
     if host.look is None:
-        return list(range(known.get("gpus", 0)))
+        return list(range(known))
     if not accelerator.has_gpus:
         return [0]
     have = [gpu["index"] for gpu in host.look["host"]["gpus"]]

@@ -75,15 +75,6 @@ def place(offer: Mapping[str, int], tp: int, pp: int) -> Layout:
     return Layout(tp, pp, gpus)
 
 
-def from_record(record: Mapping[str, t.Any] | None) -> Layout | None:
-    """Return the layout in the record of the last run, if there is one."""
-    engine = (record or {}).get("engine")
-    if not engine:
-        return None
-    layers = {host: tuple(counts) for host, counts in engine.get("layers", {}).items()}
-    return Layout(engine["tp"], engine["pp"], dict(engine["gpus"]), layers)
-
-
 def still_fits(layout: Layout, offer: Mapping[str, int], serve_host: str, tp: int | None, pp: int | None) -> str | None:
     """Return why a serving layout can't be kept, or None where it can."""
     if tp and tp != layout.tp:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._settings import specification
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._specification_io import specification
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Variables = t.Any
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import HostVariables
 
 
-def group_names(hostvars: Variables, groups: Mapping[str, Sequence[str]]) -> tuple[str, str]:
+def group_names(hostvars: HostVariables, groups: Mapping[str, Sequence[str]]) -> tuple[str, str]:
     """Return the names of the head's and the workers' group: as the first host that sets them says."""
     names = []
     for variable in ("vllm_ray_head_group", "vllm_ray_worker_group"):
@@ -24,7 +24,7 @@ def group_names(hostvars: Variables, groups: Mapping[str, Sequence[str]]) -> tup
     return names[0], names[1]
 
 
-def members(hostvars: Variables, groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+def members(hostvars: HostVariables, groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """Return {host: groups it is in, of "head" and "workers"}, the head first, then as in the inventory."""
     head_group, worker_group = group_names(hostvars, groups)
     result: dict[str, tuple[str, ...]] = {}
@@ -41,7 +41,7 @@ def downloader(hosts: Sequence[str], builder: str | None) -> str:
     return builder if builder and builder in hosts else hosts[0]
 
 
-def address_of(host: str, hostvars: Variables) -> str:
+def address_of(host: str, hostvars: HostVariables) -> str:
     """Return the address or name by which a host is known before it is probed."""
     variables = hostvars[host]
     return str(variables.get("vllm_ray_address") or variables.get("ansible_host") or host)

@@ -12,9 +12,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _collective
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._confinement import paths_in
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import serve_args
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._specification_io import specification
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +24,10 @@ if t.TYPE_CHECKING:
 
 def is_private(name: str) -> bool:
     """Return whether a variable may hold a secret: its specification says so by no_log."""
-    return bool(_settings.specification()[name].get("no_log"))
+    return bool(specification()[name].get("no_log"))
 
 
-def public(settings: Mapping[str, t.Any]) -> dict[str, t.Any]:
+def public(settings: Mapping[str, t.Any]) -> dict[str, object]:
     """Return the settings of a host that hold no secret."""
     return {name: value for name, value in settings.items() if not is_private(name)}
 
@@ -45,7 +45,7 @@ def public_environment(settings: Mapping[str, t.Any], accelerator: Accelerator) 
     return _collective.environment(environment(settings, accelerator))
 
 
-def private(settings: Mapping[str, t.Any], accelerator: Accelerator) -> dict[str, t.Any]:
+def private(settings: Mapping[str, t.Any], accelerator: Accelerator) -> dict[str, object]:
     """Return the settings of a host that may hold a secret, and what follows from them: `env`, `args`, and `paths` that
     the options name.
     """

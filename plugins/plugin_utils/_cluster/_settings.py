@@ -25,6 +25,10 @@ NUMBERS = ("tensor-parallel-size", "pipeline-parallel-size", "port")
 LOGIN = re.compile(r"(?<=://)[^/\s]*@")
 
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
+
+
 @dataclass(frozen=True)
 class Settings:
     """The checked variables of one host, defaults included, and what is wrong with them."""
@@ -33,7 +37,7 @@ class Settings:
     problems: list[Problem] = field(default_factory=list)
 
 
-def of_host(host: str, task_vars: Mapping[str, t.Any]) -> Settings:
+def of_host(host: str, task_vars: TaskVariables) -> Settings:
     """Check the variables of a host of the inventory, with what follows from the bundle that the play has opened.
 
     task_vars: of a task of that play. Its own host has the bundle; hosts that --limit leaves out do not.
@@ -42,7 +46,7 @@ def of_host(host: str, task_vars: Mapping[str, t.Any]) -> Settings:
     return check(host, hostvars[host], hostvars[task_vars["inventory_hostname"]].get(_bundle.REGISTERED))
 
 
-def check(host: str, variables: Mapping[str, t.Any], bundle: Mapping[str, t.Any] | None = None) -> Settings:
+def check(host: str, variables: Mapping[str, object], bundle: Mapping[str, t.Any] | None = None) -> Settings:
     """Check the vllm_ray_* variables of one host.
 
     variables: all variables of the host; others than vllm_ray_* are passed over. bundle: what bundle_open returned.
@@ -84,7 +88,7 @@ def check(host: str, variables: Mapping[str, t.Any], bundle: Mapping[str, t.Any]
     return Settings(values, problems)
 
 
-def own_copy(value: t.Any) -> t.Any:
+def own_copy(value: object) -> object:
     """Return a copy of a value in plain dicts, lists and strings.
 
     Ansible's lazy containers refer to all variables of the host. Its argument validator copies every value, and a copy
@@ -97,7 +101,7 @@ def own_copy(value: t.Any) -> t.Any:
     return str(value) if isinstance(value, str) else value
 
 
-def without_login(value: t.Any) -> t.Any:
+def without_login(value: object) -> object:
     """Return a text, or a list of texts, without user names and passwords of URLs; anything else as it is."""
     if isinstance(value, str):
         return LOGIN.sub("", value)
@@ -110,19 +114,19 @@ def login_in_public(host: str, name: str) -> Problem:
     return Problem(host, "variable", "error", found, "a URL without them: results and logs show this variable", fix)
 
 
-def is_right(name: str, value: t.Any) -> bool:
+def is_right(name: str, value: object) -> bool:
     """Return whether the value of one variable is of its type and one of its choices."""
     return not ArgumentSpecValidator({name: specification()[name]}).validate({name: value}).error_messages
 
 
-def wrong(name: str, value: t.Any) -> list[t.Any]:
+def wrong(name: str, value: object) -> list[object]:
     """Return which values of a variable are not of its type in _value_types. What has a default can't be empty."""
     if value == "" and specification()[name].get("default"):
         return [value]
     return _value_types.wrong_values(name, value)
 
 
-def wrong_value(host: str, name: str, value: t.Any) -> Problem:
+def wrong_value(host: str, name: str, value: object) -> Problem:
     """Return the problem of a value that is not of its variable's type."""
     kind = _value_types.TYPES[_value_types.VARIABLES[name]]
     found = f"{name} is {_value_types.show(value)}" if kind.shown else f"{name} has a value that can't be used"
@@ -134,12 +138,12 @@ def must_be_number(option: str) -> bool:
     return str(option).lstrip("-").replace("_", "-") in NUMBERS
 
 
-def is_number(value: t.Any) -> bool:
+def is_number(value: object) -> bool:
     """Return whether an option is a whole number, or not set."""
     return value is None or str(value).isdecimal()
 
 
-def not_a_number(host: str, option: str, value: t.Any) -> Problem:
+def not_a_number(host: str, option: str, value: object) -> Problem:
     """Return the problem of a size or a port that is no number."""
     found = f"vllm_ray_serve_args: {option} is {value!r}"
     return Problem(host, "variable", "error", found, "a whole number", "correct it in the inventory")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import typing as t
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._systemd import KINDS
@@ -51,17 +52,17 @@ class ValueType(t.NamedTuple):
     """
 
     expected: str
-    fits: t.Callable[[t.Any], bool]
+    fits: t.Callable[[object], bool]
     shown: bool = True
 
 
-def matches(pattern: str) -> t.Callable[[t.Any], bool]:
+def matches(pattern: str) -> t.Callable[[object], bool]:
     """Return a function that returns whether the text of a value matches a pattern as a whole."""
     compiled = re.compile(pattern)
     return lambda value: compiled.fullmatch(str(value)) is not None
 
 
-def is_printable(value: t.Any) -> bool:
+def is_printable(value: object) -> bool:
     """Return whether a value is a text without control characters that does not begin or end with a space."""
     text = str(value)
     return text.isprintable() and text == text.strip()
@@ -72,7 +73,7 @@ def has_parent_parts(path: str) -> bool:
     return any(part in (".", "..") for part in path.split("/"))
 
 
-def is_host_path(value: t.Any) -> bool:
+def is_host_path(value: object) -> bool:
     """Return whether a value is an absolute path that all programs on a host take."""
     path = str(value)
     return bool(HOST_PATH.fullmatch(path)) and not has_parent_parts(path) and len(path.encode()) <= LONGEST_PATH
@@ -83,7 +84,7 @@ def clean(path: str) -> str:
     return re.sub("/+", "/", path).rstrip("/") or "/"
 
 
-def is_root(value: t.Any) -> bool:
+def is_root(value: object) -> bool:
     """Return whether a value is a path that may be a directory of ours; `~` is the home of the account on the host."""
     path = str(value)
     if path.startswith("~/"):
@@ -96,7 +97,7 @@ def is_below(path: str, *directories: str) -> bool:
     return any(f"{clean(path)}/".startswith(f"{clean(directory).rstrip('/')}/") for directory in directories)
 
 
-def is_address(value: t.Any) -> bool:
+def is_address(value: object) -> bool:
     """Return whether a value is an IP address without a scope."""
     try:
         return bool(ipaddress.ip_address(str(value))) and "%" not in str(value)
@@ -104,7 +105,7 @@ def is_address(value: t.Any) -> bool:
         return False
 
 
-def is_network(value: t.Any) -> bool:
+def is_network(value: object) -> bool:
     """Return whether a value is an IP address or network, or `any`."""
     try:
         return value == "any" or bool(ipaddress.ip_network(str(value), strict=False))
@@ -112,13 +113,13 @@ def is_network(value: t.Any) -> bool:
         return False
 
 
-def is_host_name(value: t.Any) -> bool:
+def is_host_name(value: object) -> bool:
     """Return whether a value is an IP address or the name of a host."""
     label = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
     return is_address(value) or (len(str(value)) <= 253 and matches(rf"{label}(\.{label})*\.?")(value))
 
 
-def is_url(value: t.Any) -> bool:
+def is_url(value: object) -> bool:
     """Return whether a value is a URL of a server or a file."""
     text = str(value)
     if not re.fullmatch(r"(?:https?|socks[45][ah]?|file)://[!-~]+", text) or re.search(r"[\"'<>\\^`{|}]", text):
@@ -130,7 +131,7 @@ def is_url(value: t.Any) -> bool:
         return False
 
 
-def is_model(value: t.Any) -> bool:
+def is_model(value: object) -> bool:
     """Return whether a value may name a model. What is wrong with an id or a URL is said by those who ask the hub."""
     text = str(value)
     # The last part becomes the name of a directory.
@@ -138,39 +139,39 @@ def is_model(value: t.Any) -> bool:
     return is_printable(text) and not text.startswith("-") and last not in ("", ".", "..", "~")
 
 
-def is_revision(value: t.Any) -> bool:
+def is_revision(value: object) -> bool:
     """Return whether a value may name a revision of a model, which may become the name of a directory."""
     parts = str(value).split("/")
     return matches(r"[A-Za-z0-9_][\w.+@/-]{0,199}")(value) and not any(part == "" or part[0] == "." for part in parts)
 
 
-def is_python(value: t.Any) -> bool:
+def is_python(value: object) -> bool:
     """Return whether a value is the path of a Python or a version as uv takes it."""
     return is_host_path(value) or matches(r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,99}")(value)
 
 
-def is_lock(value: t.Any) -> bool:
+def is_lock(value: object) -> bool:
     """Return whether a value is the name of a lock or a path on the controller."""
     return matches(r"[A-Za-z0-9][\w.-]{0,99}")(value) or (str(value).startswith("/") and is_printable(value))
 
 
-def is_wheel_source(value: t.Any) -> bool:
+def is_wheel_source(value: object) -> bool:
     """Return whether a value is a directory or a URL with wheels."""
     return is_url(value) or (str(value).startswith(("/", "~/")) and is_printable(value))
 
 
-def is_port(value: t.Any) -> bool:
+def is_port(value: object) -> bool:
     """Return whether a value is a port."""
-    return matches(r"\d{1,5}")(value) and 1 <= int(value) <= 65535
+    return matches(r"\d{1,5}")(value) and 1 <= int(str(value)) <= 65535
 
 
-def is_port_range(value: t.Any) -> bool:
+def is_port_range(value: object) -> bool:
     """Return whether a value is a first and a last port."""
     first, _dash, last = str(value).partition("-")
     return is_port(first) and is_port(last) and int(first) <= int(last)
 
 
-def is_kept_port(value: t.Any) -> bool:
+def is_kept_port(value: object) -> bool:
     """Return whether a value is what ufw_peers takes as an open port."""
     ports, _slash, protocol = str(value).partition("/")
     first, colon, last = ports.partition(":")
@@ -178,39 +179,39 @@ def is_kept_port(value: t.Any) -> bool:
     return value == "all" or (known and is_port(first) and (not colon or (is_port(last) and int(first) <= int(last))))
 
 
-def is_cluster(value: t.Any) -> bool:
+def is_cluster(value: object) -> bool:
     """Return whether a value may name a cluster: systemd's units end with it, so it can't say another kind of unit."""
     fits = matches(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")(value)
     return fits and value not in RESERVED_NAMES and not str(value).endswith(KINDS)
 
 
-def is_account(value: t.Any) -> bool:
+def is_account(value: object) -> bool:
     """Return whether a value may name the service user."""
     return matches(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}")(value) and value not in ROOT_ACCOUNTS
 
 
-def is_group(value: t.Any) -> bool:
+def is_group(value: object) -> bool:
     """Return whether a value may name a group, also one of a directory service, such as `domain users`."""
     text = str(value)
     return matches(r"\w[\w.@\\ =%~+-]{0,254}")(text) and is_printable(text) and not text.isdecimal()
 
 
-def is_environment(value: t.Any) -> bool:
+def is_environment(value: object) -> bool:
     """Return whether a mapping is an environment: names that a shell takes, and one text or number for each."""
-    return all(
+    return isinstance(value, Mapping) and all(
         matches(r"[A-Za-z_][A-Za-z0-9_]*")(name) and isinstance(text, (str, int, float)) and "\0" not in str(text)
         for name, text in value.items()
     )
 
 
-def is_options(value: t.Any) -> bool:
+def is_options(value: object) -> bool:
     """Return whether the names of a mapping look like options of a command."""
-    return all(matches(r"-{0,2}[A-Za-z0-9][\w.-]{0,99}")(name) for name in value)
+    return isinstance(value, Mapping) and all(matches(r"-{0,2}[A-Za-z0-9][\w.-]{0,99}")(name) for name in value)
 
 
-def at_least(least: float) -> t.Callable[[t.Any], bool]:
+def at_least(least: float) -> t.Callable[[object], bool]:
     """Return a function that returns whether a number is not below another."""
-    return lambda value: float(value) >= least
+    return lambda value: float(str(value)) >= least
 
 
 WORD = r"[A-Za-z0-9][\w.+-]{0,99}"
@@ -265,7 +266,7 @@ TYPES = {
     "root": ValueType(ROOT_EXPECTED, is_root),
     "seconds": ValueType("a whole number from 1", at_least(1)),
     "sha256": ValueType("64 hexadecimal digits", matches(r"[0-9a-fA-F]{64}")),
-    "size": ValueType("a number above 0", lambda value: float(value) > 0),
+    "size": ValueType("a number above 0", lambda value: float(str(value)) > 0),
     "token": ValueType("a token without spaces and control characters", matches(r"[!-~]+"), shown=False),
     "url": ValueType("a URL such as https://mirror.example/simple", is_url, shown=False),
     "wheel source": ValueType("an absolute path or a URL", is_wheel_source, shown=False),
@@ -348,7 +349,7 @@ VARIABLES = {
 }
 
 
-def wrong_values(variable: str, value: t.Any) -> list[t.Any]:
+def wrong_values(variable: str, value: object) -> list[object]:
     """Return which values of a variable are not of its type: those of a list one by one.
 
     value: of the type in meta/argument_specs.yml. None and an empty text mean that the variable is not set.
@@ -358,7 +359,7 @@ def wrong_values(variable: str, value: t.Any) -> list[t.Any]:
     return [one for one in values if not kind.fits(one)]
 
 
-def show(value: t.Any) -> str:
+def show(value: object) -> str:
     """Return a value for a message: escaped, and not too long."""
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

@@ -18,6 +18,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import (
     _memory,
     _speed,
     _weigh,
+    _wishes,
 )
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import GIB
 
@@ -126,7 +127,7 @@ def advise(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishe
         return {**answer, **layout(best), "close": _advice_text.close(best)} if near else answer
     if wishes.partition and len(best.candidate.gpus) > 2:
         notes.append(
-            f"{_candidates.PARTITION} assigns layers by rank, and Ray itself orders the hosts after the serve host"
+            f"{_wishes.PARTITION} assigns layers by rank, and Ray itself orders the hosts after the serve host"
         )
     if best.lacking > -_memory.ERROR:
         notes.append(_advice_text.narrow(best))
@@ -166,8 +167,14 @@ def figures(verdict: Verdict) -> Figures:
 
 def layout(verdict: Verdict) -> Advice:
     """Return a layout, ready to be used."""
+    own = figures(verdict)
     return {
-        **figures(verdict),
+        "tp": own["tp"],
+        "pp": own["pp"],
+        "gpus": own["gpus"],
+        "kv_tokens": own["kv_tokens"],
+        "concurrency": own["concurrency"],
+        "tokens_per_second": own["tokens_per_second"],
         "executor": "mp" if len(verdict.candidate.gpus) == 1 else "ray",
         "partition": list(verdict.candidate.layers) if verdict.candidate.own_partition else [],
         "max_model_len": verdict.cache.length,

@@ -11,7 +11,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _candidates, _memory, _speed
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _quantization
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _candidates, _memory, _speed, _wishes
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import GIB
 
 if t.TYPE_CHECKING:
@@ -210,7 +211,7 @@ def possible(model: Model, hosts: Sequence[ClusterHost], wishes: Wishes) -> list
     sizes = [tp for tp in range(1, largest + 1) if not _candidates.tp_refusals(model, tp, wishes, fp8)]
     found = [f"tensor-parallel-size: one of {', '.join(map(str, sizes))}"]
     if wishes.partition:
-        found.append(f"{_candidates.PARTITION} with a number for each stage, {model.layers} in all; or without it")
+        found.append(f"{_wishes.PARTITION} with a number for each stage, {model.layers} in all; or without it")
     if wishes.pp:
         found.append(f"pipeline-parallel-size: at most {min(model.layers, sum(len(host.gpus) for host in hosts))}")
     return found
@@ -222,6 +223,6 @@ def other_quantization(model: Model, wishes: Wishes) -> list[str]:
         return [f"quantization: {FP8}, or without it"]
     if wishes.quantization and not _candidates.quantization_refusals(model, replace(wishes, quantization="")):
         return ["without quantization: vLLM finds it in the model's config.json"]
-    if model.quantization in _candidates.DEPRECATED:
+    if model.quantization in _quantization.DEPRECATED:
         return ["allow-deprecated-quantization: true"]
     return [f"the model in a format that vLLM knows (AWQ, GPTQ, FP8), or unquantised with quantization: {FP8}"]

@@ -53,7 +53,7 @@ def cluster_host(host: Host, accelerator: Accelerator, count: int | None = None,
 
     freed: whether memory that others hold counts as free.
     """
-    indices = gpu_indices(host, accelerator, {})[:count]
+    indices = gpu_indices(host, accelerator)[:count]
     seen = {gpu["index"]: gpu for gpu in (host.look or {})["host"]["gpus"]}
     own = [seen[index] for index in indices]
     joined = all(
@@ -124,14 +124,14 @@ def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> E
     known, named = None if unseen else model, [by_name[name] for name in ordered]
     planned = Planner(known, named, cluster.accelerator, wishes, freed)
     fresh = planned.best(ordered)
-    old = _layout.from_record(cluster.record)
+    old = cluster.record.layout
     if old is None or not is_whole(old):
         if not cluster.may_change:
             return Engine(None, problems=[lost(old)])
         old = None
     if old is None or (fresh.layout == old and not fresh.problems):
         return replace(fresh, kept=old is not None, notes=[*fresh.notes, *unused_notes(fresh.layout, offer)])
-    wish, served = settings["vllm_ray_model"], cluster.record["engine"].get("wish")
+    wish, served = settings["vllm_ray_model"], cluster.record.engine.wish if cluster.record.engine else None
     why_not = _layout.still_fits(old, offer, cluster.serve_host, wishes.tp, wishes.pp)
     if served not in (None, wish):
         why_not = f"the model is {wish} instead of {served}"

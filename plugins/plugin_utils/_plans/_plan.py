@@ -23,7 +23,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._inventor
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._model_checks import check_models
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks._settings_checks import shut_out
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _layout, _members, _private, _value_types
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster, cluster_of, last_server
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster, cluster_of
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import (
     Host,
     api_port,
@@ -34,6 +34,13 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host im
     serve_state,
     server_name,
 )
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._record import (
+    FILE,
+    KnownEngine,
+    KnownHost,
+    Record,
+    Unreadable,
+)
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._engine import Engine
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _rotation, _stages
@@ -41,6 +48,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types imp
     Endpoint,
     EnginePlan,
     HostPlan,
+    ModelPlan,
     Outline,
     Plan,
     RayPlan,
@@ -51,6 +59,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types imp
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 
 
 def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> list[str]:
@@ -67,7 +77,8 @@ def controllers_of(cluster: Cluster, controllers: Sequence[str]) -> Sequence[str
     That host's own view counts: behind NAT, the controller's own address is another machine's there. controllers: what
     the controller takes for its own, for a serve host that Ansible does not reach by SSH.
     """
-    seen = str((cluster.by_name[cluster.serve_host].look or {}).get("host", {}).get("client") or "")
+    look = cluster.by_name[cluster.serve_host].look
+    seen = look["host"]["client"] if look else ""
     try:
         return controllers if ipaddress.ip_address(seen).is_link_local else [seen]
     except ValueError:
@@ -75,53 +86,63 @@ def controllers_of(cluster: Cluster, controllers: Sequence[str]) -> Sequence[str
 
 
 def model_plan(
-    head: Host, hosts: Sequence[Host], on_controller: Mapping[str, t.Any]
-) -> tuple[dict[str, t.Any], list[Problem]]:
+    head: Host, hosts: Sequence[Host], on_controller: _look.ModelFacts | None
+) -> tuple[ModelPlan, list[Problem]]:
     """Decide where the model comes from and where it lies on every host, and return it.
 
-    on_controller: what the controller has of it, in the form of host_info.
+    on_controller: what the controller has of it, None where that is not asked.
     """
     wish, source = head.settings["vllm_ray_model"], head.settings["vllm_ray_model_source"]
     if not wish:
-        return {}, []
+        return ModelPlan(), []
     name = wish.rstrip("/").rsplit("/", 1)[-1] if wish.startswith("/") or "://" in wish else wish
-    found = {host.name: host.look["model"] for host in hosts if host.look and host.look["model"]}
+    found: dict[str, _look.ModelFacts] = {
+        host.name: host.look["model"] for host in hosts if host.look and host.look["model"]
+    }
     here = [host.name for host in hosts if host.look and wish in host.look["host"]["present"]]
     if source == "auto":
         source = hub_of(wish) if not wish.startswith("/") else "host" if here else "controller"
     source_host = hub_host(head, hosts, found) if source in HUBS else (here or [head.name])[0]
-    # Other hosts are believed about the model only with a digest that is known.
-    trusted = [head.name, first_host(head, hosts)]
-    model = {"name": name, "source": source, "wish": wish, "source_host": source_host, "trusted": trusted}
     # Where a model of a hub lies depends on its commit, which only the download knows.
     path = {"host": wish, "controller": f"{head.paths.models}/{name}"}.get(source, "")
     problems = []
-    if (source == "host" and not here) or (source == "controller" and not on_controller.get("directory")):
+    brought = on_controller is not None and on_controller["directory"] != ""
+    if (source == "host" and not here) or (source == "controller" and not brought):
         where = "on the controller" if source == "controller" else "on any host"
         fix = "correct vllm_ray_model; a path is looked up on the hosts first, then on the controller"
         problems.append(Problem("-", "model", "error", f"{wish} is not a directory {where}", "a model directory", fix))
-    origin = on_controller if source == "controller" else found.get(model["source_host"], {})
-    problem = origin.get("problem")
+    origin = on_controller if source == "controller" else found.get(source_host)
+    problem = origin["problem"] if origin else None
     if problem:
-        where = "-" if source == "controller" else model["source_host"]
-        told = {key: problem[key] for key in ("found", "wanted", "fix")}
-        problems.append(Problem(where, "model", "error", **told))
-    missing = [name for name, model_there in found.items() if not model_there["directory"]]
+        where = "-" if source == "controller" else source_host
+        problems.append(Problem(where, "model", "error", problem["found"], problem["wanted"], problem["fix"]))
     # A host that has the model knows what it is, also where the source is left out by --limit.
-    known: Mapping[str, t.Any] = next((it for it in (origin, *found.values()) if it.get("model")), {})
-    facts = known.get("model")
-    size = _engine.model_of(facts).weight_bytes if facts else 0
-    brought = {name: known.get(name, []) for name in ("code", "pickled")}
-    return {**model, **brought, "path": path, "facts": facts, "bytes": size, "missing": missing}, problems
+    known = next((it for it in (origin, *found.values()) if it and it["model"]), None)
+    facts = known["model"] if known else None
+    plan = ModelPlan(
+        wish=wish,
+        name=name,
+        source=source,
+        source_host=source_host,
+        # Other hosts are believed about the model only with a digest that is known.
+        trusted=[head.name, first_host(head, hosts)],
+        path=path,
+        facts=facts,
+        code=known["code"] if known else [],
+        pickled=known["pickled"] if known else [],
+        bytes=_engine.model_of(facts).weight_bytes if facts else 0,
+        missing=[name for name, model_there in found.items() if not model_there["directory"]],
+    )
+    return plan, problems
 
 
-def hub_host(head: Host, hosts: Sequence[Host], found: Mapping[str, t.Any]) -> str:
+def hub_host(head: Host, hosts: Sequence[Host], found: Mapping[str, _look.ModelFacts]) -> str:
     """Return the host that has a hub's model first: the one that did, as it knows the commit, or who downloads.
 
-    found: what hosts have of the model, in the form of host_info.
+    found: what hosts have of the model.
     """
     first = first_host(head, hosts)
-    return next((name for name in (first, *found) if found.get(name, {}).get("pinned")), first)
+    return next((name for name in (first, *found) if name in found and found[name]["pinned"]), first)
 
 
 def first_host(head: Host, hosts: Sequence[Host]) -> str:
@@ -130,19 +151,16 @@ def first_host(head: Host, hosts: Sequence[Host]) -> str:
     return _members.downloader(there, head.settings.get("vllm_ray_release_builder"))
 
 
-def model_needs(host: Host, model: Mapping[str, t.Any]) -> dict[str, int]:
-    """Return the bytes of the model by the path below which a host will get it; nothing where it has it.
-
-    model: of model_plan.
-    """
-    if host.name not in model.get("missing", []):
+def model_needs(host: Host, model: ModelPlan) -> dict[str, int]:
+    """Return the bytes of the model by the path below which a host will get it; nothing where it has it."""
+    if host.name not in model.missing:
         return {}
-    return {model["path"] if model["source"] == "host" else host.paths.models: model["bytes"]}
+    return {model.path if model.source == "host" else host.paths.models: model.bytes}
 
 
 def start_seconds(host: Host) -> float:
     """Return how long the engine that serves on a host took to start, 0 where none does or nobody knows."""
-    return float((host.look or {}).get("engine", {}).get("start_seconds") or 0)
+    return float((host.look["engine"].get("start_seconds") if host.look else 0) or 0)
 
 
 def play_groups(host: Host, serves: bool, unchecked: bool) -> list[str]:
@@ -157,10 +175,10 @@ def play_groups(host: Host, serves: bool, unchecked: bool) -> list[str]:
     return groups
 
 
-def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collection[str]) -> list[Problem]:
+def host_problems(cluster: Cluster, model: ModelPlan, starts: Collection[str]) -> list[Problem]:
     """Return what is wrong with probed hosts, each by itself and together.
 
-    model: of model_plan. starts: hosts on which the engine is to be started.
+    starts: hosts on which the engine is to be started.
     """
     problems = []
     if cluster.wished not in cluster.by_name:
@@ -176,7 +194,7 @@ def host_problems(cluster: Cluster, model: Mapping[str, t.Any], starts: Collecti
 def make_plan(
     hosts: Sequence[Host],
     controllers: Sequence[str],
-    on_controller: Mapping[str, t.Any],
+    on_controller: _look.ModelFacts | None,
     head_group: str,
     worker_group: str,
     nodes: bool = True,
@@ -191,17 +209,20 @@ def make_plan(
     heads = [host for host in hosts if host.is_head]
     if len(heads) != 1:
         return Plan(problems)
-    cluster = cluster_of(hosts, heads[0], nodes)
+    try:
+        cluster = cluster_of(hosts, heads[0], nodes)
+    except Unreadable as error:
+        return Plan([*problems, record_problem(heads[0], error)])
     model, model_problems = model_plan(cluster.head, hosts, on_controller)
     engine = engine_of(cluster, model)
     used = engine.layout.gpus if engine.layout else {}
     problems += host_problems(cluster, model, () if engine.kept and not cluster.is_down else used)
-    copies = check_models(hosts, model)
+    copies = check_models(hosts, model.as_dict())
     told = {problem.host for problem in copies if problem.severity == "error"}
     problems += [*(problem for problem in model_problems if problem.host not in told), *copies]
     gone = [name for name in used if name not in cluster.addresses and name not in cluster.leaving]
-    if last_server(cluster.record) in cluster.leaving and not cluster.may_change:
-        gone.append(last_server(cluster.record))
+    if cluster.record.serve_host in cluster.leaving and not cluster.may_change:
+        gone.append(cluster.record.serve_host)
     problems += [*engine.problems, *check_absent(hosts, {cluster.serve_host, *used}, cluster.known)]
     problems += [*check_serving(cluster), *check_leaving(cluster), *_tls_checks.options(cluster)]
     rotation = _rotation.rotation_of(cluster, rotate)
@@ -210,7 +231,7 @@ def make_plan(
     problems += _rotation.problems(cluster, rotation, bool(rotate), seconds)
     problems += [removed_while_it_serves(name) for name in gone]
     args = serve_args(cluster.by_name[cluster.serve_host].settings)
-    problems += _danger.model(model.get("code") or [], model.get("pickled") or [], args)
+    problems += _danger.model(model.code, model.pickled, args)
     settings = cluster.head.settings
     outline = Outline(
         settings["vllm_ray_cluster"], cluster.head.name, cluster.accelerator.name, cluster.serving, ray_of(cluster.head)
@@ -225,8 +246,14 @@ def make_plan(
     return Plan(problems, outline, whole)
 
 
-def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
-    """Return the layout of the engine, and what is to be said of it. model: of model_plan."""
+def record_problem(head: Host, error: Unreadable) -> Problem:
+    """Return the problem of a record that can't be used: without it a run could stop what serves."""
+    found = f"{head.paths.config}/{FILE} {error}"
+    return Problem(head.name, "record", "error", found, error.wanted, error.fix)
+
+
+def engine_of(cluster: Cluster, model: ModelPlan) -> Engine:
+    """Return the layout of the engine, and what is to be said of it."""
     offer, notes = cluster.offer(), []
     if cluster.wished in cluster.by_name and cluster.wished != cluster.serve_host:
         how = "which stops the engine: -e vllm_ray_restart=true"
@@ -235,7 +262,7 @@ def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
         notes = [f"the serve host would change to {cluster.wished}, {how}"]
     if cluster.serve_host not in offer:
         return Engine(None, notes=notes)
-    what = _engine.model_of(model["facts"]) if model.get("facts") else None
+    what = _engine.model_of(model.facts) if model.facts else None
     engine = _engine.choose(cluster, offer, what)
     return replace(engine, notes=[*notes, *engine.notes])
 
@@ -243,15 +270,16 @@ def engine_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Engine:
 def host_part(cluster: Cluster, host: Host, layout: _layout.Layout) -> HostPlan:
     """Return the part of the plan for one host."""
     nic = cluster.addresses[host.name]
-    indices = gpu_indices(host, cluster.accelerator, nic)
+    known = cluster.known.get(host.name)
+    indices = gpu_indices(host, cluster.accelerator, known.gpus if known else 0)
     engine_gpus = indices[: layout.gpus.get(host.name, 0)]
     # The placement group of vLLM's Ray executor takes any free GPU of the cluster. So that the plan decides where
     # ranks run, Ray is offered the engine's GPUs alone; beside an engine with the mp executor, all but its own.
     offered = engine_gpus if layout.executor == "ray" else [i for i in indices if i not in engine_gpus]
     foreign = host.look["usage"]["foreign_ray"] if host.look else []
     return HostPlan(
-        address=nic["address"],
-        nic=nic["nic"],
+        address=nic.address,
+        nic=nic.nic,
         is_head=host.is_head,
         reached=host.look is not None,
         gpus=len(indices),
@@ -276,7 +304,7 @@ def own_addresses(host: Host) -> list[str]:
     given = [str(name) for name in bound if name not in (None, "", "localhost")]
     if all(_value_types.is_address(name) and name not in ("0.0.0.0", "::") for name in given):
         return given
-    return sorted({str(entry["address"]) for entry in (host.look or {}).get("network", {}).get("addresses", [])})
+    return sorted({entry["address"] for entry in host.look["network"]["addresses"]}) if host.look else []
 
 
 def ray_of(head: Host) -> RayPlan:
@@ -285,13 +313,13 @@ def ray_of(head: Host) -> RayPlan:
     return RayPlan(head.settings["vllm_ray_gcs_port"], dashboard_url(head.settings), config, f"{config}/ray.token")
 
 
-def endpoint_of(cluster: Cluster, model: Mapping[str, t.Any]) -> Endpoint:
+def endpoint_of(cluster: Cluster, model: ModelPlan) -> Endpoint:
     """Return where the engine answers, and by which name of the model."""
     server = cluster.by_name[cluster.serve_host].settings
-    own = cluster.addresses[cluster.serve_host]["address"]
+    own = cluster.addresses[cluster.serve_host].address
     bound, port = server.get("vllm_ray_api_host") or own, api_port(server)
     reach = own if bound in ("0.0.0.0", "::") else bound
-    name = serve_args(server).get("served-model-name", model.get("name", ""))
+    name = serve_args(server).get("served-model-name", model.name)
     scheme = "http" if server["vllm_ray_tls"] == "off" else "https"
     url = f"{scheme}://{f'[{reach}]' if ':' in reach else reach}:{port}"
     return Endpoint(bound, port, url, name[0] if isinstance(name, list) else name, server_name(server))
@@ -323,13 +351,13 @@ def engine_part(
     )
 
 
-def record_of(
-    cluster: Cluster, hosts: Mapping[str, HostPlan], engine: EnginePlan, wish: str | None
-) -> dict[str, t.Any]:
-    """Return what the head keeps of this plan for the next run."""
-    nics = {name: {key: nic[key] for key in ("address", "nic", "mtu")} for name, nic in cluster.addresses.items()}
-    known = {name: {**nic, "gpus": hosts[name].gpus} for name, nic in nics.items()}
-    return {"hosts": {**cluster.leaving, **known}, "engine": engine.for_record(wish)}
+def record_of(cluster: Cluster, hosts: Mapping[str, HostPlan], engine: EnginePlan, wish: str | None) -> Record:
+    """Return what the head keeps of this plan for the next run. wish: the model as the user named it."""
+    known = {
+        name: KnownHost(nic.address, nic.nic, nic.mtu, hosts[name].gpus) for name, nic in cluster.addresses.items()
+    }
+    kept = KnownEngine(engine.layout, engine.serve_host, wish, engine.endpoint.as_dict())
+    return Record({**cluster.leaving, **known}, kept)
 
 
 def complete(
@@ -337,7 +365,7 @@ def complete(
     outline: Outline,
     engine: Engine,
     layout: _layout.Layout,
-    model: Mapping[str, t.Any],
+    model: ModelPlan,
     rotation: _rotation.Rotation | None,
     clients: list[str],
 ) -> Whole:
@@ -346,7 +374,7 @@ def complete(
     hosts = {name: host_part(cluster, by_name[name], layout) for name in cluster.addresses}
     news = _stages.news(cluster.known, cluster.addresses, sum(layout.gpus.values()), cluster.serving)
     # Hosts that left the inventory while the engine may not be stopped are left as they are.
-    staying = {} if cluster.parts else {name: nic["address"] for name, nic in cluster.leaving.items()}
+    staying = {} if cluster.parts else {name: nic.address for name, nic in cluster.leaving.items()}
     peers = {**staying, **{name: host.address for name, host in hosts.items()}}
     endpoint = endpoint_of(cluster, model)
     part = engine_part(cluster, engine, layout, hosts, peers, endpoint)
@@ -373,7 +401,7 @@ def complete(
             present={host.name: host.look["host"]["release"] for host in cluster.hosts if host.look},
         ),
         model=model,
-        record=record_of(cluster, hosts, part, model.get("wish")),
+        record=record_of(cluster, hosts, part, model.wish or None),
         rotation=rotation,
         renewals=_rotation.renewals(rotation, leaving),
         api_clients=clients,

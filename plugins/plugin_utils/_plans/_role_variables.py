@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Whole
 
 
@@ -32,7 +33,7 @@ class Run:
     bundle: str = ""
     ssh_ports: Mapping[str, int] = field(default_factory=dict)
     hosts: Collection[str] = ()
-    looks: Mapping[str, Mapping[str, t.Any]] = field(default_factory=dict)
+    looks: Mapping[str, _look.Look] = field(default_factory=dict)
 
 
 class HostOfPlan:
@@ -44,12 +45,12 @@ class HostOfPlan:
         self.settings, self.paths = self.part.settings, self.part.paths
         self.head = plan.hosts[plan.outline.head]
         self.system = self.settings["vllm_ray_scope"] == "system"
-        self.look = run.looks.get(name) or {}
+        self.look: _look.Look = run.looks.get(name) or {}
         # Without root it is the account itself.
         self.account = self.settings["vllm_ray_user"] if self.system else ""
         self.peers = [{"name": peer, "address": address} for peer, address in plan.peers.items()]
 
-    def of(self, *names: str) -> dict[str, t.Any]:
+    def of(self, *names: str) -> dict[str, object]:
         """Return settings that a role calls as the user does, without vllm_ray_."""
         return {name: self.settings[f"vllm_ray_{name}"] for name in names}
 
@@ -77,7 +78,7 @@ class HostOfPlan:
         return self.plan.api_clients if self.name == self.plan.engine.serve_host else []
 
 
-def firewall(host: HostOfPlan) -> dict[str, t.Any]:
+def firewall(host: HostOfPlan) -> dict[str, object]:
     """Return the variables of the role firewall, without their prefix."""
     return {
         "mode": host.settings["vllm_ray_firewall"] if host.system else "off",
@@ -96,7 +97,7 @@ def firewall(host: HostOfPlan) -> dict[str, t.Any]:
     }
 
 
-def release(host: HostOfPlan) -> dict[str, t.Any]:
+def release(host: HostOfPlan) -> dict[str, object]:
     """Return the variables of the role release, without their prefix."""
     builder = host.plan.release.builder
     requirements = host.text("requirements")
@@ -126,20 +127,20 @@ def release(host: HostOfPlan) -> dict[str, t.Any]:
     }
 
 
-def model(host: HostOfPlan) -> dict[str, t.Any]:
+def model(host: HostOfPlan) -> dict[str, object]:
     """Return the variables of the role model, without their prefix."""
     wanted = host.plan.model
     state = "/run/vllm-ray/*" if host.system else f"{posixpath.dirname(host.paths.state)}/*/started"
     whole = set(host.plan.peers) <= set(host.run.hosts)
-    served = [(host.run.looks.get(name) or {}).get("engine", {}).get("path") for name in host.run.hosts]
+    served = [host.run.looks[name]["engine"].get("path") for name in host.run.hosts if name in host.run.looks]
     return {
-        "source": wanted["wish"],
-        "source_kind": wanted["source"],
-        "source_host": wanted["source_host"],
-        "trusted_sources": wanted["trusted"],
+        "source": wanted.wish,
+        "source_kind": wanted.source,
+        "source_host": wanted.source_host,
+        "trusted_sources": wanted.trusted,
         "trusted_host": host.cluster.head,
         "trusted_file": f"{host.head.paths.config}/trusted.json",
-        "path": wanted["path"],
+        "path": wanted.path,
         "revision": host.text("model_revision"),
         "hosts": host.peers,
         "limit_mbit": host.settings["vllm_ray_transfer_limit_mbit"],
@@ -161,7 +162,7 @@ def model(host: HostOfPlan) -> dict[str, t.Any]:
     }
 
 
-def services(host: HostOfPlan) -> dict[str, t.Any]:
+def services(host: HostOfPlan) -> dict[str, object]:
     """Return what the roles ray and vllm have in common."""
     return {
         "cluster": host.cluster.cluster,
@@ -194,7 +195,7 @@ NODE_PORTS = (
 )
 
 
-def ray(host: HostOfPlan) -> dict[str, t.Any]:
+def ray(host: HostOfPlan) -> dict[str, object]:
     """Return the variables of the role ray, without their prefix."""
     engine = host.plan.engine
     return {
@@ -203,7 +204,7 @@ def ray(host: HostOfPlan) -> dict[str, t.Any]:
         "gpus": host.part.ray_gpus,
         "networks": host.networks,
         "foreign": host.part.foreign_ray,
-        "record": host.plan.record,
+        "record": host.plan.record.as_dict(),
         "name": host.name,
         "wanted": engine.wanted,
         "optional": engine.unused,
@@ -216,23 +217,23 @@ def ray(host: HostOfPlan) -> dict[str, t.Any]:
     }
 
 
-def vllm(host: HostOfPlan) -> dict[str, t.Any]:
+def vllm(host: HostOfPlan) -> dict[str, object]:
     """Return the variables of the role vllm, without their prefix."""
-    engine, live = host.plan.engine, host.look.get("engine") or {}
+    engine, live = host.plan.engine, host.look.get("engine", {})
     endpoint = engine.endpoint
     return {
         **services(host),
         "gpus": host.part.engine_gpus,
         "networks": [*host.networks, *host.api_clients],
         "executor": engine.layout.executor,
-        "checked": (host.look.get("host") or {}).get("checked") or "",
+        "checked": host.look["host"]["checked"] if host.look else "",
         "served_model_name": endpoint.model,
         "api_host": endpoint.host,
         "api_port": endpoint.port,
         "url": endpoint.url,
         "server_name": endpoint.name,
         "tls": host.plan.tls.mode != "off",
-        "tls_used": (live.get("certificates") or {}).get("used") or "",
+        "tls_used": live["certificates"]["used"] if "certificates" in live else "",
         "tensor_parallel_size": engine.layout.tp,
         "pipeline_parallel_size": engine.layout.pp,
         "layers": engine.layers,
@@ -246,7 +247,7 @@ def vllm(host: HostOfPlan) -> dict[str, t.Any]:
 ROLES = (firewall, release, model, ray, vllm)
 
 
-def role_variables(plan: Whole, name: str, run: Run) -> dict[str, t.Any]:
+def role_variables(plan: Whole, name: str, run: Run) -> dict[str, object]:
     """Return the variables of all roles for a host of a plan."""
     host = HostOfPlan(plan, name, run)
     return {f"{role.__name__}_{key}": value for role in ROLES for key, value in role(host).items()}

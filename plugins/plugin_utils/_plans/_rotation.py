@@ -14,10 +14,9 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import last_server
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster
 
@@ -43,7 +42,7 @@ class Rotation:
     completes: bool
     waiting: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the plan's part.
 
         note: content of the head's note; rest: what is left of it after the proof, None where it is removed; title: the
@@ -58,6 +57,12 @@ class Rotation:
             "completes": self.completes,
         }
 
+    @classmethod
+    def from_dict(cls, told: Mapping[str, t.Any]) -> Rotation:
+        waiting = tuple(told["rest"]["secrets"]) if told["rest"] else ()
+        secrets = tuple(name for name in told["note"]["secrets"] if name not in waiting)
+        return cls(told["note"]["began"], secrets, told["is_noted"], told["completes"], waiting)
+
     @property
     def title(self) -> str:
         *others, last = (TITLES[name] for name in self.secrets)
@@ -71,13 +76,13 @@ def rotation_of(cluster: Cluster, now: str) -> Rotation | None:
     finished; secrets that were not part of it are added.
     """
     there, later = possible(cluster), waiting(cluster)
-    noted = [name for name in there if name in cluster.rotation.get("secrets", ())]
+    noted = [name for name in there if name in cluster.rotation.secrets]
     asked = (cluster.head.settings.get("vllm_ray_rotate") or there) if now else []
     secrets = tuple(name for name in there if name in (*noted, *asked))
     if not secrets:
         return None
     # A rotation of which only the rest waits is finished for all others: this is another one.
-    began = str((cluster.rotation.get("began") if noted else "") or now)
+    began = (cluster.rotation.began if noted else "") or now
     completes = cluster.free and cluster.nodes and not cluster.outside
     return Rotation(began, secrets, list(secrets) == noted, completes, later)
 
@@ -93,7 +98,7 @@ def waiting(cluster: Cluster) -> tuple[str, ...]:
     It holds up nothing, as nobody uses that CA. It stays noted, so that it is not used again when `own` comes back.
     """
     there = possible(cluster)
-    return tuple(name for name in TITLES if name in cluster.rotation.get("secrets", ()) and name not in there)
+    return tuple(name for name in TITLES if name in cluster.rotation.secrets and name not in there)
 
 
 def renewals(rotation: Rotation | None, leaving: Collection[str]) -> dict[str, list[str]]:
@@ -124,7 +129,7 @@ def problems(cluster: Cluster, rotation: Rotation | None, asked: bool, seconds: 
         text, fix = f"{rotation.title} would be renewed. {effect}", "run it again with -e vllm_ray_restart=true"
         return [*found, problem("error", text, "your consent to the restart", fix)]
     verb = f"continues the renewal of {rotation.title} that began at {rotation.began}"
-    if rotation.began != cluster.rotation.get("began"):
+    if rotation.began != cluster.rotation.began:
         verb = f"renews {rotation.title}"
     given = [what for name, what in ((KEY, "key"), (CA, "CA")) if name in rotation.secrets]
     fix = f"give clients the new {' and '.join(given)} afterwards" if given else "nothing"
@@ -177,7 +182,7 @@ def still_noted(cluster: Cluster) -> Problem:
 
 def restarts(cluster: Cluster, rotation: Rotation, seconds: float) -> str:
     """Return in a sentence what restarts."""
-    engine = f"the engine on {last_server(cluster.record) or cluster.serve_host}"
+    engine = f"the engine on {cluster.record.serve_host or cluster.serve_host}"
     nodes = f"Ray on {', '.join(host.name for host in cluster.hosts)}, and "
     last = f". Its last start took {seconds:.0f} s" if seconds else ""
     return f"It restarts {nodes if TOKEN in rotation.secrets else ''}{engine}{last}"

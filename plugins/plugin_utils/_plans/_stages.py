@@ -21,12 +21,24 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host im
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    Answers = Mapping[str, Mapping[str, t.Any] | None]
+    from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import Answers
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._record import Nic
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Whole
+
 
 # Seconds that each step of a collective check may take; imports of torch on two hosts may lie so far apart.
 SECONDS = 30
 # Ways between hosts over which ranks can add up.
 PASSABLE = (_network_checks.OPEN, _network_checks.SLOW)
+
+
+class Reached(t.TypedDict):
+    """A host that was probed, and the ports of its services."""
+
+    name: str
+    address: str
+    ports: list[int]
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,7 @@ class Stage:
     state: str = "done"
 
 
-def news(before: Mapping[str, t.Any], now: Mapping[str, t.Any], ranks: int, serving: bool | None) -> str:
+def news(before: Mapping[str, Nic], now: Mapping[str, Nic], ranks: int, serving: bool | None) -> str:
     """Return why a run checks what is between hosts, empty where it could learn nothing new.
 
     before: hosts of the record of the last run; now: {host: its cluster NIC}; ranks: of the engine; serving: whether
@@ -48,18 +60,17 @@ def news(before: Mapping[str, t.Any], now: Mapping[str, t.Any], ranks: int, serv
         return ""
     if serving is False:
         return "nothing serves"
-    names = ("address", "nic", "mtu")
-    new = [
-        host
-        for host, nic in now.items()
-        if [nic[name] for name in names] != [before.get(host, {}).get(name) for name in names]
-    ]
+    new = [host for host, nic in now.items() if host not in before or not is_same(nic, before[host])]
     return f"new, or with another address, NIC or MTU: {', '.join(new)}" if new else ""
 
 
-def ranks_of(plan: Mapping[str, t.Any]) -> dict[str, list[dict[str, int]]]:
+def is_same(one: Nic, other: Nic) -> bool:
+    return (one.address, one.nic, one.mtu) == (other.address, other.nic, other.mtu)
+
+
+def ranks_of(plan: Whole) -> dict[str, list[dict[str, int]]]:
     """Return the ranks of the engine by host: their numbers, and their GPUs as indices among the visible ones."""
-    visible = {host: range(len(plan["hosts"][host]["engine_gpus"])) for host in plan["engine"]["gpus"]}
+    visible = {host: range(len(plan.hosts[host].engine_gpus)) for host in plan.engine.layout.gpus}
     return {
         host: [{"rank": rank, "device": device} for rank, device in pairs]
         for host, pairs in _collective.layout(visible).items()
@@ -68,7 +79,7 @@ def ranks_of(plan: Mapping[str, t.Any]) -> dict[str, list[dict[str, int]]]:
 
 
 def why_no_collective(
-    plan: Mapping[str, t.Any],
+    plan: Whole | None,
     present: Collection[str],
     releases: Answers,
     networks: _network_checks.Answers,
@@ -76,24 +87,25 @@ def why_no_collective(
 ) -> str:
     """Return why no collective check can be made now, empty where one can.
 
-    plan: of _plan.make_plan; present: hosts that take part in the run; releases, networks: what release_info and
-    network_check said, by host; off: names of checks that are switched off.
+    plan: None where there is no layout; present: hosts that take part in the run; releases, networks: what
+    release_info and network_check said, by host; off: names of checks that are switched off.
     """
     if "collective" in off:
         return "off"
-    if "engine" not in plan:
+    if plan is None:
         return "not yet, there is no layout"
-    if plan["serving"] is not False:
-        return f"left out, {'the engine serves' if plan['serving'] else 'it is not known whether the engine serves'}"
-    if not plan["engine"]["needs_free"]:
+    serving = plan.outline.serving
+    if serving is not False:
+        return f"left out, {'the engine serves' if serving else 'it is not known whether the engine serves'}"
+    if not plan.engine.needs_free:
         return "left out, the engine starts and holds its GPUs"
-    left = [host for host in plan["engine"]["gpus"] if host not in plan["hosts"]]
+    left = [host for host in plan.engine.layout.gpus if host not in plan.hosts]
     if left:
         return f"not yet, {', '.join(left)} left the inventory"
     ranks = ranks_of(plan)
     if sum(map(len, ranks.values())) < 2:
         return "not needed, the engine uses one GPU"
-    if any(plan["hosts"][host]["foreign_ray"] for host in ranks):
+    if any(plan.hosts[host].foreign_ray for host in ranks):
         return "left out, a Ray that is about to be stopped may hold the GPUs"
     absent = [host for host in ranks if host not in present]
     if absent:
@@ -107,35 +119,33 @@ def why_no_collective(
     return ""
 
 
-def collective_arguments(
-    plan: Mapping[str, t.Any], releases: Answers, port: int, forks: int
-) -> dict[str, dict[str, t.Any]]:
+def collective_arguments(plan: Whole, releases: Answers, port: int, forks: int) -> dict[str, dict[str, object]]:
     """Return the arguments of collective_check, by host.
 
     port: free on the first host, and open between all; forks: hosts that Ansible goes to at a time.
     """
-    ranks = ranks_of(plan)
+    ranks, kind = ranks_of(plan), plan.outline.accelerator
     common = {
-        "backend": ACCELERATORS[plan["accelerator"]].backend,
+        "backend": ACCELERATORS[kind].backend,
         "world": sum(map(len, ranks.values())),
-        "master": plan["peers"][next(iter(ranks))],
+        "master": plan.peers[next(iter(ranks))],
         "port": port,
         # Where there are more hosts than forks, the last ones start some seconds later.
         "seconds": SECONDS + 2 * (len(ranks) // forks),
     }
-    result = {}
+    result: dict[str, dict[str, object]] = {}
     for host, own in ranks.items():
-        part, release = plan["hosts"][host], (releases[host] or {})["path"]
-        settings = part["settings"]
+        part, release = plan.hosts[host], (releases[host] or {})["path"]
+        settings = part.settings
         node: _ray.Node = {
             "release": release,
-            "config_dir": part["paths"]["config"],
-            "state_dir": part["paths"]["state"],
-            "address": part["address"],
-            "nic": part["nic"],
-            "env": part["env"],
-            "accelerator": plan["accelerator"],
-            "gpu_indices": part["engine_gpus"],
+            "config_dir": part.paths.config,
+            "state_dir": part.paths.state,
+            "address": part.address,
+            "nic": part.nic,
+            "env": part.env,
+            "accelerator": kind,
+            "gpu_indices": part.engine_gpus,
             "rdma_devices": settings["vllm_ray_rdma_devices"],
             "autoscaler_metric_port": settings["vllm_ray_autoscaler_metric_port"],
             "dashboard_metric_port": settings["vllm_ray_dashboard_metric_port"],
@@ -150,7 +160,7 @@ def collective_arguments(
     return result
 
 
-def meeting_port(token: str, reached: Sequence[Mapping[str, t.Any]]) -> int:
+def meeting_port(token: str, reached: Sequence[Reached]) -> int:
     """Return the port on which ranks meet: the random one of the network's check, which has just tested it.
 
     token: of the network's check; reached: of the action plan.
@@ -166,14 +176,14 @@ def network(tested: _network_checks.Answers, closed_yet: bool) -> Stage:
     return Stage([problem.as_dict() for problem in problems], _network_checks.matrix_lines(tested))
 
 
-def parser(plan: Mapping[str, t.Any], releases: Answers, answers: Answers) -> Stage:
+def parser(plan: Whole | None, releases: Answers, answers: Answers) -> Stage:
     """Judge the options of the engine by what the release's own parser said of them.
 
-    plan: of _plan.make_plan; releases, answers: what release_info and serve_config_check said, by host.
+    plan: None where there is no layout; releases, answers: what release_info and serve_config_check said, by host.
     """
-    if "engine" not in plan:
+    if plan is None:
         return Stage([], [], "not yet, there is no layout")
-    host = plan["serve_host"]
+    host = plan.engine.serve_host
     release, answer = releases.get(host), answers.get(host)
     if release and not release.get("versions"):
         return Stage([], [], f"not yet, there is no release on {host}")
@@ -205,11 +215,13 @@ def collective(planned: Mapping[str, t.Any], answers: Answers, with_rdma: Collec
     return Stage([problem.as_dict() for problem in problems], lines)
 
 
-def with_rdma(plan: Mapping[str, t.Any], looks: Answers) -> list[str]:
-    """Return the hosts of a plan whose RDMA works and is not switched off. looks: what host_info said."""
+def with_rdma(plan: Whole | None, looks: Mapping[str, _look.Look | None]) -> list[str]:
+    """Return the hosts of a plan whose RDMA works and is not switched off."""
+    there = {host: look for host, look in looks.items() if look}
     return [
         host
-        for host, part in plan.get("hosts", {}).items()
-        if any(port["state"] == "ACTIVE" for port in ((looks.get(host) or {}).get("network") or {}).get("rdma", []))
-        and not rdma_is_off({"vllm_ray_env": part["env"]})
+        for host, part in (plan.hosts if plan else {}).items()
+        if host in there
+        and any(port["state"] == "ACTIVE" for port in there[host]["network"]["rdma"])
+        and not rdma_is_off({"vllm_ray_env": part.env})
     ]

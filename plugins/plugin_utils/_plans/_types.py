@@ -3,27 +3,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The plan and its parts. PRIVATE to the collection.
 
-`as_dict` of each is the form in which tasks return it, which playbooks, reports and the record use.
+`as_dict` of each is the form in which a task returns it, which playbooks and reports use. `Plan.from_dict` reads that
+again, for tasks that get it from another one.
 """
 
 from __future__ import annotations
 
 import typing as t
 from dataclasses import asdict, dataclass, field
+from urllib.parse import urlsplit
 
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _record
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import ENGINE
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._advice import Advice
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._rotation import Rotation
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
-    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout
-    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._paths import Paths
-    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._advice import Advice
-    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._rotation import Rotation
-
-Told = dict[str, t.Any]
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._record import Record
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,22 @@ class Endpoint:
     model: str
     name: str = ""
 
-    def as_dict(self) -> Told:
-        told = asdict(self)
-        return told if self.name else {key: value for key, value in told.items() if key != "name"}
+    def as_dict(self) -> dict[str, object]:
+        return {key: value for key, value in vars(self).items() if key != "name" or self.name}
+
+    @property
+    def client_url(self) -> str:
+        """The URL by which clients ask: the name wins over the address."""
+        return client_url(self.url, self.name)
+
+
+def client_url(url: str, name: str) -> str:
+    """Return a URL with a name in place of its address, where there is one."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{name}:{parts.port}" if name else url
+
+
+ENGINE_AS_IT_IS = ("needs_free", "layers", "wanted", "unused", "kept", "notes", "advice", "away")
 
 
 @dataclass(frozen=True)
@@ -63,24 +78,22 @@ class EnginePlan:
     unused: Mapping[str, int]
     kept: bool = False
     notes: list[str] = field(default_factory=list)
-    advice: Advice | Mapping[str, object] = field(default_factory=dict)
+    advice: Advice = field(default_factory=Advice)
     away: float = 0.0
     name: str = ENGINE
 
-    @property
-    def sizes(self) -> Told:
-        return {"tp": self.layout.tp, "pp": self.layout.pp, "gpus": self.layout.gpus}
+    def as_dict(self) -> dict[str, object]:
+        sizes = {"tp": self.layout.tp, "pp": self.layout.pp, "gpus": self.layout.gpus}
+        told = {name: getattr(self, name) for name in ENGINE_AS_IT_IS}
+        return {**sizes, "executor": self.layout.executor, "endpoint": self.endpoint.as_dict(), **told}
 
-    def as_dict(self) -> Told:
-        names = ("needs_free", "layers", "wanted", "unused", "kept", "notes", "advice", "away")
-        told = {name: getattr(self, name) for name in names}
-        return {**self.sizes, "executor": self.layout.executor, "endpoint": self.endpoint.as_dict(), **told}
-
-    def for_record(self, wish: str | None) -> Told:
-        """Return what the record on the head keeps. wish: the model as the user named it."""
-        layers = {name: list(counts) for name, counts in self.layout.layers.items()}
-        told = {"wish": wish, "serve_host": self.serve_host, "endpoint": self.endpoint.as_dict()}
-        return {**self.sizes, **({"layers": layers} if layers else {}), **told}
+    @classmethod
+    def from_dict(cls, told: Mapping[str, t.Any], serve_host: str, names: Mapping[str, str]) -> EnginePlan:
+        """Return the engine of a returned plan. names: hosts by address."""
+        layers = {names[address]: tuple(counts) for address, counts in told["layers"].items()}
+        layout = Layout(told["tp"], told["pp"], dict(told["gpus"]), layers)
+        rest = {name: told[name] for name in ENGINE_AS_IT_IS}
+        return cls(serve_host=serve_host, layout=layout, endpoint=Endpoint(**told["endpoint"]), **rest)
 
 
 @dataclass(frozen=True)
@@ -107,8 +120,12 @@ class HostPlan:
     paths: Paths
     settings: Mapping[str, t.Any]
 
-    def as_dict(self) -> Told:
+    def as_dict(self) -> dict[str, object]:
         return {**vars(self), "paths": self.paths.as_dict()}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, t.Any]) -> HostPlan:
+        return cls(**{**told, "paths": Paths(**told["paths"])})
 
 
 @dataclass(frozen=True)
@@ -119,6 +136,32 @@ class ReleasePlan:
     path: str
     id: str
     present: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """The model; empty where the user named none.
+
+    wish: as the user named it. source: a hub, `host` or `controller`. source_host: the host that has it first. trusted:
+    hosts that are believed about its digest. path: empty for a model of a hub, where it depends on the commit. facts:
+    its properties, None where they are not known. code, pickled: files that run code. bytes: of its weights. missing:
+    hosts without it.
+    """
+
+    wish: str = ""
+    name: str = ""
+    source: str = ""
+    source_host: str = ""
+    trusted: list[str] = field(default_factory=list)
+    path: str = ""
+    facts: Mapping[str, object] | None = None
+    code: list[str] = field(default_factory=list)
+    pickled: list[str] = field(default_factory=list)
+    bytes: int = 0
+    missing: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, object]:
+        return dict(vars(self)) if self.wish else {}
 
 
 @dataclass(frozen=True)
@@ -140,7 +183,7 @@ class TlsPlan:
     expires: str | None = None
     files: Mapping[str, str] | None = None
 
-    def as_dict(self) -> Told:
+    def as_dict(self) -> dict[str, object]:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
@@ -153,6 +196,9 @@ class Outline:
     accelerator: str
     serving: bool | None
     ray: RayPlan
+
+
+WHOLE_AS_IT_IS = ("news", "names", "peers", "leaving", "held", "renewals", "api_clients")
 
 
 @dataclass(frozen=True)
@@ -174,8 +220,8 @@ class Whole:
     leaving: list[str]
     held: Mapping[str, list[str]]
     release: ReleasePlan
-    model: Mapping[str, t.Any]
-    record: Mapping[str, t.Any]
+    model: ModelPlan
+    record: Record
     rotation: Rotation | None
     renewals: Mapping[str, list[str]]
     api_clients: list[str]
@@ -186,19 +232,34 @@ class Whole:
         """The one engine that there is today."""
         return self.engines[0]
 
-    def as_dict(self) -> Told:
-        as_they_are = ("news", "names", "peers", "leaving", "held", "record", "renewals", "api_clients")
+    def as_dict(self) -> dict[str, object]:
         return {
-            **{name: getattr(self, name) for name in as_they_are},
+            **{name: getattr(self, name) for name in WHOLE_AS_IT_IS},
             "serve_host": self.engine.serve_host,
             "hosts": {name: host.as_dict() for name, host in self.hosts.items()},
             "engine": self.engine.as_dict(),
+            "record": self.record.as_dict(),
             "release": asdict(self.release),
-            "model": dict(self.model),
+            "model": self.model.as_dict(),
             "members": [{"name": name, "groups": groups} for name, groups in self.groups.items()],
             "rotation": self.rotation.as_dict() if self.rotation else None,
             "tls": self.tls.as_dict(),
         }
+
+    @classmethod
+    def from_dict(cls, outline: Outline, told: Mapping[str, t.Any]) -> Whole:
+        return cls(
+            outline=outline,
+            hosts={name: HostPlan.from_dict(host) for name, host in told["hosts"].items()},
+            engines=(EnginePlan.from_dict(told["engine"], told["serve_host"], told["names"]),),
+            groups={member["name"]: member["groups"] for member in told["members"]},
+            release=ReleasePlan(**told["release"]),
+            model=ModelPlan(**told["model"]),
+            record=_record.read(told["record"]),
+            rotation=Rotation.from_dict(told["rotation"]) if told["rotation"] else None,
+            tls=TlsPlan(**told["tls"]),
+            **{name: told[name] for name in WHOLE_AS_IT_IS},
+        )
 
 
 @dataclass(frozen=True)
@@ -209,7 +270,17 @@ class Plan:
     outline: Outline | None = None
     whole: Whole | None = None
 
-    def as_dict(self) -> Told:
+    def as_dict(self) -> dict[str, object]:
         outline = asdict(self.outline) if self.outline else {}
         whole = self.whole.as_dict() if self.whole else {}
         return {**outline, **whole, "problems": [problem.as_dict() for problem in self.problems]}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, t.Any]) -> Plan:
+        """Return the plan that a task returned; an empty one where it came to none."""
+        problems = [Problem(**problem) for problem in told.get("problems", [])]
+        if "head" not in told:
+            return cls(problems)
+        ray = RayPlan(**told["ray"])
+        outline = Outline(told["cluster"], told["head"], told["accelerator"], told["serving"], ray)
+        return cls(problems, outline, Whole.from_dict(outline, told) if "engine" in told else None)

@@ -17,20 +17,48 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens._screen 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+
+class Release(t.TypedDict):
+    """A release on one host, as releases_info returns it."""
+
+    id: str
+    versions: dict[str, str]
+    python: dict[str, str]
+    bytes: int
+    since: int
+    manifest: str
+    damaged: list[str]
+    current_of: list[str]
+    previous_of: list[str]
+    named_by: list[str]
+    processes: int
+
+
+if t.TYPE_CHECKING:
     # What releases_info said of each host, the newest release first; None where a host did not answer.
-    Listed = Mapping[str, Sequence[Mapping[str, t.Any]] | None]
+    Listed = Mapping[str, Sequence[Release] | None]
 
 
-def by_release(listed: Listed) -> dict[str, dict[str, Mapping[str, t.Any]]]:
+class Summary(t.TypedDict):
+    """All that is shown, for programs."""
+
+    cluster: str
+    hosts: dict[str, list[Release] | None]
+    current: dict[str, str]
+    previous: dict[str, str]
+    problems: list[dict[str, str]]
+
+
+def by_release(listed: Listed) -> dict[str, dict[str, Release]]:
     """Return {release: {host: what it is there}}, in the order in which hosts name them."""
-    found: dict[str, dict[str, Mapping[str, t.Any]]] = {}
+    found: dict[str, dict[str, Release]] = {}
     for host, releases in listed.items():
         for release in releases or ():
             found.setdefault(release["id"], {})[host] = release
     return found
 
 
-def led_by(cluster: str, listed: Listed, link: str) -> dict[str, str]:
+def led_by(cluster: str, listed: Listed, link: t.Literal["current_of", "previous_of"]) -> dict[str, str]:
     """Return {host: release} where a link of the cluster leads to one. link: current_of or previous_of."""
     return {
         host: release["id"]
@@ -64,7 +92,7 @@ def problems(cluster: str, listed: Listed) -> list[Problem]:
     return found
 
 
-def summary(cluster: str, listed: Listed) -> dict[str, t.Any]:
+def summary(cluster: str, listed: Listed) -> Summary:
     """Return all that is shown, for programs."""
     return {
         "cluster": cluster,
@@ -79,7 +107,7 @@ def moment(seconds: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
-def uses(release: Mapping[str, t.Any]) -> str:
+def uses(release: Release) -> str:
     """Return what uses a release on one host."""
     named = [name for name in release["named_by"] if name not in release["current_of"]]
     parts = [
@@ -96,7 +124,7 @@ def uses(release: Mapping[str, t.Any]) -> str:
     return "; ".join(parts) or "not in use"
 
 
-def release_line(id_: str, hosts: Mapping[str, Mapping[str, t.Any]]) -> str:
+def release_line(id_: str, hosts: Mapping[str, Release]) -> str:
     """Return what a release is, and whether it is the same everywhere."""
     one = next(iter(hosts.values()))
     versions = [f"{name} {version}" for name, version in one["versions"].items()]
@@ -107,7 +135,7 @@ def release_line(id_: str, hosts: Mapping[str, Mapping[str, t.Any]]) -> str:
     return f"{id_}: {', '.join([*versions, 'Python ' + one['python']['version'], size, 'since ' + arrived, equal])}"
 
 
-def screen(summary: Mapping[str, t.Any]) -> str:
+def screen(summary: Summary) -> str:
     """Return what releases.yml shows."""
     listed = summary["hosts"]
     lines = ["", f"Releases of the hosts of the cluster {summary['cluster']}"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shlex
 import typing as t
-from urllib.parse import urlsplit
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._plain import plain
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._report import count, problem_lines
@@ -16,7 +15,10 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._report imp
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._advice import Advice, Part
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import ClusterHost
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan, TlsPlan, Whole
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -33,44 +35,46 @@ def summary(errors: Sequence[Mapping[str, str]]) -> str:
     return "\n".join([f"{count(errors)}, nothing was changed:", *problem_lines(errors)])
 
 
-def render(plan: Mapping[str, t.Any]) -> str:
+def render(plan: Plan) -> str:
     """Return the plan's screen."""
-    lines = [""]
-    if "engine" in plan:
-        engine, endpoint = plan["engine"], plan["engine"]["endpoint"]
-        lines.append(
-            f"PLAN of the cluster {plan['cluster']}: {endpoint['model']} with TP={engine['tp']} PP={engine['pp']}"
-            f" ({engine['executor']} executor, {plan['accelerator']}) at {client_url(endpoint)}"
-        )
-        advice = engine.get("advice") or {}
-        rows = []
-        for name, host in plan["hosts"].items():
-            roles = [role for role, here in (("head", host["is_head"]), ("serve", name == plan["serve_host"])) if here]
-            uses = f"engine uses {len(host['engine_gpus'])} of {host['gpus']} GPUs"
-            held = memory(advice["hosts"][name]) if name in advice.get("hosts", {}) else ""
-            rows.append((name, host["address"], host["nic"], ", ".join(roles or ["worker"]), uses, held))
-        lines += table(rows)
-        labelled = [
-            *advice_lines(advice),
-            *artefact_lines(plan),
-            *access_lines(plan),
-            *tls_lines(plan),
-            *(("note", note) for note in engine["notes"]),
-        ]
-        lines += table(labelled)
-        if plan["serving"]:
-            away = f" A restart takes about {engine['away']:.0f} s." if engine.get("away") else ""
-            lines.append(f"  The engine serves. A change that would stop it requires -e vllm_ray_restart=true.{away}")
-        if plan["serving"] is None:
-            text = "The state of the engine is unknown. A change that may stop it requires -e vllm_ray_restart=true."
-            lines.append(f"  {text}")
-        if plan["serving"] is not False and plan.get("news") == "":
-            lines.append("  No host is new, so the network and the GPUs are not checked again.")
-    lines += problem_lines(plan["problems"])
-    return "\n".join(lines)
+    planned = plan_lines(plan.whole) if plan.whole else []
+    return "\n".join(["", *planned, *problem_lines([problem.as_dict() for problem in plan.problems])])
 
 
-def memory(part: Mapping[str, t.Any]) -> str:
+def plan_lines(plan: Whole) -> list[str]:
+    """Return hosts, engine and what changes."""
+    engine, endpoint, cluster = plan.engine, plan.engine.endpoint, plan.outline
+    title = (
+        f"PLAN of the cluster {cluster.cluster}: {endpoint.model} with {engine.layout}"
+        f" ({engine.layout.executor} executor, {cluster.accelerator}) at {endpoint.client_url}"
+    )
+    rows = []
+    for name, host in plan.hosts.items():
+        roles = [role for role, here in (("head", host.is_head), ("serve", name == engine.serve_host)) if here]
+        uses = f"engine uses {len(host.engine_gpus)} of {host.gpus} GPUs"
+        part = engine.advice.get("hosts", {}).get(name)
+        held = memory(part) if part else ""
+        rows.append((name, host.address, host.nic, ", ".join(roles or ["worker"]), uses, held))
+    labelled = [
+        *advice_lines(engine.advice),
+        *artefact_lines(plan),
+        *access_lines(plan),
+        *tls_lines(plan.tls),
+        *(("note", note) for note in engine.notes),
+    ]
+    lines = [title, *table(rows), *table(labelled)]
+    if cluster.serving:
+        away = f" A restart takes about {engine.away:.0f} s." if engine.away else ""
+        lines.append(f"  The engine serves. A change that would stop it requires -e vllm_ray_restart=true.{away}")
+    if cluster.serving is None:
+        text = "The state of the engine is unknown. A change that may stop it requires -e vllm_ray_restart=true."
+        lines.append(f"  {text}")
+    if cluster.serving is not False and plan.news == "":
+        lines.append("  No host is new, so the network and the GPUs are not checked again.")
+    return lines
+
+
+def memory(part: Part) -> str:
     """Return what the fullest GPU of a host will hold."""
     layers = " + ".join(map(str, part["layers_per_stage"]))
     return (
@@ -79,7 +83,7 @@ def memory(part: Mapping[str, t.Any]) -> str:
     )
 
 
-def advice_lines(advice: Mapping[str, t.Any]) -> list[tuple[str, str]]:
+def advice_lines(advice: Advice) -> list[tuple[str, str]]:
     """Return what the planner says, each line with its label; nothing where it computed none, or has no layout."""
     if not advice.get("fits"):
         return []
@@ -98,46 +102,45 @@ def advice_lines(advice: Mapping[str, t.Any]) -> list[tuple[str, str]]:
     return [*lines, *(("note", note) for note in advice["notes"])]
 
 
-def artefact_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
+def artefact_lines(plan: Whole) -> list[tuple[str, str]]:
     """Return what will be built, downloaded and copied: release and model."""
-    release, model, lines = plan["release"], plan["model"], []
-    lacking = [name for name, present in release["present"].items() if not present]
-    held = release["id"] and not release["path"]
-    turned = [name for name, present in release["present"].items() if held and present != release["id"]]
+    release, model, lines = plan.release, plan.model, []
+    lacking = [name for name, present in release.present.items() if not present]
+    held = release.id and not release.path
+    turned = [name for name, present in release.present.items() if held and present != release.id]
     if turned:
-        lines.append(("release", f"{release['id']} on {', '.join(turned)}, from hosts that have it"))
-    if lacking and not held and not release["path"]:
-        copied = [name for name in lacking if name != release["builder"]]
-        steps = [f"built on {release['builder']}"] * (release["builder"] in lacking)
+        lines.append(("release", f"{release.id} on {', '.join(turned)}, from hosts that have it"))
+    if lacking and not held and not release.path:
+        copied = [name for name in lacking if name != release.builder]
+        steps = [f"built on {release.builder}"] * (release.builder in lacking)
         steps += [f"copied to {', '.join(copied)}"] * bool(copied)
         lines.append(("release", ", ".join(steps)))
-    if model.get("missing"):
-        size = f"{model['bytes'] / 1e9:.1f} GB " if model["bytes"] else ""
-        origin = {"host": model["source_host"], "controller": "the controller"}.get(model["source"], model["source"])
-        lines.append(("model", f"{size}from {origin} to {', '.join(model['missing'])}"))
+    if model.missing:
+        size = f"{model.bytes / 1e9:.1f} GB " if model.bytes else ""
+        origin = {"host": model.source_host, "controller": "the controller"}.get(model.source, model.source)
+        lines.append(("model", f"{size}from {origin} to {', '.join(model.missing)}"))
     return lines
 
 
-def access_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
+def access_lines(plan: Whole) -> list[tuple[str, str]]:
     """Return who may reach the API, where a firewall is kept."""
-    settings = plan["hosts"].get(plan["serve_host"], {}).get("settings", {})
-    if settings.get("vllm_ray_scope") != "system" or settings.get("vllm_ray_firewall") == "off":
+    server = plan.hosts.get(plan.engine.serve_host)
+    if not server or server.settings["vllm_ray_scope"] != "system" or server.settings["vllm_ray_firewall"] == "off":
         return []
-    clients = ", ".join(plan.get("api_clients", [])) or "nobody else"
+    clients = ", ".join(plan.api_clients) or "nobody else"
     return [("API", f"open to the hosts of the cluster and to {clients} (vllm_ray_api_clients)")]
 
 
-def tls_lines(plan: Mapping[str, t.Any]) -> list[tuple[str, str]]:
+def tls_lines(tls: TlsPlan) -> list[tuple[str, str]]:
     """Return what certificate the API has, where it has one."""
-    tls = plan.get("tls") or {"mode": "off"}
-    if tls["mode"] == "off":
+    if tls.mode == "off":
         return []
-    what = tls["files"]["certificate"] if tls.get("files") else "its own CA and certificate"
-    used = f"; the certificate in use {tls['expires']}" if tls.get("expires") else ""
-    return [("TLS", f"{what} (vllm_ray_tls={tls['mode']}){used}")]
+    what = tls.files["certificate"] if tls.files else "its own CA and certificate"
+    used = f"; the certificate in use {tls.expires}" if tls.expires else ""
+    return [("TLS", f"{what} (vllm_ray_tls={tls.mode}){used}")]
 
 
-def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]) -> str:
+def layout(model: str, hosts: Sequence[ClusterHost], advice: Advice) -> str:
     """Return the screen of a plan for hosts of a file; with a warning where the layout misses narrowly."""
     total = sum(len(host.gpus) for host in hosts)
     title = f"PLAN for {model}: TP={advice['tp']} PP={advice['pp']} ({advice['executor']} executor)"
@@ -155,7 +158,7 @@ def layout(model: str, hosts: Sequence[ClusterHost], advice: Mapping[str, t.Any]
     return "\n".join([*lines, *table(advice_lines(advice))])
 
 
-def refusal(model: str, advice: Mapping[str, t.Any]) -> str:
+def refusal(model: str, advice: Advice) -> str:
     """Return the text about an engine that no layout fits."""
     lines = [f"No layout of {model} fits:", *(f"  {text}" for text in advice["refusals"])]
     lines += (
@@ -166,19 +169,13 @@ def refusal(model: str, advice: Mapping[str, t.Any]) -> str:
     return "\n".join([*lines, *(f"  note: {text}" for text in advice["notes"])])
 
 
-def client_url(endpoint: Mapping[str, str]) -> str:
-    """Return the URL by which clients ask. endpoint: its name wins over the address in its url."""
-    parts = urlsplit(endpoint["url"])
-    return f"{parts.scheme}://{endpoint['name']}:{parts.port}" if endpoint.get("name") else endpoint["url"]
-
-
-def snippets(endpoint: Mapping[str, str], key_file: str, ca_file: str = "") -> dict[str, str]:
+def snippets(url: str, model: str, key_file: str, ca_file: str = "") -> dict[str, str]:
     """Return how to ask the engine, ready to paste: by curl, and by the OpenAI client. No key stands in them.
 
-    endpoint: url, model and name of what serves. ca_file: with the CA to trust, empty = those that the client trusts.
+    url: by which clients ask. ca_file: with the CA to trust, empty = those that the client trusts.
     """
-    question, url = "What is vllm_ray.cluster?", client_url(endpoint)
-    body = json.dumps({"model": endpoint["model"], "messages": [{"role": "user", "content": question}]})
+    question = "What is vllm_ray.cluster?"
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": question}]})
     curl = (
         # By a pipe, so that the key is in no command line that others could see.
         f"printf 'Authorization: Bearer %s' \"$(cat {key_file})\" | curl -sS -H @- \\\n"
@@ -196,7 +193,7 @@ def snippets(endpoint: Mapping[str, str], key_file: str, ca_file: str = "") -> d
         f"{'import ssl' + chr(10) if ca_file else ''}import openai\n"
         f'key = pathlib.Path("{key_file}").expanduser().read_text().strip()\n'
         + (trust if ca_file else f'client = openai.OpenAI(base_url="{url}/v1", api_key=key)\n')
-        + f'answer = client.chat.completions.create(model="{endpoint["model"]}",\n'
+        + f'answer = client.chat.completions.create(model="{model}",\n'
         f'    messages=[{{"role": "user", "content": "{question}"}}])\n'
         "print(answer.choices[0].message.content)"
     )
@@ -204,19 +201,17 @@ def snippets(endpoint: Mapping[str, str], key_file: str, ca_file: str = "") -> d
 
 
 def proof(
-    plan: Mapping[str, t.Any],
-    endpoint: Mapping[str, str],
+    layout: Layout,
+    url: str,
     nodes: Sequence[str],
     models: Sequence[str],
-    answers: Sequence[Mapping[str, t.Any]],
-    key_file: str,
-    ca_file: str = "",
+    answers: Sequence[Mapping[str, object]],
+    ways: Mapping[str, str],
 ) -> str:
-    """Return the screen that ends a run: what was proved and how to use it. ca_file: as of snippets()."""
+    """Return the screen that ends a run: what was proved and how to use it. ways: of snippets()."""
     if not answers:
-        return f"\nCHECKED, and nothing was changed. Nothing serves at {client_url(endpoint)} yet."
-    engine, ways = plan["engine"], snippets(endpoint, key_file, ca_file)
-    served = f"{client_url(endpoint)}/v1 serves {', '.join(models)} with TP={engine['tp']} PP={engine['pp']}"
+        return f"\nCHECKED, and nothing was changed. Nothing serves at {url} yet."
+    served = f"{url}/v1 serves {', '.join(models)} with {layout}"
     lines = ["", f"READY {served}"]
     lines += [f"  node    {line}" for line in nodes]
     lines += [f"  answer  {answer['text']}" for answer in answers]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _redact
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _support
@@ -19,6 +20,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import Answer, Answers, Registered
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan
 
     Looks = Mapping[str, _look.Look | None]
 
@@ -38,7 +41,7 @@ def folder_name(cluster: str, when: str) -> str:
     return f"vllm-ray-support-{cluster}-{when}"
 
 
-def why_absent(answer: t.Any) -> str:
+def why_absent(answer: Answer | Registered | None) -> str:
     """Return why there is nothing of a host, from what one of its tasks returned."""
     if not answer:
         return "left out by --limit, or a task before it failed"
@@ -46,15 +49,14 @@ def why_absent(answer: t.Any) -> str:
     return f"unreachable: {message[-1]}" if answer.get("unreachable") else message[0]
 
 
-def missing(
-    names: Sequence[str], looks: Mapping[str, t.Any], parts: Mapping[str, t.Any], plan: Mapping[str, t.Any]
-) -> list[str]:
+def missing(names: Sequence[str], looks: Mapping[str, Registered | None], parts: Answers, plan: Answer) -> list[str]:
     """Return what a bundle lacks of each host, and of all. looks, parts, plan: what the tasks returned, whatever came
     of them.
     """
     lines = [] if "plan" in plan else [f"plan: {why_absent(plan)}"]
     for name in names:
-        look, part = looks.get(name) or {}, parts.get(name) or {}
+        look: Registered = looks.get(name) or {}
+        part = parts.get(name) or {}
         if not look.get("host"):
             lines.append(f"{name}: look: {why_absent(look)}")
         if not part.get("path"):
@@ -63,19 +65,19 @@ def missing(
     return lines
 
 
-def problems_text(plan: Mapping[str, t.Any], problems: Sequence[Mapping[str, str]], looks: Looks) -> str:
+def problems_text(plan: Plan, problems: Sequence[Mapping[str, str]], looks: Looks) -> str:
     """Return plan, problems and what hosts have in common, as text. looks: with details."""
     there = {name: look for name, look in looks.items() if look}
     releases = {name: look["details"]["release"] for name, look in there.items() if look.get("details")}
     matrix = _parity.matrix(there, releases)
     found = [*problems, *(problem.as_dict() for problem in _parity.problems(matrix))]
     lines = ["Hosts (* differs from most):", *_parity.lines(matrix, list(there), _report.WIDTH), ""]
-    lines += [_report.count(found), *_report.problem_lines(found), _screen.render({**plan, "problems": []})]
+    lines += [_report.count(found), *_report.problem_lines(found), _screen.render(replace(plan, problems=[]))]
     return "\n".join(lines) + "\n"
 
 
 def documents(
-    plan: Mapping[str, t.Any],
+    plan: Plan,
     problems: Sequence[Mapping[str, str]],
     looks: Looks,
     settings: Mapping[str, Mapping[str, t.Any]],
@@ -91,7 +93,7 @@ def documents(
     summary = _status.summary(plan, list(looks), looks, problems)
     data = {
         "status.json": summary,
-        "plan.json": plan,
+        "plan.json": plan.as_dict(),
         "looks.json": looks,
         "settings.json": {
             host: {**own, "vllm_ray_env": redactor.environment(own.get("vllm_ray_env") or {})}

@@ -51,7 +51,7 @@ class Bounded(io.RawIOBase):
         return data
 
 
-def keep(folder: str, host: str, archive: t.Any) -> str:
+def keep(folder: str, host: str, archive: object) -> str:
     """Write the archive that a host sent into a folder, and return its path. Raises PartError."""
     if not isinstance(archive, str) or len(archive) > ARCHIVE_BYTES * 4 // 3:
         raise PartError(f"its archive is not a text of at most {ARCHIVE_BYTES // MIB} MiB")

@@ -15,11 +15,13 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import HostVariables
+
 
 def peers(
     names: Iterable[str],
     given: Iterable[Mapping[str, str]],
-    hostvars: Mapping[str, Mapping[str, object]],
+    hostvars: HostVariables,
     option: str,
     resolve: Callable[[str], str],
 ) -> list[dict[str, str]]:
@@ -31,7 +33,7 @@ def peers(
     return [{"name": name, "address": known.get(name) or address(name, hostvars, option, resolve)} for name in names]
 
 
-def address(name: str, hostvars: Mapping[str, Mapping[str, object]], option: str, resolve: Callable[[str], str]) -> str:
+def address(name: str, hostvars: HostVariables, option: str, resolve: Callable[[str], str]) -> str:
     """Return the address of a host whose cluster address is not set: the one by which Ansible reaches it."""
     place = _members.address_of(name, hostvars)
     try:

@@ -44,7 +44,7 @@ def run(
         return known
 
     monkeypatch.setattr(action, "_execute_module", execute)
-    variables = {
+    variables: Any = {
         "hostvars": {name: {"release_found": answer} for name, answer in looks.items()},
         "ansible_play_batch": list(looks),
         "ansible_forks": 5,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.action import status
+from ansible_collections.vllm_ray.cluster.tests.unit import plans
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
 ENGINE = {"why": "no token in 20 s", "url": "http://192.0.2.11:8000", "model": "demo", "tp": 2, "pp": 1}
@@ -18,8 +19,11 @@ ENGINE = {"why": "no token in 20 s", "url": "http://192.0.2.11:8000", "model": "
 
 def run(engine: dict[str, Any], **more: Any) -> dict[str, Any]:
     looked = {**look(1), "engine": engine}
-    variables = {"hostvars": {"gpu01": {"__vllm_ray_look": looked}}, "groups": {"head": ["gpu01"], "all": ["gpu01"]}}
-    plan = {"plan": {"cluster": "default", "engine": {}}, "problems": []}
+    variables: Any = {
+        "hostvars": {"gpu01": {"__vllm_ray_look": looked}},
+        "groups": {"head": ["gpu01"], "all": ["gpu01"]},
+    }
+    plan = {"plan": plans.plan({"engine": {"endpoint": {}}}).as_dict(), "problems": []}
     task = SimpleNamespace(args={"plan": plan, **more}, async_val=0, check_mode=False, diff=False)
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/nowhere"))
     action = status.ActionModule(task, connection, None, None, None, None)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.filter.cluster_hosts import FilterModule
@@ -21,4 +23,5 @@ from ansible_collections.vllm_ray.cluster.plugins.filter.cluster_hosts import Fi
 )
 def test_cluster_hosts(groups: dict[str, list[str]], hosts: list[str]) -> None:
     hostvars: dict[str, dict[str, str]] = {host: {} for host in groups.get("all", [])}
-    assert FilterModule().filters()["cluster_hosts"](hostvars, groups) == hosts
+    cluster_hosts: Any = FilterModule().filters()["cluster_hosts"]
+    assert cluster_hosts(hostvars, groups) == hosts

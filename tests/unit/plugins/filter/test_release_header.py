@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.vllm_ray.cluster.plugins.filter.release_header import FilterModule
 
 
 def test_it_is_the_line_of_a_kept_lock() -> None:
-    line = FilterModule().filters()["release_header"](["a==1"], {"version": "3.11.2", "machine": "x86_64"})
+    header: Any = FilterModule().filters()["release_header"]
+    line = header(["a==1"], {"version": "3.11.2", "machine": "x86_64"})
     assert line.startswith("# ")

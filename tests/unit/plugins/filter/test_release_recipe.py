@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.vllm_ray.cluster.plugins.filter.release_recipe import FilterModule
 
 
 def test_the_filter_names_what_is_made() -> None:
-    recipe = FilterModule().filters()["release_recipe"]
+    recipe: Any = FilterModule().filters()["release_recipe"]
     found = recipe({"cuda.lock": "vllm==0.32.0\n", "uv.lock": "uv==0.13.9\n"}, "cuda")
     assert found["name"] == "cuda-vllm0.32.0"
     assert found["uv"] == "0.13.9"

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vllm_ray.cluster.plugins.filter.shell_environment import FilterModule
 
-shell_environment = FilterModule().filters()["shell_environment"]
+shell_environment: Any = FilterModule().filters()["shell_environment"]
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vllm_ray.cluster.plugins.filter.sudoers_value import FilterModule
 
-sudoers_value = FilterModule().filters()["sudoers_value"]
+sudoers_value: Any = FilterModule().filters()["sudoers_value"]
 
 
 @pytest.mark.parametrize(

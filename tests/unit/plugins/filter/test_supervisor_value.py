@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vllm_ray.cluster.plugins.filter.supervisor_value import FilterModule
 
-supervisor_value = FilterModule().filters()["supervisor_value"]
+supervisor_value: Any = FilterModule().filters()["supervisor_value"]
 
 
 @pytest.mark.parametrize(

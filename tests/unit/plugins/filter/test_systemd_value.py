@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vllm_ray.cluster.plugins.filter.systemd_value import FilterModule
 
-systemd_value = FilterModule().filters()["systemd_value"]
+systemd_value: Any = FilterModule().filters()["systemd_value"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible.errors import AnsibleFilterError
 
@@ -17,7 +19,7 @@ FACTS = {
     "write_paths": [],
     "env": {},
 }
-unit_confinement = FilterModule().filters()["unit_confinement"]
+unit_confinement: Any = FilterModule().filters()["unit_confinement"]
 
 
 def test_it_returns_directives() -> None:

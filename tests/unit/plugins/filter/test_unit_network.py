@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vllm_ray.cluster.plugins.filter.unit_network import FilterModule
 
-unit_network = FilterModule().filters()["unit_network"]
+unit_network: Any = FilterModule().filters()["unit_network"]
 
 
 def test_it_returns_directives() -> None:

@@ -14,6 +14,8 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._audits import _a
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _report
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _danger
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _paths, _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Whole
+from ansible_collections.vllm_ray.cluster.tests.unit import plans
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
 DEFAULTS = {name: spec.get("default") for name, spec in _settings.specification().items()}
@@ -21,18 +23,18 @@ ADDRESSES = {"h1": "192.0.2.11", "h2": "192.0.2.12"}
 STRANGER = "192.0.2.99"
 
 
-def plan(**settings: Any) -> Any:
+def plan(**settings: Any) -> Whole:
     """Return the plan of a head that serves, and of a worker."""
     given = {**DEFAULTS, **settings}
-    return {
+    made = {
         "cluster": "default",
         "head": "h1",
         "serve_host": "h1",
         "api_clients": ["198.51.100.0/24"],
         "peers": ADDRESSES,
         "names": {address: name for name, address in ADDRESSES.items()},
-        "model": {"path": "/srv/model"},
-        "ray": {"gcs_port": 6379, "dashboard_url": "http://127.0.0.1:8265"},
+        "model": {"wish": "/srv/model", "path": "/srv/model"},
+        "ray": plans.RAY,
         "engine": {"endpoint": {"url": "http://192.0.2.11:8000", "port": 8000}},
         "hosts": {
             name: {
@@ -46,6 +48,9 @@ def plan(**settings: Any) -> Any:
             for number, (name, address) in enumerate(ADDRESSES.items(), 1)
         },
     }
+    whole = plans.plan(made).whole
+    assert whole
+    return whole
 
 
 def listener(port: int, ours: bool = True, loopback: bool = False, process: str = "raylet") -> dict[str, Any]:
@@ -60,7 +65,7 @@ def healthy(**settings: Any) -> Any:
     """Return what a cluster answers in which everything holds."""
     made = plan(**settings)
     inside: dict[str, Any] = {}
-    for name in made["hosts"]:
+    for name in made.hosts:
         rows = {row: _audit.finding(f"{row} was looked at") for row in options(name, **settings)["rows"]}
         found = [listener(6380), listener(22, ours=False, process="sshd"), listener(8265, loopback=True)]
         inside[name] = {"rows": rows, "listeners": found}
@@ -251,6 +256,7 @@ def test_targets_have_all_addresses_but_those_of_containers() -> None:
         {"nic": "eno8", "address": "192.0.2.200", "up": False},
     ]
     network["nics"].append({**network["nics"][0], "name": "docker0", "kind": "virtual"})
+    target: Any
     (target,) = _audit.targets(audit.plan, looks, audit.inside, without="h2")
     assert target["addresses"] == ["192.0.2.11", "2001:db8::1"]
     assert {22, 6379, 6380, 8000, 8265} <= set(target["ports"])
@@ -294,8 +300,7 @@ def test_settings_that_take_protection_away(severity: str, host: str, fails: lis
 def test_a_port_for_everybody_is_no_fault() -> None:
     made = plan(vllm_ray_metrics_clients=["0.0.0.0/0"])
     assert _audit.public_ports(made, "h2") == [6384]
-    made["api_clients"] = ["any"]
-    assert _audit.public_ports(made, "h1") == [6384, 8000]
+    assert _audit.public_ports(dataclasses.replace(made, api_clients=["any"]), "h1") == [6384, 8000]
 
 
 def test_counts() -> None:

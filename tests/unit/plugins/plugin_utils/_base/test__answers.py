@@ -17,7 +17,7 @@ def test_answers_of_tasks_that_came_to_nothing_are_none() -> None:
 
 
 def test_each_host_has_its_own() -> None:
-    hostvars: dict[str, Any] = {
+    hostvars: Any = {
         "a": {"gathered": {"skipped": True}, "started": {"peers": {}}},
         "b": {"gathered": {"peers": {"a": 1}}},
         "c": {},
@@ -26,19 +26,20 @@ def test_each_host_has_its_own() -> None:
     assert found == {"a": {"peers": {}}, "b": {"peers": {"a": 1}}, "c": None}
 
 
-RECORD = {"host": {"record": {"engine": {"serve_host": "b"}}}}
+SKIPPED: Any = {"skipped": True}
+RECORD: Any = {"host": {}, "last_server": "b"}
 
 
 def test_hosts_outside_of_limit_are_known_by_the_probes_of_others() -> None:
-    hostvars: dict[str, Any] = {"a": {}, "b": {}, "c": {"look": {"host": {}}}}
-    down = {"unreached": True, "msg": "timed out"}
+    hostvars: Any = {"a": {}, "b": {}, "c": {"look": {"host": {}}}}
+    down: Any = {"unreached": True, "msg": "timed out"}
     found = probes(hostvars, ["a", "b", "c"], "look", RECORD, down)
     assert found == {"a": RECORD, "b": {**down, "unreachable": True}, "c": {"host": {}}}
     # A task that must not fail says so by what it lacks.
-    broken = {"failed": False, "msg": "no Python"}
+    broken: Any = {"failed": False, "msg": "no Python"}
     assert probes(hostvars, ["a", "b"], "look", RECORD, broken)["b"] == {"failed": True, "msg": "no Python"}
     # Nobody else's probe is that of a host that the record does not name, and a skipped task made none.
-    assert probes(hostvars, ["a", "c"], "look", {"skipped": True}, down) == {"a": None, "c": {"host": {}}}
+    assert probes(hostvars, ["a", "c"], "look", SKIPPED, down) == {"a": None, "c": {"host": {}}}
     hostvars["a"]["look"] = RECORD
-    assert probes(hostvars, ["a", "b"], "look", None, {"skipped": True}) == {"a": RECORD, "b": None}
+    assert probes(hostvars, ["a", "b"], "look", None, SKIPPED) == {"a": RECORD, "b": None}
     assert probes({}, [], "look", RECORD) == {}

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import CPU, CUDA
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles import _bundle
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._bundles._bundle import (
     BundleError,
@@ -213,7 +214,7 @@ def test_a_bundle_with_packages_alone_changes_nothing() -> None:
 def test_a_bundle_counts_for_hosts_that_limit_leaves_out() -> None:
     """Only hosts of the play are told of it; the others would seem to be of another cluster."""
     hostvars: dict[str, dict[str, Any]] = {"gpu01": OWN, "gpu02": {**OWN, _bundle.REGISTERED: OPENED}}
-    task_vars = {"inventory_hostname": "gpu02", "hostvars": hostvars}
+    task_vars: TaskVariables = {"inventory_hostname": "gpu02", "hostvars": hostvars}
     left_out, own = (_settings.of_host(name, task_vars).values for name in hostvars)
     assert left_out == own
     assert left_out["vllm_ray_model"] == "/b/0f/model/Qwen3-32B"

@@ -68,7 +68,7 @@ def hosts(engine: dict[str, Any] | None = None, **given: Any) -> list[_host.Host
 
 
 def planned(engine: dict[str, Any] | None = None, controllers: tuple[str, ...] = (), **given: Any) -> dict[str, Any]:
-    return _plan.make_plan(hosts(engine, **given), controllers, {}, "head", "workers").as_dict()
+    return _plan.make_plan(hosts(engine, **given), controllers, None, "head", "workers").as_dict()
 
 
 def of_tls(plan: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -113,7 +113,7 @@ def test_the_names_of_a_certificate() -> None:
 def test_all_hosts_agree() -> None:
     first, second = hosts(tls="own")
     second.settings["vllm_ray_tls"] = "off"
-    plan = _plan.make_plan([first, second], (), {}, "head", "workers").as_dict()
+    plan: Any = _plan.make_plan([first, second], (), None, "head", "workers").as_dict()
     assert [p["found"] for p in plan["problems"] if p["severity"] == "error"] == [
         "vllm_ray_tls: own on gpu01, off on gpu02"
     ]

@@ -47,7 +47,7 @@ def test_where_the_engine_is_served(serving: bool, given: dict[str, Any], serve_
 
 def test_a_host_that_does_not_answer_is_known_by_the_record() -> None:
     cluster = make(True, None)
-    assert cluster.addresses["h2"]["nic"] == "eno2"
+    assert cluster.addresses["h2"].nic == "eno2"
     assert cluster.offer() == {"h1": 2, "h2": 4}
 
 

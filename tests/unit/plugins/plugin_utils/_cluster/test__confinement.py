@@ -23,7 +23,8 @@ NEEDED = ("MemoryDenyWriteExecute", "PrivateDevices", "PrivateIPC", "PrivateNetw
 
 
 def lines(**change: Any) -> list[str]:
-    return _confinement.confinement({**FACTS, **change})
+    facts: Any = {**FACTS, **change}
+    return _confinement.confinement(facts)
 
 
 def values(directive: str, **change: Any) -> list[str]:

@@ -66,12 +66,12 @@ def test_metrics_of_vllm_are_on_the_port_of_the_api() -> None:
 @pytest.mark.parametrize(
     ("kind", "given", "known", "indices"),
     [
-        pytest.param("cpu", {}, {}, [0], id="a CPU host counts as one GPU"),
-        pytest.param("cuda", {}, {}, [0, 1, 2], id="all"),
-        pytest.param("cuda", {"gpus": [2, 0]}, {}, [0, 2], id="some"),
+        pytest.param("cpu", {}, 0, [0], id="a CPU host counts as one GPU"),
+        pytest.param("cuda", {}, 0, [0, 1, 2], id="all"),
+        pytest.param("cuda", {"gpus": [2, 0]}, 9, [0, 2], id="some"),
     ],
 )
-def test_gpus(kind: str, given: dict[str, Any], known: dict[str, Any], indices: list[int]) -> None:
+def test_gpus(kind: str, given: dict[str, Any], known: int, indices: list[int]) -> None:
     assert _host.gpu_indices(host(GPUS, **given), ACCELERATORS[kind], known) == indices
 
 

@@ -59,16 +59,6 @@ def test_more_than_there_is() -> None:
     assert str(error.value) == "TP=2 x PP=2 needs 4 GPUs and 3 are available (a 2, b 1)"
 
 
-@pytest.mark.parametrize("record", [None, {}, {"hosts": {}}])
-def test_no_layout_in_the_record(record: dict[str, object] | None) -> None:
-    assert _layout.from_record(record) is None
-
-
-def test_the_layout_of_the_record() -> None:
-    record = {"engine": {"tp": 2, "pp": 1, "gpus": {"a": 2}, "serve_host": "a"}}
-    assert _layout.from_record(record) == Layout(2, 1, {"a": 2})
-
-
 OLD = Layout(1, 2, {"a": 1, "b": 1})
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS, CUDA
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _model_config
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _record, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._cluster import Cluster
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner import _engine
@@ -51,7 +51,8 @@ def cluster(
     hosts: list[Host], record: Any = None, may_change: bool = True, kind: str = "cuda", serve_host: str = "gpu01"
 ) -> Cluster:
     accelerator = ACCELERATORS[kind]
-    return Cluster(hosts, hosts[0], serve_host, serve_host, accelerator, record or {}, not may_change, may_change)
+    known = _record.read(record)
+    return Cluster(hosts, hosts[0], serve_host, serve_host, accelerator, known, not may_change, may_change)
 
 
 def recorded(engine: Engine, **change: Any) -> dict[str, Any]:

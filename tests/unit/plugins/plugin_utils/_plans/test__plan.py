@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _host, _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _plan
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan
 from ansible_collections.vllm_ray.cluster.tests import canaries
 from ansible_collections.vllm_ray.cluster.tests.unit import models
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import GIB, look
@@ -37,7 +40,7 @@ def host(number: int, seen: Any = None, *, absent: str | None = None, **given: A
 
 
 def make(*hosts: Host) -> dict[str, Any]:
-    return _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers").as_dict()
+    return _plan.make_plan(hosts, CONTROLLERS, None, "head", "workers").as_dict()
 
 
 def found(plan: dict[str, Any], severity: str = "error", without: str = "tls") -> list[tuple[str, str, str]]:
@@ -59,6 +62,21 @@ def recorded(plan: dict[str, Any], serving: bool = True) -> dict[str, Any]:
 
 
 # --- What an inventory says by itself ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("second", "given"),
+    [
+        pytest.param(None, {}, id="one host"),
+        pytest.param(look(2, 4), {"tls": "own", "tls_names": ["llm.example.org"]}, id="hosts that differ, TLS"),
+    ],
+)
+def test_a_plan_that_a_task_returned_is_read_in_full(second: Any, given: dict[str, Any]) -> None:
+    hosts = [host(1, look(1, 2), **given), *([host(2, second, **given)] if second else [])]
+    plan = _plan.make_plan(hosts, CONTROLLERS, None, "head", "workers", rotate="2026-11-29T16:40:12Z")
+    assert plan.whole
+    assert Plan.from_dict(json.loads(json.dumps(plan.as_dict()))).as_dict() == plan.as_dict()
+    assert Plan.from_dict(plan.as_dict()) == plan
 
 
 def test_no_head() -> None:
@@ -291,6 +309,29 @@ def test_the_same_run_again_keeps_everything() -> None:
     assert not any(part["may_stop"] for part in plan["hosts"].values())
 
 
+def test_a_cluster_that_an_earlier_release_deployed_is_taken_over(fixtures: Path) -> None:
+    old = json.loads((fixtures / "record" / "unversioned.json").read_text(encoding="utf-8"))
+    given = {"serve_host": "gpu02", "api_host": "0.0.0.0"}
+    looks = {number: look(number, 2, usage_ray_gpus=2) for number in (1, 2, 3)}
+    looks[1]["host"]["record"] = old
+    looks[2]["engine"].update(serving=True, state="serves", url="http://192.0.2.12:8000", model="demo")
+    plan = make(*(host(number, seen, **given) for number, seen in looks.items()))
+    assert found(plan) == []
+    assert (plan["serving"], plan["serve_host"], plan["news"]) == (True, "gpu02", "")
+    assert (plan["engine"]["kept"], plan["engine"]["notes"]) == (True, [])
+    assert not any(part["may_stop"] for part in plan["hosts"].values())
+    assert plan["record"] == {"version": 1, **old}
+
+
+@pytest.mark.parametrize("content", [{"version": 2}, {"hosts": None}])
+def test_without_a_record_that_can_be_used_nothing_is_planned(content: dict[str, Any]) -> None:
+    plan = make(host(1, look(1, host_record=content, engine_serving=True)), host(2))
+    assert "engine" not in plan and "hosts" not in plan
+    [(name, check, text)] = found(plan)
+    assert (name, check) == ("gpu01", "record")
+    assert text.startswith("/etc/vllm-ray/default/record.json ")
+
+
 def test_a_lost_record_changes_no_layout() -> None:
     runs: dict[str, Any] = {"serving": True, "tp": 1, "pp": 2, "executor": "ray", "url": "", "model": ""}
     head = look(1, usage_ray_gpus=1, **{f"engine_{key}": value for key, value in runs.items()})
@@ -455,7 +496,9 @@ def test_with_limit_and_without_consent_nothing_changes_either() -> None:
 
 def test_a_run_that_does_not_go_on_to_the_nodes_parts_with_nobody() -> None:
     """As --tags firewall, and sync_model.yml: they would take away the rules and leave it the token."""
-    plan = _plan.make_plan(without(*ALL, restart=True), CONTROLLERS, {}, "head", "workers", nodes=False).as_dict()
+    plan: Any = _plan.make_plan(
+        without(*ALL, restart=True), CONTROLLERS, None, "head", "workers", nodes=False
+    ).as_dict()
     assert [entry[:2] for entry in inventory(plan)] == [("gpu03", "warning")]
     assert (found(plan), plan["leaving"], "gpu03" in plan["peers"]) == ([], [], True)
     assert [*plan["engine"]["gpus"]] == [*ALL]
@@ -819,14 +862,22 @@ def test_where_the_model_comes_from(
     given: dict[str, Any], present: list[str], controller_has: bool, wanted: tuple[str, str, str]
 ) -> None:
     hosts = [host(1, look(1, host_present=present), **given)]
-    controller = {"directory": "/srv/demo"} if controller_has else {}
-    plan = _plan.make_plan(hosts, CONTROLLERS, controller, "head", "workers").as_dict()
+    controller: Any = {"directory": "/srv/demo", "problem": None, "model": None} if controller_has else None
+    plan: Any = _plan.make_plan(hosts, CONTROLLERS, controller, "head", "workers").as_dict()
     assert found(plan) == []
     assert (plan["model"]["source"], plan["model"]["path"], plan["model"]["name"]) == wanted
 
 
 HUB = {"model": "meta-llama/Llama-3.3-70B"}
-NOT_THERE = {"directory": "", "pinned": False, "model": None, "problem": None, "files": None}
+NOT_THERE: dict[str, Any] = {
+    "directory": "",
+    "pinned": False,
+    "model": None,
+    "problem": None,
+    "code": [],
+    "pickled": [],
+    "files": None,
+}
 FACTS = {**NOT_THERE, "model": models.model("llama-3.3-70b").as_dict()}
 
 
@@ -848,7 +899,7 @@ def test_who_downloads_from_a_hub(builder: str, looks: list[Any], source: str) -
         else replace(host(number, absent="left out by --limit", **given), limited=True)
         for number, model in enumerate(looks, 1)
     ]
-    model = _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers").as_dict()["model"]
+    model: Any = _plan.make_plan(hosts, CONTROLLERS, None, "head", "workers").as_dict()["model"]
     assert model["source_host"] == source
     assert model["trusted"] == ["gpu01", "gpu02" if builder == "gpu02" else "gpu01"]
     assert model["facts"] == FACTS["model"]
@@ -860,7 +911,7 @@ def test_who_is_believed_about_a_model_does_not_follow_from_what_hosts_say(build
     given: dict[str, Any] = {**HUB, **({"release_builder": builder} if builder else {})}
     models_there = [NOT_THERE, NOT_THERE, {**FACTS, "pinned": True}]
     hosts = [host(number, {**look(number, 8), "model": one}, **given) for number, one in enumerate(models_there, 1)]
-    model = _plan.make_plan(hosts, CONTROLLERS, {}, "head", "workers").as_dict()["model"]
+    model: Any = _plan.make_plan(hosts, CONTROLLERS, None, "head", "workers").as_dict()["model"]
     assert model["source_host"] == "gpu03"
     assert model["trusted"] == ["gpu01", builder or "gpu01"]
 
@@ -877,7 +928,7 @@ def with_model(number: int, directory: str, free: int) -> dict[str, Any]:
     paths = ("/var/lib/vllm-ray/models", "/srv/demo")
     disks = [{"path": path, "size": free, "free": free, "filesystem": 1, "read_only": False} for path in paths]
     seen = look(number, 8, host_disks=disks, host_present=["/srv/demo"] if directory == "/srv/demo" else [])
-    return {**seen, "model": {"directory": directory, "model": facts, "problem": None, "files": None}}
+    return {**seen, "model": {**NOT_THERE, "directory": directory, "model": facts}}
 
 
 @pytest.mark.parametrize("where", ["/srv/demo", "/var/lib/vllm-ray/models/meta-llama--Llama-3.3-70B/1"])
@@ -897,7 +948,7 @@ def held(number: int, model: str = "llama-3.1-8b", **change: Any) -> dict[str, A
     process = {"pid": 542, "kind": "C", "process": "python3", "mib": 70000, "user": "ann", "unit": "", "ours": False}
     seen = look(number, **change)
     seen["host"]["gpus"][0].update(used_mib=70100, processes=[process])
-    return {**seen, "model": {"directory": "/srv/demo", "model": facts, "problem": None, "files": None}}
+    return {**seen, "model": {**NOT_THERE, "directory": "/srv/demo", "model": facts}}
 
 
 def gpu_problems(plan: dict[str, Any]) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ def planned(head: Any = (), worker: Any = ()) -> Whole:
     """Return a plan for two hosts. head, worker: their settings."""
     seen = [look(number, 1, host_present=["/srv/demo"]) for number in (1, 2)]
     hosts = [host(1, seen[0], **dict(head)), host(2, seen[1], **dict(worker))]
-    whole = _plan.make_plan(hosts, ["192.0.2.1"], {}, "head", "workers").whole
+    whole = _plan.make_plan(hosts, ["192.0.2.1"], None, "head", "workers").whole
     assert whole
     return whole
 
@@ -72,9 +72,9 @@ def test_old_models_stay_while_a_host_is_left_out() -> None:
 
 def test_models_that_serve_are_in_use() -> None:
     looks: dict[str, Any] = {
-        "gpu01": {"engine": {"path": "/m/one"}},
-        "gpu02": {"engine": {}},
-        "gpu09": {"engine": {"path": "/m/nine"}},
+        "gpu01": look(1, engine_path="/m/one"),
+        "gpu02": look(2),
+        "gpu09": look(9, engine_path="/m/nine"),
     }
     assert given(run=Run(hosts=EVERYBODY, looks=looks))["model_in_use"] == ["/m/one"]
 
@@ -93,8 +93,9 @@ def test_requirements_lie_beside_the_inventory() -> None:
 
 @pytest.mark.parametrize("serving", [True, None, False])
 def test_an_engine_that_was_probed_is_live_unless_nothing_serves(serving: bool | None) -> None:
-    engine = {"url": "http://192.0.2.11:8000", "certificates": {"used": "pem"}}
-    run = Run(hosts=EVERYBODY, looks={"gpu01": {"engine": engine}})
+    seen = look(1)
+    seen["engine"] = engine = {"url": "http://192.0.2.11:8000", "certificates": {"used": "pem"}}
+    run = Run(hosts=EVERYBODY, looks={"gpu01": seen})
     plan = planned()
     found = role_variables(replace(plan, outline=replace(plan.outline, serving=serving)), "gpu01", run)
     assert (found["vllm_live"], found["vllm_tls_used"]) == ({} if serving is False else engine, "pem")

@@ -29,7 +29,7 @@ def host(number: int, seen: Any, **given: Any) -> Host:
 
 
 def make(*hosts: Host, rotate: str = "", nodes: bool = True) -> dict[str, Any]:
-    return _plan.make_plan(hosts, ["192.0.2.1"], {}, "head", "workers", nodes=nodes, rotate=rotate).as_dict()
+    return _plan.make_plan(hosts, ["192.0.2.1"], None, "head", "workers", nodes=nodes, rotate=rotate).as_dict()
 
 
 def cluster(noted: Any = None, serving: bool = True, **given: Any) -> list[Host]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine import _c
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net import _network
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._host import Host
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._record import KnownHost, Nic
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans import _plan, _stages
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Whole
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
 NAMES = ["h1", "h2"]
@@ -24,7 +27,7 @@ RELEASE = {"path": "/opt/vllm-ray/releases/a", "versions": {"vllm": "0.32.0"}}
 RELEASES = dict.fromkeys(NAMES, RELEASE)
 
 
-def planned(*gpus: int, changes: Any = (), **given: Any) -> dict[str, Any]:
+def planned(*gpus: int, changes: Any = (), **given: Any) -> Whole:
     """Return the plan of hosts with so many GPUs. changes: of the look at each."""
     settings = _settings.check("-", {"vllm_ray_model": "/srv/demo", **{f"vllm_ray_{k}": v for k, v in given.items()}})
     assert settings.problems == []
@@ -33,7 +36,9 @@ def planned(*gpus: int, changes: Any = (), **given: Any) -> dict[str, Any]:
         Host(f"h{n}", ("head",) if n == 1 else ("workers",), settings.values, look(n, count, **changes[n - 1]))
         for n, count in enumerate(gpus, 1)
     ]
-    return _plan.make_plan(hosts, [], {}, "head", "workers").as_dict()
+    plan = _plan.make_plan(hosts, [], None, "head", "workers").whole
+    assert plan
+    return plan
 
 
 @pytest.fixture
@@ -43,8 +48,11 @@ def answers(fixtures: Path) -> Callable[[str], dict[str, Any]]:
 
 # --- When -------------------------------------------------------------------------------------------------------------
 
-NIC = {"address": "192.0.2.11", "nic": "eno1", "mtu": 1500, "why": "holds the route"}
-KNOWN = {"h1": {**NIC, "gpus": 1}, "h2": {**NIC, "address": "192.0.2.12", "gpus": 1}}
+NIC = Nic("192.0.2.11", "eno1", 1500)
+KNOWN: dict[str, Nic] = {
+    "h1": KnownHost("192.0.2.11", "eno1", 1500, 1),
+    "h2": KnownHost("192.0.2.12", "eno1", 1500, 1),
+}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +71,7 @@ KNOWN = {"h1": {**NIC, "gpus": 1}, "h2": {**NIC, "address": "192.0.2.12", "gpus"
         ),
         pytest.param(
             KNOWN,
-            {**KNOWN, "h2": {**KNOWN["h2"], "mtu": 9000}},
+            {**KNOWN, "h2": replace(KNOWN["h2"], mtu=9000)},
             2,
             True,
             "new, or with another address, NIC or MTU: h2",
@@ -84,11 +92,11 @@ def test_when_it_can_tell_something_new(before: Any, now: Any, ranks: int, servi
 
 def test_the_plan_groups_the_hosts_that_are_to_be_checked() -> None:
     first = planned(1, 1)
-    assert first["news"] == "nothing serves"
-    assert all("vllm_ray_unchecked" in member["groups"] for member in first["members"])
+    assert first.news == "nothing serves"
+    assert all("vllm_ray_unchecked" in groups for groups in first.groups.values())
     again = planned(1, 1, changes=[serving()])
-    assert (again["serving"], again["news"]) == (True, "")
-    assert not any("vllm_ray_unchecked" in member["groups"] for member in again["members"])
+    assert (again.outline.serving, again.news) == (True, "")
+    assert not any("vllm_ray_unchecked" in groups for groups in again.groups.values())
 
 
 # --- Which ranks ------------------------------------------------------------------------------------------------------
@@ -100,13 +108,13 @@ def test_ranks_have_the_engines_gpus() -> None:
         "h1": [{"rank": 0, "device": 0}, {"rank": 1, "device": 1}],
         "h2": [{"rank": 2, "device": 0}, {"rank": 3, "device": 1}],
     }
-    arguments = _stages.collective_arguments(plan, RELEASES, 24711, 16)
+    arguments: Any = _stages.collective_arguments(plan, RELEASES, 24711, 16)
     assert [arguments[name]["environment"]["CUDA_VISIBLE_DEVICES"] for name in NAMES] == ["1,3", "1,3"]
 
 
 def test_each_host_gets_its_own_values() -> None:
     plan = planned(1, 1, env={"NCCL_ALGO": "Ring"}, rdma_devices=["mlx5_0"])
-    second = _stages.collective_arguments(plan, RELEASES, 24711, 16)["h2"]
+    second: Any = _stages.collective_arguments(plan, RELEASES, 24711, 16)["h2"]
     environment = second.pop("environment")
     assert second == {
         "release": RELEASE["path"],
@@ -125,13 +133,13 @@ def test_each_host_gets_its_own_values() -> None:
 
 def test_no_secret_of_a_node_gets_into_the_journal_of_its_host() -> None:
     secrets = dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY", "MINE", "NVIDIA_API_KEY"), "planted")
-    arguments = _stages.collective_arguments(planned(1, 1, env={**secrets, "UCX_TLS": "tcp"}), RELEASES, 24711, 16)
+    arguments: Any = _stages.collective_arguments(planned(1, 1, env={**secrets, "UCX_TLS": "tcp"}), RELEASES, 24711, 16)
     assert "planted" not in json.dumps(arguments)
     assert [arguments[name]["environment"]["UCX_TLS"] for name in NAMES] == ["tcp", "tcp"]
 
 
 def test_cpu_hosts_add_up_by_gloo_and_users_as_themselves() -> None:
-    arguments = _stages.collective_arguments(planned(0, 0, scope="user"), RELEASES, 24711, 1)["h1"]
+    arguments: Any = _stages.collective_arguments(planned(0, 0, scope="user"), RELEASES, 24711, 1)["h1"]
     assert (arguments["backend"], arguments["user"]) == ("gloo", None)
     assert "CUDA_VISIBLE_DEVICES" not in arguments["environment"]
     # Two hosts and one fork: the second starts later.
@@ -139,20 +147,21 @@ def test_cpu_hosts_add_up_by_gloo_and_users_as_themselves() -> None:
 
 
 def test_ranks_meet_on_the_port_that_the_network_was_tested_on() -> None:
-    reached = [{"name": "h1", "ports": [6379, 10002]}, {"name": "h2", "ports": [10002]}]
+    reached: Any = [{"name": "h1", "ports": [6379, 10002]}, {"name": "h2", "ports": [10002]}]
     port = _stages.meeting_port("a1", reached)
     assert port == _network.random_port("a1", [6379, 10002, 10002])
-    assert _stages.meeting_port("a1", [{"name": "h1", "ports": [port]}]) != port
+    taken: Any = [{"name": "h1", "ports": [port]}]
+    assert _stages.meeting_port("a1", taken) != port
 
 
 # --- Whether now ------------------------------------------------------------------------------------------------------
 
 
 def serving() -> dict[str, Any]:
-    return {"host_record": planned(1, 1)["record"], "engine_serving": True}
+    return {"host_record": planned(1, 1).record.as_dict(), "engine_serving": True}
 
 
-def why(plan: dict[str, Any], network: Any, **more: Any) -> str:
+def why(plan: Whole | None, network: Any, **more: Any) -> str:
     given = {"present": NAMES, "releases": RELEASES, "off": (), **more}
     return _stages.why_no_collective(plan, given["present"], given["releases"], network, given["off"])
 
@@ -168,7 +177,7 @@ FOREIGN = {"usage_foreign_ray": [{"pid": 9, "process": "raylet", "user": "joe"}]
     [
         (lambda: planned(1, 1), {}, ""),
         (lambda: planned(1, 1), {"off": ["collective"]}, "off"),
-        (lambda: {"problems": []}, {}, "not yet, there is no layout"),
+        (lambda: None, {}, "not yet, there is no layout"),
         (lambda: planned(1, 1, changes=[serving()]), {}, "left out, the engine serves"),
         (lambda: planned(1, 1, changes=[STARTS]), {}, "left out, the engine starts and holds its GPUs"),
         (lambda: planned(1, 1, changes=[MUTE]), {}, "left out, it is not known whether the engine serves"),
@@ -210,7 +219,7 @@ def test_whether_ranks_can_be_tried_together(plan: Any, more: Any, wanted: str, 
 
 def test_ranks_on_hosts_that_left_are_not_tried() -> None:
     plan = planned(1, 1)
-    plan["engine"]["gpus"]["h3"] = 1
+    plan.engine.layout.gpus["h3"] = 1
     assert why(plan, {}) == "not yet, h3 left the inventory"
 
 
@@ -249,7 +258,7 @@ PASSED = {"checked": False, "refused": {}}
         (lambda: planned(1, 1), None, None, "not yet, it needs h1", []),
         (lambda: planned(1, 1), RELEASE, None, "not yet, it needs h1", []),
         (lambda: planned(1, 1), RELEASE, {"msg": "no space"}, "not made, it ended with: no space", []),
-        (lambda: {"problems": []}, RELEASE, None, "not yet, there is no layout", []),
+        (lambda: None, RELEASE, None, "not yet, there is no layout", []),
     ],
     ids=["passed", "refused", "broken", "no release", "limit", "unreachable since", "crashed", "no layout"],
 )
@@ -336,4 +345,4 @@ PORT = {"device": "mlx5_0", "port": 1, "state": "ACTIVE"}
 )
 def test_hosts_whose_rdma_works(ports: Any, given: Any, wanted: list[str]) -> None:
     assert _stages.with_rdma(planned(1, 1, **given), {"h1": look(1, network_rdma=ports), "h2": None}) == wanted
-    assert _stages.with_rdma({"problems": []}, {}) == []
+    assert _stages.with_rdma(None, {}) == []

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
+from typing import Any
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._problem import Problem
-from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout, from_record
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import (
     Endpoint,
     EnginePlan,
@@ -30,14 +30,6 @@ def test_an_endpoint_has_a_name_only_where_clients_need_it() -> None:
     assert replace(ENDPOINT, name="llm.example.org").as_dict()["name"] == "llm.example.org"
 
 
-def test_what_is_recorded_of_an_engine_gives_its_layout_back() -> None:
-    uneven = replace(ENGINE, layout=replace(LAYOUT, layers={"gpu01": (20,), "gpu02": (12,)}))
-    for engine in (ENGINE, uneven):
-        recorded = json.loads(json.dumps({"engine": engine.for_record("/srv/demo")}))
-        assert from_record(recorded) == engine.layout
-    assert "layers" not in ENGINE.for_record("/srv/demo")
-
-
 def test_without_a_head_there_are_problems_alone() -> None:
     problem = Problem("-", "inventory", "error", "no head", "one", "name one")
     assert Plan([problem]).as_dict() == {"problems": [problem.as_dict()]}
@@ -45,7 +37,7 @@ def test_without_a_head_there_are_problems_alone() -> None:
 
 def test_without_a_layout_there_is_no_engine() -> None:
     ray = RayPlan(6379, "http://127.0.0.1:8265", "/etc/vllm-ray/default", "/etc/vllm-ray/default/ray.token")
-    told = Plan([], Outline("default", "gpu01", "cuda", None, ray)).as_dict()
+    told: Any = Plan([], Outline("default", "gpu01", "cuda", None, ray)).as_dict()
     assert (told["serving"], told["ray"]["gcs_port"], "engine" in told) == (None, 6379, False)
 
 

@@ -14,7 +14,7 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _
 NEW, OLD = "cpu-vllm0.32.0-py3.11.2-aaaa", "cpu-vllm0.31.0-py3.11.2-bbbb"
 
 
-def release(id_: str, **changes: Any) -> dict[str, Any]:
+def release(id_: str, **changes: Any) -> Any:
     """Return what releases_info says of one."""
     return {
         "id": id_,

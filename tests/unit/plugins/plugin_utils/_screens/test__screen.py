@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster._layout import Layout
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._planner._hardware import ClusterHost, Gpu
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import TlsPlan, Whole, client_url
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _screen
+from ansible_collections.vllm_ray.cluster.tests.unit import plans
 
 ENDPOINT: dict[str, Any] = {"host": "192.0.2.11", "port": 8000, "url": "http://192.0.2.11:8000", "model": "demo"}
 
@@ -33,7 +36,7 @@ PLAN: dict[str, Any] = {
     "engine": {
         "tp": 4,
         "pp": 1,
-        "executor": "mp",
+        "gpus": {"gpu01": 4},
         "endpoint": ENDPOINT,
         "notes": ["gpu02 joins, unused by the engine"],
     },
@@ -61,8 +64,17 @@ PLAN: dict[str, Any] = {
 }
 
 
+LAYOUT, URL = Layout(4, 1, {"gpu01": 4}), "http://192.0.2.11:8000"
+
+
+def whole(told: dict[str, Any]) -> Whole:
+    made = plans.plan(told).whole
+    assert made
+    return made
+
+
 def test_the_screen_of_a_plan() -> None:
-    assert _screen.render(PLAN) == (
+    assert _screen.render(plans.plan(PLAN)) == (
         """
 PLAN of the cluster default: demo with TP=4 PP=1 (mp executor, cuda) at http://192.0.2.11:8000
   gpu01  192.0.2.11  eno1       head, serve  engine uses 4 of 4 GPUs
@@ -79,18 +91,18 @@ PLAN of the cluster default: demo with TP=4 PP=1 (mp executor, cuda) at http://1
 
 
 def test_a_plan_that_does_not_know_whether_an_engine_serves() -> None:
-    lines = _screen.render({**PLAN, "serving": None, "news": ""}).splitlines()
+    lines = _screen.render(plans.plan({**PLAN, "serving": None, "news": ""})).splitlines()
     assert lines[5:7] == [
         "  The state of the engine is unknown. A change that may stop it requires -e vllm_ray_restart=true.",
         "  No host is new, so the network and the GPUs are not checked again.",
     ]
-    assert "serves" not in _screen.render({**PLAN, "serving": False, "news": "nothing"})
+    assert "serves" not in _screen.render(plans.plan({**PLAN, "serving": False, "news": "nothing"}))
 
 
 def test_a_run_that_checks_nothing_between_hosts_says_so() -> None:
     said = "  No host is new, so the network and the GPUs are not checked again."
-    assert said in _screen.render({**PLAN, "news": ""}).splitlines()
-    assert said not in _screen.render({**PLAN, "news": "new, or with another address, NIC or MTU: gpu02"})
+    assert said in _screen.render(plans.plan({**PLAN, "news": ""})).splitlines()
+    assert said not in _screen.render(plans.plan({**PLAN, "news": "new, or with another address, NIC or MTU: gpu02"}))
 
 
 MEMORY = "64 layers; per GPU 15.3 GiB of weights, 2.2 for steps, 55.3 of KV cache, of 79.1"
@@ -104,7 +116,7 @@ HELD = {
     "reserve_gib": 2.2,
     "kv_gib": 55.26,
 }
-ADVICE: dict[str, Any] = {
+ADVICE: Any = {
     "fits": True,
     "tp": 4,
     "pp": 1,
@@ -131,7 +143,7 @@ def test_the_screen_explains_what_is_planned_and_what_will_move() -> None:
         "model": {**PLAN["model"], "source": "huggingface", "bytes": 65_000_000_000, "missing": ["gpu01", "gpu02"]},
         "problems": [],
     }
-    assert _screen.render(plan).splitlines()[2:] == [
+    assert _screen.render(plans.plan(plan)).splitlines()[2:] == [
         f"  gpu01  192.0.2.11  eno1       head, serve  engine uses 4 of 4 GPUs  {MEMORY}",
         "  gpu02  192.0.2.12  enp65s0f0  worker       engine uses 0 of 4 GPUs",
         "  KV cache  905,000 tokens, 22.1 requests of 40,960 at once",
@@ -160,7 +172,12 @@ def test_the_screen_of_a_plan_without_hosts() -> None:
 
 def test_a_layout_of_a_plan_without_hosts_that_misses_narrowly() -> None:
     hosts = [ClusterHost("gpu01", (Gpu("H100 80GB", 81920),) * 4)]
-    near = {"fits": False, "close": "that is 0.1 GiB too much", "refusals": ["it needs 21.8 GiB"], "changes": ["less"]}
+    near: Any = {
+        "fits": False,
+        "close": "that is 0.1 GiB too much",
+        "refusals": ["it needs 21.8 GiB"],
+        "changes": ["less"],
+    }
     assert _screen.layout("demo", hosts, {**ADVICE, **near, "notes": ["a guess"]}).splitlines() == [
         "",
         "PLAN for demo: TP=4 PP=1 (mp executor) on 1 of 1 hosts, 4 GPUs",
@@ -172,7 +189,7 @@ def test_a_layout_of_a_plan_without_hosts_that_misses_narrowly() -> None:
 
 
 def test_a_refusal() -> None:
-    advice = {"refusals": ["it needs more"], "changes": ["less of it", "more GPUs"], "notes": ["a guess"]}
+    advice: Any = {"refusals": ["it needs more"], "changes": ["less of it", "more GPUs"], "notes": ["a guess"]}
     assert _screen.refusal("demo", advice) == (
         """No layout of demo fits:
   it needs more
@@ -192,8 +209,8 @@ LINES = """  ERROR  -  inventory  two heads
 
 
 def test_the_screen_of_problems_alone() -> None:
-    assert _screen.render({"problems": PLAN["problems"][1:]}) == ("\n" + LINES)
-    assert _screen.render({"problems": []}) == ""
+    assert _screen.render(plans.plan({"problems": PLAN["problems"][1:]})) == ("\n" + LINES)
+    assert _screen.render(plans.plan({"problems": []})) == ""
 
 
 def test_the_summary() -> None:
@@ -205,7 +222,9 @@ def test_the_summary() -> None:
 def test_the_proof_and_how_to_use_it() -> None:
     answers = [{"ok": True, "text": "A collection.", "why": ""}]
     lines = ["gpu01  192.0.2.11  alive  4 of 4 GPUs in use by Ray"]
-    assert _screen.proof(PLAN, ENDPOINT, lines, ["demo"], answers, "~/.config/vllm-ray/default.key") == (
+    assert _screen.proof(
+        LAYOUT, URL, lines, ["demo"], answers, _screen.snippets(URL, "demo", "~/.config/vllm-ray/default.key")
+    ) == (
         """
 READY http://192.0.2.11:8000/v1 serves demo with TP=4 PP=1
   node    gpu01  192.0.2.11  alive  4 of 4 GPUs in use by Ray
@@ -226,8 +245,7 @@ print(answer.choices[0].message.content)"""
 
 
 def test_how_to_use_it_with_a_ca_of_its_own() -> None:
-    endpoint = {**ENDPOINT, "url": "https://192.0.2.11:8000"}
-    ways = _screen.snippets(endpoint, "~/a.key", "~/a.ca.crt")
+    ways = _screen.snippets("https://192.0.2.11:8000", "demo", "~/a.key", "~/a.ca.crt")
     assert ways["curl"].splitlines()[1] == (
         "  --cacert ~/a.ca.crt -H 'Content-Type: application/json' https://192.0.2.11:8000/v1/chat/completions \\"
     )
@@ -243,14 +261,14 @@ def test_how_to_use_it_with_a_ca_of_its_own() -> None:
 
 
 def test_how_to_use_it_by_a_name() -> None:
-    ways = _screen.snippets({**ENDPOINT, "url": "https://192.0.2.11:8000", "name": "llm.example.com"}, "~/key")
+    ways = _screen.snippets(client_url("https://192.0.2.11:8000", "llm.example.com"), "demo", "~/key")
     assert "--cacert" not in ways["curl"]
     assert all("https://llm.example.com:8000/v1" in way and "192.0.2.11" not in way for way in ways.values())
 
 
 @pytest.mark.parametrize("ca_file", ["", "~/ca"])
 def test_a_snippet_is_python(ca_file: str) -> None:
-    compile(_screen.snippets(ENDPOINT, "~/key", ca_file)["python"], "snippet", "exec")
+    compile(_screen.snippets(URL, "demo", "~/key", ca_file)["python"], "snippet", "exec")
 
 
 @pytest.mark.parametrize(
@@ -266,7 +284,7 @@ def test_a_snippet_is_python(ca_file: str) -> None:
     ],
 )
 def test_what_certificate_the_api_has(tls: dict[str, Any], line: str | None) -> None:
-    assert _screen.tls_lines({"tls": tls}) == ([("TLS", line)] if line else [])
+    assert _screen.tls_lines(TlsPlan(names=[], **tls)) == ([("TLS", line)] if line else [])
 
 
 def test_what_waits_for_consent() -> None:
@@ -286,7 +304,7 @@ def test_a_table_of_nothing() -> None:
 
 
 def test_a_run_in_check_mode_on_fresh_hosts_claims_nothing() -> None:
-    assert _screen.proof(PLAN, ENDPOINT, [], [], [], "~/key") == (
+    assert _screen.proof(LAYOUT, URL, [], [], [], {}) == (
         "\nCHECKED, and nothing was changed. Nothing serves at http://192.0.2.11:8000 yet."
     )
 
@@ -301,7 +319,7 @@ def test_a_run_in_check_mode_on_fresh_hosts_claims_nothing() -> None:
 )
 def test_a_release_that_is_held_is_not_built(present: dict[str, str], lines: list[tuple[str, str]]) -> None:
     plan = {**PLAN, "release": {**PLAN["release"], "id": "cuda-0", "present": present}}
-    assert _screen.artefact_lines(plan) == lines
+    assert _screen.artefact_lines(whole(plan)) == lines
 
 
 @pytest.mark.parametrize(
@@ -316,6 +334,8 @@ def test_a_release_that_is_held_is_not_built(present: dict[str, str], lines: lis
 def test_who_may_reach_the_api(settings: dict[str, str], clients: list[str], wanted: str) -> None:
     hosts = {**PLAN["hosts"], "gpu01": {**PLAN["hosts"]["gpu01"], "settings": settings}}
     lines = [
-        line for line in _screen.render({**PLAN, "hosts": hosts, "api_clients": clients}).splitlines() if "API" in line
+        line
+        for line in _screen.render(plans.plan({**PLAN, "hosts": hosts, "api_clients": clients})).splitlines()
+        if "API" in line
     ]
     assert [wanted in line and "vllm_ray_api_clients" in line for line in lines] == ([True] if wanted else [])

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _status
+from ansible_collections.vllm_ray.cluster.tests.unit import plans
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
-PLAN: dict[str, Any] = {"cluster": "default", "engine": {}}
+PLAN: dict[str, Any] = {"cluster": "default", "engine": {"endpoint": {}}}
 UNITS = {"vllm-ray-node@default": "active", "vllm-ray-serve@default-main": "inactive"}
 ENGINE = {"serving": True, "why": "", "url": "http://192.0.2.11:8000", "model": "demo", "tp": 2, "pp": 1}
 CACHE = {"tokens": 1986400, "context": 4096, "concurrency": 484.96}
@@ -32,13 +33,13 @@ def details(**change: Any) -> dict[str, Any]:
     return {**none, **change}
 
 
-def serving(**change: Any) -> dict[str, Any]:
+def serving(**change: Any) -> Any:
     seen = look(1, 2, usage_services={**UNITS, "vllm-ray-serve@default-main": "active"})
     return {**seen, "engine": {**ENGINE, **change}}
 
 
-def shown(plan: dict[str, Any], looks: dict[str, Any], problems: list[dict[str, str]] | None = None) -> str:
-    return _status.screen(_status.summary(plan, list(looks), looks, problems or []))
+def shown(plan: dict[str, Any], looks: Any, problems: list[dict[str, str]] | None = None) -> str:
+    return _status.screen(_status.summary(plans.plan(plan), list(looks), looks, problems or []))
 
 
 def test_a_cluster_that_serves() -> None:
@@ -60,7 +61,7 @@ def test_a_cluster_that_serves() -> None:
     plan = {
         **PLAN,
         "names": {"192.0.2.11": "gpu01"},
-        "engine": {"advice": {"kv_tokens": 1990000, "concurrency": 485.84, "max_model_len": 4096}},
+        "engine": {"endpoint": {}, "advice": {"kv_tokens": 1990000, "concurrency": 485.84, "max_model_len": 4096}},
     }
     assert shown(plan, {"gpu01": head, "gpu02": worker, "gpu03": third, "gpu04": None}) == (
         """
@@ -124,14 +125,14 @@ def test_a_process_of_another_user_namespace_has_no_name_and_may_have_no_size() 
 
 def test_an_engine_that_is_dead_says_why() -> None:
     looks = {"gpu01": serving(serving=False, why="Connection refused")}
-    assert _status.verdict(PLAN, looks) == (
+    assert _status.verdict(plans.plan(PLAN), looks) == (
         "does not serve demo with TP=2 PP=1 at http://192.0.2.11:8000 on gpu01: Connection refused"
     )
 
 
 def test_nothing_is_deployed() -> None:
-    assert _status.verdict(PLAN, {"gpu01": look(1)}) == "has no engine"
-    assert "preflight.yml" in _status.verdict({"problems": []}, {"gpu01": None})
+    assert _status.verdict(plans.plan(PLAN), {"gpu01": look(1)}) == "has no engine"
+    assert "preflight.yml" in _status.verdict(plans.plan({"problems": []}), {"gpu01": None})
 
 
 def test_problems_stand_below() -> None:
@@ -149,10 +150,10 @@ def test_problems_stand_below() -> None:
 def test_where_an_engine_may_serve_out_of_sight() -> None:
     plan = {**PLAN, "serving": None}
     told = "may have an engine that serves: a host where it may run could not be probed, see the problems"
-    assert _status.verdict(plan, {"gpu01": look(1), "gpu02": None}) == told
-    assert _status.summary(plan, ["gpu01"], {"gpu01": look(1)}, [])["serving"] is None
+    assert _status.verdict(plans.plan(plan), {"gpu01": look(1), "gpu02": None}) == told
+    assert _status.summary(plans.plan(plan), ["gpu01"], {"gpu01": look(1)}, [])["serving"] is None
     # An engine that was seen is not unknown.
-    assert _status.verdict(plan, {"gpu01": serving()}).startswith("serves demo")
+    assert _status.verdict(plans.plan(plan), {"gpu01": serving()}).startswith("serves demo")
 
 
 HOSTILE = "\x1b]0;title\x07\rours\u202e\nERROR"
@@ -204,25 +205,28 @@ WHAT = "demo with TP=2 PP=1 at http://192.0.2.11:8000 on gpu01"
 )
 def test_states_of_the_engine(state: str, alive: bool, said: str, good: bool | None) -> None:
     looks = {"gpu01": serving(state=state, serving=alive, why="why"), "gpu02": look(2)}
-    found = _status.summary(PLAN, list(looks), looks, [])
+    found = _status.summary(plans.plan(PLAN), list(looks), looks, [])
     assert (found["verdict"], found["state"], found["serving"]) == (said, state, good)
 
 
 def test_an_engine_that_serves_hides_one_that_was_left_behind() -> None:
     looks = {"gpu01": serving(state="down", serving=False, why="inactive"), "gpu02": serving(state="serves")}
-    assert _status.summary(PLAN, list(looks), looks, [])["state"] == "serves"
-    assert _status.verdict(PLAN, looks).endswith(" on gpu02")
+    assert _status.summary(plans.plan(PLAN), list(looks), looks, [])["state"] == "serves"
+    assert _status.verdict(plans.plan(PLAN), looks).endswith(" on gpu02")
 
 
 def test_an_engine_of_unknown_options() -> None:
     nothing = {"state": "unknown", "serving": True, "why": "it runs"}
-    looks = {"gpu01": {**look(1), "engine": nothing}}
-    assert _status.verdict(PLAN, looks) == "has an unknown state, an engine of unknown options on gpu01: it runs"
+    looks: Any = {"gpu01": {**look(1), "engine": nothing}}
+    assert (
+        _status.verdict(plans.plan(PLAN), looks)
+        == "has an unknown state, an engine of unknown options on gpu01: it runs"
+    )
 
 
 def test_a_serve_host_that_was_not_probed_never_counts_as_no_engine() -> None:
     plan = {**PLAN, "serve_host": "gpu01"}
-    found = _status.summary(plan, ["gpu01", "gpu02"], {"gpu01": None, "gpu02": look(2)}, [])
+    found = _status.summary(plans.plan(plan), ["gpu01", "gpu02"], {"gpu01": None, "gpu02": look(2)}, [])
     assert found["verdict"] == "has an unknown state: its serve host gpu01 could not be probed"
     assert (found["state"], found["serving"]) == ("unknown", None)
-    assert _status.summary(plan, ["gpu01"], {"gpu01": look(1)}, [])["state"] == "none"
+    assert _status.summary(plans.plan(plan), ["gpu01"], {"gpu01": look(1)}, [])["state"] == "none"

@@ -13,8 +13,10 @@ import pytest
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _redact
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base import _secrets_io
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._cluster import _settings
+from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Plan
 from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._screens import _support_bundle
 from ansible_collections.vllm_ray.cluster.tests import canaries
+from ansible_collections.vllm_ray.cluster.tests.unit import plans
 from ansible_collections.vllm_ray.cluster.tests.unit.looks import look
 
 SECRETS = ["planted-token-of-a-hub", "planted-key-of-a-store", "planted-api-key", "planted-proxy-password"]
@@ -27,10 +29,13 @@ VARIABLES = {
 }
 
 
+DETAILS: dict[str, Any] = {"services": {}, "kv_cache": {}, "firewall": {}, "model": {}, "nodes": {}}
+
+
 def documents(**change: Any) -> dict[str, str]:
     settings = {"gpu01": _settings.check("gpu01", VARIABLES).values}
     given: dict[str, Any] = {
-        "plan": {"cluster": "default", "problems": [], "hosts": {"gpu01": {"env": VARIABLES["vllm_ray_env"]}}},
+        "plan": plans.plan({"engine": {"endpoint": {}}, "hosts": {"gpu01": {"env": VARIABLES["vllm_ray_env"]}}}),
         "problems": [],
         "looks": {"gpu01": look(1), "gpu02": None},
         "settings": settings,
@@ -70,7 +75,9 @@ def test_hosts_that_differ_are_problems() -> None:
         "fix": "free it",
     }
     releases = [{"path": "/r", "python": {"version": version}, "versions": {}} for version in ("3.11.3", "3.11.2")]
-    looks = {f"gpu0{n}": {**look(n), "details": {"release": release}} for n, release in enumerate(releases, 1)}
+    looks = {
+        f"gpu0{n}": {**look(n), "details": {**DETAILS, "release": release}} for n, release in enumerate(releases, 1)
+    }
     text = documents(problems=[problem], looks=looks)["problems.txt"]
     assert "2 errors" in text
     assert "fix: free it" in text
@@ -89,7 +96,7 @@ def test_what_is_missing_is_named_with_its_reason() -> None:
     unreachable = {"unreachable": True, "msg": "Failed to connect\nNo route to host"}
     failed = {"failed": True, "msg": "sudo: a password is required\nmore"}
     looks = {"a": look(1), "b": unreachable, "c": failed, "d": look(4)}
-    parts = {
+    parts: Any = {
         "a": {"path": "/tmp/a.tar.gz", "missing": ["gpu/nvidia-smi.txt: nvidia-smi is not installed"]},
         "b": {"skipped": True},
         "c": {"failed": False, "msg": "sudo: a password is required"},
@@ -108,7 +115,7 @@ def test_what_is_missing_is_named_with_its_reason() -> None:
 def test_a_plan_that_could_not_be_made_is_named() -> None:
     failed = {"failed": True, "msg": "Task failed: division by zero"}
     assert _support_bundle.missing([], {}, {}, failed) == ["plan: Task failed: division by zero"]
-    texts = _support_bundle.documents({}, [], {}, {}, {}, [], [])
+    texts = _support_bundle.documents(Plan([]), [], {}, {}, {}, [], [])
     assert "no plan: preflight.yml shows why" in texts["status.txt"]
 
 
