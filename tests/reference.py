@@ -41,7 +41,7 @@ def route(text: str) -> Route | None:
 
 
 def listeners(text: str, protocol: str = "") -> list[Listener]:
-    """Parse what LISTENERS prints, or the same of one protocol, without its first column. It tells no users."""
+    """Parse what LISTENERS prints, or the same of one protocol, without its first column. It has no users."""
     found = []
     for line in text.splitlines():
         columns = [*([protocol] if protocol else []), *line.split()]

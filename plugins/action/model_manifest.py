@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
             there = result.get("exists", True)
             if arguments["side"] == "host" or there or not os.path.isdir(here):
                 return result
-        # Who reads it here is who runs Ansible, so no account is asked for.
+        # The user who runs Ansible reads it here, so no account is needed.
         place = {"path": here, "name": CONTROLLER, "record_directory": _copy.records(), "user": ""}
         read = _model_tree_io.look(_model_tree_io.Options(**{**arguments, **place}))
         result = {**read, "changed": False, "controller": True}

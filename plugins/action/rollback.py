@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
             )
         found = answers(hostvars, names, [arguments["listed"]])
         listed = {host: answer["releases"] if answer else None for host, answer in found.items()}
-        # A variable of the inventory holds what there is; who goes elsewhere says so with this very call.
+        # In the inventory, the variable keeps the present release. Another target is given as an extra variable.
         given = str(load_extra_vars(self._loader).get("vllm_ray_release_id") or "")
         cluster = settings["vllm_ray_cluster"]
         id_, why = _release_list.back_to(cluster, names[0], listed, given)

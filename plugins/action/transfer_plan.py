@@ -28,7 +28,7 @@ ARGUMENTS = {
 
 
 class ActionModule(ActionBase):
-    """Decides once for all hosts of the play who takes part in a transfer, and where from."""
+    """Decides once for all hosts of the play which of them take part in a transfer, and from which source."""
 
     TRANSFERS_FILES = False
 

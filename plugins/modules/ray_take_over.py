@@ -87,7 +87,7 @@ PROCESS = {
 
 
 def is_alive(pid: int, name: str) -> bool:
-    """Tell whether a process still runs, is no zombie, and is the one that was seen."""
+    """Return whether a process still runs, is no zombie, and is the one that was seen."""
     own, _paren, state = (read_kernel(f"/proc/{pid}/stat") or "").partition("(")[2].rpartition(") ")
     command = (read_kernel(f"/proc/{pid}/cmdline") or "").replace("\0", " ")
     return known_as(own, command) == name and not state.startswith("Z")

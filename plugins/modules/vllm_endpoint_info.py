@@ -190,7 +190,7 @@ def ask(url: str, key: Secret, model: str, proof: Proof, trust: Mapping[str, str
 
 
 def shows(url: str, certificate: str) -> bool:
-    """Tell whether a server shows a certificate in PEM; True where there is none to compare."""
+    """Return whether a server shows a certificate, given in PEM. True if there is none to compare."""
     try:
         return not certificate or not url.startswith("https:") or certificate_of(url) == certificate
     except Refused:

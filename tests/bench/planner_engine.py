@@ -67,7 +67,7 @@ def main() -> None:
         return taken
 
     # Requests of the same number and length first: Triton compiles a kernel for each kind of size that it meets, in
-    # seconds, and vLLM tells of the first one alone.
+    # seconds, and vLLM logs only the first one.
     seconds(given.requests, min(32, given.output))
     taken = seconds(given.requests, given.output)
     rate = given.requests * given.output / taken

@@ -58,7 +58,7 @@ class EngineError(RuntimeError):
 
 
 def told(log: str, pattern: str) -> list[float]:
-    """Return the numbers that the log of an engine tells."""
+    """Return the numbers in the log of an engine."""
     return [float(number.replace(",", "")) for number in re.findall(pattern, log)]
 
 

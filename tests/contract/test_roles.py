@@ -236,7 +236,7 @@ KNOWN, UNKNOWN = {"tree": "7" * 64, "host": "gpu01"}, {"tree": "", "host": ""}
 @pytest.mark.parametrize(
     ("given", "known", "source", "digest"),
     [
-        # Who uses the role alone names the source, and a digest.
+        # Users of the role alone name the source, and a digest.
         pytest.param({"model_trusted_sources": []}, None, "gpu03", "", id="alone"),
         pytest.param({"model_trusted_sources": [], "model_digest": "d"}, None, "gpu03", "d", id="alone with a digest"),
         pytest.param({"model_source_host": "gpu01"}, None, "gpu01", "", id="the head"),

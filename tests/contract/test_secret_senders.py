@@ -77,7 +77,7 @@ def test_what_goes_to_a_service_of_ours_is_tried() -> None:
 
 
 def test_no_other_code_talks_to_services_of_ours() -> None:
-    """Requests with a secret of the cluster go through _http_io.request, which checks who is asked."""
+    """Requests with a secret of the cluster go through _http_io.request, which verifies the receiver."""
     usual = {"_http_io.py", "_tree_sync_line_io.py"}
     found = {
         path.name

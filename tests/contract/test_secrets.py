@@ -17,8 +17,8 @@ import pytest
 from ansible_collections.vllm_ray.cluster.tests import canaries
 from ansible_collections.vllm_ray.cluster.tests.contract import walk
 
-# Variables of free text that results, logs and the plan show: names, paths, addresses, versions, and what stands on a
-# command line or in an answer anyway. Passwords in URLs are refused there. All others say no_log.
+# Variables of free text that results, logs and the plan show: names, paths, addresses, versions, and values that are
+# on a command line or in an answer anyway. Passwords in URLs are refused there. All others say no_log.
 PUBLIC = {
     *("api_clients", "api_host", "address", "bundle_parts", "bundle_platform", "bundle_python", "bundle_sha256"),
     *("audit_from", "checks_off", "confine_allow"),
@@ -137,7 +137,7 @@ def test_no_action_returns_a_token() -> None:
 
 
 def test_arguments_go_to_hosts_by_the_connection() -> None:
-    """Without pipelining, what a module is given lies in a file for as long as the module runs."""
+    """Without pipelining, a module's arguments are in a file while the module runs."""
     on = {"ansible_pipelining": True, "ansible_ssh_pipelining": True}
     mapping = walk.load_mapping(walk.ROOT / "playbooks" / "vars" / "roles.yml")
     assert on.items() <= mapping.items()
@@ -153,7 +153,7 @@ def test_arguments_go_to_hosts_by_the_connection() -> None:
     # The role is of use without our playbooks.
     (block,) = [item for item in walk.load(walk.ROOT / "roles" / "model" / "tasks" / "download.yml") if "block" in item]
     assert block["vars"] == on
-    # In the background, a module's arguments lie in a file until it ends, which only root and the connection's user can
+    # In the background, a module's arguments are in a file until it ends, which only root and the connection's user can
     # read: the token of the run is there, which is worth nothing after it.
     offences = [
         task.place

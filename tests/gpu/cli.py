@@ -12,9 +12,9 @@
   tests/gpu/run show DIR           the results
 
 DIR holds what was prepared (parts may arrive one by one; the first step waits for none). Each step has a limit. What it
-found is in DIR/results/STEP.json as soon as it is known, what it printed in DIR/results/STEP.log. Who is interrupted
-calls it again: steps that ended well are not taken twice. Everything is made below DIR, the services included (the
-models of random weights below the directory that the variable MODELS names, where the disk is too small for them):
+found is in DIR/results/STEP.json as soon as it is known, what it printed in DIR/results/STEP.log. If it is interrupted,
+call it again: steps that ended well are not repeated. Everything is made below DIR, the services included (the models
+of random weights below the directory that the variable MODELS names, where the disk is too small for them):
 `tests/gpu/run DIR stop` ends them and removes the hosts, and a later run deploys again.
 
 Hosts and the services of the machine itself need the same GPUs: run stop between them. Steps that are named need no

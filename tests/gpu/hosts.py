@@ -95,7 +95,7 @@ def folder(place: Place) -> Path:
 
 
 def home(place: Place, host: Host) -> Path:
-    """Where the home of a host lies on the machine."""
+    """Return the home of a host, as a path on the machine."""
     return folder(place) / host.name / "home"
 
 

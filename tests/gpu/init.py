@@ -83,7 +83,7 @@ def main(setup: Setup, spare: str) -> None:
     files(setup, spare)
     network(setup)
     print("up", flush=True)
-    # Whoever ends without a parent becomes its child, and vanishes at once.
+    # Processes that lost their parent become its children. When they end, they are removed at once.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     null = os.open(os.devnull, os.O_RDWR)
     for number in range(3):

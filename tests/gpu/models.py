@@ -208,7 +208,7 @@ def speed(place: Place) -> dict[str, Any]:
         try:
             wait(place, engine, f"{other}/health")
             urls = {"ours": place.url, "hand": other}
-            # Who comes first changes with each round.
+            # The order changes with each round.
             rounds = [
                 {
                     name: bench(place, urls[name], model, f"{name}-{number}")

@@ -42,8 +42,8 @@ class Place:
     work: what is made there; home: the home of services and of Ansible, with a short path, as Ray's sockets are below;
     models: where the models of random weights are written; hosts: how many hosts the step of that name creates.
 
-    What differs where the cluster is one of such hosts: services: where the home of the host that serves lies on this
-    machine; enter: what stands before a command that is to run there; url, key: of the API; inventory.
+    These differ if the cluster consists of such hosts: services: the serve host's home, as a path on this machine;
+    enter: the prefix of a command that is to run there; url, key: of the API; inventory.
     """
 
     def __init__(self, folder: Path, hosts: int = 2) -> None:
@@ -73,7 +73,7 @@ class Place:
         self.log.with_suffix(".part.json").write_text(json.dumps(found, indent=1) + "\n")
 
     def has(self, step: str) -> bool:
-        """Tell whether a step ended well."""
+        """Return whether a step ended well."""
         told = self.results / f"{step}.json"
         return told.is_file() and bool(json.loads(told.read_text())["well"])
 

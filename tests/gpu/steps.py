@@ -184,7 +184,7 @@ def look(place: Place) -> dict[str, Any]:
         begin = time.monotonic()
         status, text = place.playbook(f"playbooks/{name}.yml", check=False)
         problems = re.findall(r"^ *(?:ERROR|WARNING) .*$", text, re.MULTILINE)
-        # Without root much of an audit is not known, and what is not known does not hold.
+        # Without root, many rows of an audit are not known, and such rows do not hold.
         if status not in ((0, 2) if name == "audit" else (0,)):
             raise Failed(f"{name}.yml ended with {status}: {problems[:5]}")
         found[name] = {"rc": status, "seconds": round(time.monotonic() - begin, 1), "problems": problems[:30]}
@@ -200,7 +200,7 @@ def kill_one(place: Place, name: str) -> None:
 
 
 def outage(place: Place, name: str, strike: Callable[[Place, str], None] = kill_one) -> dict[str, Any]:
-    """Kill a process of the engine; return how long there was no answer, and what the start after it told.
+    """Kill a process of the engine; return how long there was no answer, and what the next start logged.
 
     strike: what kills it, or harms it otherwise.
     """

@@ -6,7 +6,7 @@
   VLLM_API_KEY=... <release>/bin/python ask_routes.py serve WORD...      as a start script would run `vllm`
 
 The app is made as `vllm serve` makes it: options by its parser, routes and middleware by build_app. It has no engine,
-so a request that passes ends in whatever error; what counts is who gets 401.
+so a request that passes ends in any error. What counts is which requests get 401.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
   <release>/bin/python ask_vllm.py FOLDER      FOLDER/<model>/config.json for each model
 
 Nothing is loaded: a stage's modules are made without memory (torch's meta device), as one rank of a group that is
-only told to be there, on a GPU that is only claimed. So all checks of vLLM's configuration and layers are passed, and
-parameters tell their bytes.
+only claimed to exist, on a GPU that is only claimed, too. So all checks of vLLM's configuration and layers pass, and
+the parameters show their bytes.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ GPU = Gpu()
 
 
 def pretend(capability: tuple[int, int]) -> None:
-    """Let those who choose kernels believe that they are on a GPU."""
+    """Pretend a GPU to the code that chooses kernels."""
     Gpu.capability = capability
     for name, module in list(sys.modules.items()):
         if name.startswith(CHOOSERS) and hasattr(module, "current_platform"):

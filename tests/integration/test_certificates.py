@@ -488,7 +488,7 @@ def test_the_module_that_asks_an_engine(folder: Path, start: Start, key: Path) -
 
     found = ask()
     assert (found["ready"], found["untrusted"], found["renewed"]) == (True, False, True)
-    # Another one lies on the disk than it has loaded.
+    # The one on disk differs from the one that it has loaded.
     made(folder, names=["192.0.2.12"])
     found = ask()
     assert (found["ready"], found["renewed"]) == (True, False)

@@ -144,7 +144,7 @@ def test_finished_files_spread_while_later_ones_are_downloaded(cluster: Cluster)
     for name in cluster.names:
         cluster.assert_whole(name)
         assert results[name]["changed"]
-        # Nobody goes on: who asks late is told so.
+        # The run has ended: late requests get this answer.
         assert _tree_io.read_progress(str(cluster.folder / name / "records"), str(cluster.tree(name)))["hosts"] == {}
 
 
@@ -207,7 +207,7 @@ def test_a_download_that_ends_too_early_names_what_is_missing(cluster: Cluster) 
 def test_without_the_host_that_downloads_the_others_end(cluster: Cluster) -> None:
     cluster.begin(patience=2)
     cluster.come("one/large")
-    # Both: who came later than that would not know what the files are.
+    # Both: a host that came later would not know the files.
     wait(lambda: cluster.staged("h2", "one/large") and cluster.staged("h3", "one/large"))
     cluster.running["h1"].kill()
     cluster.running.pop("h1").communicate()

@@ -80,7 +80,7 @@ def hashes(size: Any) -> str:
 
 @st.composite
 def entries(draw: st.DrawFn) -> list[list[Any]]:
-    """Return the entries of a manifest, mostly with the directories that they lie in; all else may be wrong."""
+    """Return the entries of a manifest, mostly with their directories; all else may be wrong."""
     names = st.sampled_from(RIGHT_NAMES if draw(st.integers(0, 3)) else NAMES)
     right = draw(st.integers(0, 2)) > 0
     made: dict[str, list[Any]] = {}
@@ -234,7 +234,7 @@ def test_many_links_through_links_take_no_time() -> None:
 def test_something_else_in_the_place_of_a_new_tree_is_taken_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asks next whether the tree is there must not take it for whole."""
+    """The next check whether the tree is there must not find it complete."""
     entry = _tree.plain_file("a", 3, hashlib.sha256(b"abc").hexdigest())
     manifest, tree = _tree.Manifest(P, [entry]), tmp_path / "tree"
     store = _store_io.Store(str(tree), manifest, _tree_io.look(str(tree), _tree.Record(""), P, plain=True))

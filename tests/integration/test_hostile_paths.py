@@ -25,7 +25,7 @@ from ansible_collections.vllm_ray.cluster.tests.integration import run_module
 from ansible_collections.vllm_ray.cluster.tests.integration.hostile_paths import NOBODY, OWN, TABLE, Case, X
 
 MARK = "CANARY-5f2c3b0e"
-# As JSON and as text, so that whoever reads it has something to tell.
+# As JSON and as text, so that any reader would show it.
 CANARY = json.dumps({"model": MARK, "models": [MARK], "host": MARK, MARK: MARK}) + f"\n{MARK}={MARK}\n"
 STRANGE = "x\n\x1b]0;a\x07"
 

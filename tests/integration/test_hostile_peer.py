@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A peer that knows the token of the run, and answers every question with garbage, giants, slow bytes, wrong lengths or
-wrong digests: whoever fetches a tree ends in bounded time and memory, and has the tree if another host has it."""
+wrong digests: a host that fetches a tree ends in bounded time and memory, and has the tree if another host has it."""
 
 from __future__ import annotations
 
@@ -297,7 +297,7 @@ GROWING = {
 
 @pytest.mark.parametrize("what", GROWING)
 def test_a_host_that_downloads_is_believed_no_such_manifest(run: Run, what: str) -> None:
-    """Of this host any manifest is taken: nobody knows the digest yet."""
+    """Any manifest of this host is accepted: the digest is not known yet."""
     said: dict[str, Any] = {}
     peer = run.peer(at("/manifest", says(GROWING[what].encode())), "")
     threading.Thread(target=peer.serve_forever, daemon=True).start()
@@ -338,7 +338,7 @@ def test_hashes_that_can_not_be_those_of_the_manifest(run: Run, learned: str) ->
 
 
 def test_a_peer_gets_no_more_than_some_connections(run: Run) -> None:
-    """Each would hold a thread of whoever answers."""
+    """Each would hold a thread of the host that answers."""
     import socket
 
     text = _tree.dump(_tree_io.look(str(run.tree("h1")), _tree.Record("")).manifest())

@@ -32,7 +32,7 @@ TOKEN = "hf_scenario-token"
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Leads every tunnel to the hub, and notes who asked for it."""
+    """Leads every tunnel to the hub, and notes each request for one."""
 
     target: int
     asked: list[dict[str, str]]
@@ -61,7 +61,7 @@ class Tls(ThreadingHTTPServer):
     context: ssl.SSLContext
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        # Who does not trust it goes away.
+        # A client that does not trust it disconnects.
         with (
             contextlib.suppress(ssl.SSLError, ConnectionError),
             self.context.wrap_socket(request, server_side=True) as secured,

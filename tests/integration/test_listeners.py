@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who gets a secret: services of the account that owns the secret's file, and nobody else who holds their port.
+"""Which processes get a secret: services of the account that owns its file, and no other process on their port.
 
 The modules run as processes, as root, against servers under accounts of their own.
 """
@@ -147,7 +147,7 @@ def engine_config(path: Path, port: int, **change: Any) -> Path:
     return path
 
 
-# --- Who gets it -----------------------------------------------------------------------------------------------------
+# --- Which listeners get it ------------------------------------------------------------------------------------------
 
 
 @every_sender
@@ -233,7 +233,7 @@ def test_all_kinds_of_addresses(uid: int, address: str, host: str, start: Start,
 
 
 def test_a_stranger_who_made_room_for_us_gets_nothing(start: Start, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """He keeps the connection, and our service listens by the time that somebody looks who does."""
+    """It keeps the connection, and our service already listens when the listener is determined."""
     alien = start(ALIEN, "leaves")
     real = _http_io.check_peer
 

@@ -63,7 +63,7 @@ class Deployment(Cluster):
         return self.folder / "h1" / "etc" / "trusted.json"
 
     def look(self, name: str) -> dict[str, Any]:
-        """Probe a host. Each lies below a directory `releases`, as Ansible hosts have them."""
+        """Probe a host. Its release is below a directory `releases`, as on Ansible hosts."""
         place = self.folder / name / "root" / "releases"
         place.mkdir(parents=True, exist_ok=True)
         link = place / ID
@@ -149,7 +149,7 @@ def test_where_only_the_liar_offers_it_nobody_ends_with_its_tree(
 
 
 def test_a_release_that_only_a_liar_has_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The id of an upgrade can be computed by everybody; who has it before it was built is not asked for it."""
+    """Everybody can compute the id of an upgrade. A host that has it before it was built is not used as a source."""
     cluster = Deployment(tmp_path, 3)
     evil = make_release(cluster.tree("h2"), "print('evil')\n")
     seed = cluster.choose(monkeypatch)

@@ -70,7 +70,7 @@ def comes(files: dict[str, bytes]) -> dict[str, bytes]:
 def modelscope_python() -> Path:
     """Return a Python with ModelScope's client that every account may run.
 
-    The tests' own may lie where only root may enter.
+    The tests' own Python may be in a directory that only root may enter.
     """
     folder = Path(tempfile.mkdtemp(prefix="vllm-ray-test-python-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -315,7 +315,7 @@ def test_two_runs_at_once_download_once(hub: Hub, tmp_path: Path) -> None:
 
 
 class Case(NamedTuple):
-    """A model that can't be had. words: of the error; fix: of what mends it."""
+    """A model that can't be downloaded. words: of the error; fix: words of its fix."""
 
     kind: str
     words: str

@@ -22,7 +22,7 @@ ADDRESSES = {"a": f"{NET}.1", "b": f"{NET}.2"}
 
 
 class Liar(_network_io.Meeting):
-    """A host that says something else where it should tell a rate, and the size of a packet."""
+    """A host that sends something else instead of a rate and of the size of a packet."""
 
     rate = "1.5"
     size: tuple[str, ...] = ()

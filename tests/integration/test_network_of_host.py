@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses, routes and listeners of this machine's kernel are those that ip and ss tell, which nothing needs."""
+"""Addresses, routes and listeners of this machine are those that ip and ss show, which the modules do not need."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Root runs nothing of a release: each module that starts a program of it does so as the service user. The release
-here belongs to another account, and its programs write down who runs them."""
+here belongs to another account, and its programs write down the account that runs them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = "ansible_collections.vllm_ray.cluster.plugins.modules"
 NOBODY = 65534
 # Modules that get a release, an environment or a Python and start nothing of it as root: the test below. Those that
-# build refuse a Python that another account may change. supervisor runs everything as who runs the module.
+# build refuse a Python that another account may change. supervisor runs everything as the module's account.
 STARTING = ("audit_host", "collective_check", "host_info", "release_info", "serve_config_check", "support_part")
 BUILDING = ("release_build", "release_resolve")
 DOWNLOADING = ("model_download",)
 
 
 class Release:
-    """An environment of somebody else. ran: who started a program of it, one line a start."""
+    """An environment of another account. ran: the accounts that started a program of it, one line per start."""
 
     def __init__(self, folder: Path) -> None:
         self.path, self.log = folder / "env", folder / "ran"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hostile values of every variable: refused, or read back as they are by those who read what the roles write.
+"""Hostile values of every variable: refused, or read back unchanged by the readers of what the roles write.
 
 The readers are the shell, systemd (systemd-analyze), sudo (visudo, cvtsudoers) and the release's own supervisor.
 """

@@ -126,7 +126,7 @@ class Cluster:
         return _tree.digest(_tree.dump(_tree_io.look(str(self.tree("h1")), _tree.Record("")).manifest()))
 
     def until(self, name: str, size: int) -> None:
-        """Wait until some bytes of the wanted tree lie in a host's staging directory."""
+        """Wait until some bytes of the wanted tree are in a host's staging directory."""
         staging = self.folder / name / f".tree{_folders_io.STAGING}"
         wait(lambda: sum(path.stat().st_blocks * 512 for path in staging.rglob("*") if path.is_file()) > size)
 
@@ -416,7 +416,7 @@ def test_a_host_that_has_the_tree_in_another_place_copies_it(cluster: Cluster) -
     assert contents(cluster.tree("h1")) == contents(other)
     shutil.rmtree(other)
     cluster.assert_equal()
-    # Who asks how far it is when it is over hears that nobody goes on.
+    # After the end, a request for the progress gets the answer that the run has ended.
     for name in cluster.names:
         assert _tree_io.read_progress(str(cluster.records(name)), str(cluster.tree(name)))["hosts"] == {}
 
@@ -559,9 +559,9 @@ def test_a_receiver_whose_power_is_cut_goes_on_where_its_disk_is(cluster: Cluste
         assert cluster.end("h3")["absent"] == ["h2"]
         cluster.end("h1")
         result = cluster.sync(digest)["h2"]
-        # What came since the disk was last told to write is lost, and the journal's last second.
+        # Data received since the last flush is lost, and the journal's last second.
         assert 20 * MIB < result["received_bytes"] < result["bytes"] - 10 * MIB
-        # Who says that it has a tree, has it on its disk.
+        # A host that reports a tree has it on its disk.
         disk.cut_power()
         disk.mount()
         (cluster.folder / "h2" / "lost+found").rmdir()

@@ -148,7 +148,7 @@ class Host:
         return config
 
     def found(self) -> Any:
-        """Return what a program told, which is JSON."""
+        """Return what a program wrote, which is JSON."""
         wait_until(lambda: self.told.is_file() and self.told.read_text().endswith("\n"), "the program was not run")
         return json.loads(self.told.read_text())
 

@@ -141,7 +141,7 @@ def boot_command(settings: Settings, host: str) -> str:
         *("--capability=all", "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE"),
         "--system-call-filter=@keyring bpf perf_event_open",
         *("--kill-signal=SIGRTMIN+3", "--rlimit=RLIMIT_MEMLOCK=infinity"),
-        # Docker's own overlayfs can't lie on ours.
+        # Docker's own overlayfs does not work on top of ours.
         f"--bind={folder}/docker:/var/lib/docker",
         *(f"--bind-ro={pair}" for pair in settings.bind_read_only),
         *(f"--bind={pair}" for pair in settings.bind),
@@ -285,7 +285,7 @@ def namespace_depth(status: str) -> tuple[int, int]:
 def first_process(settings: Settings, host: str) -> int:
     """Find the PID, as seen from here, of the host's own systemd.
 
-    It is the first of a PID namespace that lies exactly one below ours: a container inside the host has a first
+    It is the first of a PID namespace exactly one level below ours: a container inside the host has a first
     process too, but two below.
     """
     ours, _number = namespace_depth(Path("/proc/self/status").read_text())

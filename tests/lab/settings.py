@@ -25,7 +25,7 @@ FIXED = ("tag", "network", "network6", "mtu", "base")
 
 
 class LabError(Exception):
-    """What went wrong, and what mends it, in words for a terminal."""
+    """What went wrong, and the fix, as text for a terminal."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +135,7 @@ def digest(*words: str, length: int = 8) -> str:
 
 
 def read(environment: Mapping[str, str], checkout: Path, recipe: str) -> Settings:
-    """Take the settings from LAB_* (an empty value counts as not given); what is not given follows from the rest.
+    """Read the settings from LAB_* (an empty value counts as not given). Missing ones are derived from the others.
 
     Each checkout and each LAB_NAME gets a lab of its own: directory, tag and networks are derived from both, so labs
     can run side by side without a setting. `recipe` names the contents of the base, which all checkouts share.

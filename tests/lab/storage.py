@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[int]:
-    """Hold the lock file alone. Whoever held it before may have removed it: then the new one counts.
+    """Hold the lock file alone. The previous holder may have removed it: then the new one counts.
 
     It yields the file descriptor: a child that inherits it holds the lock on, should we be killed.
     """

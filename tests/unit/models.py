@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "tests" / "fixtures" / "models"
 FILES = sorted(path.parent.name for path in MODELS.glob("*/config.json"))
 DTYPES = {"bfloat16": "BF16", "float32": "F32", "int32": "I32", "float8_e4m3fn": "F8_E4M3"}
-# `total_size` of the index that lies beside a config (SOURCES.md): it tells how large the parts for images are.
+# `total_size` of the index beside a config (SOURCES.md): it shows how large the parts for images are.
 TOTAL_SIZES = {"medgemma-27b": 54_864_813_280}
 
 
@@ -58,7 +58,7 @@ def config(name: str, **changed: Any) -> dict[str, Any]:
 
 @cache
 def model(name: str) -> Model:
-    """Return a model as model_info would: by the tensors of its files where they are told, else by its config."""
+    """Return a model as model_info would: by the tensors of its files if they are known, else by its config."""
     known = tensors(name) if (MODELS / name / "tensors.txt").is_file() else {}
     return parse(config(name), known, TOTAL_SIZES.get(name))
 

@@ -177,7 +177,7 @@ def entry_fault(path: str, status: stat_result, groups: Collection[int] | None =
 
 
 def state_fault(path: str, status: stat_result) -> str:
-    """Return what is wrong with an entry of the services' data: what would stop or mislead who reads it."""
+    """Return what is wrong with an entry of the services' data: what would stop or mislead a program that reads it."""
     mode = status.st_mode
     if stat.S_ISFIFO(mode):
         return f"{path} is a FIFO"

@@ -210,7 +210,7 @@ def release(place: Place) -> Finding:
             fault = f"{shown(path)} belongs to uid {status.st_uid}"
         if not fault and target and _audit.link_fault(path, target, (root,)):
             with contextlib.suppress(FileNotFoundError):
-                # Who may write above the release is for paths() to say.
+                # paths() reports accounts that may write above the release.
                 changed = _account_io.exposed(os.path.normpath(os.path.join(os.path.dirname(path), target)))
                 fault = f"{shown(path)} leads to {shown(changed)}, which another account can change" if changed else ""
         faults += [fault] if fault else []
@@ -218,7 +218,7 @@ def release(place: Place) -> Finding:
 
 
 def models(place: Place) -> Finding:
-    """Audit all models, and the one that serves where it lies elsewhere. Their owner may be another account."""
+    """Audit all models, and the served one if it is elsewhere. Their owner may be another account."""
     found = []
     for folder in filter(None, (place.models, place.model)):
         try:
@@ -241,7 +241,7 @@ def models(place: Place) -> Finding:
 
 
 def state(place: Place) -> Finding:
-    """Audit what the services wrote: nothing in it may lead or stop who reads it as root."""
+    """Audit what the services wrote: nothing in it may mislead or stop a program that reads it as root."""
     return tree(place.state, _audit.state_fault, (place.state,))
 
 

@@ -45,7 +45,7 @@ FAILED = b"it failed ("
 
 
 class Place:
-    """A cluster on this host: where things are, who it runs as, and what is running. Each is found out once."""
+    """A cluster on this host: its paths, its account, and what is running. Each is determined once."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module, self.params = module, module.params

@@ -53,7 +53,7 @@ def processes(place: Place) -> Finding:
 def _texts(
     place: Place, what: str, but: Callable[[Process], bool] = lambda _process: False
 ) -> Iterator[tuple[str, str]]:
-    """Yield who it is and a file of /proc of all processes, but for some."""
+    """Yield the name of each process and a file of it in /proc, except for some processes."""
     for process in place.processes.values():
         if not but(process):
             text = read_kernel(f"/proc/{process.pid}/{what}")
@@ -93,7 +93,8 @@ def environments(place: Place) -> Finding:
 
 def journal(place: Place) -> Finding:
     """Search the last lines of the journal, of our units and of everything else."""
-    # Without --all, `[102B blob data]` stands for what is not printable. The newest first, as the oldest are cut off.
+    # Without --all, bytes that can't be printed are shown as `[102B blob data]`. The newest lines come first, because
+    # the oldest are cut off.
     argv = ("journalctl", "--no-pager", "--quiet", "--all", "--reverse", f"--since=-{JOURNAL_DAYS}d")
     data = place.read(*argv, f"--lines={JOURNAL_LINES}", limit=JOURNAL_BYTES, seconds=JOURNAL_SECONDS)
     lines = data.decode("utf-8", "replace").splitlines()

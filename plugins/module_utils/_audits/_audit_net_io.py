@@ -70,7 +70,7 @@ def open_rules(place: Place) -> Finding:
 
 
 def listeners(place: Place) -> Finding:
-    """Audit who holds our ports."""
+    """Audit which processes hold our ports."""
     ports = place.params["ports"]
     foreign = [found for found in place.listeners if found.port in ports and not place.is_ours(found)]
     faults = []

@@ -192,7 +192,7 @@ def ensure(module: AnsibleModule) -> dict[str, object]:
             install(place, folder, why)
             wanted = {**wishes, "names": names}
             if wanted != notes:
-                # Last: who believes a note that came too early would keep the old files for ever.
+                # Written last: a run that trusts a note written too early would keep the old files for ever.
                 _safe_io.write_file(f"{folder}/{NOTES}", json.dumps(wanted).encode(), mode=0o600, sync=True)
         made = place.certificate("tls")
         texts = {

@@ -114,7 +114,7 @@ class Folders:
 def own_directory(above: Directory, name: str, lent: int | None = None) -> Directory:
     """Open a directory that we alone may write, and make it where it is missing. lent: another owner that it may have.
 
-    Failed where it is a link, or somebody else's: who made it could have us write and remove anything.
+    Fails if it is a link, or belongs to another account, which could make us write and remove anything.
     """
     try:
         directory = above.enter(name, make=0o700)
@@ -129,7 +129,7 @@ def own_directory(above: Directory, name: str, lent: int | None = None) -> Direc
         if _directory_io.trusted(now.st_uid):
             if stat.S_IMODE(now.st_mode) != 0o700:
                 directory.own(mode=0o700)
-            # Whoever renames it does not get into it, and we hold it by its descriptor.
+            # An account that renames it can't enter it, and we hold it by its descriptor.
             directory.exposed = False
     except BaseException:
         directory.close()
@@ -138,7 +138,7 @@ def own_directory(above: Directory, name: str, lent: int | None = None) -> Direc
 
 
 def resolved(path: str) -> str:
-    """Return a path without the links that only we can have made. Whoever writes there refuses those of others."""
+    """Return a path without the links that only we can have made. Code that writes there refuses those of others."""
     path = os.path.abspath(path)
     there = existing(path)
     try:

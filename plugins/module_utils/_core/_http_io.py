@@ -44,8 +44,8 @@ class Refused(Exception):
     """No usable answer came; the message says why in one line.
 
     status: HTTP status, 0 where there was none. kind: timeout, closed (nobody listens), stranger (an account listens
-    that may not get the secret; pid: of its process, 0 where it can't be seen), unseen (who listens can't be found
-    out); empty for everything else.
+    that may not get the secret; pid: of its process, 0 where it can't be seen), unseen (the listener can't be
+    determined); empty for everything else.
     """
 
     def __init__(self, message: str, status: int = 0, kind: str = "", pid: int = 0) -> None:
@@ -130,8 +130,8 @@ def request(
     """Return what a service of ours answers. body: sent as JSON by POST. seconds: until all of the answer is here.
 
     On this host, the secret is sent only after the other end of this very connection proved to be a socket of the
-    account that owns the secret's file. On another host nothing can be proven: it goes to whoever answers there. No
-    redirect is followed, no proxy is used, and no more than LARGEST_ANSWER bytes are read.
+    account that owns the secret's file. On another host nothing can be proven: it goes to any program that answers
+    there. No redirect is followed, no proxy is used, and no more than LARGEST_ANSWER bytes are read.
 
     An https URL is asked only where a CA in ca_file signed the server's certificate and it has server_name; by default
     the CAs that the host trusts, which also count where there is no such file, and the URL's host. Raises Refused.
@@ -234,7 +234,7 @@ def certificate_in(path: str | None) -> str:
 
 
 def certificate_of(url: str, seconds: float = 5) -> str:
-    """Return the certificate that an https server shows, in PEM, whoever signed it. Nothing is sent. Raises Refused."""
+    """Return the certificate that an https server shows, in PEM, by any CA. Nothing is sent. Raises Refused."""
     import ssl
 
     with handshake(url, unchecked(), "", seconds) as connection:
@@ -325,7 +325,7 @@ def check_peer(connection: socket.socket, secret: Secret, limit: Limit) -> None:
     if peer is None:
         raise Refused(f"the process on port {port} can't be determined: {secret.path} was not sent", kind="unseen")
     if not peer.inode:
-        # Nobody has accepted it: the listener shows who should have.
+        # No process has accepted it: the listener shows which one should have.
         listener = _listeners.listener_of(_port_io.sockets(port), _listeners.plain_address(address))
         if listener is None or (peer.state != _listeners.ESTABLISHED and not limit.over.is_set()):
             raise Refused("the connection was closed")
@@ -338,7 +338,7 @@ def check_peer(connection: socket.socket, secret: Secret, limit: Limit) -> None:
 
 
 def stranger_text(port: int, uid: int, pid: int, secret: Secret) -> str:
-    """Say who holds a port instead of our service. pid: 0 where the process can't be seen."""
+    """Return which process holds a port instead of our service. pid: 0 if the process can't be seen."""
     name = (read_kernel(f"/proc/{pid}/comm") or "").strip() if pid else ""
     who = f"{name} (pid {pid}, user {user_name(uid)})" if name else f"a process of the user {user_name(uid)}"
     return f"port {port} is held by {who}, not by {user_name(secret.owner)}: {secret.path} was not sent"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks that say who holds them, and that nobody waits for without a limit. PRIVATE to the collection."""
+"""Locks that name the run that holds them. A wait for a lock has a time limit. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAUSE = 0.2
 
 
 def holder(text: str, now: float) -> str:
-    """Return who holds a lock, from what that run wrote into it. now: in seconds since 1970."""
+    """Return the holder of a lock, from what that run wrote into it. now: in seconds since 1970."""
     try:
         data = json.loads(text)
         minutes = max(0.0, now - data["since"]) / 60
@@ -62,7 +62,7 @@ def held(directory: str, what: str, seconds: float) -> Iterator[None]:
                     stream.seek(0)
                     raise Busy(f"{directory}/{LOCK}", holder(stream.read(4096), time.time()), seconds) from None
                 time.sleep(PAUSE)
-        # Who waits reads it. What an earlier run wrote is of no use any more.
+        # A run that waits reads it. The text of an earlier run is outdated.
         stream.truncate(0)
         stream.write(json.dumps({"process": os.getpid(), "what": what, "since": int(time.time())}))
         stream.flush()

@@ -136,7 +136,7 @@ def parse_filter(text: str, v6: bool) -> Filter:
 
 
 def nft_filters_input(text: str) -> bool:
-    """Tell from nft -j list ruleset whether a table that is not iptables' drops what it does not know."""
+    """Return from nft -j list ruleset whether a table other than iptables' drops packets that no rule accepts."""
     try:
         entries = json.loads(text).get("nftables", [])
     except ValueError:

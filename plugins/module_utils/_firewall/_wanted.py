@@ -95,7 +95,7 @@ def ssh_ports(connection: int | None, given: Iterable[int], listeners: Iterable[
 
 
 def bad_input(want: Want) -> list[str]:
-    """Return what is wrong with the wish itself."""
+    """Return what is wrong with the requested values themselves."""
     faults = []
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", want.cluster):
         faults.append(f"cluster {want.cluster!r}: use letters, digits, '.', '_' and '-'")

@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._backend import Tool
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._host import _look
 
-# Where a model of a hub lies: OWNER--NAME/COMMIT, as the role model names it.
+# The directory of a model of a hub: OWNER--NAME/COMMIT, as the role model names it.
 HUB_PATH = re.compile(r"/[^/]+--[^/]+/([^/]+)/?$")
 # The second line of the engine's script.
 SERVES = re.compile(r"^# Serves .+ with the manifest ([0-9a-f]{64})\.$", re.MULTILINE)

@@ -76,7 +76,7 @@ def entries_or_none(output: str) -> dict[int, object]:
 
 
 def told(node: object, *path: str) -> object:
-    """Return what lies at the end of a path through dicts, None where there is nothing."""
+    """Return the value at the end of a path through dicts, None if there is none."""
     for name in path:
         node = node.get(name) if isinstance(node, dict) else None
     return None if node == "N/A" else node
@@ -104,7 +104,7 @@ def processes(told_by_gpu: Mapping[int, object]) -> dict[int, list[_look.GpuProc
     """Return the processes that hold memory of each GPU; mib is None where it is not reported for which GPU.
 
     Up to July 2026 amd-smi listed each process under every GPU, with the same figures
-    (github.com/ROCm/rocm-systems/pull/8396). Under a GPU that nobody uses lies a text in place of a process.
+    (github.com/ROCm/rocm-systems/pull/8396). For a GPU without processes, it prints a text instead of a process.
     """
     lists = {index: told(gpu, "process_list") for index, gpu in told_by_gpu.items()}
     found = {

@@ -41,7 +41,7 @@ class Filler:
 
     def __init__(self, wish: Wish, files: Sequence[_hub_listing.File], part: str) -> None:
         self.wish, self.part = wish, part
-        # Who may have the directory of the download besides root: the account that the client runs as.
+        # Besides root, this account may own the directory of the download: the client runs as it.
         self.lent: int | None = None
         self.folders: _folders_io.Folders | None = None
         self.wanted = {file.path: file for file in files}
@@ -55,7 +55,7 @@ class Filler:
         self.threads: list[threading.Thread] = []
 
     def fetch(self) -> None:
-        """Bring what is not there. Returns at its end. Raises Unusable."""
+        """Download the missing files. Returns when all are there. Raises Unusable."""
         raise NotImplementedError
 
     def stop(self) -> None:
@@ -114,7 +114,7 @@ class Filler:
 
     def watch(self) -> None:
         while not (self.ended or self.stopped):
-            # What can't be read is said by who brings it.
+            # fetch reports what can't be read.
             with contextlib.suppress(OSError):
                 self.look()
             time.sleep(LOOK)

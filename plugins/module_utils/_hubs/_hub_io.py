@@ -81,7 +81,7 @@ class Target(t.NamedTuple):
 
     @property
     def pinned(self) -> _hub_interface.Wish:
-        """Return the wish for just this commit. What has none stays what it is called."""
+        """Return `wish` for exactly this commit. A hub without commits keeps the name of the revision."""
         return replace(self.wish, revision=self.commit) if self.wish.hub.has_revisions else self.wish
 
     @property
@@ -199,7 +199,7 @@ def download(module: AnsibleModule, target: Target) -> dict[str, object]:
 
 
 def leave_word(params: Options, target: Target) -> None:
-    """Let who asks how far the run is hear that nobody goes on."""
+    """Write that the run has ended, for hosts that ask for its progress."""
     said = {"run": _tree_sync.run_name(params["run_token"] or ""), "bytes": 0, "at": time.time(), "hosts": {}}
     _tree_io.write_progress(params["record_directory"], _folders_io.resolved(target.directory), said)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Download a model from the URLs of its files, by ranges of what is not here yet. PRIVATE to the collection."""
+"""Download a model from the URLs of its files, by ranges of the missing bytes. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TIMES, PAUSE = 5, 1
 
 
 class Mirror(Filler):
-    """Files of a web server. What is begun lies in a directory of its own, and goes on where it ended."""
+    """Files of a web server. Unfinished files are in a directory of their own, and are continued."""
 
     def __init__(self, wish: Wish, files: Sequence[File], part: str, way: Way) -> None:
         super().__init__(wish, files, part)
@@ -74,7 +74,7 @@ class Mirror(Filler):
         try:
             url = self.wish.file_url(file.path)
             with _http_io.download(url, *self.way, span=span) as answer:
-                # Who knows no ranges sends all of it again.
+                # A server without ranges sends the whole file again.
                 goes_on = answer.status == 206 and (answer.headers["Content-Range"] or "").startswith(f"bytes {start}-")
                 with self.held(half) as (directory, name):
                     handle = directory.open(name, os.O_WRONLY | os.O_CREAT)

@@ -68,7 +68,7 @@ def moved_problem(wish: Wish, found: str, pinned: str) -> dict[str, str]:
 
 
 def held_problem(directory: str, pin: Pin | None, commit: str) -> dict[str, str]:
-    """Return the problem of a directory that holds another commit, or nobody knows which."""
+    """Return the problem of a directory that has another commit, or an unknown one."""
     found = f"{directory} holds {f'commit {pin.commit}' if pin else 'files of an unknown commit'}"
     fix = "set model_path to another directory, or remove this one, or set model_source to it to use it unchanged"
     return problem("model", found, f"commit {commit}", fix)

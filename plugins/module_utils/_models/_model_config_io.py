@@ -74,8 +74,8 @@ class Source(t.NamedTuple):
 class Query(t.NamedTuple):
     """Which model is read, and how. wish: None where the model is the path of a directory.
 
-    user: who must be able to read a directory, empty where nobody in particular. root: of models; record_directory: as
-    of model_download; fetch: whether to ask the hub where no directory is there.
+    user: account that must be able to read a directory, empty for none in particular. root: of models;
+    record_directory: as of model_download; fetch: whether to ask the hub if there is no directory.
     """
 
     model: str
@@ -229,7 +229,7 @@ def pin_of(query: Query) -> _hub_pin.Pin | None:
 
 
 def directory(query: Query, pin: _hub_pin.Pin | None) -> str:
-    """Return the directory in which a host has a model: the wished one, the downloaded one, or a copy; or nothing."""
+    """Return a host's directory of a model: the requested one, the downloaded one or a copy. Empty if it has none."""
     if not query.wish:
         places = [query.model, os.path.join(query.root, os.path.basename(query.model.rstrip("/")))]
     elif query.wish.hub.problems(query.wish):

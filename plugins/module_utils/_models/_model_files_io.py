@@ -27,7 +27,7 @@ def look(
 ) -> _look.ModelFiles:
     """Return what a probe shows of a model's directory; documented as RV(model.files) of host_info.
 
-    user: who must be able to read it, empty where nobody is meant; verify: what to hash. read: returns the header of a
+    user: account that must be able to read it, empty for none; verify: what to hash. read: returns the header of a
     safetensors file.
     """
     path = os.path.normpath(path)

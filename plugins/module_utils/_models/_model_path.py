@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may read a path, and what file system it lies on. PRIVATE to the collection."""
+"""Which accounts may read a path, and which file system it is on. PRIVATE to the collection."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Step(t.NamedTuple):
 
 
 class Reader(t.NamedTuple):
-    """Who wants to read. uid: None for an account that isn't there yet: for it counts what everybody may."""
+    """The account that wants to read. uid: None if it does not exist yet: then only what everybody may read counts."""
 
     name: str
     uid: int | None = None
@@ -65,7 +65,7 @@ def unescape(text: str) -> str:
 
 
 def mount_of(mountinfo: str, path: str) -> Mount:
-    """Return the mount on which a resolved path lies. mountinfo: the text of /proc/self/mountinfo."""
+    """Return the mount of a resolved path. mountinfo: the text of /proc/self/mountinfo."""
     best = Mount("/", "", "", False)
     for line in mountinfo.splitlines():
         left, dash, right = line.partition(" - ")

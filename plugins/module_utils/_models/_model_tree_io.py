@@ -233,7 +233,7 @@ def answer(
     record: str = "",
     problems: Sequence[dict[str, str]] = (),
 ) -> Answer:
-    """Return a look as data. Who fails needs no lists of files below the reason."""
+    """Return a look as data. With a problem, the lists of files are left out."""
     if problems:
         files, copy = (), ()
     return {

@@ -14,7 +14,7 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._models import _s
 if t.TYPE_CHECKING:
     from collections.abc import Collection
 
-# How a header is read: one who needs it in two places hands in one that remembers.
+# Reads a header. A caller that needs headers in two places passes a function that caches them.
 ReadHeader = t.Callable[[str], _safetensors.Header]
 
 

@@ -128,7 +128,7 @@ def random_port(token: str, taken: Sequence[int]) -> int:
 
 
 def proof(token: str, *words: str) -> str:
-    """Return what only somebody who knows the token can say."""
+    """Return a value that only a host with the token can compute."""
     return hmac.new(token.encode(), " ".join(words).encode(), hashlib.sha256).hexdigest()[:32]
 
 

@@ -3,14 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The test of the network between hosts, as each of them runs it at the same time. PRIVATE to the collection.
 
-1. Listen on all ports of this host. Who connects is greeted by a signed line.
-2. Try every port of every peer at once, again and again until the peer was heard of or the window is over. From a peer
-   that was heard of, all ports are known to be listening: the next attempt on each is the last.
+1. Listen on all ports of this host. Each connection gets a signed line first.
+2. Try every port of every peer at once, and repeat until the peer has answered or the window is over. If a peer has
+   answered, all its ports are known to be listening: the next attempt on each is the last.
 3. Find the largest packet that passes to each peer.
-4. Meet the peers one at a time in the order of the tournament, for round trips and a short transfer each way. Who waits
-   for a peer meets nobody else meanwhile, so the transfers of different pairs share no NIC.
+4. Test with one peer at a time, in the order of the tournament: round trips, and a short transfer each way. A host that
+   waits for a peer tests with no other one meanwhile, so the transfers of different pairs share no NIC.
 
-Whoever has met all its peers has served them all, and leaves.
+A host that has tested with all its peers is needed by none of them, and ends.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Peer:
     """A peer and what was found out about the way to it.
 
     route: NIC and source address by the host's own table, None where it has no route.
-    mine, theirs: the connections that stay open, by who opened them.
+    mine, theirs: the connections that stay open, by the host that opened them.
     chosen: the one of the two that the pair meets on.
     """
 
@@ -154,7 +154,7 @@ class Peer:
 
 
 class Acknowledge(asyncio.DatagramProtocol):
-    """Tells the sender of a signed packet how large it was."""
+    """Sends the size of a signed packet back to its sender."""
 
     def __init__(self, token: str, overhead: int) -> None:
         self.token, self.overhead = token, overhead

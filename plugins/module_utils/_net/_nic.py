@@ -63,7 +63,7 @@ class Route(t.NamedTuple):
 class Nic:
     """A NIC as /sys shows it.
 
-    kind: physical, infiniband, bond, vlan, bridge, virtual or loopback. speed: Mbit/s, None where nobody knows.
+    kind: physical, infiniband, bond, vlan, bridge, virtual or loopback. speed: Mbit/s, None if it is unknown.
     rdma: the RDMA devices that are the same hardware.
     """
 

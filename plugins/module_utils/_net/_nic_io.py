@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
 # For hosts without peers: no packet is sent there.
 ANYWHERE = "192.0.2.1"
-# What a program needs to use RDMA: {what: where it lies}. NCCL takes TCP without a word where one is missing.
+# What a program needs to use RDMA: {what: where it is}. If one is missing, NCCL uses TCP and does not report it.
 RDMA_NEEDS = {
     "/dev/infiniband/uverbs*": ("/dev/infiniband/uverbs*",),
     "libibverbs1": ("/usr/lib*/libibverbs.so.1", "/usr/lib/*/libibverbs.so.1"),

@@ -139,16 +139,16 @@ def bind_errors(address: str, ports: Sequence[int]) -> list[_look.BindError]:
 
 
 class Ports(t.TypedDict):
-    """Who listens, and ports that can't be bound."""
+    """Listeners, and ports that can't be bound."""
 
     listeners: list[_look.Listener]
     bind_errors: list[_look.BindError]
 
 
 def look(ports: Sequence[int], address: str) -> Ports:
-    """Return who listens on ports (on any, where none are named), and which of them can't be bound.
+    """Return the listeners on ports (on all, if none are named), and which of these ports can't be bound.
 
-    Raises OSError where the kernel does not report who listens.
+    Raises OSError if the kernel does not report listeners.
     """
     table = processes()
     return {

@@ -121,7 +121,7 @@ class Reached(t.TypedDict):
 def look(targets: Sequence[Target], timeout: float) -> Reached:
     """Return what is open of each target. targets: name, addresses and ports of hosts."""
     addresses = [address for target in targets for address in target["addresses"]]
-    # Who connects to an address of its own gets past the firewall.
+    # A connection to an address of this host bypasses the firewall.
     own = sorted({address for address in addresses if is_own(address)})
     asked = [
         (address, port)

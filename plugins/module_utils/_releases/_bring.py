@@ -21,7 +21,7 @@ STAGING = ".vllm-ray-staging"
 
 
 class Row(t.TypedDict):
-    """A file as bundle_install is told of it."""
+    """A file in the arguments of bundle_install."""
 
     path: str
     size: int

@@ -76,7 +76,7 @@ def exact(lock: str) -> str:
 def unlinked(lock: str) -> str:
     """Return a lock that names wheels by their versions where it has their URLs.
 
-    Of a bundle: uv would ask the URL for a wheel that lies beside it, also with --no-index.
+    For a bundle: uv would request the URL even for a wheel that is in the bundle, also with --no-index.
     """
     start = r"^([A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?)"
     url = r" @ \S*/[^/\s-]+-(?=\S+\.whl\b)([^\s;\\/-]+)\S*"
@@ -127,7 +127,7 @@ def release_id(name: str, digest: str, python: Python) -> str:
 
 @dataclass(frozen=True)
 class Python:
-    """The interpreter that a release uses. managed: uv brings it, and it lies in the release."""
+    """The interpreter that a release uses. managed: uv installs it into the release."""
 
     version: str
     path: str

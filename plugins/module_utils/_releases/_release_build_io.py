@@ -243,7 +243,7 @@ class Build:
 
 
 def adopt(base: str, tree: str, path: str) -> None:
-    """Move the Python that uv brought into the environment, which then names the place where it will lie."""
+    """Move the Python that uv installed into the environment, which then names the final path of that Python."""
     prefix = os.path.dirname(os.path.dirname(base))
     _safe_io.rename(prefix, f"{tree}/python")
     _safe_io.link(Venv(tree).python(), f"../python/bin/{os.path.basename(base)}")

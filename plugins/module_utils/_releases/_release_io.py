@@ -178,7 +178,7 @@ class Squeeze(io.RawIOBase):
 
 
 def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out who owns it on the builder: on each host that is who unpacks it."""
+    """Remove the owner on the builder: on each host, it belongs to the account that unpacks it."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member

@@ -51,7 +51,7 @@ def package_problems(names: Sequence[str], root: bool) -> list[dict[str, str]]:
 
 
 def root_problems(root: str) -> list[dict[str, str]]:
-    """Return that the present user may not write where releases lie, if it is so."""
+    """Return the problem if the present user may not write to the directory of releases."""
     existing = os.path.abspath(root)
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads which releases a host has and who uses them, and removes old ones. PRIVATE to the collection."""
+"""Reads which releases a host has and what uses them, and removes old ones. PRIVATE to the collection."""
 
 from __future__ import annotations
 

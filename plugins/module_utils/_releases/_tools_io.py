@@ -70,7 +70,7 @@ def root_python_problem(path: str) -> dict[str, str] | None:
 
 
 def sources_of(params: _uv.Given) -> tuple[_uv.Sources, list[str]]:
-    """Return where packages come from by a module's arguments and pip's configuration, and what is not there of it."""
+    """Return the sources of packages, from a module's arguments and pip's configuration, and those that are missing."""
     # /dev/null is how pip's users say that there is none.
     named = [name for name in [os.environ.get("PIP_CONFIG_FILE")] if name and name != os.devnull]
     files = [read(os.path.expanduser(name)) for name in [*_uv.PIP_FILES, *named]]

@@ -4,9 +4,9 @@
 """What a set of files and services must do to become what it should be. PRIVATE to the collection.
 
 A service writes the SHA-256 sums of the files it depends on to its record whenever it starts. A running service
-is stale where those sums differ from the wanted ones, whatever lies on the disk by now. That keeps apart the two
-kinds of drift: a file edited while the service runs on the right content is simply rewritten, and a service that
-runs on other content than wanted needs a restart, which may need consent.
+is stale if those sums differ from the planned ones, whatever is on the disk by now. That distinguishes the two kinds of
+drift. If a file was edited while the service runs with the planned content, only the file is rewritten. A service that
+runs with other content needs a restart, which may need consent.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Link(t.TypedDict, total=False):
 
 
 class Options(t.TypedDict):
-    """What the module is told, but for secrets and the manager."""
+    """The module's arguments, without secrets and the manager."""
 
     account: Account | None
     directories: list[Entry]
@@ -152,7 +152,8 @@ def decide(
             *(f"{path} differs from the planned one{_listed(names.get(path))}" for path in differing),
         ]
     else:
-        # What a service was started with is known by its sum. Where the file has changed since, its names tell nothing.
+        # Only the sums of what a service was started with are known. If the file has changed since, its names are of no
+        # use.
         reasons = [
             f"{path} is not what {service.name} was started with"
             + _listed(names.get(path) if present.get(path) == started.get(path) else ())

@@ -56,7 +56,7 @@ class Supervisor:
             # Only makes supervisord read the files; programs whose sections changed are restarted by start().
             self.ctl("reread")
         elif os.path.exists(self.config):
-            # Services must not depend on, or pass on, what is in the environment of whoever makes this call.
+            # Services must not depend on the environment of the caller, or pass it on.
             clean = ["env", "-i", f"PATH={SYSTEM_PATH}"]
             self.module.run_command([*clean, f"{self.bin}/supervisord", "-c", self.config], check_rc=True)
             self.fresh = True

@@ -78,7 +78,7 @@ class Wanted:
 
 
 def problem(check: str, found: str, wanted: str, fix: str, severity: str = "error") -> dict[str, str]:
-    """Return a problem; who knows the host's name adds it."""
+    """Return a problem without the host's name, which the caller adds."""
     return Problem("", check, severity, found, wanted, fix).as_dict()
 
 
@@ -94,7 +94,7 @@ def entries(tree: Iterable[_tree.Entry]) -> list[Entry]:
 
 
 def recorded(record: _tree.Record) -> list[_tree.Entry]:
-    """Return a plain tree as it is recorded: its files, and the directories that they lie in."""
+    """Return a plain tree as it is recorded: its files and their directories."""
     files = [_tree.plain_file(name, known.state.size, known.text) for name, known in record.files.items()]
     return _tree.with_directories(files)
 

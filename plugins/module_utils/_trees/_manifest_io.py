@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules and action plugins ask of files and file systems: texts, room, mounts, who may read. PRIVATE."""
+"""What modules and action plugins ask of files and file systems: texts, space, mounts, readers. PRIVATE."""
 
 from __future__ import annotations
 

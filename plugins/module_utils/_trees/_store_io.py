@@ -203,7 +203,7 @@ class Store:
     def prepare(self, reserve: int | None, lent: int | None = None) -> None:
         """Make the staging directory, and take over what an earlier run left there and what the old tree has.
 
-        reserve: bytes that must stay free, besides those of the tree; None: whoever fills it looks after that. lent: an
+        reserve: bytes that must stay free, besides those of the tree; None: the filler checks the space. lent: an
         account that may have written to the staging directory.
         """
         self.check_links()

@@ -36,7 +36,7 @@ SMALLEST, LARGEST = 16 * 1024, 8 * 1024**2
 # tree of 100,000 files has a manifest of some 20 MB, and one of 1 TB has 130,000 pieces.
 LARGEST_MANIFEST = 64 * 1024**2
 ENTRIES_MAXIMUM, TREE_MAXIMUM = 2**18, 8 * 1024**4
-# Bytes of a path in a tree and of one of its names; how deep it may lie.
+# Largest number of bytes of a path in a tree and of one of its names; largest depth of a path.
 PATH_MAXIMUM, NAME_MAXIMUM, DEPTH_MAXIMUM = 2048, 255, 256
 # How many links a tree may have, how many of them one may lead through, and the length of what one leads to.
 LINKS_MAXIMUM, LINKS_FOLLOWED, TARGET_MAXIMUM, TARGET_DEPTH = 2**14, 8, 512, 64
@@ -74,7 +74,7 @@ class Piece(t.NamedTuple):
 
 
 class State(t.NamedTuple):
-    """What the file system says of a file. Whoever changes its content changes ctime_ns, whatever else is put back."""
+    """What the file system reports of a file. A change of content changes ctime_ns, even if mtime is restored."""
 
     size: int
     mtime_ns: int
@@ -264,8 +264,8 @@ def check(
     """Raise ValueError where entries are no tree that root may make: nothing may be outside it because of them, nobody
     may get rights from them, and they must be no larger than what there is room for.
 
-    In a plain tree are only files and the directories that they lie in, which everybody may read and the owner write,
-    and no hidden names. In another one only the owner may write, and links stay inside.
+    A plain tree has only files and their directories, which everybody may read and the owner may write, and no hidden
+    names. In other trees, only the owner may write, and links stay inside.
     """
     if not all(is_whole(entry.size) and 0 <= entry.size <= TREE_MAXIMUM for entry in entries):
         raise ValueError(f"the manifest is wrong: a file's size is not from 0 to {TREE_MAXIMUM} bytes")
@@ -314,7 +314,7 @@ def name_problem(path: str, plain: bool) -> str:
 
 
 def kind_problem(entry: Entry, piece: int, plain: bool, growing: bool) -> str:
-    """Return what is wrong with an entry besides its name and where it lies, nothing where it is right."""
+    """Return what is wrong with an entry besides its name and its directory. Empty if it is right."""
     if entry.kind not in ((FILE, DIRECTORY) if plain else (FILE, LINK, DIRECTORY)):
         return "its kind"
     if entry.kind != FILE and entry.size:
@@ -356,8 +356,8 @@ def harmful(entries: Mapping[str, Entry]) -> list[str]:
 
 
 def stays_inside(link: Entry, kinds: Mapping[str, Entry]) -> bool:
-    """Whether a link leads to a place in its tree, also through the other links on its way. What is not there counts as
-    a place: nobody makes it something else. kinds: the entries by path.
+    """Whether a link leads to a place in its tree, also through the other links on its way. A missing target counts as
+    a place, because nobody can create another one there. kinds: the entries by path.
     """
     if link.path == INTERPRETER and INTERPRETER_TARGET.fullmatch(link.text):
         return {".", ".."}.isdisjoint(link.text.split("/"))
@@ -419,14 +419,14 @@ def plain_file(path: str, size: int, text: str = "") -> Entry:
 
 
 def with_directories(files: Iterable[Entry]) -> list[Entry]:
-    """Return the files of a plain tree with the directories that they lie in."""
+    """Return the files of a plain tree with their directories."""
     listed = list(files)
     above = {folder for entry in listed for folder in parents(entry.path)}
     return [*listed, *(Entry(folder, DIRECTORY, PLAIN_DIRECTORY, 0, "") for folder in above)]
 
 
 def parents(path: str) -> list[str]:
-    """Return the directories in which a relative path lies."""
+    """Return the directories above a relative path."""
     parts = path.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 

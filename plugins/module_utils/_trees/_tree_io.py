@@ -120,7 +120,7 @@ def closed(error: Unsafe, place: str) -> Refused:
 
 
 def blobs_of(path: str) -> list[str]:
-    """Return where the content of a snapshot of Hugging Face's cache lies; path: of the snapshot, without links."""
+    """Return the directory with a snapshot's content in Hugging Face's cache. path: of the snapshot, without links."""
     above = os.path.dirname(path)
     return [os.path.join(os.path.dirname(above), "blobs")] if os.path.basename(above) == "snapshots" else []
 
@@ -184,7 +184,7 @@ def entered(path: str, folder: str, account: Account) -> Directory:
 
 
 def scan_plain(path: str, account: Account = EVERYBODY) -> dict[str, tuple[_tree.Entry, _tree.State]]:
-    """Return the regular files of a tree, through links, and the directories that they lie in, without hidden names.
+    """Return the regular files of a tree, through links, and their directories, without hidden names.
 
     Modes are those that files and directories have for everybody: such a tree is its content alone.
     """

@@ -1,19 +1,21 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decides who requests which pieces from whom: all hosts get a tree in about one transfer. PRIVATE to the collection.
+"""Decides which host requests which pieces from which peer: all hosts get a tree in about the time of one transfer.
+PRIVATE to the collection.
 
-Nobody commands: each host decides by what its peers say they have.
+There is no coordinator: each host decides by what its peers report that they have.
 
-- Hosts that are equally far stand in a ring, in the order of the set. Each takes the next pieces from the nearest one
+- Hosts that are equally far form a ring, in the order of the set. Each takes the next pieces from the nearest one
   before it, which may still be receiving them. So each link carries each piece once in each direction: a chain.
-- A host that nobody equal stands before takes from the one that is least ahead of it, whose link is idle or nearly so.
-  So who comes late or is slow becomes the end of the chain, and who is early its begin.
-- Whether a host is slow is found by trying the next one now and then, with pieces that are needed anyway.
-- A peer whose pieces are not what the manifest says is not asked for them again, and soon for nothing: it is shunned.
-  A host that the next one shuns (its memory may be bad) takes from the last one, as nobody takes from it.
-- A host waits only for pieces of one that leads it. Leaders stand in one direction, up to a host that has all that is
-  known, so nobody waits in a circle. Where no host has all, waits are short, and who gives nothing is left alone.
+- A host without an equal one before it takes from the one that is least ahead of it, whose link is idle or nearly so.
+  So a host that comes late or is slow becomes the end of the chain, and an early one its begin.
+- To find out whether a host is slow, the next one is tried now and then, with pieces that are needed anyway.
+- A peer whose pieces differ from the manifest is not asked for them again, and soon not at all: it is shunned. A host
+  that the next one shuns (its memory may be bad) takes from the last one, because no host takes from it.
+- A host waits only for pieces of one that leads it. Leaders are in one direction, up to a host that has all that is
+  known, so hosts never wait in a circle. If no host has all, waits are short, and a host that gives nothing is not
+  asked.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ FASTER, WINS = 1.2, 2
 PAUSE, LONGEST_PAUSE = 1.0, 8.0
 EMPTY_ANSWERS = 4
 WRONG_PIECES = 3
-# What a host does, for who waits.
+# What a host does, as the progress shows it.
 HAS_IT, RECEIVES, DOWNLOADS, FAILED, AWAY = "has it", "receives", "downloads", "failed", "away"
 PORTS = 4
 # Bytes of what a host says of itself at most: a bit for each piece, as text. And of its reason to end.
@@ -202,7 +204,7 @@ class Schedule:
         if follower and self.peers[follower].shuns:
             return [name for name in reversed(after) if name in usable]
         apart = max(APART_BYTES, APART_SECONDS * self.rate(now))
-        # Who has much that the other lacks, both ways, is no further than the other.
+        # If each of two hosts has much that the other lacks, neither is further than the other.
         return [
             name
             for name in itertools.takewhile(lambda name: not self.is_whole(name), self.before)
@@ -210,7 +212,7 @@ class Schedule:
         ]
 
     def preference(self, leaders: Sequence[str], now: float) -> list[str]:
-        """Return the peers that may be asked, best first: of others than leaders, who is least ahead."""
+        """Return the peers that may be asked, best first: leaders, then the one that is least ahead."""
         others = {name: self.lead(name) for name in self.usable(now) if name not in leaders}
         ahead = sorted((name for name, lead in others.items() if lead > 0), key=others.__getitem__)
         rest = [name for name in others if name not in ahead]
@@ -255,7 +257,7 @@ class Schedule:
         peer = self.peers[ask.peer]
         peer.took = seconds
         if not pieces:
-            # Who is still receiving may deliver the next time.
+            # A host that is still receiving may deliver the next time.
             peer.empty = peer.empty + 1 if peer.have == ask.known else 0
             if peer.empty >= EMPTY_ANSWERS or self.is_whole(ask.peer):
                 self.rest(ask.peer, now)
@@ -297,13 +299,13 @@ class Schedule:
         return sorted(name for name, peer in self.peers.items() if peer.wrong >= WRONG_PIECES)
 
     def everybody_done(self, now: float, window: float, grace: float) -> bool:
-        """Return whether nobody needs this host any more, and everybody who is there knows that it needs nobody."""
+        """Return whether no peer needs this host any more, and all peers that are there know that it needs none."""
         return all(
             (peer.done and peer.told) or peer.gone(now, self.began, window, grace) for peer in self.peers.values()
         )
 
 
-# --- Who may ask -----------------------------------------------------------------------------------------------------
+# --- Proofs that a request or an answer is of this run ----------------------------------------------------------------
 
 
 def ports(token: str, candidates: Iterable[int]) -> list[int]:

@@ -67,7 +67,7 @@ class Host(_tree_sync_fetch_io.Fetching):
     """This host's part in one run."""
 
     def manifest_from_peers(self) -> str:
-        """Return the text of the wanted tree's manifest from whoever has it."""
+        """Return the text of the wanted tree's manifest from a peer that has it."""
         asked = [self.source] if self.source else [name for name in self.order if name != self.name]
         lines = {name: _tree_sync_line_io.Line(self, name, _tree_sync_line_io.SILENCE) for name in asked}
         since, heard, wrong, self.asks = time.monotonic(), set(), Counter[str](), True
@@ -146,7 +146,7 @@ class Host(_tree_sync_fetch_io.Fetching):
             raise
         finally:
             self.ended = True
-            # Who asks later how far it is hears that nobody goes on.
+            # Later requests for the progress get the answer that the run has ended.
             self.leave_word({})
             server.shutdown()
             server.server_close()

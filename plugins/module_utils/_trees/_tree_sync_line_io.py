@@ -48,7 +48,7 @@ class Line:
         self.until = time.monotonic() + seconds
 
     def cut(self) -> None:
-        """End what is under way; whoever waits for it sees the end of the connection."""
+        """End what is under way. A thread that waits for it sees the end of the connection."""
         self.until, connection = math.inf, self.under_way
         if connection and connection.sock:
             with contextlib.suppress(OSError):

@@ -86,8 +86,8 @@ class Run:
 
     def __init__(self, params: Mapping[str, t.Any], filler: Filler | None = None) -> None:
         self.params, self.name, self.token = params, params["name"], params["token"]
-        # While the tree is downloaded: who does it, what is known of its hashes in the order in which it became known,
-        # and when that host last said that it goes on.
+        # While the tree is downloaded: the host that downloads it, the hashes in the order in which they became known,
+        # and when that host last reported that it continues.
         self.filler, self.source = filler, params.get("source") or ""
         self.plain, self.copy_from = bool(params.get("plain")), params.get("copy_from") or ""
         self.learned: list[tuple[int, str]] = []

@@ -297,7 +297,7 @@ def verdicts(audit: Audit) -> list[Verdict]:
 
 
 def found_of(audit: Audit, name: str, row: Row) -> Found:
-    """Return what a row found on a host, by whoever asks it."""
+    """Return what a row found on a host, from the source that answers it."""
     if row.root and audit.plan.hosts[name].settings["vllm_ray_scope"] != "system":
         return finding("", unknown=NEEDS_ROOT)
     if row.asked == _audit_rows.RULES:

@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
 
 # On which hosts a row is asked.
 EVERY, HEAD, SERVE = "every", "head", "serve"
-# Who asks it.
+# What answers it: a probe on the host, its firewall rules, probes from outside or from the peers, the settings.
 INSIDE, RULES, OUTSIDE, PEERS, SETTINGS = "inside", "rules", "outside", "peers", "settings"
 _AGAIN = "run site.yml, which restores it"
 

@@ -24,7 +24,7 @@ BYTES = 32
 
 
 def secret(directory: str) -> bytes:
-    """Return the secret of a run; whoever asks first makes it. directory: of this run alone, with mode 0700."""
+    """Return the secret of a run. The first call creates it. directory: of this run alone, with mode 0700."""
     path = os.path.join(directory, FILE)
     if not os.path.exists(path):
         # A file has its name only once it is whole, and the first one stays.

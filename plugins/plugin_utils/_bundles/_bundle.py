@@ -189,7 +189,7 @@ def check_digest(path: str, manifest: bytes, wanted: str) -> None:
 
 
 def is_inside(path: str) -> bool:
-    """Return whether a member lies where it says, below the directory that a bundle is unpacked to."""
+    """Return whether the path of a member is normal and stays below the directory that a bundle is unpacked to."""
     parts = path.split("/")
     return posixpath.normpath(path) == path and not path.startswith("/") and ".." not in parts and path != MANIFEST
 

@@ -43,7 +43,7 @@ if t.TYPE_CHECKING:
 COLLECTION = pathlib.Path(__file__).parents[3]
 LOCK_FILES = COLLECTION / "roles" / "release" / "files" / "locks"
 QUIET_SECONDS = 5
-# What of a checkout users install. Beside it lie inventories with their secrets, and bundles made before.
+# The part of a checkout that users install. Inventories with secrets, and earlier bundles, may be beside it.
 CONTENTS = (
     *("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"),
     "galaxy.yml",
@@ -143,7 +143,7 @@ def pip_python() -> str:
 
 
 def pip_environment(settings: Mapping[str, t.Any], wheels: Sequence[str] = ()) -> dict[str, str]:
-    """Return the variables that set where pip gets packages: what is not set is as pip is configured.
+    """Return the variables that set where pip gets packages. Without a variable, pip's own configuration applies.
 
     wheels: directories with wheels besides.
     """
@@ -341,7 +341,7 @@ def pack_collection(made: str, path: str) -> None:
 
 
 def anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out who owns it, and when it was written."""
+    """Remove its owner and its time of modification."""
     entry.uid = entry.gid = entry.mtime = 0
     entry.uname = entry.gname = ""
     entry.mode = 0o755 if entry.isdir() or entry.mode & stat.S_IXUSR else 0o644

@@ -103,7 +103,7 @@ def chosen(pins: Iterable[Pin], wanted: Target) -> list[Pin]:
 
 
 def constraints(pins: Iterable[Pin]) -> str:
-    """Return versions of a lock as pip takes them for what is not the release itself."""
+    """Return the versions of a lock in pip's form, as constraints for packages outside of the release."""
     found = [re.sub(r"\[.*?\]", "", pin.requirement) for pin in pins]
     return "".join(f"{requirement}\n" for requirement in found if "==" in requirement)
 

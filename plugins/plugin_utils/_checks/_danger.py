@@ -34,7 +34,7 @@ def is_off(value: object) -> bool:
 
 
 def is_never(_value: object) -> bool:
-    """Tell that no value is harmless."""
+    """Return that no value is harmless."""
     return False
 
 

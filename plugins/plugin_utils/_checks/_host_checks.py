@@ -151,7 +151,7 @@ def check_gpus(target: Target) -> list[Problem]:
 
 @check("gpu_memory", needs=Need.PROBE)
 def check_gpu_memory(target: Target) -> list[Problem]:
-    """Check who else holds memory of our GPUs, and whether they leave enough."""
+    """Check which other programs hold memory of our GPUs, and whether they leave enough."""
     share = float(serve_args(target.settings).get("gpu-memory-utilization") or GPU_MEMORY_UTILIZATION)
     active, problems = is_active(target.host), []
     for seen in usable_gpus(target):
@@ -278,7 +278,7 @@ def check_memlock(target: Target) -> list[Problem]:
 
 @check("shared_memory", needs=Need.PROBE)
 def check_shared_memory(target: Target) -> list[Problem]:
-    """Ray's object store and the queues between ranks lie in /dev/shm."""
+    """Ray's object store and the queues between ranks are in /dev/shm."""
     shared = target.look["host"]["shared_memory"]
     need = int(float(target.settings["vllm_ray_object_store_gib"]) * GIB) + SHARED_MEMORY_BESIDE_STORE
     wanted = f"at least {gib(need)}"

@@ -136,7 +136,7 @@ def no_firewall(settings: Mapping[str, object]) -> str:
 def shut_out(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
     """Report an API that systemd closes where no firewall is kept, so that nobody had to name its clients.
 
-    clients: who may reach it, besides the hosts of the cluster.
+    clients: addresses that may reach it, besides the hosts of the cluster.
     """
     own = cluster.by_name[cluster.serve_host].settings
     bound, allowed = own.get("vllm_ray_api_host") or "", own["vllm_ray_confine_allow"]

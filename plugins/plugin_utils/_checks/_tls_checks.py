@@ -118,7 +118,7 @@ def options(cluster: Cluster) -> list[Problem]:
 
 @check("tls", needs=Need.PLAN)
 def in_clear(cluster: Cluster, clients: Sequence[str]) -> list[Problem]:
-    """Return the warning of an API without TLS. clients: who may reach it, besides the hosts of the cluster."""
+    """Return the warning of an API without TLS. clients: addresses besides the cluster's hosts that may reach it."""
     own = cluster.by_name[cluster.serve_host].settings
     peers = {nic.address for nic in cluster.addresses.values()}
     strangers = [client for client in clients if client not in peers and not is_loopback(client)]

@@ -74,7 +74,7 @@ def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, address: str) ->
     """Have a client and a server agree in memory. Raises ssl.SSLError where one of them refuses the other."""
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [client.wrap_bio(back, there, server_hostname=address), server.wrap_bio(there, back, server_side=True)]
-    # Each has its turn a few times; who waits for the other says so.
+    # Each end has a few turns. An end that waits for the other one raises SSLWantReadError.
     for end in ends * 3:
         with contextlib.suppress(ssl.SSLWantReadError):
             end.do_handshake()

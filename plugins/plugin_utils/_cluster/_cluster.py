@@ -38,7 +38,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Who is who, and what is known of the hosts.
+    """The parts of the hosts, and what is known of them.
 
     hosts: the head first. wished: where the engine is to be served; serve_host: where it will be, as it does not move
     while it must not be stopped. accelerator: what it runs on. record: of the last run.
@@ -89,7 +89,7 @@ class Cluster:
     def parts(self) -> bool:
         """Whether this run removes the hosts that left the inventory.
 
-        All others get another token then, so that those can't come back by themselves. Whoever would keep the old one
+        All other hosts get another token then, so that the removed ones can't join again. A host that kept the old one
         would be shut out, too.
         """
         return bool(self.leaving) and self.free and self.nodes and not self.outside
@@ -138,7 +138,7 @@ class Cluster:
 
 
 def cluster_of(hosts: Sequence[Host], head: Host, nodes: bool = True) -> Cluster:
-    """Return who is who in an inventory with one head. nodes: whether the run goes on to the nodes of Ray.
+    """Return the cluster of an inventory with one head. nodes: whether the run goes on to the nodes of Ray.
 
     Raises _record.Unreadable.
     """

@@ -108,7 +108,7 @@ def confinement(facts: Facts) -> list[str]:
         lines += ["DevicePolicy=closed", "ProtectClock=yes"]
         lines += [f"DeviceAllow={device}" for device in DEVICES[facts["accelerator"]]]
     if "network" in steps:
-        # Who else may be reached is in a file of its own, which counts without a restart: network_lines.
+        # All other addresses are in a file of their own, which is applied without a restart: network_lines.
         lines += ["IPAddressDeny=any", "IPAddressAllow=localhost"]
     return [*lines, *file_lines(facts, "files" in steps)]
 

@@ -132,7 +132,7 @@ def is_url(value: object) -> bool:
 
 
 def is_model(value: object) -> bool:
-    """Return whether a value may name a model. What is wrong with an id or a URL is said by those who ask the hub."""
+    """Return whether a value may name a model. The code that asks the hub reports a wrong id or URL."""
     text = str(value)
     # The last part becomes the name of a directory.
     last = text.rstrip("/").rpartition("/")[2]

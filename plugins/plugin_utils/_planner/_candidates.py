@@ -107,7 +107,7 @@ class Candidate:
 
 
 def quantization_refusals(model: Model, wishes: Wishes) -> list[str]:
-    """Return why vLLM would refuse the quantisation of a model, or the one that is wished (config/model.py,
+    """Return why vLLM would refuse the quantisation of a model, or the requested one (config/model.py,
     _verify_quantization). model: as it is stored."""
     found = []
     for name, what in ((model.quantization, "the model is quantised by"), (wishes.quantization, "quantization is")):

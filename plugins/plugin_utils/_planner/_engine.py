@@ -119,7 +119,7 @@ def choose(cluster: Cluster, offer: Mapping[str, int], model: Model | None) -> E
     ordered = {cluster.serve_host: offer[cluster.serve_host], **offer}
     unseen = [name for name in ordered if not by_name[name].look]
     outside = [name for name in ordered if not by_name[name].look or by_name[name].limited]
-    # Who else holds memory of GPUs that the engine will have is the check gpu_memory's to say: once, and by name.
+    # The check gpu_memory reports other programs on the GPUs that the engine will have: once, and by name.
     freed = "gpu_memory" not in settings["vllm_ray_checks_off"]
     known, named = None if unseen else model, [by_name[name] for name in ordered]
     planned = Planner(known, named, cluster.accelerator, wishes, freed)

@@ -8,8 +8,8 @@ Names of files are of vLLM 0.32.0 (below vllm/). vLLM gives the KV cache what is
     utilization x total - weights - peak of a forward pass - CUDA graphs - what else was allocated
     (v1/worker/gpu_worker.py, determine_available_memory; v1/worker/utils.py, request_memory)
 
-NCCL's first buffers and the CUDA context are allocated before vLLM starts to count, so they lie in the part that it
-leaves alone. Weights and KV bytes follow from shapes; the peak, the graphs and the rest are estimates: ERROR.
+NCCL's first buffers and the CUDA context are allocated before vLLM starts to count, so they are in the part that it
+does not use. Weights and KV bytes follow from shapes; the peak, the graphs and the rest are estimates: ERROR.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def needed(memory: Sequence[_memory.Memory], request: Sequence[float]) -> list[f
 def judge(
     model: Model, candidate: _candidates.Candidate, hosts: Sequence[ClusterHost], link: Link, wishes: Wishes
 ) -> Verdict:
-    """Reckon one layout. Where hosts differ, any but the serve host may come last: the worst order counts."""
+    """Estimate one layout. If hosts differ, any host except the serve host may be last: the worst order counts."""
     tokens, _sequences = _memory.batch(model, wishes, candidate.stages[0].gpus[0])
     found: list[tuple[tuple[_memory.Memory, ...], _memory.Cache]] = []
     for order in orders(candidate):
@@ -106,7 +106,7 @@ def orders(candidate: _candidates.Candidate) -> Iterator[_candidates.Candidate]:
 def weigh(model: Model, hosts: Sequence[ClusterHost], link: Link, wishes: Wishes) -> list[Verdict]:
     """Return all layouts, the best first: those that fit, by throughput; then those that don't, by what they lack.
 
-    Among layouts that are as fast as the fastest, within what the estimate can tell, and have about as much room for
+    Among layouts that are as fast as the fastest, within the accuracy of the estimate, and have about as much room for
     requests, fewer hosts and then fewer stages come first: less can break, and answers come sooner.
     """
     verdicts = [

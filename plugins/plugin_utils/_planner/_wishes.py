@@ -59,7 +59,7 @@ SHORTEST_BEGINNING = 4
 # vLLM's units (utils/argparse_utils.py, human_readable_int).
 UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
-# Bytes of a number of the KV cache; what is not here is as wide as the model's dtype.
+# Bytes of a number of the KV cache. Types that are missing here are as wide as the model's dtype.
 KV_WIDTHS = {"fp8": 1.0, "int8": 1.0, "nvfp4": 9 / 16, "int4": 9 / 16, "bfloat16": 2.0, "float16": 2.0}
 # What vLLM quantises while it loads: bits of a weight, and its share of a scale (config/quantization.py,
 # _ONLINE_SHORTHANDS). Only layers; embedding and lm_head stay. What quantises only experts is left out; "fp8" is an
@@ -129,7 +129,7 @@ class Wishes:
         return next((width for name, width in KV_WIDTHS.items() if self.kv_dtype.startswith(name)), own)
 
     def loaded(self, model: Model) -> Model:
-        """Return the model as it lies in memory: quantised while loading, if so wished."""
+        """Return the model as it is in memory: quantised while loading, if that is requested."""
         if self.quantization not in ONLINE or model.quantization:
             return model
         bits, scale = ONLINE[self.quantization]

@@ -64,7 +64,7 @@ if t.TYPE_CHECKING:
 
 
 def api_clients(settings: Mapping[str, t.Any], controllers: Sequence[str]) -> list[str]:
-    """Return who may reach the API besides the peers."""
+    """Return the addresses that may reach the API besides the peers."""
     given = settings.get("vllm_ray_api_clients")
     if given is not None:
         return [str(client) for client in given]
@@ -88,7 +88,7 @@ def controllers_of(cluster: Cluster, controllers: Sequence[str]) -> Sequence[str
 def model_plan(
     head: Host, hosts: Sequence[Host], on_controller: _look.ModelFacts | None
 ) -> tuple[ModelPlan, list[Problem]]:
-    """Decide where the model comes from and where it lies on every host, and return it.
+    """Decide where the model comes from and where it is on every host, and return it.
 
     on_controller: what the controller has of it, None where that is not asked.
     """
@@ -103,7 +103,7 @@ def model_plan(
     if source == "auto":
         source = hub_of(wish) if not wish.startswith("/") else "host" if here else "controller"
     source_host = hub_host(head, hosts, found) if source in HUBS else (here or [head.name])[0]
-    # Where a model of a hub lies depends on its commit, which only the download knows.
+    # The directory of a model of a hub depends on its commit, which is known only after the download.
     path = {"host": wish, "controller": f"{head.paths.models}/{name}"}.get(source, "")
     problems = []
     brought = on_controller is not None and on_controller["directory"] != ""
@@ -137,7 +137,7 @@ def model_plan(
 
 
 def hub_host(head: Host, hosts: Sequence[Host], found: Mapping[str, _look.ModelFacts]) -> str:
-    """Return the host that has a hub's model first: the one that did, as it knows the commit, or who downloads.
+    """Return the host that has a hub's model first: the previous one, because it knows the commit, or the downloader.
 
     found: what hosts have of the model.
     """
@@ -159,7 +159,7 @@ def model_needs(host: Host, model: ModelPlan) -> dict[str, int]:
 
 
 def start_seconds(host: Host) -> float:
-    """Return how long the engine that serves on a host took to start, 0 where none does or nobody knows."""
+    """Return how long the engine that serves on a host took to start. 0 if none serves or the time is unknown."""
     return float((host.look["engine"].get("start_seconds") if host.look else 0) or 0)
 
 

@@ -153,7 +153,7 @@ def model(host: HostOfPlan) -> dict[str, object]:
         "record_directories": host.elsewhere("manifests"),
         "verify": host.settings["vllm_ray_model_verify"],
         "cluster": host.cluster.cluster,
-        # Who is not in the play may serve a revision that the others do not know of.
+        # A host outside of the play may serve a revision that the others do not know of.
         "keep": host.settings["vllm_ray_model_keep"] if whole else -1,
         "in_use": [path for path in served if path],
         "serve_configs": [f"{posixpath.dirname(host.paths.config)}/*/serve-*.yaml", f"{state}/serve-*.yaml"],

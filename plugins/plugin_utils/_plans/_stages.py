@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types import Whole
 
 
-# Seconds that each step of a collective check may take; imports of torch on two hosts may lie so far apart.
+# Seconds that each step of a collective check may take. Imports of torch on two hosts may end that far apart.
 SECONDS = 30
 # Ways between hosts over which ranks can add up.
 PASSABLE = (_network_checks.OPEN, _network_checks.SLOW)

@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align columns of text; the last one is left as it is. A cell is one line, whoever chose what is in it."""
+    """Align columns of text; the last one is left as it is. A cell is one line, whatever is in it."""
     rows = [[plain(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
     return [
@@ -123,7 +123,7 @@ def artefact_lines(plan: Whole) -> list[tuple[str, str]]:
 
 
 def access_lines(plan: Whole) -> list[tuple[str, str]]:
-    """Return who may reach the API, where a firewall is kept."""
+    """Return which clients may reach the API, if the firewall is managed."""
     server = plan.hosts.get(plan.engine.serve_host)
     if not server or server.settings["vllm_ray_scope"] != "system" or server.settings["vllm_ray_firewall"] == "off":
         return []

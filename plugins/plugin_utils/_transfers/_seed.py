@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which build of a release all hosts get, and from which host. PRIVATE to the collection.
 
-Root of any host can say that it has a release, and name any manifest. So a manifest counts only where somebody vouches
-for it who is trusted with what all hosts run: the controller if it builds, the record of trusted digests, the builder.
-Hosts that have this manifest may give the release to others. A host with another one only receives.
+Root of any host can claim to have a release, and name any manifest. So a manifest counts only if a trusted source
+confirms it: the controller if it builds, the record of trusted digests, or the builder. Hosts that have this manifest
+may be a source for others. A host with another one only receives.
 """
 
 from __future__ import annotations

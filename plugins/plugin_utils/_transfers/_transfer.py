@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 class Host(t.NamedTuple):
     """A host, and how its tree was found. lacks: bytes to copy; has_source: it has the wanted tree in another place.
 
-    shared: the source of the file system on which its tree lies or will lie, empty where it is the host's own.
+    shared: the source of the file system that has or will have its tree, empty if it is the host's own.
     """
 
     name: str
@@ -29,7 +29,8 @@ class Host(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Transfer:
-    """Who does what. parts: the hosts that run tree_sync together; seed: who gets the tree from the controller first.
+    """What each host does. parts: the hosts that run tree_sync together; seed: the host that first gets the tree from
+    the controller.
 
     waiting: hosts that find it on a file system to which another host writes it. problem: why it can't be done.
     """

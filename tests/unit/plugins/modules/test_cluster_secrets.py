@@ -33,11 +33,11 @@ def test_it_is_made_anew_once_for_each_reason(tmp_path: Path) -> None:
     first, _new = ask(tmp_path)
     second, new = ask(tmp_path, "gpu03")
     assert (second != first, new) == (True, True)
-    # A run that failed later is repeated: those who have the second one keep it.
+    # A run that failed later is repeated: hosts that have the second one keep it.
     assert ask(tmp_path, "gpu03") == (second, False)
     third, new = ask(tmp_path, "gpü02 gpu03")
     assert (third != second, new) == (True, True)
-    # It is known to all now. Whoever left before may have come back, and leave once more.
+    # All hosts have it now. A host that left before may have come back, and leave once more.
     assert ask(tmp_path) == (third, False)
     assert ask(tmp_path, "gpü02 gpu03")[1]
 

@@ -7,7 +7,7 @@ What follows from arithmetic says so: GiB of the published weights (SOURCES.md),
 GPU, 0.92 of what torch has of it: 21.7 of an RTX 4090, 20.4 of an A10, 40.9 of an L40S, 72.8 of an H100, 73.1 of an
 A100 with 80 GB, 128.5 of an H200. Three rules decide among what fits: stages stay on hosts (TP over a network costs two
 waits in every layer), GPUs that make it faster by more than the estimate's tenth are used, and of what is as fast the
-fewest hosts and stages win. Where only the estimate of speed tells, the reason begins with "snapshot".
+fewest hosts and stages win. If only the estimate of speed decides, the reason begins with "snapshot".
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ CASES = {
 
 
 class Refusal(t.NamedTuple):
-    """A model on hosts, what must be told, and a change that must be among those offered."""
+    """A model on hosts, what must be reported, and a change that must be among those offered."""
 
     model: str
     hosts: list[ClusterHost]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests/bench/planner measured on four H200s as two hosts of two: docs/performance.md tells how."""
+"""What tests/bench/planner measured on four H200s as two hosts of two: docs/performance.md describes how."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ LENGTH = 8192
 class Measured:
     """An engine and its figures: weights in GiB of one GPU of a stage, tokens of KV cache, tokens/s at _speed.LOAD.
 
-    stage: whose weights the log told (Ray shows like lines once). off: what the estimate of tokens/s is off at most.
+    stage: the one whose weights are in the log (Ray shows similar lines once). off: largest error of the estimate of
+    tokens/s.
     compiled: kernels were compiled in the measured time, so the rate says little.
     """
 

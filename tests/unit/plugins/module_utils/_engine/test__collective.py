@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ranks of a collective check tell, from what real ones printed."""
+"""What the output of ranks of a collective check shows. The outputs are real."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ def test_placement_beside_a_host_that_is_none_of_the_cluster(table: list[_look.N
         "Ray there, or restart the node of the head"
     )
     assert _ray.placement_problems(free, {"10.237.0.11": 1}, rest) == [stranger]
-    # Who names no hosts has no inventory to compare with, and a node without GPUs draws nothing.
+    # Without hosts there is no inventory to compare with, and a node without GPUs attracts no ranks.
     assert _ray.placement_problems(free, {"10.237.0.11": 1}, {}) == []
     bare: list[_look.Node] = [
         {**node, "gpus": 0 if node["address"] == "10.237.0.13" else node["gpus"]} for node in free

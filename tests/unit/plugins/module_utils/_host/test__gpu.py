@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The GPUs that nvidia-smi tells of."""
+"""The GPUs that nvidia-smi reports."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_owners(fixtures: Path, process: Process | None, own: tuple[int, ...], o
 
 
 def test_gpus_on_the_pci_bus() -> None:
-    """An H200 as its XML tells (pci_device_id 233510DE, base class 3, sub class 2), a bridge, an NVSwitch, a BMC."""
+    """An H200 as in its XML (pci_device_id 233510DE, base class 3, sub class 2), a bridge, an NVSwitch, a BMC."""
     devices = {
         "0000:00:06.0": ("0x10de", "0x030200"),
         "0000:00:07.0": ("0x10de", "0x030200"),

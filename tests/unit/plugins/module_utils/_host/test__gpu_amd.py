@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The GPUs that amd-smi tells of: published outputs, with their addresses in tests/fixtures/gpu/README.md."""
+"""The GPUs that amd-smi reports: published outputs, with their addresses in tests/fixtures/gpu/README.md."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_memory_in_use(fixtures: Path) -> None:
 def test_the_form_from_version_26_on(fixtures: Path) -> None:
     [gpu] = gpus(fixtures, static="static_mi210.json")
     assert (gpu["name"], gpu["memory_mib"], gpu["architecture"]) == ("AMD Instinct MI210", 65520, "gfx90a")
-    # A driver that came with the kernel; here it tells no address on the bus.
+    # A driver that came with the kernel. Here it reports no address on the bus.
     assert (gpu["driver"], gpu["bus"]) == ("6.14.0-24-generic", "")
     metric: Any = _gpu_amd.entries((fixtures / "gpu" / "amd_metric_r9700.json").read_text(encoding="utf-8"))
     assert [_gpu_amd.mib(metric[index]["mem_usage"]["used_vram"]) for index in (0, 1)] == [20450, 57]

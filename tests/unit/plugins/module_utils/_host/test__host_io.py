@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a look at a host costs: of a model each header is read once, whoever asks for it."""
+"""What a probe of a host costs: each header of a model is read once, however many callers need it."""
 
 from __future__ import annotations
 

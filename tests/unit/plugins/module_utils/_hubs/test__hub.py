@@ -171,7 +171,7 @@ def test_a_revision_of_modelscope(fixtures: Path) -> None:
     listing = MODELSCOPE.hub.parse_listing(MODELSCOPE, (fixtures / "hub" / "modelscope_files.json").read_text())
     sha256 = "74a4da8c9fdbcd15bd1f6d01d621410d31c6fc00986f5eb687824e7b93d7a9db"
     assert chosen(listing.files, []) == [File("qwen2.5-0.5b-instruct-q4_k_m.gguf", 491400032, sha256)]
-    # Nothing tells its commit.
+    # No answer contains its commit.
     assert listing.commit == "master"
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host tells of a model's directory: the demo model, as it is and damaged."""
+"""What a host reports of a model's directory: the demo model, intact and damaged."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A model's directory on two hosts, here two folders: what is told of it, and what may be made of it."""
+"""A model's directory on two hosts, here two folders: what is reported of it, and how it may be changed."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_shapes_agree_with_the_tensors_of_real_files(name: str) -> None:
     computed = of_shapes(name)
     found = _model_weights.of_tensors(models.tensors(name), len(computed.layers), tied=False, size=2)
     assert (computed.embedding, computed.head, computed.other) == (found.embedding, found.head, found.other)
-    # What is not counted: biases of routers; the FP8 model's scales are bfloat16 in its files and float32 in vLLM.
+    # Not counted: biases of routers; the FP8 model's scales are bfloat16 in its files and float32 in vLLM.
     assert computed.layers == pytest.approx(found.layers, rel=2e-4)
     assert computed.left_out == pytest.approx(found.left_out, rel=1e-3)
     total = sum(tensor.bytes for tensor in models.tensors(name).values())
@@ -107,7 +107,7 @@ def test_floats_become_the_dtype_of_the_model_but_scales_do_not() -> None:
 def test_scaled_to_the_size_of_the_files() -> None:
     weights = Weights((100, 300), 50, 50, 10)
     assert _model_weights.scaled(weights, 910, encoders=False) == Weights((200, 600), 50, 50, 10)
-    # What images need is not told by the shapes of the text model.
+    # The shapes of the text model do not show what images need.
     assert _model_weights.scaled(weights, 910, encoders=True) == Weights((100, 300), 50, 50, 410)
     # A size that can't be is not believed.
     assert _model_weights.scaled(weights, 10, encoders=False) == weights

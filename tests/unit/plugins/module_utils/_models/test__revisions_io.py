@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Revisions of a model on a host, here a folder, and who uses them."""
+"""Revisions of a model on a host, here a folder, and what uses them."""
 
 from __future__ import annotations
 

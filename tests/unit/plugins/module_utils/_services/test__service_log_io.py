@@ -48,7 +48,7 @@ def test_the_first_start_of_a_unit_that_restarts_by_itself_is_found() -> None:
     log = _service_log_io.read(module, NAME, None, 400)
     assert (log.state, log.restarts) == ("activating", 20)
     assert first_failure(log.parts) == "ValueError: of start 0"
-    # Who began to wait after the fifth restart wants no older ones.
+    # A wait that began after the fifth restart needs no older ones.
     assert first_failure(_service_log_io.read(module, NAME, None, 400, since=18).parts) == "ValueError: of start 18"
 
 

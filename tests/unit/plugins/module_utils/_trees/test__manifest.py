@@ -44,7 +44,7 @@ def test_doubtful_files_keep_their_record() -> None:
     now = Record("/m", True, PIECE, {"config.json": Known(STATE._replace(ctime_ns=9), "cc"), "new": Known(STATE, "dd")})
     record = _manifest.next_record(now, RECORD, ["config.json", "new", "w/1"])
     assert {name: known.text for name, known in record.files.items()} == {"config.json": "aa", "w/1": "bb"}
-    # Also where nothing of the file system tells of a change.
+    # Also if the file system shows no change.
     assert _tree.to_hash({"config.json": STATE}, record, PIECE) == ["config.json"]
     assert _manifest.corrupted({"config.json": Known(STATE, "cc")}, record) == ["config.json"]
     # Hashes of pieces of another size say nothing of these.

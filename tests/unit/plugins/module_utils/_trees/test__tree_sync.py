@@ -236,7 +236,7 @@ def test_garbage_is_refused_and_comes_from_another(liar: str) -> None:
 
 @pytest.mark.parametrize("seed", range(200))
 def test_nobody_waits_in_a_circle(seed: int) -> None:
-    """Hosts that have anything, behind a source: whoever asks for what a peer has not yet, asks towards the source."""
+    """Hosts with any pieces, behind a source: a request for pieces that a peer lacks goes towards the source."""
     chance = random.Random(seed)
     names = [f"h{number}" for number in range(1, 9)]
     everything = (1 << 400) - 1
@@ -248,7 +248,7 @@ def test_nobody_waits_in_a_circle(seed: int) -> None:
     for name in names[1:]:
         schedule = Schedule([PIECE] * 400, names, name, have[name], 0.0)
         for peer in schedule.peers:
-            # A host far from the one that shuns it; who shuns its neighbor asks it for nothing.
+            # A host far from the one that shuns it. A host that shuns its neighbor requests nothing from it.
             schedule.hear(peer, have[peer], 0.0, shuns=(name, peer) == ("h2", "h5"))
         while ask := schedule.ask(0.0):
             if not ask.pieces & have[ask.peer]:

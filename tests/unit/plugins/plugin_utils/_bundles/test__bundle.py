@@ -212,7 +212,7 @@ def test_a_bundle_with_packages_alone_changes_nothing() -> None:
 
 
 def test_a_bundle_counts_for_hosts_that_limit_leaves_out() -> None:
-    """Only hosts of the play are told of it; the others would seem to be of another cluster."""
+    """Only hosts of the play know it; the others would seem to be of another cluster."""
     hostvars: dict[str, dict[str, Any]] = {"gpu01": OWN, "gpu02": {**OWN, _bundle.REGISTERED: OPENED}}
     task_vars: TaskVariables = {"inventory_hostname": "gpu02", "hostvars": hostvars}
     left_out, own = (_settings.of_host(name, task_vars).values for name in hostvars)
@@ -237,7 +237,7 @@ def found(bundle: Any, **own: str) -> list[tuple[str, str, str, str]]:
 def test_a_bundle_that_fits() -> None:
     assert found(OPENED) == []
     assert found(OPENED, python="/usr/bin/python3.11") == []
-    # What a path does not tell is left to whoever builds.
+    # If the path does not show the version, the builder decides.
     assert found({**OPENED, "python": "3.12"}, python="/opt/mine/bin/python3") == []
     assert len(found({**OPENED, "python": "3.12"}, python="/usr/bin/python3")) == 1
     # A host with a newer C library runs what is made for an older one.

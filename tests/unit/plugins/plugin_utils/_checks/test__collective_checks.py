@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A collective check that did not come right names rank, host and mend."""
+"""A collective check that failed names rank, host and fix."""
 
 from __future__ import annotations
 

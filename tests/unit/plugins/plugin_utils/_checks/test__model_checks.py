@@ -132,7 +132,7 @@ RUN = "run site.yml, which copies it from gpu01"
 )
 def test_one_of_three_is_damaged(damage: dict[str, Any], severity: str, found: str, fix: str) -> None:
     assert check(tree(), tree(**damage), tree()) == [("gpu02", severity, found, fix)]
-    # Whoever is damaged is found, also where the others are copied from there.
+    # The damaged host is found, also if the others are copied from it.
     [(host, _severity, said, _fix)] = check(tree(**damage), tree(), tree(), model=FROM_CONTROLLER)
     assert (host, said) == ("gpu01", found)
 
@@ -152,7 +152,7 @@ def test_a_copy_of_ours_is_mended_also_where_the_others_came_from() -> None:
     assert check(changed, tree()) == [("gpu01", "warning", found, "run site.yml, which copies it from gpu02")]
     # Nobody else has it.
     assert check(changed, None)[0][1] == "error"
-    # A directory of somebody else's may be changed by whoever it belongs to.
+    # The owner of a directory that the role did not create may change it.
     assert check({**changed, "made": False}, tree())[0][1] == "error"
     touched = check(tree(touched=[WEIGHTS]), tree())
     assert touched[0][3] == "preflight.yml compares its content, before site.yml copies it to the others"
@@ -184,7 +184,7 @@ def test_a_changed_byte_is_told_by_the_hashes_of_most() -> None:
 
 
 def test_each_host_lacks_another_file() -> None:
-    """No copy is whole, and yet all are told apart: each file is judged by itself."""
+    """No copy is complete, but all are distinguished: each file is judged by itself."""
     copies = [tree(bytes=without(name)) for name in FILES]
     assert [(host, found) for host, _severity, found, _fix in check(*copies)] == [
         (f"gpu0{number}", f"{PATH} has no {name}") for number, name in enumerate(FILES, 1)

@@ -97,7 +97,7 @@ FAULTS = {
             ("h2", "firewall", "error", "h1, h3, h4 -> h2: port 8076 refused although it listens (a reject), while"),
         ],
     ),
-    # The router tells h1; what h2 sends is lost before the router.
+    # The router reports it to h1; packets of h2 are lost before the router.
     "router": ("-M M-", [("h1", "mtu", "error", "packets of more than 1400 bytes are lost on the way to and from h2")]),
 }
 
@@ -152,7 +152,7 @@ def test_what_it_will_not_open_stays_what_it_is(folder: Path, name: str) -> None
 def test_a_way_that_a_router_tells_about_is_a_warning(folder: Path) -> None:
     answers = read(folder, "router")
     assert _network_checks.ways(answers)["h1", "h2"].reported
-    # With the way back mended, only the told one is left.
+    # If the way back works, only the reported one is left.
     answers["h2"]["peers"]["h1"].update(largest_packet=9000, gbit_s=5)
     (problem,) = _network_checks.network_problems(answers, managed=False)
     assert problem.severity == "warning"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is who, from what hosts and the record of the last run tell. What follows from it is tested with the plan."""
+"""The parts of hosts, by their probes and the record of the last run. Consequences are tested with the plan."""
 
 from __future__ import annotations
 

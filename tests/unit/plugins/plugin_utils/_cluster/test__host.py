@@ -30,7 +30,7 @@ def test_where_the_release_is() -> None:
     assert _host.release_path(host(there)) == "/opt/vllm-ray/releases/cpu-1"
     assert _host.release_path(host(there, scope="user")) == "/home/me/.vllm-ray/releases/cpu-1"
     assert _host.release_path(host(there, release_path="/opt/mine")) == "/opt/mine"
-    # Nothing is there yet, or nobody knows.
+    # Nothing is there yet, or it is unknown.
     for look in (None, {"host": {"release": "", "home": "/root"}}):
         assert _host.release_path(host(look)) == "/etc/vllm-ray/default/current"
 

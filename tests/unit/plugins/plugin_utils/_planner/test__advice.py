@@ -62,7 +62,7 @@ def test_choice(case: Case) -> None:
         used = part["weights_gib"] + part["reserve_gib"] + part["kv_gib"]
         assert used <= part["usable_gib"] * case.wishes.utilization + 0.02
         assert part["kv_gib"] > 0
-    # The fullest GPU of each host tells; what the files hold must be somewhere.
+    # The fullest GPU of each host is shown. All weights in the files must be on some GPU.
     held = sum(part["weights_gib"] * part["gpus"] for part in found["hosts"].values()) * GIB
     assert held >= case.wishes.loaded(what).weight_bytes * 0.99
     assert found["concurrency"] >= 1

@@ -173,7 +173,7 @@ def test_an_engine_that_serves_with_a_narrow_layout_is_left_in_peace() -> None:
 
 
 def test_layers_of_a_narrow_layout_go_with_hosts() -> None:
-    """The smaller of two GPUs grows until the model fits; just before that, its layers are told as well."""
+    """The smaller of two GPUs grows until the model fits; just before that, its layers are reported as well."""
     args = {"pipeline-parallel-size": 2, "tensor-parallel-size": 1, "max-model-len": 8192}
     answers = []
     for mib in range(9000, 15000, 100):
@@ -192,7 +192,7 @@ def test_layers_go_with_hosts_that_differ() -> None:
     fixed = choose(
         [host(1, 1, serve_args={"max-model-len": 8192, "pipeline-parallel-size": 2}), host(2, 1, L4)], "qwen3-32b"
     )
-    # One H200 holds it alone, and is faster without the L4; told to use both, it gets most of the 64 layers.
+    # One H200 holds it alone, and is faster without the L4; if both must be used, it gets most of the 64 layers.
     assert found.layout and found.layout.gpus == {"gpu01": 1}
     assert fixed.layout
     (first,), (second,) = fixed.layout.layers["gpu01"], fixed.layout.layers["gpu02"]

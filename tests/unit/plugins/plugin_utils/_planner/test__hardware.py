@@ -23,7 +23,7 @@ def test_a_gpu_is_crowded_where_less_is_free_than_vllm_takes() -> None:
     """vLLM compares free memory with its share of all that a program can have: 92 % of 80000 MiB is 73600."""
     assert not Gpu("any", 80000, reserved_mib=0, used_mib=6400).crowded(0.92)
     assert Gpu("any", 80000, reserved_mib=0, used_mib=6401).crowded(0.92)
-    # One that tells no memory tells nothing of this either.
+    # A GPU without reported memory can't be judged.
     assert not Gpu("any", 0, used_mib=500).crowded(0.92)
 
 

@@ -69,7 +69,7 @@ def test_measured_on_four_h200(row: Measured) -> None:
     """Weights within 1 %, KV cache within 2 %, but for one layout.
 
     vLLM 0.24's newer model runner (model_runner.py, all Llamas) leaves no room for CUDA graphs: its logs of eager mode
-    and of graphs tell the same KV cache, and none estimates graphs. Releases since do, and so does Memory.
+    and of graphs show the same KV cache, and none estimates graphs. Releases since do, and so does Memory.
     """
     memory, cache = reckon(model(row.model), row.tp, row.layers, H200, row.wishes)
     assert memory[row.stage].weights / GIB == pytest.approx(row.weights, rel=0.01)

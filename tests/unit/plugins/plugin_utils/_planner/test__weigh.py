@@ -16,7 +16,7 @@ from ansible_collections.vllm_ray.cluster.tests.unit.plugins.plugin_utils.planne
 
 
 def test_memory_is_never_exceeded() -> None:
-    """Weights, reserve and as many requests as are promised lie within vLLM's share, in any order of hosts."""
+    """Weights, reserve and the promised number of requests fit into vLLM's share, in any order of hosts."""
     chance = random.Random(1)
     fitting = 0
     for _round in range(40):

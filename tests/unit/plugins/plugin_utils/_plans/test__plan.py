@@ -599,7 +599,7 @@ def test_a_host_that_limit_leaves_out_stays_in_the_plan() -> None:
     assert plan["record"] == make(host(1), host(2))["record"]
 
 
-# --- What is not known never counts as "nothing serves" ---------------------------------------------------------------
+# --- An unknown state never counts as "nothing serves" ----------------------------------------------------------------
 
 
 def elsewhere(**given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -739,7 +739,7 @@ def test_consent_is_one_decision_of_the_cluster(name: str) -> None:
 
 
 def test_roles_ask_the_heads_own_ray() -> None:
-    """Whoever asks: hosts may have other ports, directories and homes."""
+    """From any host: hosts may have other ports, directories and homes."""
     own: dict[str, Any] = {"dashboard_port": 8266, "gcs_port": 6400, "config_root": "/srv/etc"}
     plan = make(host(1, **own), host(2))
     assert plan["ray"] == {

@@ -34,7 +34,7 @@ NONE, A, B, E, BROKEN = look(), look("a"), look("b"), look("e"), look("a", whole
         ({"h1": A, "h2": NONE}, "h1", A, "", Seed("h1", lacking=("h2",), wanted="a")),
         ({"h2": NONE}, "h1", A, "", Seed("h1", lacking=("h2",), wanted="a")),
         ({"h1": NONE, "h2": NONE}, "", A, "", Seed("h1", copies=True, lacking=("h2",), wanted="a")),
-        # Everybody has it, so nobody takes it from another host, whoever vouches for it.
+        # All hosts have it, so none copies it from another host, whatever confirms it.
         ({"h1": A, "h2": A}, "h1", A, "", Seed("h1", wanted="a")),
         ({"h2": A}, "h1", A, "", Seed("h2", wanted="a")),
         ({"h2": A}, "h1", NONE, "", Seed("h2", wanted="a")),
@@ -45,11 +45,11 @@ NONE, A, B, E, BROKEN = look(), look("a"), look("b"), look("e"), look("a", whole
         ({"h1": NONE, "h2": A, "h3": NONE}, "h1", NONE, "a", Seed("h2", lacking=("h1", "h3"), wanted="a")),
         ({"h1": A, "h2": NONE}, "", NONE, "a", Seed("h1", lacking=("h2",), wanted="a")),
         ({"h1": NONE, "h2": A}, "", A, "", Seed("h2", lacking=("h1",), wanted="a")),
-        # Where nobody knows it, the builder or the controller builds.
+        # If no digest is known, the builder or the controller builds.
         ({"h1": NONE, "h2": E, "h3": NONE}, "h1", NONE, "", Seed("h1", builds=True, lacking=("h2", "h3"))),
         ({"h2": E, "h3": NONE}, "h1", NONE, "", Seed("h1", builds=True, lacking=("h2", "h3"))),
         ({"h1": E, "h2": NONE}, "", NONE, "", Seed("h1", builds=True, copies=True, lacking=("h2",))),
-        # Who has another one than the known one gives it to nobody, and gets the right one.
+        # A host that has another one than the known one is no source, and gets the right one.
         ({"evil": E, "w1": A, "w2": A}, "h1", NONE, "a", Seed("w1", lacking=("evil",), wanted="a")),
         ({"evil": E, "w1": A, "w2": A}, "h1", NONE, "", Seed("h1", builds=True, lacking=("evil", "w1", "w2"))),
         ({"h1": A, "evil": E}, "h1", A, "", Seed("h1", lacking=("evil",), wanted="a")),
@@ -92,7 +92,7 @@ def anything(chance: random.Random, values: list[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_no_host_takes_a_build_that_only_liars_know(seed: int) -> None:
-    """Each host but the builder says anything. What goes from host to host is known to who is trusted, or built now."""
+    """Each host except the builder claims anything. Hosts copy only what a trusted source knows, or a new build."""
     chance = random.Random(seed)
     taken = 0
     for _round in range(250):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the vllm_ray.cluster authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who takes part in a transfer: three hosts, and what each has of the model."""
+"""Which hosts take part in a transfer: three hosts, and what each has of the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NFS = "nfs4 storage:/models"
 
 
 def source(where: str = "", **given: Any) -> Any:
-    """What model_manifest tells of a source; of the controller's, where no host is named."""
+    """What model_manifest returns for a source; for the controller's, if no host is named."""
     whole: dict[str, Any] = {"controller": not where, "where": where or "the controller", "to_copy": []}
     return {**whole, "to_remove": [], "directory": "/m", "record": "/r/m.json", **given}
 
