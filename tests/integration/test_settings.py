@@ -368,7 +368,7 @@ def test_no_service_runs_as_root(tmp_path: Path) -> None:
     """Also where root's account has another name: then it is the uid that counts."""
     account = {"name": pwd.getpwuid(0).pw_name, "home": "/x"}
     result = run_module("service_set", {"account": account, "directories": [{"path": str(tmp_path / "t")}]}, tmp_path)
-    assert (result["failed"], "has the uid 0" in result["msg"]) == (True, True)
+    assert (result["failed"], "has uid 0" in result["msg"]) == (True, True)
     assert not (tmp_path / "t").exists()
 
 

@@ -55,8 +55,8 @@ class Ufw:
         rc, out, err = self.module.run_command([path, *argv[1:]], environ_update={"LC_ALL": "C"}, data=command.data)
         if rc != 0:
             self.module.fail_json(
-                msg=f"{' '.join(argv)} failed: {(err or out).strip().splitlines()[:3]}. Earlier changes are kept, "
-                "and the next run continues. In a container that may not filter packets, set "
+                msg=f"{' '.join(argv)} failed: {'; '.join((err or out).strip().splitlines()[:3])}. Changes made before "
+                "this command are kept. Fix the error and run again. In a container that may not filter packets, set "
                 "firewall_mode=off (vllm_ray_firewall=off).",
                 commands=self.commands,
             )

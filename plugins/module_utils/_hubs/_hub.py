@@ -249,8 +249,12 @@ class Mirror(Hub):
             good = "a URL without a password, such as https://mirror.example/models/Qwen3-32B"
             found.append(problem("model", what, good, FIX_SOURCE))
         if wish.revision:
-            fix = "leave out model_revision (vllm_ray_model_revision), or name the directory of a revision by the URL"
-            found.append(problem("model", f"revision {wish.revision} of a mirror", "no revision", fix))
+            what = f"model_revision is {wish.revision}, but a mirror has no revisions"
+            fix = (
+                "remove model_revision (vllm_ray_model_revision). To serve a revision, set the model's URL to its "
+                "directory"
+            )
+            found.append(problem("model", what, "no model_revision", fix))
         return found
 
     def denied(self, wish: Wish, status: int, has_token: bool) -> dict[str, str]:

@@ -101,8 +101,9 @@ class Filler:
         except _manifest_io.Unusable as error:
             self.problem = error.problem
         except (OSError, _folders_io.Failed) as error:
-            fix = "make room, or check the directory; then run again: downloaded data is kept"
-            self.problem = _manifest.problem("model", f"{self.part}: {error}", "a directory to download to", fix)
+            wanted = "a writable directory with enough free space"
+            fix = "free disk space or correct the directory, then run again: downloaded data is kept"
+            self.problem = _manifest.problem("model", f"{self.part}: {error}", wanted, fix)
         finally:
             self.ended = True
 

@@ -58,7 +58,7 @@ def wrong_problem(wish: Wish, names: Sequence[str]) -> dict[str, str]:
     shown = ", ".join(sorted(names)[:NAMES_SHOWN]) + more
     found = f"{shown} of {wish.model} came from {wish.url} with content that does not match its hash"
     fix = "check proxies and mirrors, and run again: only these files are downloaded again"
-    return problem("model", found, "files with the hub's own hashes", fix)
+    return problem("model", found, "files that match the hashes from the hub", fix)
 
 
 def moved_problem(wish: Wish, found: str, pinned: str) -> dict[str, str]:

@@ -189,8 +189,8 @@ class Build:
             said = f"{said}\nand from PyTorch's index: {second}" if second else ""
         if said:
             self.module.fail_json(
-                msg=f"The packages of {os.path.basename(lock)} could not be installed; output of uv: {self.log} : "
-                f"{said}\n{_uv.hash_advice(said) or _uv.SOURCES_ADVICE}"
+                msg=f"The packages of {os.path.basename(lock)} could not be installed. uv reported: {said}. "
+                f"Full output: {self.log}. {_uv.hash_advice(said) or _uv.SOURCES_ADVICE}"
             )
 
     def compared(self, tree: str, renew: t.Callable[[list[str]], None]) -> dict[str, Entry]:

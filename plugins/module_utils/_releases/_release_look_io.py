@@ -150,10 +150,9 @@ class Look:
             found = _release.room_problem(params["root"], free_bytes(params["root"]), wanted, "release_space_gib")
             problems += [found] if found else []
         if damaged:
-            text = f"{len(damaged)} files differ, first: {damaged[0]}"
-            problems.append(
-                _release.problem("release", "warning", text, "the files of the manifest", "it is built again")
-            )
+            text = f"{len(damaged)} files of the release {id_} differ from its manifest, first: {damaged[0]}"
+            fix = "nothing, this run builds the release again"
+            problems.append(_release.problem("release", "warning", text, "no differences", fix))
         problems += package_problems(missing, os.geteuid() == 0)
         return {
             "id": id_,

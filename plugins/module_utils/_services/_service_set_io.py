@@ -36,7 +36,10 @@ def check_account(module: AnsibleModule, name: str) -> None:
     except KeyError:
         return
     if uid == 0:
-        module.fail_json(msg=f"the account {name} has the uid 0, so services would run as root. Name another account.")
+        module.fail_json(
+            msg=f"The account {name} has uid 0, so services would run as root. Set ray_user (vllm_ray_user) to an "
+            "account with another uid."
+        )
 
 
 def check_sudoers(module: AnsibleModule, entry: Entry) -> None:
@@ -46,7 +49,10 @@ def check_sudoers(module: AnsibleModule, entry: Entry) -> None:
         module.fail_json(msg=f"{entry['path']} can't be checked: there is no visudo. Install the package sudo.")
     rc, out, err = module.run_command([visudo, "-c", "-f", "-"], data=entry["content"])
     if rc:
-        module.fail_json(msg=f"visudo refuses the content of {entry['path']}: {(err or out).strip()}")
+        module.fail_json(
+            msg=f"visudo refuses the new content of {entry['path']}: {(err or out).strip()}. The file was not written. "
+            "Expected: valid sudo rules. Check ray_operators_group (vllm_ray_operators_group)."
+        )
 
 
 def attributes_line(uid: int, gid: int, mode: int) -> str:

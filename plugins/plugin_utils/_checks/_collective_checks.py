@@ -77,7 +77,10 @@ def unused_rdma(reported: Mapping[int, Outcome], hosts: Mapping[int, str], with_
         if host in with_rdma and "NET/Socket" in outcome["transports"] and all(p.host != host for p in result):
             speed = max(outcome["gbytes_per_second"].values(), default=0.0)
             what = f"NCCL uses NET/Socket, {speed:g} GB/s, although the host has RDMA"
-            fix = "see vllm_ray_rdma_devices, and memlock and GIDs in the report"
+            fix = (
+                "check vllm_ray_rdma_devices, and in preflight's report the limit of locked memory and the GIDs of the "
+                "devices"
+            )
             result.append(Problem(host, "collective", "warning", what, "NET/IB", fix))
     return result
 

@@ -138,12 +138,12 @@ def check_gpus(target: Target) -> list[Problem]:
     for gpu in gpus:
         count = gpu["ecc_uncorrected"] or 0
         fix = "nvidia-smi -i {gpus} --gpu-reset, or reboot; if they recur, have the GPU replaced"
-        add("warning", [gpu] if count else [], f"{count} uncorrected memory errors", "none", fix)
+        add("warning", [gpu] if count else [], f"{count} uncorrected memory errors", "no memory errors", fix)
     add(
         "info",
         [gpu for gpu in gpus if gpu["persistence"] is False],
         "persistence mode is off, so each start loads the driver again",
-        "on",
+        "persistence mode is on",
         "systemctl enable --now nvidia-persistenced, or nvidia-smi -pm 1",
     )
     return problems
@@ -311,7 +311,7 @@ def check_disks(target: Target) -> list[Problem]:
         if disks[0]["read_only"]:
             found = f"the filesystem of {paths} is mounted read-only"
             fix = f"mount -o remount,rw (`dmesg` shows whether the disk failed), or {elsewhere}"
-            problems.append(Problem(target.name, "disk", "error", found, "one that can be written", fix))
+            problems.append(Problem(target.name, "disk", "error", found, "a writable filesystem", fix))
         elif free < need:
             found = f"{gib(free)} free for {paths}"
             problems.append(
@@ -332,9 +332,10 @@ def check_leftovers(target: Target) -> list[Problem]:
         wanted, fix = "no engine and no rank except those of this cluster", f"{stop}, because it may use GPUs and ports"
         problems.append(Problem(target.name, "leftovers", "warning", found, wanted, fix))
     if usage["stale_sockets"] and not is_active(target.host):
-        found = f"{len(usage['stale_sockets'])} sockets of dead sessions, such as {usage['stale_sockets'][0]}"
+        sockets = usage["stale_sockets"]
+        found = f"{len(sockets)} unused sockets of earlier Ray sessions, such as {sockets[0]}"
         fix = "nothing to do: each node creates a new session when it starts"
-        problems.append(Problem(target.name, "leftovers", "info", found, "none", fix))
+        problems.append(Problem(target.name, "leftovers", "info", found, "no unused sockets", fix))
     return problems
 
 

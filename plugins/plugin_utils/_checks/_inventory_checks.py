@@ -38,7 +38,7 @@ def check_inventory(hosts: Sequence[Host], head_group: str, worker_group: str) -
     if len(heads) != 1:
         found = f"{len(heads)} hosts in the group {head_group}" + (f": {', '.join(heads)}" if heads else "")
         fix = f"put one host into the group {head_group}, or name another group by vllm_ray_head_group"
-        problems.append(Problem("-", "inventory", "error", found, "exactly one", fix))
+        problems.append(Problem("-", "inventory", "error", found, "exactly one head", fix))
     for host in hosts:
         if len(host.groups) > 1:
             found = f"in {head_group} and in {worker_group}"
@@ -100,7 +100,7 @@ def check_serving(cluster: Cluster) -> list[Problem]:
 
 def unknown(host: str, found: str, fix: str) -> Problem:
     """Return the problem of a host of which it is not known whether it serves."""
-    return Problem(host, "reach", "warning", found, "a host that reports whether the engine serves", fix)
+    return Problem(host, "reach", "warning", found, "an answer that shows whether the engine serves", fix)
 
 
 @check("inventory", needs=Need.PLAN)

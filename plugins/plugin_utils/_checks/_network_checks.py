@@ -280,9 +280,10 @@ def _wrong_answers(there: Mapping[str, _network.Answer]) -> list[Problem]:
             peer,
             "reachability",
             "error",
-            f"answered {answers[0][1]} to {some([name for name, _answer in answers])}",
-            "the answers of this version of the collection",
-            "run again; if it is the same, another program listens on the port of the test",
+            "sent an answer to the network test that "
+            f"{some([name for name, _answer in answers])} can't read: {answers[0][1]}",
+            "the answer of the same collection version",
+            "run again. If the error remains, stop the other program that listens on the port of the test",
         )
         for peer, answers in wrong.items()
     ]
@@ -319,8 +320,8 @@ def _untested(matrix: Mapping[Pair, Way], names: Sequence[str]) -> list[Problem]
     tested, everything = len({frozenset(pair) for pair in matrix}), len(names) * (len(names) - 1) // 2
     if tested < everything:
         found = f"a sample of {tested} of {everything} pairs of hosts was tested, among them all pairs with {names[0]}"
-        wanted = f"all pairs of up to {_network.SAMPLE} hosts"
-        problems.append(Problem("-", "reachability", "info", found, wanted, "nothing: each run draws another sample"))
+        wanted = f"with more than {_network.SAMPLE} hosts, a sample"
+        problems.append(Problem("-", "reachability", "info", found, wanted, "nothing, each run tests another sample"))
     return problems
 
 
@@ -333,8 +334,10 @@ def _unrouted(fault: Fault) -> Problem:
 
 def _astray(fault: Fault) -> Problem:
     ways_out = {peer: fault.own["peers"][peer] for peer in fault.peers}
-    found = "reaches " + some([f"{peer} by {way['nic']} from {way['source']}" for peer, way in ways_out.items()])
-    wanted = f"by {fault.nic} from {fault.own['address']}"
+    packets = [
+        f"to {peer} leave by {way['nic']} with the source address {way['source']}" for peer, way in ways_out.items()
+    ]
+    found, wanted = f"packets {some(packets)}", f"by {fault.nic} with the source address {fault.own['address']}"
     fix = (
         f"`ip route show to match {fault.address(fault.peers[0])}` on {fault.host} shows the route: remove it, "
         "or choose that network on all hosts by vllm_ray_nic or vllm_ray_address"

@@ -48,9 +48,16 @@ def check_address(target: Target) -> list[Problem]:
 @check("route", needs=Need.PROBE)
 def check_routes(target: Target) -> list[Problem]:
     """Check that a host has a route to each peer."""
-    network, fix = target.look["network"], "fix the name resolution or the route"
+    network = target.look["network"]
     return [
-        Problem(target.name, "route", "warning", f"no route to {peer}", "a route to each peer", fix)
+        Problem(
+            target.name,
+            "route",
+            "warning",
+            f"no route to {peer}",
+            "a route to each peer",
+            f"check that the name of {peer} resolves to the right address, and add a route to it",
+        )
         for peer in ([] if network["error"] else network["peers_without_route"])
     ]
 
@@ -73,7 +80,8 @@ def check_ports(target: Target) -> list[Problem]:
         if variable and not (target.settings["vllm_ray_take_over"] and is_of_ray(taken["process"])):
             who = f"{taken['process'] or 'a process'} (pid {taken['pid'] or '?'}, user {taken['user'] or '?'})"
             found = f"port {taken['port']} is held by {who}"
-            problems.append(Problem(target.name, "port", "error", found, "free", f"stop it, or set {variable}"))
+            wanted, fix = f"port {taken['port']} is free", f"stop it, or set {variable}"
+            problems.append(Problem(target.name, "port", "error", found, wanted, fix))
     return problems
 
 
@@ -90,7 +98,7 @@ def check_foreign_ray(target: Target) -> list[Problem]:
             "ray",
             "warning",
             f"a Ray of {user} that this collection did not start: {', '.join(processes)}",
-            "none",
+            "no Ray except that of this cluster",
             fix,
         )
         for user, processes in by_user.items()
@@ -122,7 +130,8 @@ def check_open_ports(target: Target) -> list[Problem]:
             return []
         found = f"{why}, so the rules block nothing; Ray binds all addresses"
         fix = "set vllm_ray_firewall=manage" if seen["manageable"] else seen["fix"]
-    return [Problem(target.name, "firewall", "warning", found, "rules", fix)]
+    wanted = "firewall rules that allow only the peers and the API's clients"
+    return [Problem(target.name, "firewall", "warning", found, wanted, fix)]
 
 
 def no_firewall(settings: Mapping[str, object]) -> str:
@@ -177,8 +186,11 @@ def check_gpu_indices(target: Target) -> list[Problem]:
     have = {gpu["index"] for gpu in target.look["host"]["gpus"]}
     if not requested or not have or not set(requested) - have:
         return []
-    found, wanted = f"GPUs {sorted(have)}", f"vllm_ray_gpus={requested}"
-    return [Problem(target.name, "gpu", "error", found, wanted, "correct vllm_ray_gpus")]
+    missing, there = " or ".join(map(str, sorted(set(requested) - have))), ", ".join(map(str, sorted(have)))
+    found = f"the host has no GPU {missing}, only {there}"
+    wanted = f"all GPUs of vllm_ray_gpus ({', '.join(map(str, requested))})"
+    fix = "correct vllm_ray_gpus, or find out with nvidia-smi why the GPU is missing"
+    return [Problem(target.name, "gpu", "error", found, wanted, fix)]
 
 
 @check("env", "protection", "option", needs=Need.PROBE)

@@ -211,7 +211,7 @@ def given(host: str, own: Mapping[str, object], files: Files, address: str, now:
         # These come to the serve host as files that everybody may read.
         if "PRIVATE KEY" in files.texts.get(name, ""):
             fix = "leave only certificates in it, and put the key into a separate file, vllm_ray_tls_key"
-            report(name, "error", "has a private key, which all accounts of the host could read", "none", fix)
+            report(name, "error", "has a private key, which all accounts of the host could read", "no private key", fix)
     if not {"certificate", "key"} <= set(files.texts):
         return problems
     certificate, key = parse(files.texts["certificate"]), public_key(files.texts["key"])
@@ -225,7 +225,7 @@ def given(host: str, own: Mapping[str, object], files: Files, address: str, now:
             "key",
             "error",
             "does not belong to vllm_ray_tls_certificate",
-            "its key",
+            "the key of this certificate",
             "set both to the files of one pair",
         )
     if "ca" in files.texts and parse(files.texts["ca"]) is None:

@@ -223,7 +223,7 @@ def host_problems(state: State) -> list[Problem]:
         found, wanted, fix = (text.format_map(fields) for text in texts)
         if state.jump and check == "ssh":
             found = f"at the jump host {state.jump}: {found}"
-            fix = f"fix the connection to the jump host first; by hand: ssh {fields['destination']}"
+            fix = f"fix the connection to the jump host first. To test it: ssh {fields['destination']}"
         return Problem(state.host, check, severity, found, wanted, fix)
 
     if state.state in LOGIN:

@@ -132,8 +132,9 @@ def problems(cluster: Cluster, rotation: Rotation | None, asked: bool, seconds: 
     if rotation.began != cluster.rotation.began:
         verb = f"renews {rotation.title}"
     given = [what for name, what in ((KEY, "key"), (CA, "CA")) if name in rotation.secrets]
-    fix = f"give clients the new {' and '.join(given)} afterwards" if given else "nothing"
-    return [*found, problem("info", f"this run {verb}. {effect}", "new secrets on all hosts, and a completion", fix)]
+    fix = f"after the run, give the new {' and '.join(given)} to the clients" if given else "nothing"
+    wanted = "all hosts have the new secrets, and a test completion succeeds"
+    return [*found, problem("info", f"this run {verb}. {effect}", wanted, fix)]
 
 
 def obstacles(cluster: Cluster) -> list[Problem]:

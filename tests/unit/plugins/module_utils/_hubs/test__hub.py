@@ -75,7 +75,7 @@ def test_a_mirror_does_not_see_the_token_of_a_hub() -> None:
         pytest.param(replace(MODELSCOPE, revision="a/../b"), ["a/../b is not a revision"], id="a way up in a revision"),
         pytest.param(replace(WISH, revision=".git"), [".git is not a revision"], id="a hidden revision"),
         pytest.param(replace(WISH, revision="refs/pr/1"), [], id="a pull request"),
-        pytest.param(replace(MIRROR, revision="v1"), ["revision v1 of a mirror"], id="a revision of a mirror"),
+        pytest.param(replace(MIRROR, revision="v1"), ["model_revision is v1"], id="a revision of a mirror"),
     ],
 )
 def test_wishes(wish: Wish, words: list[str]) -> None:

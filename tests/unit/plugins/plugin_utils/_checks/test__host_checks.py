@@ -458,7 +458,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
             {},
             "leftovers",
             "info",
-            "1 sockets",
+            "1 unused sockets",
             "nothing",
             id="sockets",
         ),

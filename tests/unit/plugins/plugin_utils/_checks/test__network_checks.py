@@ -73,7 +73,10 @@ FAULTS = {
         "-S.. .-SS ..-. ...-",
         [("h2", "bandwidth", "error", "connections succeed, but a transfer stalls to h3, h4 and from h1")],
     ),
-    "wrong_nic": ("-... .-.. ..-. N..-", [("h4", "route", "error", "reaches h1 by wlan0 from 10.78.0.4")]),
+    "wrong_nic": (
+        "-... .-.. ..-. N..-",
+        [("h4", "route", "error", "packets to h1 leave by wlan0 with the source address 10.78.0.4")],
+    ),
     # What h2 sends arrives, and the answers do not come back: that is no fault of h2's.
     "blackhole": ("-... .-.x ..-. .R.-", [("h4", "route", "error", "no route to h2")]),
     "nat": (
@@ -220,4 +223,6 @@ def test_a_wrong_answer_is_that_hosts_fault(folder: Path) -> None:
         answers[name]["peers"]["h2"]["wrong_answer"] = "'abc' instead of a rate in Gbit/s"
     (problem,) = _network_checks.network_problems(answers, managed=False)
     assert (problem.host, problem.check, problem.severity) == ("h2", "reachability", "error")
-    assert problem.found == "answered 'abc' instead of a rate in Gbit/s to h1, h3"
+    assert (
+        problem.found == "sent an answer to the network test that h1, h3 can't read: 'abc' instead of a rate in Gbit/s"
+    )

@@ -96,7 +96,17 @@ GUARD = "allow only the peers and the API's clients in a firewall of the host or
             {},
             [("warning", "fedora 40", "use a supported distribution, or continue at your own risk")],
         ),
-        ({}, {"gpus": [0, 5]}, [("error", "GPUs [0]", "correct vllm_ray_gpus")]),
+        (
+            {},
+            {"gpus": [0, 5]},
+            [
+                (
+                    "error",
+                    "the host has no GPU 5, only 0",
+                    "correct vllm_ray_gpus, or find out with nvidia-smi why the GPU is missing",
+                )
+            ],
+        ),
         (
             {},
             {"env": {"NCCL_IB_DISABLE": "1"}},
@@ -105,7 +115,13 @@ GUARD = "allow only the peers and the API's clients in a firewall of the host or
         (
             {"network_peers_without_route": ["gpu02"]},
             {},
-            [("warning", "no route to gpu02", "fix the name resolution or the route")],
+            [
+                (
+                    "warning",
+                    "no route to gpu02",
+                    "check that the name of gpu02 resolves to the right address, and add a route to it",
+                )
+            ],
         ),
     ],
 )

@@ -161,7 +161,13 @@ UNSEEN = {"port": 6380, "address": "*", "pid": 0, "process": "", "user": ""}
             "set vllm_ray_scope=user for hosts without systemd",
             id="no-systemd",
         ),
-        pytest.param({}, {"gpus": [0, 5]}, ("gpu", "GPUs [0]"), "correct vllm_ray_gpus", id="no-such-gpu"),
+        pytest.param(
+            {},
+            {"gpus": [0, 5]},
+            ("gpu", "the host has no GPU 5, only 0"),
+            "correct vllm_ray_gpus, or find out with nvidia-smi why the GPU is missing",
+            id="no-such-gpu",
+        ),
         pytest.param(
             {},
             {"state_root": "/a/very/long/path/for/the/state/of/rays"},
