@@ -151,7 +151,7 @@ class Look:
             problems += [found] if found else []
         if damaged:
             text = f"{len(damaged)} files of the release {id_} differ from its manifest, first: {damaged[0]}"
-            fix = "nothing, this run builds the release again"
+            fix = "nothing, this run replaces the release"
             problems.append(_release.problem("release", "warning", text, "no differences", fix))
         problems += package_problems(missing, os.geteuid() == 0)
         return {
