@@ -14,8 +14,6 @@ from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._plans._types imp
 
 if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._base._answers import TaskVariables
-
-if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.plugin_utils._checks import _network_checks
 
 ARGUMENTS = {

@@ -97,7 +97,12 @@ def planned_hosts(
     variables: TaskVariables,
     bundle: _bundle.Opened,
 ) -> list[dict[str, object]]:
-    """Return the arguments of plan_host for each host of the plan: groups where it was reached, and variables."""
+    """Return the arguments of plan_host for each host of the plan: groups where it was reached, and variables.
+
+    None where the head could not be probed: nothing is deployed then, and most variables depend on it.
+    """
+    if plan.outline.head not in plan.hosts:
+        return []
     hostvars = variables["hostvars"]
     run = _role_variables.Run(
         directory=str(variables.get("inventory_dir") or ""),
@@ -158,6 +163,9 @@ class ActionModule(ActionBase):
         if head.get("vllm_ray_plan_file"):
             write_json(head["vllm_ray_plan_file"], told_plan)
         stopping = _report.fails(shown, bool(head.get("vllm_ray_strict")))
+        if plan.outline is None:
+            # Without a plan there is nothing to go on with, whichever checks are off.
+            stopping = stopping or _report.fails([problem.as_dict() for problem in problems], False)
         if stopping and arguments["fail"]:
             return failure(result, _screen.summary(stopping))
         if arguments["fail"]:

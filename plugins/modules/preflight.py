@@ -31,7 +31,7 @@ options:
   ranks:
     description: Result of M(vllm_ray.cluster.collective_ranks).
     type: dict
-    default: {why: not a part of this run, hosts: {}}
+    default: {why: not part of this run, hosts: {}}
   look:
     description: Name of the variable with each host's registered result of M(vllm_ray.cluster.look).
     type: str

@@ -146,7 +146,7 @@ options:
     suboptions:
       name:
         description:
-          - Name of the unit without C(.service), or of the program.
+          - Name of the unit, or of the program. A name without C(.service) or C(.timer) at its end is that of a service.
           - A name that ends with C(.timer) is the name of a timer.
         type: str
         required: true

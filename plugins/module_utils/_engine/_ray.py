@@ -19,7 +19,7 @@ GIB = 1024**3
 
 
 class Node(t.TypedDict, total=False):
-    """Settings of a Ray node. accelerator: its name. gpu_indices: None on a CPU host. worker_ports: "10002-19999".
+    """Settings of a Ray node. accelerator: its name. gpu_indices: not used on a CPU host. worker_ports: "10002-19999".
 
     Only start_argv() needs those from head_address on.
     """

@@ -104,12 +104,12 @@ def silent(path: str) -> dict[str, str]:
 
 
 def problems(
-    path: str, found: Environment, accelerator: Accelerator, driver: str, compat: bool
+    path: str, found: Environment, accelerator: Accelerator | None, driver: str, compat: bool
 ) -> list[dict[str, str]]:
     """Return what would fail once something starts.
 
-    driver: version of the NVIDIA driver, empty where there is none. compat: NVIDIA's package for
-    newer CUDAs on older drivers is installed.
+    accelerator: of the lock, None without one. driver: version of the NVIDIA driver, empty where there is none. compat:
+    NVIDIA's package for newer CUDAs on older drivers is installed.
     """
     pip = shlex.join(runtime_of(path).argv(["python", "-m", "pip", "install"]))
     told = []
@@ -118,10 +118,10 @@ def problems(
         lacks = f"ray {ray} without {', '.join(found.ray_lacks)}"
         wanted = "ray[default]: without it no head starts (Cannot include dashboard with missing packages)"
         told.append(problem("release", "error", lacks, wanted, f"{pip} 'ray[default]=={ray}'"))
-    if found.torch is None or not accelerator.min_driver:
+    if found.torch is None or (accelerator and not accelerator.min_driver):
         return told
     version = found.packages.get("torch", "")
-    if driver and not found.torch["cuda"]:
+    if accelerator and driver and not found.torch["cuda"]:
         fix = "install a torch that is made for the driver's CUDA, or set vllm_ray_accelerator=cpu"
         kind = "for ROCm" if found.torch["hip"] else "without CUDA"
         told.append(problem("driver", "error", f"torch {version} is made {kind}", "one for CUDA", fix))

@@ -11,7 +11,7 @@ import shutil
 import typing as t
 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._core import _account_io, _safe_io
-from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import of_lock
+from ansible_collections.vllm_ray.cluster.plugins.module_utils._core._accelerator import ACCELERATORS
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._engine._runtime import releases_of, runtime_of
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases import _environment, _release
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._releases._release import Python
@@ -220,7 +220,8 @@ class Look:
         if environment:
             driver = _release.parse_driver(_safe_io.read_kernel(NVIDIA) or "")
             compat = bool(glob.glob(COMPAT))
-            problems += _environment.problems(path, environment, of_lock(self.params["lock"]), driver, compat)
+            accelerator = ACCELERATORS.get(self.params["lock"])
+            problems += _environment.problems(path, environment, accelerator, driver, compat)
         elif python:
             problems.append(_environment.silent(path))
         for name in ("vllm", "ray"):

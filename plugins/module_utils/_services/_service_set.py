@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -23,7 +24,8 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._services._manager import Running, Service
 
-ABSENT = "absent"
+# What names of variables and of options look like.
+NAMES = {"environment": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}"), "json": re.compile(r"[a-z][a-z0-9_-]{0,63}")}
 # What a diff shows of a secret. Ansible shows a diff only where its two sides differ.
 HIDDEN = ("present value, not shown", "expected value, not shown")
 SECRET = ("present secret, not shown\n", "expected secret, not shown\n")
@@ -149,7 +151,12 @@ def decide(
         differing = [path for path in service.depends if path in present and present[path] != wanted.get(path)]
         reasons = [
             f"{service.name} runs without a record of what it was started with",
-            *(f"{path} differs from the planned one{_listed(names.get(path))}" for path in differing),
+            *(
+                f"{path} differs from the planned one{_listed(names.get(path))}"
+                if path in wanted
+                else f"{path} would be removed"
+                for path in differing
+            ),
         ]
     else:
         # Only the sums of what a service was started with are known. If the file has changed since, its names are of no
@@ -170,9 +177,16 @@ def _listed(names: Sequence[str] | None) -> str:
 
 
 def changed_names(kind: str, before: str, after: str) -> list[str]:
-    """Return the names in a file that are added, removed or have another value. kind: text, environment or json."""
+    """Return the names in a file that are added, removed or have another value, none where a side can't be read.
+
+    kind: text, environment or json. What somebody wrote into a file may look like a name and be a secret, so only what
+    looks like a variable or an option is returned.
+    """
     old, new = (parse_secret(kind, text) for text in (before, after))
-    return sorted(name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name])
+    if not old or not new:
+        return []
+    names = (name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name])
+    return sorted(filter(NAMES[kind].fullmatch, names))
 
 
 def held_paths(services: Iterable[Service], verdicts: Mapping[str, Verdict], links: Iterable[str] = ()) -> set[str]:

@@ -96,7 +96,7 @@ def read(content: Mapping[str, t.Any] | None) -> Record:
             raise ValueError(f"version {version!r}")
         hosts = {str(name): host_of(host) for name, host in given.get("hosts", {}).items()}
         return Record(hosts, engine_of(given["engine"]) if given.get("engine") else None)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         fix = "restore the file, or remove it: site.yml writes it again, and keeps an engine that serves"
         raise Unreadable(f"is not a record of a cluster: {error!r}", up_to_now(), fix) from error
 

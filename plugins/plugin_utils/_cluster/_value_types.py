@@ -210,8 +210,8 @@ def is_options(value: object) -> bool:
 
 
 def at_least(least: float) -> t.Callable[[object], bool]:
-    """Return a function that returns whether a number is not below another."""
-    return lambda value: float(str(value)) >= least
+    """Return a function that returns whether a number is not below another. Ansible leaves a boolean as it is."""
+    return lambda value: isinstance(value, (int, float)) and value >= least
 
 
 WORD = r"[A-Za-z0-9][\w.+-]{0,99}"
@@ -266,7 +266,7 @@ TYPES = {
     "root": ValueType(ROOT_EXPECTED, is_root),
     "seconds": ValueType("a whole number from 1", at_least(1)),
     "sha256": ValueType("64 hexadecimal digits", matches(r"[0-9a-fA-F]{64}")),
-    "size": ValueType("a number above 0", lambda value: float(str(value)) > 0),
+    "size": ValueType("a number above 0", lambda value: isinstance(value, (int, float)) and value > 0),
     "token": ValueType("a token without spaces and control characters", matches(r"[!-~]+"), shown=False),
     "url": ValueType("a URL such as https://mirror.example/simple", is_url, shown=False),
     "wheel source": ValueType("an absolute path or a URL", is_wheel_source, shown=False),

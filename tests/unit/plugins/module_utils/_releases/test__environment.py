@@ -25,7 +25,7 @@ def found(
 ) -> list[tuple[str, str, str]]:
     environment = _environment.parse(json.dumps({**WHOLE, **change}))
     assert environment is not None
-    told = _environment.problems("/srv/env", environment, ACCELERATORS[lock], driver, compat)
+    told = _environment.problems("/srv/env", environment, ACCELERATORS.get(lock), driver, compat)
     assert all(entry["wanted"] and entry["fix"] for entry in told)
     return [(entry["check"], entry["severity"], entry["found"]) for entry in told]
 
@@ -83,6 +83,7 @@ def test_a_cuda_that_the_driver_carries(cuda: str, driver: str, compat: bool, se
         ({"cuda": "", "hip": "6.4"}, "cuda", "torch 2.13.0+cu130 is made for ROCm"),
         ({"cuda": "", "hip": ""}, "cpu", ""),
         ({"cuda": "13.0", "hip": ""}, "cpu", ""),
+        ({"cuda": "", "hip": ""}, "", ""),
         (None, "cuda", ""),
     ],
 )

@@ -109,6 +109,9 @@ def test_names_in_which_files_differ() -> None:
     before, after = '{"port": 8000, "a": 1, "b": [1]}', '{"port": 8001, "b": [1], "c": null}'
     assert _service_set.changed_names("json", before, after) == ["a", "c", "port"]
     assert _service_set.changed_names("environment", "A='1'\nB=2\n", "B=2\nC=\n") == ["A", "C"]
+    # What stands in a line without quotes is no name.
+    assert _service_set.changed_names("environment", "export TOKEN=abc sk-proj-AAAA=BBBB\n", "B=2\n") == ["B", "TOKEN"]
+    assert _service_set.changed_names("json", '{"a\\u001b": 1, "port": 1}', '{"port": 2}') == ["port"]
     # Text that can't be read or has no names gives no names.
     assert _service_set.changed_names("text", "A=1", "A=2") == []
     assert _service_set.changed_names("json", "[", "[]") == []

@@ -67,6 +67,7 @@ def test_a_newer_record_is_refused() -> None:
         {"version": -1},
         {"hosts": []},
         {"hosts": {"a": {"address": "192.0.2.11"}}},
+        {"hosts": {"a": {"address": "192.0.2.11", "nic": "eno1", "mtu": float("inf")}}},
         {"engine": {"tp": 1, "pp": 1}},
         {"engine": {"tp": "one", "pp": 1, "gpus": {}}},
         {"engine": [1]},

@@ -155,9 +155,9 @@ BAD: dict[str, list[Any]] = {
             "/a\n",
         ),
     ],
-    "seconds": [0, -5],
+    "seconds": [0, -5, False],
     "sha256": ["", "0" * 63, "g" * 64, f"{'0' * 64}\n"],
-    "size": [0, -1],
+    "size": [0, -1, False],
     "token": ["a b", "a\nb", "ä"],
     "url": [
         "mirror.example",
