@@ -146,8 +146,8 @@ options:
     suboptions:
       name:
         description:
-          - Name of the unit, or of the program. A name without C(.service) or C(.timer) at its end is that of a service.
-          - A name that ends with C(.timer) is the name of a timer.
+          - Name of the unit, or of the program.
+          - A name that ends with C(.timer) is the name of a timer. C(.service) can be left out.
         type: str
         required: true
       unit_path:
