@@ -134,6 +134,9 @@ def test_roles_get_what_they_specify(name: str) -> None:
             options = {option: spec for entry in walk.specs(role).values() for option, spec in entry.items()}
             unknown = [name for name in given_by_plan if name.startswith(f"{role.name}_") and name not in options]
             offences += [f"{role.name} has no {name}" for name in unknown]
+            # What the user sets must reach the role: without it, the default of the role would apply.
+            users = (option for option in options if option.replace(f"{role.name}_", "vllm_ray_", 1) in settings[host])
+            offences += [f"nobody gives {option} to {role.name}" for option in users if option not in variables]
             given = {option: templar.template(variables[option]) for option in options if option in variables}
             errors = ArgumentSpecValidator(options).validate(given).error_messages
             offences += [f"{host}: {role.name}: {error}" for error in errors]

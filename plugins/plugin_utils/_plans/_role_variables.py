@@ -240,7 +240,7 @@ def vllm(host: HostOfPlan) -> dict[str, object]:
         "live": live if host.cluster.serving is not False and "url" in live else {},
         "proof": host.settings.get("vllm_ray_proof") or [],
         "timeout": host.settings["vllm_ray_serve_timeout"],
-        **host.of("metrics_clients"),
+        **host.of("metrics_clients", "autoscaler_metric_port", "dashboard_metric_port"),
     }
 
 
