@@ -37,7 +37,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vllm_ray.cluster.plugins.module_utils._trees._tree_sync_run_io import Run
 
     # What socketserver calls the socket of a connection.
-    Request = socket.socket | tuple[bytes, socket.socket]
+    Request = t.Union[socket.socket, tuple[bytes, socket.socket]]
 
 # Seconds: how long the server waits for a piece that it has yet to get.
 WAIT = 1.0
