@@ -17,17 +17,9 @@ from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._rules 
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._firewall._wanted import Service, Ssh, Want
 from ansible_collections.vllm_ray.cluster.plugins.module_utils._net._listeners import Listener
 from ansible_collections.vllm_ray.cluster.tests import reference
+from ansible_collections.vllm_ray.cluster.tests.unit.firewalls import EMPTY, OURS, PEER, SSH, SSH_RULES, WANT
 
 FIXTURES = Path(__file__).parents[4] / "fixtures" / "ufw"
-OURS = "vllm-ray default"
-SSH = Ssh((22,), "192.0.2.9", "eno1")
-WANT = Want("default", ("10.0.0.2", "fd42::2"), "eno1", (Service("api", (8000,), ("198.51.100.0/24",)),))
-EMPTY = State(installed=True)
-SSH_RULES = (
-    Rule(False, proto="tcp", dport="22", comment=OURS),
-    Rule(True, proto="tcp", dport="22", comment=OURS),
-)
-PEER = Rule(False, src="10.0.0.2", nic_in="eno1", comment=OURS)
 PEER6 = Rule(True, src="fd42::2", nic_in="eno1", comment=OURS)
 API = Rule(False, src="198.51.100.0/24", proto="tcp", dport="8000", comment=OURS)
 SET = (PEER6, PEER, *SSH_RULES, API)
